@@ -1,0 +1,307 @@
+"""Checkpoints: named arrays and a few plain values in a folder that is whole or not there, and that shows any damage.
+
+    checkpoints/000003000/state.safetensors     the arrays
+    checkpoints/000003000/manifest.json         step, size and digest of the arrays, plain values; sealed by its own digest
+
+Nothing in it can run: there is no pickle, and no path is ever taken from a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import ml_dtypes
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from quasistatic import _files
+from quasistatic.errors import CheckpointError
+
+FORMAT = 1
+STATE, MANIFEST = "state.safetensors", "manifest.json"
+_MANIFEST_MOST = 16 * 2**20
+_DTYPES = {
+    "F64": np.dtype("float64"),
+    "F32": np.dtype("float32"),
+    "F16": np.dtype("float16"),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype("int64"),
+    "I32": np.dtype("int32"),
+    "I16": np.dtype("int16"),
+    "I8": np.dtype("int8"),
+    "U64": np.dtype("uint64"),
+    "U32": np.dtype("uint32"),
+    "U16": np.dtype("uint16"),
+    "U8": np.dtype("uint8"),
+    "BOOL": np.dtype("bool"),
+}
+
+
+@attrs.frozen
+class Digest:
+    """Size in bytes and sha256 of a file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+
+@attrs.frozen
+class Manifest:
+    """What a checkpoint says about itself: its step, the digest of its arrays, and the plain values saved with them."""
+
+    step: int
+    state: Digest
+    meta: dict[str, Any]
+
+    def render(self) -> bytes:
+        """The one spelling of this manifest. Raises ValueError or TypeError when meta is not JSON."""
+        files = {STATE: attrs.asdict(self.state)}
+        return _sealed({"format": FORMAT, "step": self.step, "files": files, "meta": self.meta})
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """Raises ValueError, saying what is wrong."""
+        fields = json.loads(data)
+        # a single other bit, even in a value that nothing checks or in a space, is damage
+        if not isinstance(fields, dict) or _sealed({k: v for k, v in fields.items() if k != "seal"}) != data:
+            raise ValueError("its seal does not fit its content")
+        match fields:
+            case {"format": int(version)} if version > FORMAT:
+                raise ValueError(f"format {version}, this quasistatic reads {FORMAT}; install a newer one")
+            case {"step": int(step), "files": {"state.safetensors": {"size": int(size), "sha256": str(sha)}}, "meta": dict(meta)}:
+                manifest = cls(step, Digest(size, sha), meta)
+                if manifest.render() == data:
+                    return manifest
+        raise ValueError("not the manifest of a checkpoint")
+
+
+def _sealed(fields: dict[str, Any]) -> bytes:
+    seal = hashlib.sha256(_json(fields)).hexdigest()
+    return _json({**fields, "seal": seal})
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+
+
+@attrs.frozen
+class Found:
+    """The newest whole checkpoint, and the newer ones that were passed over, each with its reason."""
+
+    path: Path
+    step: int
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def step_name(step: int) -> str:
+    """Nine digits, so that names sort as numbers do."""
+    return f"{step:09d}"
+
+
+def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
+    """Write the checkpoint of `step` into `folder`, durably, and return its path.
+
+    A kill at any instant leaves all of it or none, and every earlier one. `meta` holds JSON values (no nan).
+    Saving the same state again changes the meta alone; a damaged checkpoint of this step is replaced.
+    Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept and for a step that is
+    there, whole, with another state; ValueError or TypeError for a meta that is not JSON.
+    """
+    state = _encode(arrays)
+    manifest = Manifest(step, Digest.of(state), dict(meta))
+    sealed = manifest.render()
+    path = folder / step_name(step)
+    there = _whole(path)
+    if there is None:
+        _commit(path, {STATE: state, MANIFEST: sealed})
+    elif there.state == manifest.state:
+        _files.write_durably(path / MANIFEST, sealed)
+    else:
+        raise CheckpointError(f"{path}: this step is saved already, with another state; remove it to save it anew")
+    return path
+
+
+def _commit(path: Path, files: Mapping[str, bytes]) -> None:
+    draft, damaged = _files.aside(path), _files.aside(path)
+    with _files.explained(path, _files.UNTOUCHED):
+        try:
+            os.mkdir(draft)
+            for name, data in files.items():
+                _files.write_synced(draft / name, data)
+            _files.sync_folder(draft)
+            if os.path.lexists(path):
+                os.rename(path, damaged)
+            os.rename(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _files.remove(draft)
+            raise
+    with _files.explained(path, _files.UNSURE):
+        _files.sync_folder(path.parent)
+    with contextlib.suppress(OSError):
+        _files.remove(damaged)
+
+
+def verify(path: Path) -> Manifest:
+    """Read the whole checkpoint. Raises CheckpointError saying what is wrong with it."""
+    return _read(path)[0]
+
+
+def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and meta of a checkpoint; what was verified is what is parsed. Raises CheckpointError."""
+    manifest, state = _read(path)
+    try:
+        return _decode(state), manifest.meta
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path / STATE}: {error}") from error
+
+
+def _read(path: Path) -> tuple[Manifest, bytes]:
+    if path.is_symlink():
+        raise CheckpointError(f"{path}: a link, not the folder of a checkpoint")
+    try:
+        manifest = Manifest.parse(_bytes(path / MANIFEST, _MANIFEST_MOST))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path / MANIFEST}: damaged: {error}") from error
+    if step_name(manifest.step) != path.name:
+        raise CheckpointError(f"{path}: holds step {manifest.step}, not the one of its name")
+    state = _bytes(path / STATE, manifest.state.size)
+    if Digest.of(state) != manifest.state:
+        raise CheckpointError(f"{path / STATE}: damaged: its content is not what the manifest says")
+    return manifest, state
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    try:
+        return _files.read_plain(path, most)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _whole(path: Path) -> Manifest | None:
+    try:
+        return verify(path)
+    except CheckpointError:
+        return None
+
+
+def _encode(arrays: Mapping[str, np.ndarray]) -> bytes:
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("=") not in _DTYPES.values():
+            kept = ", ".join(dtype.name for dtype in _DTYPES.values())
+            raise CheckpointError(f"{name}: {array.dtype} cannot be kept in a checkpoint, only {kept}")
+        if name == "__metadata__":
+            raise CheckpointError(f"{name}: safetensors keeps this name for itself; choose another")
+    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+
+
+def _decode(state: bytes) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, view in sorted(safetensors.deserialize(state)):
+        if view["dtype"] not in _DTYPES:
+            raise ValueError(f"{name}: unknown dtype {view['dtype']}")
+        arrays[name] = np.frombuffer(view["data"], _DTYPES[view["dtype"]]).reshape(view["shape"])
+    return arrays
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps that have a checkpoint in this folder, whole or not, in rising order."""
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(n) for n in names if n.isascii() and n.isdigit() and step_name(int(n)) == n)
+
+
+def newest(folder: Path) -> Found:
+    """The newest checkpoint that is whole. Raises CheckpointError, with every reason, when none is."""
+    skipped: list[tuple[Path, str]] = []
+    for step in reversed(steps(folder)):
+        path = folder / step_name(step)
+        try:
+            verify(path)
+        except CheckpointError as error:
+            skipped.append((path, str(error)))
+        else:
+            return Found(path, step, tuple(skipped))
+    raise CheckpointError("\n".join([f"{folder}: no whole checkpoint", *(reason for _, reason in skipped)]))
+
+
+def prune(folder: Path, keep: int, spare: Collection[int] = ()) -> None:
+    """Remove checkpoints older than the newest `keep` whole ones, but for the steps in `spare`; sweep what killed saves left.
+
+    Only checkpoints verified here count, so that the last good one always stays. For the holder of the run's lock alone.
+    Raises QuasistaticError when the disk refuses.
+    """
+    if keep < 1:
+        raise ValueError(f"keep: expected at least 1, got {keep}")
+    kept = 0
+    with _files.explained(folder, "the older checkpoints stay"):
+        for step in reversed(steps(folder)):
+            path = folder / step_name(step)
+            if kept < keep:
+                kept += _whole(path) is not None
+            elif step not in spare:
+                os.rename(path, _files.aside(path))  # at once, so that a kill leaves no half checkpoint
+        _files.sweep(folder)
+
+
+def flatten(tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a pytree by their path (jax.tree_util.keystr). Raises CheckpointError for a leaf that is no plain array."""
+    return {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
+
+
+def restore(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """A pytree like `template` with these arrays as leaves.
+
+    Raises CheckpointError naming every leaf that is missing, surplus, or of another shape or dtype.
+    """
+    import jax
+
+    leaves = _named(template)
+    problems = [
+        f"{name}: found {_kind(arrays.get(name))}, expected {_kind(leaves.get(name))}"
+        for name in sorted({*leaves, *arrays})
+        if _kind(arrays.get(name)) != _kind(leaves.get(name))
+    ]
+    if problems:
+        more = [f"and {len(problems) - 8} more"] if len(problems) > 8 else []
+        raise CheckpointError("\n".join(["this checkpoint is of another model", *problems[:8], *more]))
+    return jax.tree.unflatten(jax.tree.structure(template), [_like(leaf, arrays[name]) for name, leaf in leaves.items()])
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    import jax
+
+    named: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = jax.tree_util.keystr(path)
+        if not isinstance(leaf, jax.Array | np.ndarray):
+            raise CheckpointError(f"{name}: {type(leaf).__name__} cannot be kept in a checkpoint, only arrays (eqx.partition)")
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            raise CheckpointError(f"{name}: a typed PRNG key cannot be kept in a checkpoint; keep its jax.random.key_data")
+        if name in named:
+            raise CheckpointError(f"{name}: two leaves have this name")
+        named[name] = leaf
+    return named
+
+
+def _kind(array: Any) -> str:
+    return "nothing" if array is None else f"{array.dtype} of shape {array.shape}"
+
+
+def _like(leaf: Any, array: np.ndarray) -> Any:
+    import jax.numpy as jnp
+
+    if isinstance(leaf, np.ndarray):
+        return array.copy()
+    # a set keeps the leaf's weak type, which decides how it promotes, and so the bits of the next step
+    return leaf.at[...].set(array) if leaf.weak_type else jnp.array(array)

@@ -1,0 +1,91 @@
+"""What a plugin hands over: plain values, light to import (no jax here)."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+KINDS = ("source", "kernel", "model", "objective", "sampler", "observer")
+
+
+def _kind(_instance: object, _attribute: object, value: str) -> None:
+    if value not in KINDS:
+        raise ValueError(f"Component.kind: expected one of {', '.join(KINDS)}, got {value!r}")
+
+
+def _options(_instance: object, _attribute: object, value: type) -> None:
+    if not (isinstance(value, type) and attrs.has(value)):
+        raise TypeError(f"Component.options: expected an attrs class, got {value!r}")
+    if any(field.name == "use" for field in attrs.fields(value)):
+        raise ValueError(f"Component.options: {value.__name__}.use has the name that a recipe's section uses itself")
+
+
+def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    if callable(target):
+        return target
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@attrs.frozen
+class Component:
+    """One thing that can be named in a recipe.
+
+    `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}` their help, its docstring the
+    summary. `build` is a callable or 'module:attribute', imported only when something is built. It is called as
+
+    - source: `build(options)`
+    - kernel: `build(options, event)`
+    - model: `build(options, ports, key)`
+    - objective, sampler: `build(options)`
+    - observer: `build(options, out)`, where `out` is the run folder or None
+
+    `fits` lists the supports of data that a kernel takes (empty: any).
+    """
+
+    kind: str = attrs.field(validator=_kind)
+    name: str
+    options: type = attrs.field(validator=_options)
+    build: str | Callable[..., Any]
+    fits: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The docstring of the options class."""
+        return inspect.cleandoc(self.options.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """Its first line."""
+        return self.description.split("\n", 1)[0]
+
+    def load(self) -> Callable[..., Any]:
+        """The builder itself; this is where the heavy module is imported."""
+        return _resolve(self.build)
+
+
+@attrs.frozen
+class Command:
+    """A command that a plugin adds to the command line: `load` gives a click command ('module:attribute' or a callable)."""
+
+    name: str
+    summary: str
+    target: str | Callable[..., Any]
+
+    def load(self) -> Any:
+        return _resolve(self.target)
+
+
+@attrs.frozen
+class NamedRecipe:
+    """A recipe that ships with a plugin: a TOML file inside a package, e.g. ('swiss-roll', 'my_plugin', 'recipes/swiss-roll.toml')."""
+
+    name: str
+    package: str
+    path: str
+    summary: str = ""

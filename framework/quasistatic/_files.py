@@ -1,0 +1,118 @@
+"""Files that are whole or absent, whatever kills the process: written aside, fsynced, renamed, and the folder fsynced."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from quasistatic.errors import QuasistaticError
+
+# what is half written or half removed carries this name; nobody reads it, and whoever holds the run's lock may sweep it
+PARTIAL = ".partial-"
+UNTOUCHED = "what was there before is untouched"
+UNSURE = "it is written, but may not survive a power cut"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would be larger than this system allows (see 'ulimit -f')",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOENT: "there is no such folder",
+    errno.ENOTDIR: "a part of this path is a file",
+    errno.EISDIR: "this is a folder",
+}
+
+
+@contextlib.contextmanager
+def explained(path: Path, consequence: str) -> Iterator[None]:
+    """Turn an error of the system while `path` is written into one sentence. Raises QuasistaticError."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise QuasistaticError(f"{path}: cannot be written: {reason}; {consequence}") from error
+
+
+def aside(path: Path) -> Path:
+    """A fresh name beside `path`, for what is not to be seen yet, or any more."""
+    return path.with_name(PARTIAL + secrets.token_hex(8))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left below `folder`. For the holder of the run's lock alone: another's half file goes too."""
+    for left in list(folder.rglob(f"{PARTIAL}*")):
+        remove(left)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder; a link is never followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Create `path` with these bytes and wait until they are on the disk. Raises OSError; an existing file is one."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        left = memoryview(data)
+        while left:  # one call may write less than it was given
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in this folder are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems sync names by themselves and refuse this
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace the file `path` by these bytes, all or nothing, also when the power fails.
+
+    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; the old file is then still there.
+    """
+    draft = aside(path)
+    with explained(path, UNTOUCHED):
+        try:
+            write_synced(draft, data)
+            os.replace(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove(draft)
+            raise
+    with explained(path, UNSURE):
+        sync_folder(path.parent)
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """The bytes of an ordinary file of at most `most` bytes. Raises OSError for all else: a link, a pipe, a larger file."""
+    # a link could lead out of the folder, a pipe would wait for ever
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not an ordinary file")
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"{found.st_size} bytes, at most {most} expected")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    finally:
+        os.close(handle)

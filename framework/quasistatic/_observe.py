@@ -1,0 +1,41 @@
+"""Observers watch a training run. They are told; they change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from quasistatic._diffusion import Diffusion
+    from quasistatic._ledger import Ledger
+
+
+@attrs.frozen(eq=False)
+class RunInfo:
+    """What is about to run. `recipe` is the resolved recipe as plain TOML values, `steps` counts from `first_step`."""
+
+    recipe: Mapping[str, Any]
+    event: str
+    parameters: int
+    state_bytes: int
+    first_step: int
+    steps: int
+    source: Any
+
+
+class AbstractObserver:
+    """Every method does nothing unless overridden, so that an observer says only what it cares about."""
+
+    def start(self, info: RunInfo) -> None:
+        """Before the first step (or the first one after a resume)."""
+
+    def progress(self, step: int, metrics: Mapping[str, float]) -> None:
+        """After every chunk of fused steps; `step` steps are done. `metrics` has at least 'loss_nats', mean over the chunk."""
+
+    def validation(self, step: int, ledger: Ledger, diffusion: Diffusion) -> None:
+        """After every measurement of K on the validation split; `diffusion` holds the averaged weights."""
+
+    def finish(self, step: int, reason: str) -> None:
+        """At the end: `reason` is 'done', 'stopped' (a signal) or 'failed'. Also called when training raises."""

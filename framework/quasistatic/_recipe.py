@@ -1,0 +1,202 @@
+"""Recipes: which components, with which options, in a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli_w
+
+from quasistatic._component import Component, NamedRecipe
+from quasistatic._options import structure, unstructure
+from quasistatic._plugins import PluginManager, plugins
+from quasistatic._sections import SECTIONS, EvaluationOptions, TrainingOptions, TrajectoryOptions
+from quasistatic._suggest import did_you_mean
+from quasistatic.errors import PluginError, QuasistaticError, RecipeError
+
+CHOICES = {"source": None, "kernel": None, "model": "dense", "objective": "bound", "sampler": "ancestral"}
+KEYS = ("name", "seed", *CHOICES, *SECTIONS)
+LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
+
+Overrides = Iterable[str] | Mapping[str, Any]
+
+
+@attrs.frozen
+class Choice:
+    """A component and its options."""
+
+    component: Component
+    options: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"use": self.component.name, **unstructure(self.options)}
+
+
+@attrs.frozen
+class _Top:
+    name: str
+    seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
+
+
+@attrs.frozen
+class Recipe:
+    """Everything that a run depends on, but the versions of the software."""
+
+    name: str
+    seed: int
+    source: Choice
+    kernel: Choice
+    model: Choice
+    objective: Choice
+    sampler: Choice
+    trajectory: TrajectoryOptions
+    training: TrainingOptions
+    evaluation: EvaluationOptions
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as TOML values: every option, given or default."""
+        chosen = {kind: getattr(self, kind).to_dict() for kind in CHOICES}
+        return {"name": self.name, "seed": self.seed, **chosen, **{key: unstructure(getattr(self, key)) for key in SECTIONS}}
+
+    def to_toml(self) -> str:
+        """The text of the resolved recipe; `load_recipe` of it gives an equal recipe."""
+        return tomli_w.dumps(self.to_dict())
+
+
+def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
+    """A recipe by the name of one that ships with a plugin, or from a TOML file.
+
+    `overrides` are texts such as 'training.steps=3000' or a mapping of dotted paths to values. Where one changes the `use` of a
+    section, the recipe's other options of that section are dropped.
+    Raises RecipeError with all problems at once; ComponentNotFound if there is no recipe of this name.
+    """
+    manager = manager or plugins()
+    name, values = _read(recipe, manager)
+    problems = _override(values, _pairs(overrides))
+    return _resolve(name, values, manager, problems)
+
+
+def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
+    if isinstance(recipe, os.PathLike) or recipe.endswith(".toml") or os.sep in recipe:
+        path = Path(recipe)
+        return path.stem, _parse(_file_text(path), str(path))
+    named = manager.recipe(recipe)
+    return named.name, _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
+
+
+def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
+    try:
+        return resources.files(named.package).joinpath(named.path).read_bytes()
+    except (OSError, ImportError) as error:
+        owner = manager.owner("recipe", named.name).owner
+        raise PluginError(f"recipe {named.name!r} of plugin {owner} cannot be read: {error}") from None
+
+
+def _file_text(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecipeError([f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]) from None
+    if len(text) > LARGEST:
+        raise RecipeError([f"{path}: expected a recipe of at most {LARGEST} bytes"])
+    return text
+
+
+def _parse(text: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode())
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{where}: expected UTF-8 text, byte {error.start} is not"]) from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise RecipeError([f"{where}: not TOML: {error}"]) from None
+
+
+def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    pairs = [text.partition("=") for text in overrides]
+    wrong = [key for key, equals, _ in pairs if not (equals and key.strip())]
+    if wrong:
+        raise RecipeError([f"{text}: expected section.option=value, such as training.steps=3000" for text in wrong])
+    return [(key.strip(), _value(text.strip())) for key, _, text in pairs]
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the bare text where it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _override(values: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[str]:
+    """Write the overrides into `values`; what cannot be written comes back."""
+    problems = []
+    for path, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".use")):
+        *tables, last = path.split(".")
+        table = values
+        for key in tables:
+            table = table.setdefault(key, {}) if isinstance(table, dict) else table
+        if not isinstance(table, dict):
+            problems.append(f"{path}: {'.'.join(tables)} is not a section")
+        elif last == "use" and value != table.get("use", CHOICES.get(path.removesuffix(".use"))):
+            table.clear()
+            table["use"] = value
+        else:
+            table[last] = value
+    return problems
+
+
+def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
+    problems += [
+        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+    ]
+    parts: dict[str, Any] = {}
+
+    def collect(key: str, make: Any) -> None:
+        try:
+            parts[key] = make()
+        except RecipeError as error:
+            problems.extend(error.problems)
+        except QuasistaticError as error:
+            problems.append(f"{key}: {error}")
+
+    top = {"name": name, **{key: values[key] for key in ("name", "seed") if key in values}}
+    collect("top", lambda: structure(_Top, top, ""))
+    for kind in CHOICES:
+        collect(kind, lambda kind=kind: _choose(kind, values.get(kind, {}), manager))
+    for key, cls in SECTIONS.items():
+        collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
+    if "training" in parts:
+        for observer in parts["training"].observers:
+            collect("training.observers", lambda observer=observer: manager.component("observer", observer))
+    if problems:
+        raise RecipeError([problem.removeprefix(".") for problem in problems])
+    top_level = parts.pop("top")
+    parts.pop("training.observers", None)
+    return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+
+
+def _choose(kind: str, section: Any, manager: PluginManager) -> Choice:
+    if not isinstance(section, dict):
+        raise RecipeError([f"{kind}: expected a section with use = ..., got {section!r:.80}  (write {kind}.use)"])
+    use = section.get("use", CHOICES[kind])
+    if use is None:
+        known = ", ".join(component.name for component in manager.components(kind))
+        raise RecipeError([f"{kind}.use: must be given  (known: {known or 'none'})"])
+    if not isinstance(use, str):
+        raise RecipeError([f"{kind}.use: expected the name of a {kind}, got {use!r:.80}"])
+    try:
+        component = manager.component(kind, use)
+    except QuasistaticError as error:
+        raise RecipeError([f"{kind}.use: {error}"]) from None
+    options = {key: value for key, value in section.items() if key != "use"}
+    return Choice(component, structure(component.options, options, kind, owner=component.name))

@@ -1,0 +1,107 @@
+"""What a finished run has to say: K at every T of interest, on all splits, beside everything it should be read against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from quasistatic._evaluate import Evaluation
+from quasistatic._ledger import Estimate, Unit
+from quasistatic._run import Run
+from quasistatic._source import SPLITS, Split
+
+if TYPE_CHECKING:
+    from quasistatic._event import Event
+
+
+@attrs.frozen(eq=False)
+class Summary:
+    """Evaluations of a run: of the test split at each T, of every split at the T of training, and simple models beside them."""
+
+    run: Run
+    by_steps: dict[int, Evaluation]
+    by_split: dict[Split, Evaluation]
+    baselines: dict[str, float]
+
+    @property
+    def main(self) -> Evaluation:
+        """The test split at the T of training."""
+        return self.by_split["test"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, nats per event with bits per dimension beside them."""
+        return {
+            "evaluations": [describe(self.run, value, "test") for value in self.by_steps.values()],
+            "splits": {name: value.to_dict()["bound"] for name, value in self.by_split.items()},
+            "baselines_nats": self.baselines,
+            "best": None if self.run.best is None else attrs.asdict(self.run.best),
+            "steps_done": self.run.steps_done,
+        }
+
+
+def summarise(run: Run) -> Summary:
+    """Measure all that a report needs. Event i's noise is the same in every evaluation of a split."""
+    steps = run.recipe.trajectory.steps
+    by_split: dict[Split, Evaluation] = {name: run.evaluate(name) for name in SPLITS}
+    by_steps = {
+        count: by_split["test"] if count == steps else run.evaluate("test", count)
+        for count in dict.fromkeys((steps, *run.recipe.evaluation.steps))
+    }
+    return Summary(run, by_steps, by_split, run.wired.source.baselines())
+
+
+def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
+    """An evaluation with what was evaluated."""
+    recipe = run.recipe
+    return {
+        "recipe": recipe.name,
+        "source": recipe.source.component.name,
+        "kernel": recipe.kernel.component.name,
+        "model": recipe.model.component.name,
+        "first_step": recipe.trajectory.first_step,
+        "split": split,
+        "checkpoint": run.steps_done if run.best is None else run.best.step,
+        **evaluation.to_dict(),
+    }
+
+
+def customary_unit(event: Event) -> Unit:
+    """What people of the field read: bits per event for small events, nats for the larger ones."""
+    return "bits" if event.size <= 32 else "nats"
+
+
+def rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Label and figure of every line that a person reads at the end of a run."""
+    unit = customary_unit(summary.run.wired.source.event)
+    for steps, value in summary.by_steps.items():
+        yield f"K, T = {steps}, test", show(value.bound, unit)
+    for split, value in summary.by_split.items():
+        if split != "test":
+            yield f"K, T = {value.ledger.steps}, {split}", show(value.bound, unit)
+    main = summary.main
+    yield "  of it: first step", show(main.ledger.first, unit, -1)
+    yield f"  of it: {main.ledger.steps - 1} steps back", show(main.ledger.total_gap, unit, -1)
+    yield "  of it: left at the end", show(main.ledger.prior, unit, -1)
+    known = main.to_dict()
+    for label, name in (("truth", "truth"), ("null model", "null")):
+        if known[name] is not None:
+            figure = known[name]
+            yield label, show(Estimate(figure["value"], figure["standard_error"] or 0.0, "nats", size=main.ledger.size), unit)
+    if main.dissipation is not None:
+        yield "truth - K", show(main.dissipation, unit)
+    if main.gain is not None:
+        yield "K - null model", show(main.gain, unit)
+    for label, nats in summary.baselines.items():
+        yield label, show(Estimate(nats, 0.0, "nats", size=main.ledger.size), unit)
+    user = main.user_bound()
+    if user is not None:
+        yield "K in the units of the data", show(user, unit)
+
+
+def show(value: Estimate, unit: Unit, sign: int = 1) -> str:
+    """'-2.1234 +- 0.0098 bits per event'"""
+    shown = value.to(unit)
+    error = f" +- {shown.standard_error:.4f}" if shown.standard_error else ""
+    return f"{sign * shown.value:.4f}{error} {unit} per event"

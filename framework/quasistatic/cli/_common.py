@@ -1,0 +1,81 @@
+"""What the commands share: their options, and how they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from quasistatic._plugins import PluginManager
+
+if TYPE_CHECKING:
+    from quasistatic._recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def manager_of(ctx: click.Context) -> PluginManager:
+    """The plugins of this call, as its -p and --no-plugin want them; loaded when first asked for."""
+    root = ctx.find_root()
+    if root.obj is None:
+        root.obj = PluginManager(root.params.get("modules") or (), root.params.get("blocked") or ())
+    return root.obj
+
+
+def _complete_recipe(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    found = [CompletionItem(named.name, help=named.summary) for named in manager_of(ctx).recipes()]
+    return [item for item in found if item.value.startswith(start)] or [CompletionItem(start, type="file")]
+
+
+def _complete_override(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    recipe = recipe_of(ctx, ctx.params["recipe"])
+    keys = [f"{key}.{name}=" for key, table in recipe.to_dict().items() if isinstance(table, dict) for name in table]
+    return [CompletionItem(key) for key in ["seed=", *keys] if key.startswith(start)]
+
+
+recipe_argument = click.argument("recipe", shell_complete=_complete_recipe)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override an option of the recipe, such as training.steps=3000. May be repeated.",
+    shell_complete=_complete_override,
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The resolved recipe that RECIPE and --set name."""
+    from quasistatic._recipe import load_recipe
+
+    return load_recipe(name, overrides, manager_of(ctx))
+
+
+def echo_json(value: Any) -> None:
+    """One JSON value on stdout; figures that are not finite become null."""
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
+def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout: folded to the width of a terminal, never folded in a pipe."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table)

@@ -1,0 +1,69 @@
+"""quasistatic evaluate"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
+from quasistatic.cli._run import seed_option
+
+if TYPE_CHECKING:
+    from quasistatic._ledger import Ledger
+    from quasistatic._run import Run
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead.")
+@click.option("--repeats", type=click.IntRange(1), help="Passes over the events; by default the recipe's.")
+@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
+@seed_option
+@json_option
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    folder: Path,
+    steps: int | None,
+    split: str,
+    data: Path | None,
+    repeats: int | None,
+    per_event: Path | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Measure the bound K of a trained run, with its split and its error, beside the null model and the truth if known."""
+    from quasistatic._files import write_durably
+    from quasistatic._run import open_run
+    from quasistatic._source import Data
+    from quasistatic._summary import customary_unit, describe, lines
+    from quasistatic.cli._jax import configure_jax
+
+    configure_jax()
+    run = open_run(folder, manager_of(ctx))
+    for note in run.notes:
+        click.echo(f"note: {note}", err=True)
+    events = split if data is None else Data(*_read(run, data))
+    measured = run.evaluate(events, steps, seed or 0, repeats)
+    if per_event is not None:
+        write_durably(per_event, _table(measured.ledger).encode())
+    if as_json:
+        echo_json({"run": str(folder), **describe(run, measured, split if data is None else str(data))})
+    else:
+        echo_table(("", ""), list(lines(measured, customary_unit(run.wired.source.event))))
+
+
+def _table(ledger: Ledger) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    errors = ledger.per_event_error
+    writer.writerow(["event", "bound_nats", "standard_error_nats", "bound_bits_per_dim"])
+    for number, (value, dims) in enumerate(zip(ledger.per_event, ledger.per_event_bits_per_dim, strict=True)):
+        writer.writerow([number, float(value), "" if errors is None else float(errors[number]), float(dims)])
+    return text.getvalue()

@@ -1,0 +1,149 @@
+"""The command group: built-in commands by name, the plugins' commands beside them, and the one boundary for errors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from quasistatic._suggest import did_you_mean
+from quasistatic.cli._common import manager_of
+from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError
+
+# name: (module:attribute, summary); the module is imported when the command is called
+BUILT_IN = {
+    "run": ("_run:run", "Train, evaluate, draw samples and write a report."),
+    "train": ("_run:train", "Train a recipe in a new run folder."),
+    "resume": ("_run:resume", "Go on with a run that was stopped."),
+    "sample": ("_sample:sample", "Draw samples from a trained run."),
+    "evaluate": ("_evaluate:evaluate", "Measure the bound K of a trained run."),
+    "plugins": ("_plugins:plugins", "List all plugins and what became of them."),
+    "show": ("_show:show", "Say what a component is and which options it takes."),
+    "recipes": ("_recipes:recipes", "List the recipes that can be run by name."),
+    "config": ("_config:config", "Print a recipe with every option."),
+    "check": ("_check:check", "Hold a plugin's components against the laws."),
+}
+
+
+class _Failure(click.ClickException):
+    """An error as the command line shows it."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def format_message(self) -> str:
+        return self.message.replace("\n", "\n       ")
+
+
+@contextlib.contextmanager
+def boundary() -> Iterator[None]:
+    """Where errors become one clear message and an exit code: 2 for what the user gave, 1 for what failed."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except QuasistaticError as error:
+        raise _Failure(str(error), error.exit_code) from error
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(130) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has gone: click ends quietly
+            raise
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        raise _Failure(f"{where}{error.strerror or error}", 1) from error
+    except Exception as error:
+        if os.environ.get("QUASISTATIC_DEBUG"):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise _Failure(f"this is a defect ({said:.300}); set QUASISTATIC_DEBUG=1 for the traceback", 1) from error
+
+
+class Group(click.Group):
+    """Imports a command when it is called, and no sooner."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with boundary():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with boundary():
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BUILT_IN, *(command.name for command in manager_of(ctx).commands())]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in BUILT_IN:
+            module, _, attribute = BUILT_IN[name][0].partition(":")
+            return getattr(importlib.import_module(f"quasistatic.cli.{module}"), attribute)
+        return _plugin_command(ctx, name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        try:
+            return super().resolve_command(ctx, args)
+        except ComponentNotFound:
+            hint = did_you_mean(name, self.list_commands(ctx))
+            absent = [status.name for status in manager_of(ctx).statuses() if not status.usable]
+            lost = f"  (not loaded: {', '.join(absent)}; quasistatic plugins says why)" if absent else ""
+            ctx.fail(f"no command is called {name!r}{hint}{lost}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Commands": [(name, text) for name, (_, text) in BUILT_IN.items()]}
+        manager = manager_of(ctx)
+        for command in manager.commands():
+            owner = manager.owner("command", command.name).name
+            sections.setdefault(f"Commands of plugin {owner}", []).append((command.name, command.summary))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        texts = {name: text for name, (_, text) in BUILT_IN.items()}
+        texts |= {command.name: command.summary for command in manager_of(ctx).commands()}
+        found = [CompletionItem(name, help=text) for name, text in texts.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _plugin_command(ctx: click.Context, name: str) -> click.Command:
+    manager = manager_of(ctx)
+    command = manager.command(name)
+    owner = manager.owner("command", name).owner
+    try:
+        loaded = command.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"command {name!r} of plugin {owner} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(loaded, click.Command):
+        raise PluginError(f"command {name!r} of plugin {owner} is not a click command but {loaded!r:.80}")
+    return loaded
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from quasistatic import __version__
+
+        click.echo(f"quasistatic {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-p", "modules", multiple=True, metavar="MODULE", is_eager=True, help="Load a module as a plugin for this call. May be repeated."
+)
+@click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit."
+)
+def main(modules: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+    """Learn a distribution by destroying it slowly, and measure the work it takes to walk back.
+
+    Start with `quasistatic recipes`, then `quasistatic run swiss-roll`.
+    """

@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM ask a run to save and stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Stop:
+    """Called by the training loop after every chunk; true once a signal has come."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as shells have it."""
+        return 128 + (self.signal or 0)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: the user will not wait
+        self.signal = number
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A `Stop` that SIGINT and SIGTERM set, with the old handlers back afterwards."""
+    stop = Stop()
+    old = {number: signal.signal(number, stop._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

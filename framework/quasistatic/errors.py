@@ -1,0 +1,67 @@
+"""What can go wrong, as exceptions whose messages a person can act on.
+
+A message says what, where (a dotted path or Class.field), the value found, what would be accepted, and the next command.
+The command line maps them to exit codes: 2 for what the user gave (a recipe, a file, a plugin, a checkpoint, an argument),
+1 for what failed on the way (a diverged training, a full disk).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class QuasistaticError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(QuasistaticError):
+    """Something that the user gave cannot be used."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class RecipeError(InputError):
+    """A recipe has problems; all of them are in `problems`, each with its dotted path."""
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class ComponentNotFound(InputError):
+    """No loaded plugin provides a component of this kind and name."""
+
+
+class ComponentConflict(InputError):
+    """Two plugins provide the same kind and name."""
+
+
+class PluginError(InputError):
+    """A plugin that is needed is broken, blocked or incompatible."""
+
+
+class IncompatibleError(InputError):
+    """Two choices that cannot work together, named, with choices that would fit."""
+
+
+class DataError(InputError):
+    """A data file or array that cannot be used, and why."""
+
+
+class RunError(InputError):
+    """A run folder that cannot be used as asked."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is damaged, incomplete or of another model."""
+
+
+class TrainingDiverged(QuasistaticError):
+    """A loss or a parameter stopped being finite."""
+
+    def __init__(self, step: int, message: str):
+        self.step = step
+        super().__init__(message)

@@ -1,0 +1,25 @@
+"""The ancestral sampler."""
+
+from __future__ import annotations
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class AncestralOptions:
+    """Draw every step back from the learned law itself: samples of the model whose bound is K."""
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "sampler",
+            "ancestral",
+            AncestralOptions,
+            build="quasistatic_plugins.ancestral.sampler:Ancestral",
+            references=("Sohl-Dickstein et al. 2015, section 2.2",),
+        )
+    ]

@@ -1,0 +1,155 @@
+"""Independent bits: with the probability that a step loses, a bit is redrawn from a coin of the base rate.
+
+Everything is a sum of log-odds. The data bit x survives to time t with the survival of the schedule, so
+q(z_t = 1 given x) = survival * x + (1 - survival) * rate: linear in the survival, not in its root.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.binomial import BinomialOptions
+
+Key = jax.Array
+
+
+class Bernoulli(qs.AbstractIntegrable):
+    """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
+
+    logits: jax.Array
+    reparametrised: ClassVar[bool] = False
+
+    def _at(self, u: jax.Array) -> jax.Array:
+        # the rarer value is compared with its own probability: both tails keep full relative precision
+        rarer = u < jax.nn.sigmoid(-jnp.abs(self.logits))
+        return jnp.where(rarer == (self.logits < 0), 1.0, 0.0)
+
+    def sample(self, key: Key) -> jax.Array:
+        return self._at(qs.uniform(key, self.logits.shape))
+
+    def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
+        u = qs.uniform(key, self.logits.shape)
+        return self._at(u), self._at(1.0 - u)
+
+    def log_prob(self, x: jax.Array) -> jax.Array:
+        return -jnp.sum(jnp.logaddexp(0.0, jnp.where(x > 0.5, -self.logits, self.logits)))
+
+    def kl(self, other: qs.AbstractDistribution, key: Key) -> jax.Array:
+        if not isinstance(other, Bernoulli):
+            return super().kl(other, key)
+        p = jax.nn.sigmoid(self.logits)
+        ones = jnp.logaddexp(0.0, -other.logits) - jnp.logaddexp(0.0, -self.logits)
+        zeros = jnp.logaddexp(0.0, other.logits) - jnp.logaddexp(0.0, self.logits)
+        return jnp.sum(p * ones + (1.0 - p) * zeros)
+
+    def entropy(self, key: Key | None = None) -> jax.Array:
+        p = jax.nn.sigmoid(self.logits)
+        return jnp.sum(p * jnp.logaddexp(0.0, -self.logits) + (1.0 - p) * jnp.logaddexp(0.0, self.logits))
+
+    def mean(self) -> jax.Array:
+        return jax.nn.sigmoid(self.logits)
+
+    def nodes(self) -> tuple[jax.Array, jax.Array]:
+        """All bit patterns."""
+        finite = qs.Finite(jnp.stack([jax.nn.log_sigmoid(-self.logits), jax.nn.log_sigmoid(self.logits)], axis=-1))
+        states, weights = finite.nodes()
+        return states.astype(self.logits.dtype), weights
+
+
+class BinomialKernel(qs.FiniteKernel):
+    """Closed forms in log-odds; the matrices of `FiniteKernel` say the same and are what the laws compare with.
+
+    Source: Sohl-Dickstein et al. 2015, Table App.1, for any base rate r: q(z_t given z_s) redraws a bit from B(r).
+    """
+
+    options: BinomialOptions = eqx.field(static=True)
+    event: qs.Event = eqx.field(static=True)
+    features: ClassVar[int] = 1
+    params: ClassVar[int] = 1
+    exact_at_zero: ClassVar[bool] = True
+
+    @property
+    def schedule(self) -> qs.AbstractSchedule:
+        options = self.options
+        return qs.make_schedule(options.schedule, options.first_noise, options.last_survival)
+
+    @property
+    def base_logit(self) -> float:
+        """Log-odds of the coin."""
+        return math.log(self.options.base_rate) - math.log1p(-self.options.base_rate)
+
+    def grid(self, steps: int) -> np.ndarray:
+        return self.schedule.grid(steps)
+
+    def _evidence(self, bit: jax.Array, log_odds: jax.Array) -> jax.Array:
+        """log q(bit given 1) - log q(bit given 0) when the earlier bit survives with these log-odds."""
+        rate = self.options.base_rate
+        one = jnp.logaddexp(0.0, log_odds - math.log(rate))
+        zero = jnp.logaddexp(0.0, log_odds - math.log1p(-rate))
+        return jnp.where(bit > 0.5, one, -zero)
+
+    def _step(self, s: jax.Array, t: jax.Array) -> jax.Array:
+        """Log-odds of surviving from s to t."""
+        ratio = qs.log_survival(self.schedule.log_odds(t)) - qs.log_survival(self.schedule.log_odds(s))
+        return ratio - jnp.log(-jnp.expm1(ratio))
+
+    def _coins(self, logits: jax.Array | float) -> Bernoulli:
+        return Bernoulli(jnp.broadcast_to(jnp.asarray(logits, jnp.result_type(float)), self.event.shape))
+
+    def equilibrium(self) -> Bernoulli:
+        return self._coins(self.base_logit)
+
+    def reference(self) -> Bernoulli:
+        return self.equilibrium()
+
+    def marginal(self, x: jax.Array, t: jax.Array) -> Bernoulli:
+        return Bernoulli(self.base_logit + self._evidence(x, self.schedule.log_odds(t)))
+
+    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+        return Bernoulli(self.base_logit + self._evidence(z, self._step(s, t)))
+
+    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+        arrived = self._evidence(x, self.schedule.log_odds(s))
+        return Bernoulli(self.base_logit + arrived + self._evidence(z, self._step(s, t)))
+
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Bernoulli:
+        return Bernoulli(self.base_logit + self._evidence(z, self.schedule.log_odds(t)) + self._one(params, z))
+
+    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+        data = self.decode(params, z, t).logits
+        one, zero = (self.posterior(jnp.full_like(z, bit), z, s, t).logits for bit in (1.0, 0.0))
+        says_one, says_zero = jax.nn.log_sigmoid(data), jax.nn.log_sigmoid(-data)
+        up = jnp.logaddexp(says_one + jax.nn.log_sigmoid(one), says_zero + jax.nn.log_sigmoid(zero))
+        down = jnp.logaddexp(says_one + jax.nn.log_sigmoid(-one), says_zero + jax.nn.log_sigmoid(-zero))
+        return Bernoulli(up - down)
+
+    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+        return (2.0 * z - 1.0)[..., None]
+
+    def _one(self, params: jax.Array, z: jax.Array) -> jax.Array:
+        """Log-weight of a 1 against a 0 that the params add."""
+        logit = params[..., 0]
+        return logit if self.options.predict == "data" else logit * (1.0 - 2.0 * z)
+
+    def tilt(self, params: jax.Array, z: jax.Array) -> jax.Array:
+        one = self._one(params, z)
+        return jnp.stack([jnp.zeros_like(one), one], axis=-1)
+
+    def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
+        log_odds = self.schedule.log_odds(t) if s is None else self._step(s, t)
+        coin = jnp.exp(self.log_equilibrium())
+        kept, redrawn = jnp.exp(qs.log_survival(log_odds)), jnp.exp(qs.log_noise(log_odds))
+        return qs.floored_log(kept * jnp.eye(2) + redrawn * coin)
+
+    def log_equilibrium(self) -> jax.Array:
+        return jnp.log(jnp.asarray([1.0 - self.options.base_rate, self.options.base_rate]))
+
+    def log_reference(self) -> jax.Array:
+        return self.log_equilibrium()

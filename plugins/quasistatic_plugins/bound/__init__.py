@@ -1,0 +1,35 @@
+"""The variational bound as an objective."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class BoundOptions:
+    """-K in nats per event, from one term of the ledger drawn at random: unbiased for the whole sum."""
+
+    draw: Literal["stratified", "importance"] = attrs.field(
+        default="stratified",
+        metadata={"help": "draw terms evenly, or as often as their size before training (half of the draws stay even)"},
+    )
+    antithetic: bool = attrs.field(
+        default=False, metadata={"help": "average two coupled noises for each event (two network calls)"}
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "objective",
+            "bound",
+            BoundOptions,
+            build="quasistatic_plugins.bound.objective:Bound",
+            references=("Sohl-Dickstein et al. 2015, eq. 14", "Kingma et al. 2021 (low-discrepancy times)"),
+        )
+    ]

@@ -1,0 +1,59 @@
+"""The Gaussian kernel: variance-preserving noise on real data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+Mean = Literal["velocity", "noise", "data", "eq65", "eq65-sqrt", "eq65-code"]
+
+
+@attrs.frozen
+class GaussianOptions:
+    """Real figures fade into a unit normal: each step shrinks them and adds noise."""
+
+    schedule: Literal["log-linear", "erasure", "cosine", "reference"] = attrs.field(
+        default="log-linear", metadata={"help": "how the log signal-to-noise ratio falls with time"}
+    )
+    first_noise: float = attrs.field(
+        default=1e-4,
+        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
+        metadata={"help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"},
+    )
+    last_survival: float = attrs.field(
+        default=1e-3,
+        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
+        metadata={"help": "share of the signal's variance left at t = 1"},
+    )
+    reference_steps: int = attrs.field(
+        default=1000,
+        validator=attrs.validators.ge(2),
+        metadata={"help": "T for which the schedule 'reference' is made (it has its own ends)"},
+    )
+    mean: Mean = attrs.field(
+        default="velocity",
+        metadata={"help": "what the first param of an element predicts, or which reading of eq. 65 of the 2015 paper"},
+    )
+    variance: Literal["learned", "posterior", "forward"] = attrs.field(
+        default="learned", metadata={"help": "variance of a reverse step: learned per element, or fixed to one of its two bounds"}
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "kernel",
+            "gaussian",
+            GaussianOptions,
+            build="quasistatic_plugins.gaussian.kernel:GaussianKernel",
+            fits=("real",),
+            references=(
+                "Sohl-Dickstein et al. 2015, Table App.1, eq. 64 and 65",
+                "Kingma et al. 2021 (log-SNR as the coordinate)",
+            ),
+        )
+    ]

@@ -1,0 +1,58 @@
+"""Mixtures of round Gaussians, with a known density."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+import quasistatic as qs
+
+
+def _means(_instance: object, _attribute: object, value: tuple[tuple[float, ...], ...]) -> None:
+    lengths = {len(mean) for mean in value}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"must be one or more lists of the same length, at least 1, got {[list(mean) for mean in value]}")
+
+
+def _positive(_instance: object, _attribute: object, value: tuple[float, ...]) -> None:
+    if not all(weight > 0 and math.isfinite(weight) for weight in value):
+        raise ValueError(f"must be positive, got {list(value)}")
+
+
+@attrs.frozen
+class GaussianMixtureOptions:
+    """Round bumps of one width at chosen places, in any number of dimensions."""
+
+    means: tuple[tuple[float, ...], ...] = attrs.field(
+        default=((-2.0,), (2.0,)), validator=_means, metadata={"help": "where the bumps are, before scaling: [[-2.0], [2.0]]"}
+    )
+    deviation: float = attrs.field(
+        default=0.5, validator=attrs.validators.gt(0), metadata={"help": "standard deviation of every bump, before scaling"}
+    )
+    weights: tuple[float, ...] = attrs.field(
+        default=(), validator=_positive, metadata={"help": "relative weights of the bumps; empty: all equal"}
+    )
+    seed: int = attrs.field(default=0, metadata={"help": "fixes the splits"})
+    validation_events: int = attrs.field(
+        default=2_000, validator=attrs.validators.ge(1), metadata={"help": "events of the validation split"}
+    )
+    test_events: int = attrs.field(
+        default=10_000, validator=attrs.validators.ge(1), metadata={"help": "events of the test split"}
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.weights and len(self.weights) != len(self.means):
+            raise ValueError(f"weights: expected {len(self.means)} of them, one for each of means, got {len(self.weights)}")
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "source",
+            "gaussian-mixture",
+            GaussianMixtureOptions,
+            build="quasistatic_plugins.gaussian_mixture.source:GaussianMixture",
+        )
+    ]
