@@ -1,7 +1,7 @@
 """Learn a distribution by destroying it slowly.
 
-Everything named here is the public API. Names are imported when they are first used: a plugin that registers a component, and
-the command line that lists it, never load jax. Importing configures nothing.
+Everything named here is the public API. Names are imported when they are first used: a plugin that registers a
+component, and the command line that lists it, never load jax. Importing configures nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quasistatic import errors as errors
     from quasistatic import oracles as oracles
+    from quasistatic import pictures as pictures
     from quasistatic import testing as testing
     from quasistatic import trajectory as trajectory
     from quasistatic._component import Command as Command
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from quasistatic._ledger import Ledger as Ledger
     from quasistatic._ledger import ledger as ledger
     from quasistatic._ledger import ledger_terms as ledger_terms
+    from quasistatic._loading import PluginStatus as PluginStatus
     from quasistatic._model import AbstractModel as AbstractModel
     from quasistatic._model import Ports as Ports
     from quasistatic._model import bumps as bumps
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from quasistatic._observe import AbstractObserver as AbstractObserver
     from quasistatic._observe import RunInfo as RunInfo
     from quasistatic._plugins import PluginManager as PluginManager
-    from quasistatic._plugins import PluginStatus as PluginStatus
     from quasistatic._plugins import plugins as plugins
     from quasistatic._recipe import Choice as Choice
     from quasistatic._recipe import Recipe as Recipe
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from quasistatic._run import Run as Run
     from quasistatic._run import open_run as open_run
     from quasistatic._run import train as train
-    from quasistatic._sampler import AbstractSampler as AbstractSampler
     from quasistatic._sample import sample as sample
+    from quasistatic._sampler import AbstractSampler as AbstractSampler
     from quasistatic._schedule import AbstractSchedule as AbstractSchedule
     from quasistatic._schedule import log_noise as log_noise
     from quasistatic._schedule import log_survival as log_survival
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_SUBMODULES = ("errors", "oracles", "testing", "trajectory")
+_SUBMODULES = ("errors", "oracles", "pictures", "testing", "trajectory")
 
 # the same as above, for the interpreter; a test compares the two
 _NAMES = {
@@ -90,7 +91,8 @@ _NAMES = {
     "_model": "AbstractModel Ports bumps",
     "_objective": "AbstractObjective",
     "_observe": "AbstractObserver RunInfo",
-    "_plugins": "PluginManager PluginStatus plugins",
+    "_loading": "PluginStatus",
+    "_plugins": "PluginManager plugins",
     "_recipe": "Choice Recipe load_recipe",
     "_run": "Run open_run train",
     "_sample": "sample",

@@ -1,7 +1,7 @@
 """Checkpoints: named arrays and a few plain values in a folder that is whole or not there, and that shows any damage.
 
-    checkpoints/000003000/state.safetensors     the arrays
-    checkpoints/000003000/manifest.json         step, size and digest of the arrays, plain values; sealed by its own digest
+    checkpoints/000003000/state.safetensors  the arrays
+    checkpoints/000003000/manifest.json      step, size and digest of the arrays, plain values; sealed by its own digest
 
 Nothing in it can run: there is no pickle, and no path is ever taken from a file.
 """
@@ -80,7 +80,11 @@ class Manifest:
         match fields:
             case {"format": int(version)} if version > FORMAT:
                 raise ValueError(f"format {version}, this quasistatic reads {FORMAT}; install a newer one")
-            case {"step": int(step), "files": {"state.safetensors": {"size": int(size), "sha256": str(sha)}}, "meta": dict(meta)}:
+            case {
+                "step": int(step),
+                "files": {"state.safetensors": {"size": int(size), "sha256": str(sha)}},
+                "meta": dict(meta),
+            }:
                 manifest = cls(step, Digest(size, sha), meta)
                 if manifest.render() == data:
                     return manifest
@@ -88,12 +92,8 @@ class Manifest:
 
 
 def _sealed(fields: dict[str, Any]) -> bytes:
-    seal = hashlib.sha256(_json(fields)).hexdigest()
-    return _json({**fields, "seal": seal})
-
-
-def _json(fields: dict[str, Any]) -> bytes:
-    return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+    seal = hashlib.sha256(_files.json_bytes(fields)).hexdigest()
+    return _files.json_bytes({**fields, "seal": seal})
 
 
 @attrs.frozen
@@ -115,8 +115,8 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mappin
 
     A kill at any instant leaves all of it or none, and every earlier one. `meta` holds JSON values (no nan).
     Saving the same state again changes the meta alone; a damaged checkpoint of this step is replaced.
-    Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept and for a step that is
-    there, whole, with another state; ValueError or TypeError for a meta that is not JSON.
+    Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept, and for a step that
+    is there, whole, with another state; ValueError or TypeError for a meta that is not JSON.
     """
     state = _encode(arrays)
     manifest = Manifest(step, Digest.of(state), dict(meta))
@@ -236,9 +236,9 @@ def newest(folder: Path) -> Found:
 
 
 def prune(folder: Path, keep: int, spare: Collection[int] = ()) -> None:
-    """Remove checkpoints older than the newest `keep` whole ones, but for the steps in `spare`; sweep what killed saves left.
+    """Remove what is older than the newest `keep` whole checkpoints, but for the steps in `spare`, and what kills left.
 
-    Only checkpoints verified here count, so that the last good one always stays. For the holder of the run's lock alone.
+    Only checkpoints verified here count, so that the last good one always stays. For the holder of the run's lock.
     Raises QuasistaticError when the disk refuses.
     """
     if keep < 1:
@@ -255,7 +255,10 @@ def prune(folder: Path, keep: int, spare: Collection[int] = ()) -> None:
 
 
 def flatten(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays of a pytree by their path (jax.tree_util.keystr). Raises CheckpointError for a leaf that is no plain array."""
+    """The arrays of a pytree by their path (jax.tree_util.keystr).
+
+    Raises CheckpointError for a leaf that is no plain array, by name.
+    """
     return {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
 
 
@@ -275,7 +278,8 @@ def restore(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if problems:
         more = [f"and {len(problems) - 8} more"] if len(problems) > 8 else []
         raise CheckpointError("\n".join(["this checkpoint is of another model", *problems[:8], *more]))
-    return jax.tree.unflatten(jax.tree.structure(template), [_like(leaf, arrays[name]) for name, leaf in leaves.items()])
+    restored = [_like(leaf, arrays[name]) for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(template), restored)
 
 
 def _named(tree: Any) -> dict[str, Any]:
@@ -285,9 +289,9 @@ def _named(tree: Any) -> dict[str, Any]:
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = jax.tree_util.keystr(path)
         if not isinstance(leaf, jax.Array | np.ndarray):
-            raise CheckpointError(f"{name}: {type(leaf).__name__} cannot be kept in a checkpoint, only arrays (eqx.partition)")
+            raise CheckpointError(f"{name}: {type(leaf).__name__} cannot be kept in a checkpoint, only arrays can")
         if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            raise CheckpointError(f"{name}: a typed PRNG key cannot be kept in a checkpoint; keep its jax.random.key_data")
+            raise CheckpointError(f"{name}: a typed PRNG key cannot be kept in a checkpoint; keep jax.random.key_data")
         if name in named:
             raise CheckpointError(f"{name}: two leaves have this name")
         named[name] = leaf

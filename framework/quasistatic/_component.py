@@ -35,8 +35,9 @@ def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
 class Component:
     """One thing that can be named in a recipe.
 
-    `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}` their help, its docstring the
-    summary. `build` is a callable or 'module:attribute', imported only when something is built. It is called as
+    `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}` their help, its
+    docstring the summary. `build` is a callable or 'module:attribute', imported only when something is built. It is
+    called as
 
     - source: `build(options)`
     - kernel: `build(options, event)`
@@ -71,7 +72,7 @@ class Component:
 
 @attrs.frozen
 class Command:
-    """A command that a plugin adds to the command line: `load` gives a click command ('module:attribute' or a callable)."""
+    """A command that a plugin adds to the command line; `target` is a click command or its 'module:attribute'."""
 
     name: str
     summary: str
@@ -83,7 +84,7 @@ class Command:
 
 @attrs.frozen
 class NamedRecipe:
-    """A recipe that ships with a plugin: a TOML file inside a package, e.g. ('swiss-roll', 'my_plugin', 'recipes/swiss-roll.toml')."""
+    """A recipe that ships with a plugin: the TOML file `path` inside `package`, as 'recipes/my.toml' in 'my_plugin'."""
 
     name: str
     package: str

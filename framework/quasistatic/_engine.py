@@ -81,6 +81,16 @@ def initial_state(diffusion: Diffusion, optimiser: optax.GradientTransformation)
     return State(jnp.zeros((), jnp.int32), trained, trained, optimiser.init(trained))
 
 
+def count_parameters(state: State) -> int:
+    """Number of trained figures."""
+    return sum(leaf.size for leaf in jax.tree.leaves(state.trained))
+
+
+def count_bytes(state: State) -> int:
+    """Memory of the state."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+
+
 def batch_loss(
     trained: Any, rest: Any, objective: AbstractObjective, xs: Any, us: jax.Array, keys: jax.Array, given: Any
 ) -> jax.Array:

@@ -32,6 +32,16 @@ class Evaluation:
         return self.ledger.bound
 
     @property
+    def mean_null(self) -> Estimate | None:
+        """L_null: log-likelihood of the reference law."""
+        return None if self.null is None else self._estimate(self.null)
+
+    @property
+    def mean_truth(self) -> Estimate | None:
+        """True log-likelihood of these very events."""
+        return None if self.truth is None else self._estimate(self.truth)
+
+    @property
     def gain(self) -> Estimate | None:
         """K - L_null: what is won over the reference law."""
         return None if self.null is None else self._estimate(self.ledger.per_event - self.null)
@@ -41,6 +51,7 @@ class Evaluation:
         """True log-likelihood - K, never negative up to its error: model error and dissipated work together."""
         return None if self.truth is None else self._estimate(self.truth - self.ledger.per_event)
 
+    @property
     def user_bound(self) -> Estimate | None:
         """K of densities in the user's units: K minus the log-volume of the scaling. None where nothing was scaled."""
         return None if self.log_scale is None else self._estimate(self.ledger.per_event - self.log_scale)
@@ -63,11 +74,11 @@ class Evaluation:
                 "first_and_gaps": self.ledger.terms[:, :-1].mean(axis=0).tolist(),
                 "unit": "nats",
             },
-            "null": None if self.null is None else figure(self._estimate(self.null)),
+            "null": figure(self.mean_null),
             "gain": figure(self.gain),
-            "truth": None if self.truth is None else figure(self._estimate(self.truth)),
+            "truth": figure(self.mean_truth),
             "dissipation": figure(self.dissipation),
-            "bound_in_user_units": figure(self.user_bound()),
+            "bound_in_user_units": figure(self.user_bound),
             "evaluations": self.ledger.evaluations,
         }
 

@@ -1,15 +1,17 @@
-"""Files that are whole or absent, whatever kills the process: written aside, fsynced, renamed, and the folder fsynced."""
+"""Files that are whole or absent, whatever kills the process: written aside, fsynced, renamed, the folder fsynced."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from quasistatic.errors import QuasistaticError
 
@@ -47,7 +49,10 @@ def aside(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left below `folder`. For the holder of the run's lock alone: another's half file goes too."""
+    """Remove what killed writers left below `folder`.
+
+    For the holder of the run's lock alone: the half file of another that still writes goes too.
+    """
     for left in list(folder.rglob(f"{PARTIAL}*")):
         remove(left)
 
@@ -87,7 +92,7 @@ def sync_folder(path: Path) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Replace the file `path` by these bytes, all or nothing, also when the power fails.
 
-    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; the old file is then still there.
+    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; an old file stays.
     """
     draft = aside(path)
     with explained(path, UNTOUCHED):
@@ -102,8 +107,13 @@ def write_durably(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def json_bytes(fields: Mapping[str, Any]) -> bytes:
+    """Strict JSON, one value per line. Raises ValueError for nan, TypeError for what JSON does not have."""
+    return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+
+
 def read_plain(path: Path, most: int) -> bytes:
-    """The bytes of an ordinary file of at most `most` bytes. Raises OSError for all else: a link, a pipe, a larger file."""
+    """The bytes of an ordinary file of at most `most` bytes. Raises OSError for a link, a pipe, a larger file."""
     # a link could lead out of the folder, a pipe would wait for ever
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:

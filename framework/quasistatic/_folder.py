@@ -1,8 +1,9 @@
 """The folder of a run: what it holds, under which names, and who may write in it.
 
-    recipe.toml      the resolved recipe          checkpoints/     one folder per step
-    run.json         versions and plugins         best.json        the step with the best K so far
-    metrics.jsonl, tensorboard/, pictures/, report.html            what observers and reports write
+    recipe.toml    the resolved recipe        checkpoints/    one folder per step
+    run.json       versions and plugins       best.json       the step with the best K so far
+
+Observers and reports add metrics.jsonl, tensorboard/, pictures/ and report.html.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ from quasistatic.errors import RunError
 
 FORMAT = 1
 LOCK = ".lock"
+NOTHING = "nothing was changed"
 _JSON_MOST = 2**20
 
 
 @attrs.frozen
 class Best:
-    """The best K so far, in nats per event, with its standard error (nan for a single event), and the step it belongs to."""
+    """The best K so far and its standard error (nan for a single event), in nats per event, and the step it is of."""
 
-    step: int
-    value: float
-    standard_error: float
+    step: int = attrs.field(converter=int)
+    value: float = attrs.field(converter=float)
+    standard_error: float = attrs.field(converter=float)
 
 
 @attrs.frozen
@@ -78,35 +80,33 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], recipe: str, about: Mapping[str, Any]) -> RunFolder:
-        """Start a run in a new or empty folder: its recipe as TOML text, and `about` (versions, plugins) as JSON values.
+        """Start a run in a new or empty folder: its recipe as TOML text, `about` (versions, plugins) as JSON values.
 
         A kill on the way leaves a folder that can be given again. Raises RunError for a folder that holds a run or
         anything else, or is in use; QuasistaticError when it cannot be written.
         """
         run = cls(path)
-        run._refuse_used()
-        with _files.explained(run.path, "nothing was started"):
+        with _files.explained(run.path, NOTHING):
+            run._refuse_used()
             run.path.mkdir(parents=True, exist_ok=True)
-        with run.lock():
+        with run.lock(), _files.explained(run.path, NOTHING):
             run._refuse_used()  # again: another process may have been faster
-            with _files.explained(run.path, "nothing was started"):
-                run.checkpoints.mkdir(exist_ok=True)
+            run.checkpoints.mkdir(exist_ok=True)
             _files.write_durably(run.recipe, recipe.encode())
-            _files.write_durably(run.about, _json({"format": FORMAT, **about}))  # last: this makes it a run
-            with _files.explained(run.path, _files.UNSURE):
-                _files.sync_folder(run.path.absolute().parent)
+            _files.write_durably(run.about, _files.json_bytes({"format": FORMAT, **about}))  # last: this makes it a run
+            _files.sync_folder(run.path.absolute().parent)
         return run
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """The run in this folder. Raises RunError when there is none, or one of a newer quasistatic."""
         run = cls(path)
-        missing = [p.name for p in (run.about, run.recipe, run.checkpoints) if not p.exists()]
+        missing = [p.name for p in (run.about, run.recipe, run.checkpoints) if not os.path.exists(p)]
         if missing:
-            what = "holds no run" if run.path.is_dir() else "is no folder" if run.path.exists() else "does not exist"
+            what = "holds no run" if os.path.isdir(path) else "is no folder" if os.path.exists(path) else "is not there"
             raise RunError(
-                f"{run.path}: {what}; a run folder has run.json, recipe.toml and checkpoints (missing: {', '.join(missing)}); "
-                f"'quasistatic run RECIPE --out {run.path}' starts one"
+                f"{run.path}: {what}; a run folder has run.json, recipe.toml and checkpoints "
+                f"(missing: {', '.join(missing)}); 'quasistatic run RECIPE --out {run.path}' starts one"
             )
         run.read_about()
         return run
@@ -120,9 +120,10 @@ class RunFolder:
         return fields
 
     def write_best(self, best: Best) -> None:
-        """Replace best.json, durably. Raises QuasistaticError when the disk refuses, ValueError for a value that is not finite."""
+        """Replace best.json, durably. Raises QuasistaticError when the disk refuses, ValueError for infinite values."""
         error = None if math.isnan(best.standard_error) else best.standard_error
-        _files.write_durably(self.best, _json({**attrs.asdict(best), "standard_error": error, "unit": "nats", "per": "event"}))
+        fields = {**attrs.asdict(best), "standard_error": error, "unit": "nats", "per": "event"}
+        _files.write_durably(self.best, _files.json_bytes(fields))
 
     def read_best(self) -> Best | None:
         """What was written last, or None. Raises RunError when it is damaged."""
@@ -135,15 +136,15 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only process that writes here, and sweep what killed ones left. The lock ends with the process, however it ends.
+        """Be the only process that writes here, and sweep what killed ones left.
 
-        Raises RunError naming the holder when another has it.
+        The lock ends with the process, however it ends. Raises RunError naming the holder when another has it.
         """
         try:
             import fcntl
         except ImportError as error:
             raise RunError(f"{self.path}: runs need file locks, which this system lacks (no fcntl)") from error
-        with _files.explained(self.path / LOCK, "nothing was changed"):
+        with _files.explained(self.path / LOCK, NOTHING):
             # never through a link: the file is written to
             handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -151,7 +152,7 @@ class RunFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunError(f"{self.path}: {_refusal(handle, error)}") from error
-            with _files.explained(self.path, "nothing was changed"):
+            with _files.explained(self.path, NOTHING):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 _files.sweep(self.path)
@@ -164,14 +165,18 @@ class RunFolder:
             raise RunError(f"{self.path}: holds a run; 'quasistatic resume {self.path}' goes on with it")
         if os.path.lexists(self.path) and not self.path.is_dir():
             raise RunError(f"{self.path}: is no folder; give a new or an empty one")
-        foreign = sorted(entry.name for entry in self.path.iterdir() if not self._ours(entry)) if self.path.is_dir() else []
+        entries = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        foreign = [entry.name for entry in entries if not self._begun(entry)]
         if foreign:
             raise RunError(f"{self.path}: is not empty (it has {foreign[0]!r}); give a new or an empty folder")
 
-    def _ours(self, entry: Path) -> bool:
-        """What an unfinished `create` leaves."""
-        begun = entry in (self.path / LOCK, self.recipe) or entry.name.startswith(_files.PARTIAL)
-        return begun or (entry == self.checkpoints and entry.is_dir() and not any(entry.iterdir()))
+    def _begun(self, entry: Path) -> bool:
+        """Is this what a killed `create` leaves? A recipe without checkpoints/ is the user's own."""
+        if entry == self.recipe:
+            return self.checkpoints.is_dir()
+        if entry == self.checkpoints:
+            return entry.is_dir() and not any(entry.iterdir())
+        return entry.name == LOCK or entry.name.startswith(_files.PARTIAL)
 
 
 def default_path(name: str, base: str | os.PathLike[str] = "runs") -> Path:
@@ -181,13 +186,14 @@ def default_path(name: str, base: str | os.PathLike[str] = "runs") -> Path:
     """
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         raise RunError(f"{name!r}: cannot name a folder; letters, digits, '_', '-' and '.' can, or give --out FOLDER")
-    for number in itertools.count(1):
-        path = Path(base, f"{name}-{number:03d}")
-        with contextlib.suppress(FileExistsError), _files.explained(path, "nothing was started"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            return path
-    raise AssertionError("unreachable")
+    numbers = itertools.count(1)
+    with _files.explained(Path(base), NOTHING):
+        Path(base).mkdir(parents=True, exist_ok=True)
+        while True:
+            path = Path(base, f"{name}-{next(numbers):03d}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
 
 
 def _refusal(handle: int, error: OSError) -> str:
@@ -195,10 +201,6 @@ def _refusal(handle: int, error: OSError) -> str:
         return f"cannot be locked: {error.strerror}"
     holder = "".join(filter(str.isprintable, os.pread(handle, 200, 0).decode(errors="replace")))
     return f"in use by {holder or 'another process'}; wait for it or stop it"
-
-
-def _json(fields: Mapping[str, Any]) -> bytes:
-    return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

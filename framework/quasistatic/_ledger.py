@@ -62,13 +62,15 @@ class Ledger:
 
     `terms` (N, T + 1) holds each event's terms of -K: first step, the T - 1 steps (from `times[k]` back to `times[k-1]`), prior.
     The terms share their events, so their errors do not add; every total's error comes from per-event totals.
-    `evaluations` counts calls of the network per event.
+    `evaluations` counts calls of the network per event. `per_event_error` (N,) is the standard error of each event's K over
+    repeats, None for a single draw.
     """
 
     times: np.ndarray
     terms: np.ndarray
     evaluations: int
     size: int
+    per_event_error: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -162,13 +164,19 @@ def ledger(
         rows = np.arange(start, start + width) % count
         block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], xs)
         side = None if given is None else given[rows]
-        total = np.zeros((width, len(times) + 1))
+        sums, squares = np.zeros((width, len(times) + 1)), np.zeros(width)
         for repeat in range(repeats):
             numbers = np.arange(start, start + width) * repeats + repeat
-            total += np.asarray(_batch_terms(diffusion, block, times, key, numbers, side), np.float64)
-        blocks.append(total / repeats)
-    terms = np.concatenate(blocks)[:count]
-    return Ledger(np.asarray(times, np.float64), terms, len(times) * repeats, diffusion.kernel.event.size)
+            terms = np.asarray(_batch_terms(diffusion, block, times, key, numbers, side), np.float64)
+            sums += terms
+            squares += terms.sum(axis=1) ** 2
+        blocks.append((sums / repeats, squares / repeats))
+    means, mean_squares = (np.concatenate(parts)[:count] for parts in zip(*blocks, strict=True))
+    error = None
+    if repeats > 1:
+        spread = np.maximum(mean_squares - means.sum(axis=1) ** 2, 0.0)
+        error = np.sqrt(spread / (repeats - 1))
+    return Ledger(np.asarray(times, np.float64), means, len(times) * repeats, diffusion.kernel.event.size, error)
 
 
 def _checked_times(times: Sequence[float]) -> jax.Array:

@@ -1,7 +1,7 @@
 """Options: from an attrs class to TOML and back, strictly, with every problem named at once.
 
-The fields of the class are the only source of truth: keys, types, defaults, help and checks come from them. A field may be an
-int, float, bool, str, Literal, `X | None` (None is written "none"), `tuple[X, ...]` or another attrs class.
+The fields of the class are the only source of truth: keys, types, defaults, help and checks come from them. A field may
+be an int, float, bool, str, Literal, `X | None` (None is written "none"), `tuple[X, ...]` or another attrs class.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def unstructure(options: Any) -> Any:
 
 
 def fields(cls: type) -> tuple[attrs.Attribute, ...]:
-    """The options of an attrs class with their types resolved. Raises PluginError if one has a type that no recipe can give."""
+    """The options of an attrs class, their types resolved; PluginError if one has a type that no recipe can give."""
     try:
         found = tuple(field for field in attrs.fields(attrs.resolve_types(cls)) if field.init)
     except NameError as error:
@@ -157,7 +157,13 @@ def _choice(value: Any, kind: Any) -> Any:
         if type(value) is type(option) and value == option:
             return value
     words = [option for option in options if isinstance(option, str)]
-    _refuse(value, "one of " + ", ".join(map(repr, options)), did_you_mean(value, words) if isinstance(value, str) else "")
+    _refuse(
+        value, "one of " + ", ".join(map(repr, options)), did_you_mean(value, words) if isinstance(value, str) else ""
+    )
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    return CONVERTER.structure(value, kind)
 
 
 def _either(value: Any, kind: Any) -> Any:
@@ -167,7 +173,7 @@ def _either(value: Any, kind: Any) -> Any:
     first: _Problems | None = None
     for member in members:
         try:
-            return CONVERTER.structure(value, member)
+            return _convert(value, member)
         except _Problems as problems:
             first = first or problems
     if first is not None and len(members) == 1:
@@ -182,7 +188,7 @@ def _list(value: Any, kind: Any) -> tuple[Any, ...]:
     items, found = [], []
     for index, item in enumerate(value):
         try:
-            items.append(CONVERTER.structure(item, member))
+            items.append(_convert(item, member))
         except _Problems as problems:
             found += problems.under(f"[{index}]")
     if found:
@@ -202,7 +208,7 @@ def _structure_class(cls: type[T], values: Any, owner: str) -> T:
                 found.append((f".{name}", f"must be given ({field.metadata.get('help') or type_text(field.type)})"))
             continue
         try:
-            given[name] = CONVERTER.structure(values[name], field.type)
+            given[name] = _convert(values[name], field.type)
         except _Problems as problems:
             found += problems.under(f".{name}")
     found += _invalid(known, given)
@@ -241,13 +247,18 @@ def _validator_text(message: str) -> str:
 
 
 def _default(field: attrs.Attribute) -> Any:
-    default = field.default
-    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+    factory = getattr(field.default, "factory", None)
+    return factory() if factory else field.default
 
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
-    hooks: list[tuple[type, Callable[[Any, Any], Any]]] = [(int, _whole), (float, _number), (bool, _truth), (str, _text)]
+    hooks: list[tuple[type, Callable[[Any, Any], Any]]] = [
+        (int, _whole),
+        (float, _number),
+        (bool, _truth),
+        (str, _text),
+    ]
     for kind, hook in hooks:
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_func(lambda kind: typing.get_origin(kind) is Literal, _choice)

@@ -61,18 +61,25 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as TOML values: every option, given or default."""
         chosen = {kind: getattr(self, kind).to_dict() for kind in CHOICES}
-        return {"name": self.name, "seed": self.seed, **chosen, **{key: unstructure(getattr(self, key)) for key in SECTIONS}}
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            **chosen,
+            **{key: unstructure(getattr(self, key)) for key in SECTIONS},
+        }
 
     def to_toml(self) -> str:
         """The text of the resolved recipe; `load_recipe` of it gives an equal recipe."""
         return tomli_w.dumps(self.to_dict())
 
 
-def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
+def load_recipe(
+    recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None
+) -> Recipe:
     """A recipe by the name of one that ships with a plugin, or from a TOML file.
 
-    `overrides` are texts such as 'training.steps=3000' or a mapping of dotted paths to values. Where one changes the `use` of a
-    section, the recipe's other options of that section are dropped.
+    `overrides` are texts such as 'training.steps=3000' or a mapping of dotted paths to values. Where one changes the
+    `use` of a section, the recipe's other options of that section are dropped.
     Raises RecipeError with all problems at once; ComponentNotFound if there is no recipe of this name.
     """
     manager = manager or plugins()
@@ -103,7 +110,9 @@ def _file_text(path: Path) -> bytes:
             text = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise RecipeError([f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]) from None
+        raise RecipeError(
+            [f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]
+        ) from None
     if len(text) > LARGEST:
         raise RecipeError([f"{path}: expected a recipe of at most {LARGEST} bytes"])
     return text
@@ -142,7 +151,7 @@ def _override(values: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[str]
     problems = []
     for path, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".use")):
         *tables, last = path.split(".")
-        table = values
+        table: Any = values
         for key in tables:
             table = table.setdefault(key, {}) if isinstance(table, dict) else table
         if not isinstance(table, dict):
@@ -157,7 +166,9 @@ def _override(values: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[str]
 
 def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
     problems += [
-        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})"
+        for key in values
+        if key not in KEYS
     ]
     parts: dict[str, Any] = {}
 

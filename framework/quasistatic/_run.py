@@ -72,9 +72,14 @@ class Run:
         Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events that do not
         fit.
         """
-        source = self.wired.source
-        xs = source.event.check(source.units.to_model(np.asarray(x)))
-        return ledger(self.diffusion, xs, role_key(seed, Role.EVALUATION), steps, given, repeats)
+        return ledger(self.diffusion, self.to_model(x), role_key(seed, Role.EVALUATION), steps, given, repeats)
+
+    def to_model(self, x: np.ndarray) -> np.ndarray:
+        """Events (N, *event) from the user's units to model units. Raises DataError for events that do not fit."""
+        source, x = self.wired.source, np.asarray(x)
+        if x.shape[1:] != source.event.shape and x.ndim == 2 and x.shape[1] == source.event.size:
+            x = x.reshape(-1, *source.event.shape)  # a table has one row per event
+        return source.event.check(x if x.dtype.kind not in "biuf" else source.units.to_model(x))
 
     def evaluate(
         self, split: Split | Data = "test", steps: int | None = None, seed: int = 0, repeats: int | None = None

@@ -39,7 +39,9 @@ class TrainingOptions:
     fuse: int = _option(10, "updates in one dispatch", ge(1))
     validate_every: int = _option(1000, "updates between two measurements of K on the validation split", ge(1))
     validation_events: int = _option(1000, "greatest number of events in such a measurement", ge(1))
-    validation_steps: int | None = _option(None, "T of such a measurement; none: that of the trajectory", optional(ge(1)))
+    validation_steps: int | None = _option(
+        None, "T of such a measurement; none: that of the trajectory", optional(ge(1))
+    )
     checkpoint_every: int = _option(1000, "updates between two checkpoints", ge(1))
     keep: int = _option(2, "number of checkpoints kept, besides the best", ge(1))
     observers: tuple[str, ...] = _option(("progress", "jsonl", "tensorboard"), "who watches")
@@ -49,7 +51,9 @@ class TrainingOptions:
 class EvaluationOptions:
     """What is measured and drawn after training."""
 
-    steps: tuple[int, ...] = _option((), "the T's at which K is printed; empty: that of the trajectory", deep_iterable(ge(1)))
+    steps: tuple[int, ...] = _option(
+        (), "the T's at which K is printed; empty: that of the trajectory", deep_iterable(ge(1))
+    )
     events: int = _option(10000, "greatest number of events in a measurement", ge(1))
     repeats: int = _option(1, "passes over these events", ge(1))
     samples: int = _option(64, "number of samples drawn", ge(1))

@@ -84,6 +84,10 @@ class AbstractSource(ABC):
         """Figures of the source's own field for generated events (N, *event), in model units."""
         return {}
 
+    def baselines(self) -> dict[str, float]:
+        """Log-likelihood in nats per test event of simple models fitted to the training split, by what they are called."""
+        return {}
+
 
 class GeneratedSource(AbstractSource):
     """A source that makes every event from a key and stores none: a subclass writes `event` and `draw`.
@@ -149,3 +153,6 @@ class AugmentedSource(AbstractSource):
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
         return self._source.judge(xs)
+
+    def baselines(self) -> dict[str, float]:
+        return self._source.baselines()

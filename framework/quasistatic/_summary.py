@@ -15,6 +15,8 @@ from quasistatic._source import SPLITS, Split
 if TYPE_CHECKING:
     from quasistatic._event import Event
 
+Line = tuple[str, str]
+
 
 @attrs.frozen(eq=False)
 class Summary:
@@ -42,7 +44,7 @@ class Summary:
 
 
 def summarise(run: Run) -> Summary:
-    """Measure all that a report needs. Event i's noise is the same in every evaluation of a split."""
+    """Measure all that a report needs. An event meets the same noise in every evaluation of its split at one T."""
     steps = run.recipe.trajectory.steps
     by_split: dict[Split, Evaluation] = {name: run.evaluate(name) for name in SPLITS}
     by_steps = {
@@ -53,7 +55,7 @@ def summarise(run: Run) -> Summary:
 
 
 def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
-    """An evaluation with what was evaluated."""
+    """An evaluation as JSON values, with what was evaluated."""
     recipe = run.recipe
     return {
         "recipe": recipe.name,
@@ -61,47 +63,52 @@ def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
         "kernel": recipe.kernel.component.name,
         "model": recipe.model.component.name,
         "first_step": recipe.trajectory.first_step,
-        "split": split,
+        "data": split,
         "checkpoint": run.steps_done if run.best is None else run.best.step,
         **evaluation.to_dict(),
     }
 
 
 def customary_unit(event: Event) -> Unit:
-    """What people of the field read: bits per event for small events, nats for the larger ones."""
+    """What people of the field read: bits for small events, nats for larger ones."""
     return "bits" if event.size <= 32 else "nats"
 
 
-def rows(summary: Summary) -> Iterator[tuple[str, str]]:
+def table(summary: Summary) -> Iterator[Line]:
     """Label and figure of every line that a person reads at the end of a run."""
     unit = customary_unit(summary.run.wired.source.event)
+    yield from lines(summary.main, unit)
+    main = summary.main.ledger.steps
     for steps, value in summary.by_steps.items():
-        yield f"K, T = {steps}, test", show(value.bound, unit)
+        if steps != main:
+            yield f"K (T = {steps})", show(value.bound, unit)
     for split, value in summary.by_split.items():
         if split != "test":
-            yield f"K, T = {value.ledger.steps}, {split}", show(value.bound, unit)
-    main = summary.main
-    yield "  of it: first step", show(main.ledger.first, unit, -1)
-    yield f"  of it: {main.ledger.steps - 1} steps back", show(main.ledger.total_gap, unit, -1)
-    yield "  of it: left at the end", show(main.ledger.prior, unit, -1)
-    known = main.to_dict()
-    for label, name in (("truth", "truth"), ("null model", "null")):
-        if known[name] is not None:
-            figure = known[name]
-            yield label, show(Estimate(figure["value"], figure["standard_error"] or 0.0, "nats", size=main.ledger.size), unit)
-    if main.dissipation is not None:
-        yield "truth - K", show(main.dissipation, unit)
-    if main.gain is not None:
-        yield "K - null model", show(main.gain, unit)
+            yield f"K (T = {main}), {split} split", show(value.bound, unit)
     for label, nats in summary.baselines.items():
-        yield label, show(Estimate(nats, 0.0, "nats", size=main.ledger.size), unit)
-    user = main.user_bound()
-    if user is not None:
-        yield "K in the units of the data", show(user, unit)
+        yield label, show(Estimate(nats, 0.0, "nats", size=summary.main.ledger.size), unit)
 
 
-def show(value: Estimate, unit: Unit, sign: int = 1) -> str:
+def lines(evaluation: Evaluation, unit: Unit) -> Iterator[Line]:
+    """Label and figure of everything one evaluation knows."""
+    ledger = evaluation.ledger
+    yield f"K (T = {ledger.steps})", show(evaluation.bound, unit)
+    yield "  -K: first step", show(ledger.first, unit)
+    yield f"  -K: {ledger.steps - 1} steps back", show(ledger.total_gap, unit)
+    yield "  -K: left at t = 1", show(ledger.prior, unit)
+    for label, value in (
+        ("truth of the same events", evaluation.mean_truth),
+        ("truth - K", evaluation.dissipation),
+        ("null model", evaluation.mean_null),
+        ("K - null model", evaluation.gain),
+        ("K in the units of the data", evaluation.user_bound),
+    ):
+        if value is not None:
+            yield label, show(value, unit)
+
+
+def show(value: Estimate, unit: Unit) -> str:
     """'-2.1234 +- 0.0098 bits per event'"""
     shown = value.to(unit)
     error = f" +- {shown.standard_error:.4f}" if shown.standard_error else ""
-    return f"{sign * shown.value:.4f}{error} {unit} per event"
+    return f"{shown.value:.4f}{error} {unit} per event"

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import equinox as eqx
-import jax
 import numpy as np
 
 from quasistatic._diffusion import Diffusion
-from quasistatic._engine import State, initial_state, make_chunk, make_optimiser, trained_part
+from quasistatic._engine import (
+    State,
+    count_bytes,
+    count_parameters,
+    initial_state,
+    make_chunk,
+    make_optimiser,
+    trained_part,
+)
 from quasistatic._keys import Role, role_key
 from quasistatic._ledger import Ledger, ledger
 from quasistatic._observe import AbstractObserver, RunInfo
@@ -129,8 +136,8 @@ def _info(wired: Wired, state: State, step: int) -> RunInfo:
     return RunInfo(
         recipe=wired.recipe.to_dict(),
         event=wired.source.event.describe(),
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(state.trained)),
-        state_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(state)),
+        parameters=count_parameters(state),
+        state_bytes=count_bytes(state),
         first_step=step,
         steps=wired.recipe.training.steps,
         source=wired.source,

@@ -48,5 +48,13 @@ def _components(ctx: click.Context, target: tuple[str, ...]) -> tuple[Component,
 
 
 def _row(verdict: dict[str, Any]) -> list[str]:
-    figures = [f"{value:.3g}" if isinstance(value, float | int) else "" for value in (verdict["figure"], verdict["tolerance"])]
-    return [verdict["component"], verdict["law"], "passed" if verdict["passed"] else "FAILED", *figures, verdict["reason"] or ""]
+    figures = [
+        f"{value:.3g}" if isinstance(value, float | int) else "" for value in (verdict["figure"], verdict["tolerance"])
+    ]
+    return [
+        verdict["component"],
+        verdict["law"],
+        "passed" if verdict["passed"] else "FAILED",
+        *figures,
+        verdict["reason"] or "",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +23,10 @@ def manager_of(ctx: click.Context) -> PluginManager:
     """The plugins of this call, as its -p and --no-plugin want them; loaded when first asked for."""
     root = ctx.find_root()
     if root.obj is None:
-        root.obj = PluginManager(root.params.get("modules") or (), root.params.get("blocked") or ())
+        modules = root.params.get("modules") or ()
+        if modules and os.getcwd() not in sys.path:  # last, so that nothing here hides what is installed
+            sys.path.append(os.getcwd())
+        root.obj = PluginManager(modules, root.params.get("blocked") or ())
     return root.obj
 
 
@@ -75,7 +79,13 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        *headers, box=None, show_header=any(headers), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
+    )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())

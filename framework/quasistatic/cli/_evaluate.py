@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from quasistatic.cli._run import seed_option
 
 if TYPE_CHECKING:
     from quasistatic._ledger import Ledger
-    from quasistatic._run import Run
 
 
 @click.command()
@@ -42,6 +42,7 @@ def evaluate(
     from quasistatic._files import write_durably
     from quasistatic._run import open_run
     from quasistatic._source import Data
+    from quasistatic._tables import read_table
     from quasistatic._summary import customary_unit, describe, lines
     from quasistatic.cli._jax import configure_jax
 
@@ -49,8 +50,8 @@ def evaluate(
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    events = split if data is None else Data(*_read(run, data))
-    measured = run.evaluate(events, steps, seed or 0, repeats)
+    events = split if data is None else Data(run.to_model(read_table(data).values))
+    measured = run.evaluate(events, steps, seed or 0, repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured.ledger).encode())
     if as_json:
@@ -62,8 +63,8 @@ def evaluate(
 def _table(ledger: Ledger) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    errors = ledger.per_event_error
+    errors, dims = ledger.per_event_error, math.log(2) * ledger.size
     writer.writerow(["event", "bound_nats", "standard_error_nats", "bound_bits_per_dim"])
-    for number, (value, dims) in enumerate(zip(ledger.per_event, ledger.per_event_bits_per_dim, strict=True)):
-        writer.writerow([number, float(value), "" if errors is None else float(errors[number]), float(dims)])
+    for number, value in enumerate(ledger.per_event.tolist()):
+        writer.writerow([number, value, "" if errors is None else float(errors[number]), value / dims])
     return text.getvalue()

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ class _Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
     def format_message(self) -> str:
         return self.message.replace("\n", "\n       ")
@@ -86,7 +85,9 @@ class Group(click.Group):
             return getattr(importlib.import_module(f"quasistatic.cli.{module}"), attribute)
         return _plugin_command(ctx, name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         try:
             return super().resolve_command(ctx, args)
@@ -97,7 +98,9 @@ class Group(click.Group):
             ctx.fail(f"no command is called {name!r}{hint}{lost}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {"Commands": [(name, text) for name, (_, text) in BUILT_IN.items()]}
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Commands": [(name, text) for name, (_, text) in BUILT_IN.items()]
+        }
         manager = manager_of(ctx)
         for command in manager.commands():
             owner = manager.owner("command", command.name).name
@@ -120,7 +123,9 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command:
     try:
         loaded = command.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"command {name!r} of plugin {owner} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise PluginError(
+            f"command {name!r} of plugin {owner} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(loaded, click.Command):
         raise PluginError(f"command {name!r} of plugin {owner} is not a click command but {loaded!r:.80}")
     return loaded
@@ -136,11 +141,23 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "-p", "modules", multiple=True, metavar="MODULE", is_eager=True, help="Load a module as a plugin for this call. May be repeated."
+    "-p",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    is_eager=True,
+    help="Load a module as a plugin for this call. May be repeated.",
 )
-@click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated.")
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit."
+    "--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated."
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
 )
 def main(modules: tuple[str, ...], blocked: tuple[str, ...]) -> None:
     """Learn a distribution by destroying it slowly, and measure the work it takes to walk back.

@@ -15,8 +15,8 @@ from quasistatic.cli._common import echo_json, echo_table, json_option, manager_
 def plugins(ctx: click.Context, as_json: bool, trace: bool) -> None:
     """List all plugins and what became of them.
 
-    A plugin is loaded, blocked (by --no-plugin or QUASISTATIC_DISABLE), broken, in conflict with another over a name, or
-    incompatible (it uses a hook that this version does not have).
+    A plugin is loaded, blocked (by --no-plugin or QUASISTATIC_DISABLE), broken, in conflict with another over a name,
+    or incompatible (it uses a hook that this version does not have).
     """
     statuses = manager_of(ctx).statuses()
     if as_json:

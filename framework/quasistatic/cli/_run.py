@@ -127,15 +127,16 @@ def _observers(recipe: Recipe, manager: PluginManager, folder: RunFolder, quiet:
 
 def _announce(wired: Any, folder: RunFolder) -> None:
     """What is going to happen, before it does."""
-    from quasistatic._engine import count_parameters, state_bytes
+    from quasistatic._engine import count_bytes, count_parameters, initial_state, make_optimiser
 
     recipe = wired.recipe
+    state = initial_state(wired.diffusion, make_optimiser(recipe.training))
     chosen = ", ".join(f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective"))
     for line in (
         f"{recipe.name}: {chosen}",
         f"  {wired.source.event.describe()} per event; T = {recipe.trajectory.steps}; "
         f"{recipe.training.steps} updates of {recipe.training.batch} events; seed {recipe.seed}",
-        f"  {count_parameters(wired.diffusion)} parameters, {state_bytes(wired) / 2**20:.1f} MiB of state",
+        f"  {count_parameters(state)} parameters, {count_bytes(state) / 2**20:.1f} MiB of state",
         *(f"  {note}" for note in wired.source.notes),
         f"  in {folder.path}",
     ):
@@ -146,7 +147,7 @@ def _conclude(trained: Run, folder: RunFolder, quiet: bool, as_json: bool) -> No
     """Evaluate, write the report, and print what was found."""
     from quasistatic._files import write_durably
     from quasistatic._run_report import run_report
-    from quasistatic._summary import rows, summarise
+    from quasistatic._summary import summarise, table
 
     summary = summarise(trained)
     with folder.lock():
@@ -154,5 +155,5 @@ def _conclude(trained: Run, folder: RunFolder, quiet: bool, as_json: bool) -> No
     if as_json:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
-        echo_table(("", ""), list(rows(summary)))
+        echo_table(("", ""), list(table(summary)))
         click.echo(f"report: {folder.report}")

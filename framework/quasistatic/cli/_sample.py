@@ -51,7 +51,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
         np.savez(buffer, x=xs)
         write_durably(out, buffer.getvalue())
     else:
-        from quasistatic._pictures import encode, samples
+        from quasistatic.pictures import encode, samples
 
         write_durably(out, encode(samples(run.wired.source, run.wired.source.units.to_model(xs)), out.suffix[1:].lower()))
     click.echo(f"{number} samples: {out}")

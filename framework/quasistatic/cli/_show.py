@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import click
 from click.shell_completion import CompletionItem
@@ -29,8 +29,8 @@ def _complete_name(ctx: click.Context, _parameter: click.Parameter, start: str) 
 def show(ctx: click.Context, kind: str | None, name: str | None) -> None:
     """Say what a component is and which options it takes.
 
-    KIND is source, kernel, model, objective, sampler or observer, or one of the sections trajectory, training and evaluation.
-    Without NAME all of a kind are listed, without KIND all there are.
+    KIND is source, kernel, model, objective, sampler or observer, or one of the sections trajectory, training and
+    evaluation. Without NAME all of a kind are listed, without KIND all there are.
     """
     if kind in SECTIONS:
         if name:
@@ -85,11 +85,9 @@ def _echo_options(options: type) -> None:
     if not fields:
         click.echo("It takes no options.")
         return
-    rows = [[field.name, field.type, "must be given" if field.required else _toml(field.default), field.help] for field in fields]
+    rows = [
+        # JSON of text, figures and lists is TOML
+        [field.name, field.type, "must be given" if field.required else json.dumps(field.default), field.help]
+        for field in fields
+    ]
     echo_table(["option", "type", "default", "help"], rows)
-
-
-def _toml(value: Any) -> str:
-    import tomli_w
-
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").replace("\n", " ").strip()

@@ -1,0 +1,5 @@
+"""python -m quasistatic"""
+
+from quasistatic.cli import main
+
+main(prog_name="quasistatic")

@@ -1,0 +1,19 @@
+"""The recipes that come with quasistatic."""
+
+from __future__ import annotations
+
+import quasistatic as qs
+
+SUMMARIES = {
+    "swiss-roll": "points on a spiral, T = 40, with the truth beside K",
+    "swiss-roll-2015": "the same with the 2015 paper's radial basis network and schedule",
+    "heartbeat": "bits with a pulse every five bins, base rate 0.2, all steps learned",
+    "heartbeat-2015": "the same with the 2015 paper's fixed first step, T = 2000",
+    "digits": "binarised 8x8 digits (needs scikit-learn)",
+    "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
+}
+
+
+@qs.hookimpl
+def quasistatic_recipes() -> list[qs.NamedRecipe]:
+    return [qs.NamedRecipe(name, __name__, f"{name}.toml", summary) for name, summary in SUMMARIES.items()]

@@ -1,0 +1,3 @@
+"""Healthy, but imports jax when it is loaded."""
+
+import jax  # noqa: F401

@@ -1,0 +1,8 @@
+"""Forgets to return."""
+
+import quasistatic as qs
+
+
+@qs.hookimpl
+def quasistatic_observers():
+    pass
