@@ -1,18 +1,24 @@
-"""What all tests share: jax on the CPU, compiled programs kept between runs, no network, and the command line."""
+"""What all tests share: jax on the CPU, compiled programs kept, no network, the command line, bad plugins."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from click.testing import CliRunner, Result
+
+MISBEHAVING = Path(__file__).parent / "third_party" / "misbehaving"
+
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,7 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.rootpath / ".pytest_cache" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    os.environ.pop("QUASISTATIC_DISABLE", None)
+    for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_DEBUG"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +58,11 @@ def cli() -> Callable[..., Result]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`shell("show", "kernel")` runs the installed program as a user does, in an empty folder; `env` adds variables."""
-    program = Path(sysconfig.get_path("scripts")) / "quasistatic"
+    """`shell("show", "kernel")` runs the program as a user does, in an empty folder; `env` adds variables."""
 
     def call(*arguments: Any, env: dict[str, str] | None = None, timeout: float = 300) -> Any:
         return subprocess.run(
-            [str(program), *map(str, arguments)],
+            [sys.executable, "-m", "quasistatic", *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -68,7 +74,7 @@ def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def python() -> Callable[[str], str]:
+def python() -> Callable[..., str]:
     """`python("print(1)")` runs code in a fresh interpreter and returns what it printed."""
 
     def call(code: str, **env: str) -> str:
@@ -89,3 +95,31 @@ def x64() -> Iterator[None]:
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
+def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """`install_plugin("exits")` installs a misbehaving plugin, for this test and the processes that it starts.
+
+    The distribution is called bad-exits and the plugin exits unless given; the plugin's name comes back.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH")))))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+
+    def install(module: str, distribution: str | None = None, name: str | None = None) -> str:
+        distribution, name = distribution or f"bad-{module.replace('_', '-')}", name or module
+        shutil.copy(MISBEHAVING / f"{module}.py", site)
+        info = site / f"{distribution.replace('-', '_')}-0.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text(f"[quasistatic]\n{name} = {module}\n")
+        return name
+
+    yield install
+    for name in set(sys.modules) - before:
+        if str(site) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from quasistatic._source import Data as Data
     from quasistatic._source import GeneratedSource as GeneratedSource
     from quasistatic._source import Units as Units
+    from quasistatic._tables import Table as Table
+    from quasistatic._tables import as_table as as_table
+    from quasistatic._tables import read_table as read_table
     from quasistatic.errors import CheckpointError as CheckpointError
     from quasistatic.errors import ComponentConflict as ComponentConflict
     from quasistatic.errors import ComponentNotFound as ComponentNotFound
@@ -99,6 +102,7 @@ _NAMES = {
     "_sampler": "AbstractSampler",
     "_schedule": "AbstractSchedule log_noise log_survival make_schedule",
     "_source": "AbstractSource AugmentedSource Data GeneratedSource Units",
+    "_tables": "Table as_table read_table",
     "errors": (
         "CheckpointError ComponentConflict ComponentNotFound DataError IncompatibleError InputError PluginError "
         "QuasistaticError RecipeError RunError TrainingDiverged"

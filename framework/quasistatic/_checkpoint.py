@@ -1,14 +1,15 @@
 """Checkpoints: named arrays and a few plain values in a folder that is whole or not there, and that shows any damage.
 
     checkpoints/000003000/state.safetensors  the arrays
-    checkpoints/000003000/manifest.json      step, size and digest of the arrays, plain values; sealed by its own digest
+    checkpoints/000003000/meta.json          the plain values
+    checkpoints/000003000/manifest.json      the step, and size and sha256 of the two files
 
-Nothing in it can run: there is no pickle, and no path is ever taken from a file.
+A checkpoint is whole where the manifest is, byte for byte, the one that its name and its files give. Nothing in it can
+run: there is no pickle, and no path is ever taken from a file.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -25,9 +26,7 @@ import safetensors.numpy
 from quasistatic import _files
 from quasistatic.errors import CheckpointError
 
-FORMAT = 1
-STATE, MANIFEST = "state.safetensors", "manifest.json"
-_MANIFEST_MOST = 16 * 2**20
+STATE, META, MANIFEST = "state.safetensors", "meta.json", "manifest.json"
 _DTYPES = {
     "F64": np.dtype("float64"),
     "F32": np.dtype("float32"),
@@ -43,57 +42,6 @@ _DTYPES = {
     "U8": np.dtype("uint8"),
     "BOOL": np.dtype("bool"),
 }
-
-
-@attrs.frozen
-class Digest:
-    """Size in bytes and sha256 of a file."""
-
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, data: bytes) -> Digest:
-        return cls(len(data), hashlib.sha256(data).hexdigest())
-
-
-@attrs.frozen
-class Manifest:
-    """What a checkpoint says about itself: its step, the digest of its arrays, and the plain values saved with them."""
-
-    step: int
-    state: Digest
-    meta: dict[str, Any]
-
-    def render(self) -> bytes:
-        """The one spelling of this manifest. Raises ValueError or TypeError when meta is not JSON."""
-        files = {STATE: attrs.asdict(self.state)}
-        return _sealed({"format": FORMAT, "step": self.step, "files": files, "meta": self.meta})
-
-    @classmethod
-    def parse(cls, data: bytes) -> Manifest:
-        """Raises ValueError, saying what is wrong."""
-        fields = json.loads(data)
-        # a single other bit, even in a value that nothing checks or in a space, is damage
-        if not isinstance(fields, dict) or _sealed({k: v for k, v in fields.items() if k != "seal"}) != data:
-            raise ValueError("its seal does not fit its content")
-        match fields:
-            case {"format": int(version)} if version > FORMAT:
-                raise ValueError(f"format {version}, this quasistatic reads {FORMAT}; install a newer one")
-            case {
-                "step": int(step),
-                "files": {"state.safetensors": {"size": int(size), "sha256": str(sha)}},
-                "meta": dict(meta),
-            }:
-                manifest = cls(step, Digest(size, sha), meta)
-                if manifest.render() == data:
-                    return manifest
-        raise ValueError("not the manifest of a checkpoint")
-
-
-def _sealed(fields: dict[str, Any]) -> bytes:
-    seal = hashlib.sha256(_files.json_bytes(fields)).hexdigest()
-    return _files.json_bytes({**fields, "seal": seal})
 
 
 @attrs.frozen
@@ -113,102 +61,80 @@ def step_name(step: int) -> str:
 def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
     """Write the checkpoint of `step` into `folder`, durably, and return its path.
 
-    A kill at any instant leaves all of it or none, and every earlier one. `meta` holds JSON values (no nan).
-    Saving the same state again changes the meta alone; a damaged checkpoint of this step is replaced.
-    Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept, and for a step that
-    is there, whole, with another state; ValueError or TypeError for a meta that is not JSON.
+    A kill at any instant leaves all of it or none, and every earlier one. A whole checkpoint of this step is kept, a
+    damaged one replaced. Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept;
+    TypeError for a meta that is not JSON.
     """
-    state = _encode(arrays)
-    manifest = Manifest(step, Digest.of(state), dict(meta))
-    sealed = manifest.render()
     path = folder / step_name(step)
-    there = _whole(path)
-    if there is None:
-        _commit(path, {STATE: state, MANIFEST: sealed})
-    elif there.state == manifest.state:
-        _files.write_durably(path / MANIFEST, sealed)
-    else:
-        raise CheckpointError(f"{path}: this step is saved already, with another state; remove it to save it anew")
+    if _is_whole(path):
+        return path
+    files = {STATE: _encode(arrays), META: _files.json_bytes(meta)}
+    with _files.explained(folder, _files.UNTOUCHED):
+        folder.mkdir(exist_ok=True)
+        _files.sync_folder(folder.parent)
+    with _files.committed(path) as draft:
+        os.mkdir(draft)
+        for name, data in {**files, MANIFEST: _manifest(step, files)}.items():
+            _files.write_synced(draft / name, data)
+        _files.sync_folder(draft)
+        if os.path.lexists(path):
+            os.rename(path, _files.aside(path))
     return path
 
 
-def _commit(path: Path, files: Mapping[str, bytes]) -> None:
-    draft, damaged = _files.aside(path), _files.aside(path)
-    with _files.explained(path, _files.UNTOUCHED):
-        try:
-            os.mkdir(draft)
-            for name, data in files.items():
-                _files.write_synced(draft / name, data)
-            _files.sync_folder(draft)
-            if os.path.lexists(path):
-                os.rename(path, damaged)
-            os.rename(draft, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                _files.remove(draft)
-            raise
-    with _files.explained(path, _files.UNSURE):
-        _files.sync_folder(path.parent)
-    with contextlib.suppress(OSError):
-        _files.remove(damaged)
+def _manifest(step: int, files: Mapping[str, bytes]) -> bytes:
+    digests = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
+    return _files.json_bytes({"step": step, "files": digests})
 
 
-def verify(path: Path) -> Manifest:
-    """Read the whole checkpoint. Raises CheckpointError saying what is wrong with it."""
-    return _read(path)[0]
+def verify(path: Path) -> dict[str, bytes]:
+    """The content of a whole checkpoint's files. Raises CheckpointError saying what is wrong with it."""
+    if path.is_symlink():
+        raise CheckpointError(f"{path}: a link, not the folder of a checkpoint")
+    manifest, files = _read(path / MANIFEST), {name: _read(path / name) for name in (STATE, META)}
+    if manifest != _manifest(int(path.name), files):
+        raise CheckpointError(f"{path}: damaged: its files are not those that {MANIFEST} was written for")
+    return files
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and meta of a checkpoint; what was verified is what is parsed. Raises CheckpointError."""
-    manifest, state = _read(path)
+    files = verify(path)
     try:
-        return _decode(state), manifest.meta
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path / STATE}: {error}") from error
+        arrays, meta = _decode(files[STATE]), json.loads(files[META])
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if not isinstance(meta, dict):
+        raise CheckpointError(f"{path / META}: expected a table of values")
+    return arrays, meta
 
 
-def _read(path: Path) -> tuple[Manifest, bytes]:
-    if path.is_symlink():
-        raise CheckpointError(f"{path}: a link, not the folder of a checkpoint")
+def _read(path: Path) -> bytes:
     try:
-        manifest = Manifest.parse(_bytes(path / MANIFEST, _MANIFEST_MOST))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path / MANIFEST}: damaged: {error}") from error
-    if step_name(manifest.step) != path.name:
-        raise CheckpointError(f"{path}: holds step {manifest.step}, not the one of its name")
-    state = _bytes(path / STATE, manifest.state.size)
-    if Digest.of(state) != manifest.state:
-        raise CheckpointError(f"{path / STATE}: damaged: its content is not what the manifest says")
-    return manifest, state
-
-
-def _bytes(path: Path, most: int) -> bytes:
-    try:
-        return _files.read_plain(path, most)
+        return _files.read_plain(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _whole(path: Path) -> Manifest | None:
+def _is_whole(path: Path) -> bool:
     try:
-        return verify(path)
+        verify(path)
     except CheckpointError:
-        return None
+        return False
+    return True
 
 
 def _encode(arrays: Mapping[str, np.ndarray]) -> bytes:
     for name, array in arrays.items():
-        if array.dtype.newbyteorder("=") not in _DTYPES.values():
+        if array.dtype not in _DTYPES.values():
             kept = ", ".join(dtype.name for dtype in _DTYPES.values())
             raise CheckpointError(f"{name}: {array.dtype} cannot be kept in a checkpoint, only {kept}")
-        if name == "__metadata__":
-            raise CheckpointError(f"{name}: safetensors keeps this name for itself; choose another")
     return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
 
 
 def _decode(state: bytes) -> dict[str, np.ndarray]:
     arrays = {}
-    for name, view in sorted(safetensors.deserialize(state)):
+    for name, view in safetensors.deserialize(state):
         if view["dtype"] not in _DTYPES:
             raise ValueError(f"{name}: unknown dtype {view['dtype']}")
         arrays[name] = np.frombuffer(view["data"], _DTYPES[view["dtype"]]).reshape(view["shape"])
@@ -248,7 +174,7 @@ def prune(folder: Path, keep: int, spare: Collection[int] = ()) -> None:
         for step in reversed(steps(folder)):
             path = folder / step_name(step)
             if kept < keep:
-                kept += _whole(path) is not None
+                kept += _is_whole(path)
             elif step not in spare:
                 os.rename(path, _files.aside(path))  # at once, so that a kill leaves no half checkpoint
         _files.sweep(folder)

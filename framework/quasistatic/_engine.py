@@ -127,7 +127,7 @@ def make_chunk(
         # a young average forgets its start faster
         decay = jnp.minimum(ema, (1.0 + state.step) / (10.0 + state.step))
         averaged = optax.incremental_update(trained, state.averaged, 1.0 - decay)
-        return State(state.step + 1, trained, averaged, opt_state), loss, optax.global_norm(gradient)
+        return State(state.step + 1, trained, averaged, opt_state), loss, optax.tree.norm(gradient)
 
     @eqx.filter_jit
     def chunk(state: State, rows: Any, count: jax.Array) -> tuple[State, Report]:

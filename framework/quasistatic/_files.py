@@ -24,12 +24,6 @@ _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EFBIG: "the file would be larger than this system allows (see 'ulimit -f')",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOENT: "there is no such folder",
-    errno.ENOTDIR: "a part of this path is a file",
-    errno.EISDIR: "this is a folder",
 }
 
 
@@ -48,21 +42,32 @@ def aside(path: Path) -> Path:
     return path.with_name(PARTIAL + secrets.token_hex(8))
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left below `folder`.
+@contextlib.contextmanager
+def committed(path: Path) -> Iterator[Path]:
+    """A fresh name beside `path`: what the block writes there becomes `path` when it ends, and goes when it fails.
 
-    For the holder of the run's lock alone: the half file of another that still writes goes too.
+    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; what `path` was before stays.
     """
-    for left in list(folder.rglob(f"{PARTIAL}*")):
-        remove(left)
+    draft = aside(path)
+    with explained(path, UNTOUCHED):
+        try:
+            yield draft
+            os.replace(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _remove(draft)
+            raise
+    with explained(path, UNSURE):
+        sync_folder(path.parent)
 
 
-def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder; a link is never followed."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace the file `path` by these bytes, all or nothing, also when the power fails.
+
+    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; an old file stays.
+    """
+    with committed(path) as draft:
+        write_synced(draft, data)
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -89,40 +94,32 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace the file `path` by these bytes, all or nothing, also when the power fails.
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left below `folder`.
 
-    Raises QuasistaticError, saying why, when the disk is full, read-only or forbidden; an old file stays.
+    For the holder of the run's lock alone: the half file of another that still writes goes too.
     """
-    draft = aside(path)
-    with explained(path, UNTOUCHED):
-        try:
-            write_synced(draft, data)
-            os.replace(draft, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                remove(draft)
-            raise
-    with explained(path, UNSURE):
-        sync_folder(path.parent)
+    for left in list(folder.rglob(f"{PARTIAL}*")):
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def json_bytes(fields: Mapping[str, Any]) -> bytes:
-    """Strict JSON, one value per line. Raises ValueError for nan, TypeError for what JSON does not have."""
-    return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+    """JSON, one value per line. Raises TypeError for what JSON does not have."""
+    return (json.dumps(fields, indent=1) + "\n").encode()
 
 
-def read_plain(path: Path, most: int) -> bytes:
-    """The bytes of an ordinary file of at most `most` bytes. Raises OSError for a link, a pipe, a larger file."""
+def read_plain(path: Path) -> bytes:
+    """The bytes of an ordinary file. Raises OSError, for a link and a pipe too."""
     # a link could lead out of the folder, a pipe would wait for ever
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not an ordinary file")
-        if found.st_size > most:
-            raise OSError(errno.EFBIG, f"{found.st_size} bytes, at most {most} expected")
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(found.st_size)
-    finally:
-        os.close(handle)
+        return file.read()

@@ -27,6 +27,11 @@ Unit = Literal["nats", "bits", "bits/dim"]
 EVENTS, FOLD = 512, 8
 
 
+def customary_unit(size: int) -> Unit:
+    """What people read of an event of `size` elements: bits for a small one, nats for a larger one."""
+    return "bits" if size <= 32 else "nats"
+
+
 @attrs.frozen
 class Estimate:
     """A figure with its unit, standard error, and the number of events behind it."""
@@ -43,6 +48,10 @@ class Estimate:
         nats = {"nats": 1.0, "bits": math.log(2), "bits/dim": math.log(2) * self.size}
         factor = nats[self.unit] / nats[unit]
         return attrs.evolve(self, value=self.value * factor, standard_error=self.standard_error * factor, unit=unit)
+
+    def customary(self) -> Estimate:
+        """The same figure in the unit that people read."""
+        return self.to(customary_unit(self.size))
 
     def __str__(self) -> str:
         return f"{self.value:.4f} +- {self.standard_error:.4f} {self.unit}"

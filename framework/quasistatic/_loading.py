@@ -19,6 +19,7 @@ from quasistatic._component import Command, Component, NamedRecipe
 from quasistatic._suggest import close_match
 
 GROUP = "quasistatic"
+PREFIX = "quasistatic_"  # of every hook
 
 State = Literal["loaded", "blocked", "broken", "conflict", "incompatible"]
 Value = Component | Command | NamedRecipe
@@ -179,14 +180,17 @@ def _check_names(plugin: Any, host: pluggy.PluginManager) -> None:
     """Hooks that are misspelt, not marked, or of another version."""
     callers = host.get_hookcallers(plugin) or ()
     marked = {caller.name for caller in callers if not all(each.optionalhook for each in caller.get_hookimpls())}
-    functions = {name for name, _ in inspect.getmembers(plugin, inspect.isroutine) if name.startswith("quasistatic_")}
+    named = [name for name in dir(plugin) if name.startswith(PREFIX)]
+    functions = {name for name in named if inspect.isroutine(getattr(plugin, name))}
     for name in sorted((functions & set(_RETURNS)) - marked):
         raise _Refused(f"{name} is not marked with @quasistatic.hookimpl")
     for name in sorted((functions | marked) - set(_RETURNS)):
-        if match := close_match(name, _RETURNS):
-            raise _Refused(f"there is no hook {name}; did you mean {match}?")
+        if match := close_match(name.removeprefix(PREFIX), [hook.removeprefix(PREFIX) for hook in _RETURNS]):
+            raise _Refused(f"there is no hook {name}; did you mean {PREFIX}{match}?")
         if name in marked:
             raise _Refused(f"this version of quasistatic has no hook {name}", "incompatible")
+    if not callers:
+        raise _Refused("it implements no hook of quasistatic")
 
 
 def _said(error: BaseException) -> str:

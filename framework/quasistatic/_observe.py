@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class RunInfo:
-    """What is about to run. `recipe` is the resolved recipe as plain TOML values, `steps` counts from `first_step`."""
+    """What is about to run: `recipe` as resolved, in plain TOML values, updates `first_step` to `steps`, and two of its parts."""
 
     recipe: Mapping[str, Any]
     event: str
@@ -23,6 +23,7 @@ class RunInfo:
     first_step: int
     steps: int
     source: Any
+    sampler: Any
 
 
 class AbstractObserver:

@@ -37,7 +37,7 @@ class PluginManager:
         for name in blocked:
             _require(name, [status for status, _ in found])
         disabled = os.environ.get("QUASISTATIC_DISABLE", "").split(",")
-        unwanted = {*blocked, *(name.strip() for name in disabled)}
+        unwanted = {*blocked, *(name.strip() for name in disabled if name.strip())}
         self._plugins: dict[str, PluginStatus] = {}  # by qualified name
         self._offers: dict[tuple[str, str], dict[str, Any]] = {}  # what each plugin offers under one kind and name
         for status, point in found:

@@ -131,7 +131,7 @@ def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
         return list(overrides.items())
     pairs = [text.partition("=") for text in overrides]
-    wrong = [key for key, equals, _ in pairs if not (equals and key.strip())]
+    wrong = ["".join(pair) for pair in pairs if not (pair[1] and pair[0].strip())]
     if wrong:
         raise RecipeError([f"{text}: expected section.option=value, such as training.steps=3000" for text in wrong])
     return [(key.strip(), _value(text.strip())) for key, _, text in pairs]

@@ -24,8 +24,8 @@ def draw_events(xs: np.ndarray, event: Event, axes: Axes) -> None:
     else:
         picture = tiles(xs) if len(event.shape) == 2 else xs.reshape(len(xs), -1)
         low, high = (0, 1) if event.support == "binary" else (event.low, event.high)
-        aspect = "equal" if len(event.shape) == 2 else "auto"
-        axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
+        axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
+        axes.set_aspect("equal" if len(event.shape) == 2 else "auto")
         axes.set_axis_off()
 
 

@@ -79,7 +79,8 @@ class Run:
         source, x = self.wired.source, np.asarray(x)
         if x.shape[1:] != source.event.shape and x.ndim == 2 and x.shape[1] == source.event.size:
             x = x.reshape(-1, *source.event.shape)  # a table has one row per event
-        return source.event.check(x if x.dtype.kind not in "biuf" else source.units.to_model(x))
+        fits = x.shape[1:] == source.event.shape and x.dtype.kind in "biuf"
+        return source.event.check(source.units.to_model(x) if fits else x)
 
     def evaluate(
         self, split: Split | Data = "test", steps: int | None = None, seed: int = 0, repeats: int | None = None

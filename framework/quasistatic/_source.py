@@ -51,8 +51,8 @@ class Units:
 class AbstractSource(ABC):
     """Events in three splits, with what is known about them.
 
-    `stored` is what training reads: a pytree of arrays with one row per training event, or None for a source that generates.
-    `draw` turns one stored row (or None) and a key into one training event; it is pure and traceable by jax.
+    `stored` is what training reads: a pytree of arrays with one row per training event, or None for a source that
+    generates. `draw` turns one stored row (or None) and a key into one training event; it is pure and traceable by jax.
     `notes` are sentences for the user about what was found in the data.
     """
 
@@ -73,11 +73,11 @@ class AbstractSource(ABC):
         """One training event and its side information."""
 
     def log_prob(self, x: np.ndarray) -> np.ndarray | None:
-        """True log density (or probability) of each of N events in model units, nats, shape (N,); None where unknown."""
+        """True log density (or probability) of N events in model units, in nats, shape (N,); None where unknown."""
         return None
 
     def render(self, xs: np.ndarray, axes: Axes) -> None:
-        """Draw events (N, *event), in model units, as a person would look at them: by default what suits their shape."""
+        """Draw events (N, *event), in model units, as a person would look at them; by default as suits their shape."""
         draw_events(np.asarray(xs), self.event, axes)
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
@@ -85,15 +85,15 @@ class AbstractSource(ABC):
         return {}
 
     def baselines(self) -> dict[str, float]:
-        """Log-likelihood in nats per test event of simple models fitted to the training split, by what they are called."""
+        """Log-likelihood in nats per test event of simple models fitted to the training split, by their names."""
         return {}
 
 
 class GeneratedSource(AbstractSource):
     """A source that makes every event from a key and stores none: a subclass writes `event` and `draw`.
 
-    Splits are fixed by `seed`, whatever the precision jax runs in; as training draws new events for ever, 'train' is one more
-    set of the size of 'validation'.
+    Splits are fixed by `seed`. As training draws new events for ever, 'train' is one more set as large as 'validation'.
+    `draw` names its float type (float32), so that the splits are the same in whatever precision jax runs.
     """
 
     def __init__(self, seed: int, validation_events: int, test_events: int):
@@ -106,21 +106,16 @@ class GeneratedSource(AbstractSource):
 
     def split(self, name: Split) -> Data:
         keys = jr.split(jr.fold_in(self._key, SPLITS.index(name)), self._sizes[name])
-        return Data(*map(_as_stored, jax.vmap(lambda key: self.draw(None, key))(keys)))
-
-
-def _as_stored(x: jax.Array | None) -> np.ndarray | None:
-    if x is None:
-        return None
-    return np.asarray(x, np.float32 if jnp.issubdtype(x.dtype, jnp.floating) else np.int32)
+        x, given = jax.vmap(lambda key: self.draw(None, key))(keys)
+        return Data(np.asarray(x), None if given is None else np.asarray(given))
 
 
 class AugmentedSource(AbstractSource):
     """A source whose training events are changed at random, without a leak.
 
-    `transform(row, x, key)` takes a stored row and the event that the source makes of it, and gives the changed event and a code
-    (size,) of what was done. The network reads the code as side information after the source's own; at evaluation and sampling
-    it is zero, so what is modelled is the untouched data.
+    `transform(row, x, key)` takes a stored row and the event that the source makes of it, and gives the changed event
+    and a code (size,) of what was done. The network reads the code as side information after the source's own; at
+    evaluation and sampling it is zero, so what is modelled is the untouched data.
     """
 
     def __init__(

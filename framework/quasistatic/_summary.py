@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from quasistatic._evaluate import Evaluation
-from quasistatic._ledger import Estimate, Unit
+from quasistatic._ledger import Estimate, Unit, customary_unit
 from quasistatic._run import Run
 from quasistatic._source import SPLITS, Split
-
-if TYPE_CHECKING:
-    from quasistatic._event import Event
 
 Line = tuple[str, str]
 
@@ -69,14 +66,9 @@ def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
     }
 
 
-def customary_unit(event: Event) -> Unit:
-    """What people of the field read: bits for small events, nats for larger ones."""
-    return "bits" if event.size <= 32 else "nats"
-
-
 def table(summary: Summary) -> Iterator[Line]:
     """Label and figure of every line that a person reads at the end of a run."""
-    unit = customary_unit(summary.run.wired.source.event)
+    unit = customary_unit(summary.run.wired.source.event.size)
     yield from lines(summary.main, unit)
     main = summary.main.ledger.steps
     for steps, value in summary.by_steps.items():

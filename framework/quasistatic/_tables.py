@@ -1,10 +1,11 @@
-"""Figures from .csv, .npy and .npz files, with what a message needs to point at one of them. Nothing in a file is executed."""
+"""Figures from .csv, .npy and .npz files, with what a message needs to point at one. Nothing in a file is executed."""
 
 from __future__ import annotations
 
 import csv
 import math
 import re
+import tokenize
 import zipfile
 import zlib
 from array import array
@@ -23,12 +24,15 @@ INFLATE_LIMIT = 2 * 2**30  # bytes of an array in an .npz, which may be small an
 MAP_ABOVE = 2**28  # bytes of an .npy that is left on disk
 CHUNK = 2**20  # figures looked at together
 # what damaged bytes make of readers
-DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, RuntimeError, NotImplementedError, MemoryError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, RuntimeError, MemoryError)
 
 
 @attrs.frozen(eq=False)
 class Table:
-    """`values` (N, *event), finite, in the user's units. `columns` are the names in a header; `lines` the line of each row of a text file."""
+    """`values` (N, *event), finite, in the user's units.
+
+    `columns` are the names in a header, `lines` the line of each row in a text file.
+    """
 
     name: str
     values: np.ndarray
@@ -48,12 +52,23 @@ class Table:
         return f"{start}, {self.element(index)}"
 
     def chunks(self, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """All events, or those of some `rows`, in float64 and a few at a time: `values` may be larger than the memory."""
+        """All events, or those of some `rows`, in float64, a few at a time: `values` may be larger than the memory."""
         count = max(1, CHUNK // max(1, self.values[:1].size))
         for start in range(0, len(self.values) if rows is None else len(rows), count):
             chosen = slice(start, start + count)
             with np.errstate(over="ignore"):
                 yield np.asarray(self.values[chosen if rows is None else rows[chosen]], np.float64)
+
+    def count(self, wrong: Callable[[np.ndarray], np.ndarray]) -> tuple[int, str]:
+        """How many figures are wrong, and where the first of them stands."""
+        count, start, first = 0, 0, ""
+        for chunk in self.chunks():
+            found = wrong(chunk)
+            if found.any() and not count:
+                row, *index = np.argwhere(found)[0].tolist()
+                first = self.place(start + row, index)
+            count, start = count + int(found.sum()), start + len(chunk)
+        return count, first
 
 
 def read_table(path: str | Path, key: str | None = None) -> Table:
@@ -89,16 +104,12 @@ def as_table(values: Any) -> Table:
 
 
 def _check_finite(table: Table) -> Table:
-    bad, first, start = 0, "", 0
-    for chunk in table.chunks():
-        wrong = ~np.isfinite(chunk)
-        if wrong.any() and not bad:
-            row, *index = np.argwhere(wrong)[0].tolist()
-            first = table.place(start + row, index)
-        bad, start = bad + int(wrong.sum()), start + len(chunk)
-    if bad:
-        total = table.values.size
-        raise DataError(f"{table.name}: {bad} of {total} figures are missing or not finite, the first at {first}; fill or remove them")
+    count, first = table.count(lambda figures: ~np.isfinite(figures))
+    if count:
+        raise DataError(
+            f"{table.name}: {count} of {table.values.size} figures are missing or not finite, the first at {first}; "
+            "fill or remove them"
+        )
     return table
 
 
@@ -161,7 +172,8 @@ def _parse(name: str, rows: Iterator[tuple[int, list[str]]]) -> Table:
         if None in figures:
             column = figures.index(None)
             place = Table(name, np.empty(0), columns, [number]).place(0, (column,))
-            raise DataError(f"{name}: {place}: {cells[column][:40]!r} is not a number{_advice(cells[column], number == line)}")
+            advice = _advice(cells[column], number == line)
+            raise DataError(f"{name}: {place}: {cells[column][:40]!r} is not a number{advice}")
         lines.append(number)
         values.extend(figures)  # type: ignore[arg-type]
     if not lines:
@@ -194,7 +206,7 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran, kind = read(file)
-    except (*DAMAGED, SyntaxError, KeyError, RecursionError) as error:
+    except (*DAMAGED, KeyError, SyntaxError, tokenize.TokenError) as error:
         raise DataError(f"{name}: is not a .npy array, or is damaged") from error
     _check_type(name, kind, shape)
     if min(shape) < 0:

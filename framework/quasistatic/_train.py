@@ -141,6 +141,7 @@ def _info(wired: Wired, state: State, step: int) -> RunInfo:
         first_step=step,
         steps=wired.recipe.training.steps,
         source=wired.source,
+        sampler=wired.sampler,
     )
 
 

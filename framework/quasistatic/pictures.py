@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -12,26 +12,288 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from quasistatic import trajectory
 from quasistatic._diffusion import Diffusion
 from quasistatic._distribution import Key
-from quasistatic._ledger import Ledger, Unit
+from quasistatic._ledger import Estimate, Ledger, Unit
 from quasistatic._sampler import AbstractSampler
 from quasistatic._source import AbstractSource
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, ACCENT, TRUTH = "#31456a", "#d1603d", "#3d8361"
+# one colour per meaning, in every picture: data and measurement, the learned way back, the truth
+DATA, LEARNED, TRUTH = "#2f5d8c", "#c2542d", "#3d7a57"
+TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
+COLUMNS = 6  # times shown of a chain
+WIDTH = 10.5  # inches, of pictures with a column per time
+SMALL, NORMAL = 7.5, 9.0  # points
 
 
 def encode(figure: Figure, form: str = "png") -> bytes:
     """The figure as a 'png', 'svg' or 'pdf' file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=140)
+    figure.savefig(buffer, format=form, dpi=160)
     return buffer.getvalue()
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The figure as an image (height, width, 3) of bytes."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def samples(source: AbstractSource, xs: np.ndarray) -> Figure:
+    """Events (N, *event) in model units, as their source draws them."""
+    figure = _figure(4.5, 4.5)
+    axes = figure.add_subplot()
+    _draw(source, xs, axes, LEARNED, _reach(xs))
+    if axes.axison:
+        _quiet(axes)
+        axes.set_xlabel("model units", fontsize=NORMAL, color=TEXT)
+    return figure
+
+
+def trajectories(
+    source: AbstractSource,
+    diffusion: Diffusion,
+    sampler: AbstractSampler,
+    xs: np.ndarray,
+    key: Key,
+    given: np.ndarray | None = None,
+) -> Figure:
+    """Above, data (N, *event) on their way to noise; below, as many samples on the learned way back, at the same times.
+
+    After figure 1 of Sohl-Dickstein et al. 2015. Side information `given` (N, given) is that of the data.
+    """
+    times = diffusion.times()
+    chosen = _chosen(len(times))
+    key_out, key_back = jr.split(key)
+
+    def out(x: jax.Array, k: Key, y: jax.Array | None) -> trajectory.Path:
+        return trajectory.forward(diffusion.kernel, x, times[chosen], k)  # the same law as with all steps between
+
+    def back(x: jax.Array, k: Key, y: jax.Array | None) -> trajectory.Path:
+        path = trajectory.reverse(sampler, diffusion, times, k, y)
+        return trajectory.Path(path.x, path.zs[chosen])
+
+    figure = _figure(WIDTH, 3.65)
+    rows = figure.subplots(2, len(chosen) + 1, squeeze=False)
+    reach = _reach(xs)
+    ways = ((rows[0], out, key_out, DATA), (rows[1], back, key_back, LEARNED))
+    for row, walk, key_row, colour in ways:
+        ends, states = _walk(walk, xs, key_row, given)
+        for axes, events in zip(row, (ends, *np.moveaxis(states, 1, 0)), strict=True):
+            _draw(source, events, axes, colour, reach)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_color(FRAME)
+    for axes, index in zip(rows[0, 1:], chosen, strict=True):
+        axes.set_title(f"t = {_short(times[index])}", fontsize=NORMAL, color=TEXT)
+    rows[0, 0].set_title("data \N{RIGHTWARDS ARROW}", fontsize=NORMAL, color=DATA, fontweight="bold")
+    rows[1, 0].set_title("samples \N{LEFTWARDS ARROW}", fontsize=NORMAL, color=LEARNED, fontweight="bold")
+    return figure
+
+
+def drift(diffusion: Diffusion, xs: np.ndarray) -> Figure:
+    """The mean step back E[z_s | z_t] - z_t of 2-D real data without side information, at several times, over the data then.
+
+    Arrows are scaled in each panel and the longest one's length is said. They are dark where there are data (N, 2) at that time.
+    """
+    times = diffusion.times()
+    reach = _reach(xs)
+    ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2).astype(np.float32)
+    keys = jr.split(jr.key(0), len(xs))
+    chosen = _chosen(len(times))
+    figure = _figure(WIDTH, 2.1)
+    # as wide as the panels of `trajectories`, below whose columns they stand
+    row = figure.subplots(1, len(chosen) + 1, squeeze=False)[0]
+    row[0].set_axis_off()
+    row[0].text(0.96, 0.5, "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$", ha="right", va="center", fontsize=NORMAL, color=LEARNED)
+    for axes, index in zip(row[1:], chosen, strict=True):
+        t = times[index]
+        s = times[index - 1] if index else None
+        cloud = np.asarray(_cloud(diffusion, jnp.asarray(xs), t, keys))
+        arrows = np.asarray(_mean_step(diffusion, jnp.asarray(points), t, s))
+        near = np.array([np.min(np.sum((cloud - point) ** 2, axis=1)) for point in points]) < (ticks[1] - ticks[0]) ** 2
+        length = np.sqrt(np.sum(arrows**2, axis=1))
+        longest = float(length[near].max()) if near.any() else float(length.max())
+        # far from the data the network was never asked; a long guess there must not dwarf the rest
+        shown = arrows * np.minimum(1.0, longest / np.maximum(length, 1e-30))[:, None]
+        axes.scatter(*cloud.T, s=1.5, color=PALE, linewidths=0)
+        axes.quiver(
+            *points.T,
+            *shown.T,
+            color=np.where(near, LEARNED, PALE),
+            angles="xy",
+            scale_units="xy",
+            scale=max(longest, 1e-30) / (1.7 * (ticks[1] - ticks[0])),
+            width=0.009,
+        )
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+        axes.spines[:].set_color(FRAME)
+        to = "data" if s is None else _short(s)
+        axes.set_title(f"{_short(t)} \N{RIGHTWARDS ARROW} {to}", fontsize=NORMAL, color=TEXT)
+        axes.set_xlabel(f"longest {longest:.2g}", fontsize=SMALL, color=TEXT)
+    return figure
+
+
+def bound_history(
+    steps: Sequence[int],
+    bounds_nats: Sequence[float],
+    errors_nats: Sequence[float],
+    truth_nats: float | None = None,
+    unit: Unit = "bits",
+    chain: int | None = None,
+) -> Figure:
+    """K after so many updates, with a band of two standard errors, beside the truth where it is known.
+
+    `chain` is the T at which K was measured. Early figures far below the rest are cut off.
+    """
+    values, errors = (np.asarray(column, float) / _nats(unit) for column in (bounds_nats, errors_nats))
+    figure = _figure(6.5, 3.2)
+    axes = figure.add_subplot()
+    axes.fill_between(steps, values - 2 * errors, values + 2 * errors, color=DATA, alpha=0.15, linewidth=0)
+    axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
+    top = values.max() + 2 * np.nan_to_num(errors).max()
+    bottom = max((values - 2 * np.nan_to_num(errors)).min(), values.max() - 3 * np.ptp(values[len(values) // 2 :]) - 0.5)
+    if truth_nats is not None:
+        truth = truth_nats / _nats(unit)
+        top = max(top, truth)
+        axes.axhline(truth, color=TRUTH, linewidth=1.2)
+        axes.text(1, truth, "truth", transform=axes.get_yaxis_transform(), color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
+    axes.set_xlim(0, 1.02 * max(steps))
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
+    axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
+    at = "" if chain is None else f" (T = {chain})"
+    axes.set_ylabel(f"K{at}, {unit} per event", fontsize=NORMAL, color=TEXT)
+    _quiet(axes)
+    return figure
+
+
+def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
+    """The terms of -K: on the left the three that make it up, on the right every step's over time, both per event.
+
+    A step's term stands at the time t that it starts from; the band is two standard errors wide on each side.
+    """
+    figure = _figure(8.0, 3.2)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
+    total = ledger.bound.to(unit)
+    parts = [
+        ("first step", ledger.first.to(unit), LEARNED),
+        (f"{ledger.steps - 1} steps", ledger.total_gap.to(unit), DATA),
+        ("left at t = 1", ledger.prior.to(unit), TRUTH),
+        (f"\N{MINUS SIGN}K (T = {ledger.steps})", Estimate(-total.value, total.standard_error, unit), TEXT),
+    ]
+    _split(left, parts)
+    left.set_xlabel(f"{unit} per event", fontsize=NORMAL, color=TEXT)
+    if ledger.steps > 1:
+        gaps = [gap.to(unit) for gap in ledger.gaps]
+        means = np.array([gap.value for gap in gaps])
+        spread = 2 * np.nan_to_num([gap.standard_error for gap in gaps])
+        times = ledger.times[1:]
+        right.fill_between(times, means - spread, means + spread, color=DATA, alpha=0.15, linewidth=0)
+        right.plot(times, means, color=DATA, linewidth=1.4, marker="o" if ledger.steps <= 100 else None, markersize=2.5)
+    right.axhline(0.0, color=FRAME, linewidth=0.8, zorder=0)
+    marks = [(ledger.times[0], "first step", LEARNED, "left"), (1.0, "left at t = 1", TRUTH, "right")]
+    for time, label, colour, side in marks:
+        right.axvline(time, color=colour, linewidth=1.0, linestyle=(0, (4, 2)))
+        shift = 0.01 if side == "left" else -0.01
+        across = right.get_xaxis_transform()
+        right.text(time + shift, 0.99, label, transform=across, color=colour, fontsize=SMALL, ha=side, va="top")
+    low, high = right.get_ylim()
+    right.set_ylim(low, high + 0.12 * (high - low))
+    right.set_xlim(-0.03, 1.03)
+    right.set_xlabel("time t", fontsize=NORMAL, color=TEXT)
+    right.set_ylabel(f"{unit} per event and step", fontsize=NORMAL, color=TEXT)
+    _quiet(left)
+    _quiet(right)
+    return figure
+
+
+def _split(axes: Axes, parts: Sequence[tuple[str, Estimate, str]]) -> None:
+    """Bars one below the other, each with its figure."""
+    rows = np.arange(len(parts))[::-1]
+    values = [part.value for _, part, _ in parts]
+    axes.barh(rows, values, height=0.55, color=[colour for *_, colour in parts])
+    axes.axvline(0.0, color=FRAME, linewidth=0.8)
+    for row, value in zip(rows, values, strict=True):
+        side, shift = ("left", 3) if value >= 0 else ("right", -3)
+        place = dict(xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
+        axes.annotate(f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, row), fontsize=SMALL, color=TEXT, **place)
+    axes.set_yticks(rows, [label for label, *_ in parts])
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.32)
+
+
+def _chosen(steps: int) -> np.ndarray:
+    """Indices of the times to show, first and last among them."""
+    return np.unique(np.linspace(0, steps - 1, COLUMNS).round().astype(int))
+
+
+@eqx.filter_jit
+def _cloud(diffusion: Diffusion, xs: jax.Array, t: jax.Array, keys: Key) -> jax.Array:
+    """One z_t for each of the data (N, 2)."""
+    return jax.vmap(lambda x, key: diffusion.kernel.marginal(x, t).sample(key))(xs, keys)
+
+
+@eqx.filter_jit
+def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Array | None) -> jax.Array:
+    """Mean move of each point (N, 2) from t to s, or to data for no s."""
+
+    def move(z: jax.Array) -> jax.Array:
+        params = diffusion.params(z, t)
+        law = diffusion.decode(params, z, t) if s is None else diffusion.kernel.reverse(params, z, s, t)
+        return law.mean() - z
+
+    return jax.vmap(move)(points)
+
+
+def _walk(
+    walk: Callable[[Any, Key, Any], trajectory.Path], xs: np.ndarray, key: Key, given: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends (N, *event) and states (N, times, *event) of one path per event."""
+    path = eqx.filter_jit(jax.vmap(walk))(jnp.asarray(xs), jr.split(key, len(xs)), given)
+    return np.asarray(path.x), np.asarray(path.zs)
+
+
+def _draw(source: AbstractSource, xs: np.ndarray, axes: Axes, colour: str, reach: float) -> None:
+    """Events as the source draws them, in our colour and, for real figures, on one scale for all panels of a picture."""
+    axes.set_prop_cycle(color=[colour])
+    source.render(xs, axes)
+    for image in axes.images:
+        if image.get_cmap().name == "gray_r":
+            image.set_cmap(LinearSegmentedColormap.from_list("ink", ["white", colour]))
+    if source.event.support != "real" or source.event.quantised:
+        return
+    if source.event.size <= 2:
+        axes.set_xlim(-reach, reach)
+    if source.event.size == 2:
+        axes.set_ylim(-reach, reach)
+        for points in axes.collections:
+            if isinstance(points, PathCollection):
+                points.set_sizes([min(4.0, 2000.0 / len(xs))])
+    for image in axes.images:
+        image.set_clim(-reach, reach)
+
+
+def _reach(xs: np.ndarray) -> float:
+    """How far to look in model units: unit noise, and all but the farthest data."""
+    return max(3.0, 1.1 * float(np.quantile(np.abs(xs), 0.995)))
+
+
+def _short(time: jax.Array) -> str:
+    return f"{float(time):.2g}"
+
+
+def _nats(unit: Unit) -> float:
+    return Estimate(0.0, 1.0, unit).to("nats").standard_error
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -40,117 +302,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _plain(axes: Axes) -> None:
+def _quiet(axes: Axes) -> None:
+    """No more ink than needed."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-
-
-def samples(source: AbstractSource, xs: np.ndarray) -> Figure:
-    """Events in model units, as their source draws them."""
-    figure = _figure(5, 5)
-    source.render(xs, figure.add_subplot())
-    return figure
-
-
-def trajectories(
-    source: AbstractSource, diffusion: Diffusion, sampler: AbstractSampler, xs: np.ndarray, key: Key, given: np.ndarray | None
-) -> Figure:
-    """Above, data on their way to noise at six times; below, the learned way back at the same times, from right to left.
-
-    After figure 1 of Sohl-Dickstein et al. 2015.
-    """
-    times = diffusion.times()
-    chosen = np.unique(np.linspace(0, len(times) - 1, 6).round().astype(int))
-    key_out, key_back = jr.split(key)
-    out = _paths(lambda x, k, y: trajectory.forward(diffusion.kernel, x, times, k), xs, key_out, None, chosen)
-    back = _paths(lambda x, k, y: trajectory.reverse(sampler, diffusion, times, k, y), xs, key_back, given, chosen)
-    figure = _figure(2.0 * (len(chosen) + 1), 4.4)
-    grid = figure.subplots(2, len(chosen) + 1, squeeze=False)
-    for row, (first, states, title) in zip(grid, ((out[0], out[1], "data"), (back[0], back[1], "samples")), strict=True):
-        for axes, states_at in zip(row, (first, *np.moveaxis(states, 1, 0)), strict=True):
-            source.render(states_at, axes)
-            axes.set_xticks([])
-            axes.set_yticks([])
-        row[0].set_title(title, fontsize=9, color=INK)
-        for axes, index in zip(row[1:], chosen, strict=True):
-            axes.set_title(f"t = {float(times[index]):.2f}", fontsize=9)
-    for axes in np.ravel(grid):
-        if source.event.size == 2 and source.event.support == "real":
-            axes.set(xlim=(-3, 3), ylim=(-3, 3))
-    figure.supylabel("learned way back          destruction", fontsize=9)
-    return figure
-
-
-def _paths(
-    walk, xs: np.ndarray, key: Key, given: np.ndarray | None, chosen: np.ndarray  # type: ignore[no-untyped-def]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (N, *event) and the states (N, times, *event) at the chosen times of a path per event."""
-
-    @eqx.filter_jit
-    def all_paths(xs: jax.Array, keys: Key, given: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        def one(x: jax.Array, k: Key, y: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-            path = walk(x, k, y)
-            return path.x, path.zs[chosen]
-
-        return jax.vmap(one)(xs, keys, given)
-
-    x, zs = all_paths(xs, jr.split(key, len(xs)), given)
-    return np.asarray(x), np.asarray(zs)
-
-
-def drift(diffusion: Diffusion, xs: np.ndarray) -> Figure:
-    """The mean reverse step E[z_s | z_t] - z_t of 2-D real data, at four times, over the data at that time."""
-    times = diffusion.times()
-    chosen = np.linspace(1, len(times) - 1, 4).round().astype(int)
-    ticks = np.linspace(-2.5, 2.5, 18)
-    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2).astype(np.float32)
-    figure = _figure(10, 2.8)
-    for axes, index in zip(figure.subplots(1, 4), chosen, strict=True):
-        s, t = times[index - 1], times[index]
-
-        def move(z: jax.Array, s: jax.Array = s, t: jax.Array = t) -> jax.Array:
-            return diffusion.kernel.reverse(diffusion.params(z, t), z, s, t).mean() - z
-
-        arrows = np.asarray(jax.vmap(move)(points))
-        cloud = jax.vmap(lambda x, k, t=t: diffusion.kernel.marginal(x, t).sample(k))(xs, jr.split(jr.key(0), len(xs)))
-        axes.scatter(*np.asarray(cloud).T, s=1, color="#c8cedb", linewidths=0)
-        axes.quiver(*points.T, *arrows.T, color=INK, width=0.006)
-        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
-        axes.set_title(f"t = {float(t):.2f} to {float(s):.2f}", fontsize=9)
-    return figure
-
-
-def bound_history(
-    steps: Sequence[int], bounds_nats: Sequence[float], errors_nats: Sequence[float], truth_nats: float | None, unit: Unit = "bits"
-) -> Figure:
-    """K of the validation split over training, beside the truth where it is known."""
-    scale = {"nats": 1.0, "bits": float(np.log(2))}[unit]
-    figure = _figure(6, 3)
-    axes = figure.add_subplot()
-    axes.errorbar(steps, np.divide(bounds_nats, scale), np.divide(errors_nats, scale), color=INK, marker="o", ms=3, lw=1.2)
-    if truth_nats is not None:
-        axes.axhline(truth_nats / scale, color=TRUTH, lw=1)
-        axes.annotate("truth", (1, truth_nats / scale), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=TRUTH)
-    axes.set_xlabel("updates")
-    axes.set_ylabel(f"K, {unit} per event")
-    _plain(axes)
-    return figure
-
-
-def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
-    """The terms of -K over time: the first step's at its time, each step's at the time it starts from, what is left at t = 1."""
-    scale = {"nats": 1.0, "bits": float(np.log(2))}[unit]
-    means = ledger.terms.mean(axis=0) / scale
-    figure = _figure(6, 3)
-    axes = figure.add_subplot()
-    if ledger.steps > 1:
-        axes.plot(ledger.times[1:], means[1:-1], color=INK, lw=1.2, marker="o" if ledger.steps < 60 else None, ms=2.5)
-    axes.set_xlabel("t")
-    axes.set_ylabel(f"-K of a step, {unit}")
-    axes.set_title(
-        f"first step {means[0]:.3f}   {ledger.steps - 1} steps {means[1:-1].sum():.3f}   left at t = 1 {means[-1]:.3f}   ({unit})",
-        fontsize=9,
-        color=ACCENT,
-    )
-    _plain(axes)
-    return figure
+    axes.spines[["left", "bottom"]].set_color(FRAME)
+    axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from quasistatic._plugins import PluginManager
+from quasistatic.errors import QuasistaticError
 
 if TYPE_CHECKING:
     from quasistatic._recipe import Recipe
@@ -30,14 +32,31 @@ def manager_of(ctx: click.Context) -> PluginManager:
     return root.obj
 
 
+def completer(function: Callable[..., list[CompletionItem]]) -> Callable[..., list[CompletionItem]]:
+    """What completes a word; where that fails nothing is offered, as a shell has no place for a message."""
+
+    @functools.wraps(function)
+    def complete(*args: Any, **kwargs: Any) -> list[CompletionItem]:
+        try:
+            return function(*args, **kwargs)
+        except QuasistaticError:
+            return []
+
+    return complete
+
+
+@completer
 def _complete_recipe(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
     found = [CompletionItem(named.name, help=named.summary) for named in manager_of(ctx).recipes()]
     return [item for item in found if item.value.startswith(start)] or [CompletionItem(start, type="file")]
 
 
+@completer
 def _complete_override(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
-    recipe = recipe_of(ctx, ctx.params["recipe"])
-    keys = [f"{key}.{name}=" for key, table in recipe.to_dict().items() if isinstance(table, dict) for name in table]
+    # click has not come to the arguments when the last option still lacks its value
+    names = [name for name in (ctx.params.get("recipe"), *ctx.args) if name]
+    recipe = recipe_of(ctx, names[0]).to_dict() if names else {}
+    keys = [f"{key}.{name}=" for key, table in recipe.items() if isinstance(table, dict) for name in table]
     return [CompletionItem(key) for key in ["seed=", *keys] if key.startswith(start)]
 
 

@@ -43,7 +43,8 @@ def evaluate(
     from quasistatic._run import open_run
     from quasistatic._source import Data
     from quasistatic._tables import read_table
-    from quasistatic._summary import customary_unit, describe, lines
+    from quasistatic._ledger import customary_unit
+    from quasistatic._summary import describe, lines
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
@@ -57,7 +58,7 @@ def evaluate(
     if as_json:
         echo_json({"run": str(folder), **describe(run, measured, split if data is None else str(data))})
     else:
-        echo_table(("", ""), list(lines(measured, customary_unit(run.wired.source.event))))
+        echo_table(("", ""), list(lines(measured, customary_unit(run.wired.source.event.size))))
 
 
 def _table(ledger: Ledger) -> str:

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from quasistatic._suggest import did_you_mean
-from quasistatic.cli._common import manager_of
+from quasistatic.cli._common import completer, manager_of
 from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError
 
 # name: (module:attribute, summary); the module is imported when the command is called
@@ -92,6 +92,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except ComponentNotFound:
+            if ctx.resilient_parsing:  # a shell asks for completions
+                return None, None, []
             hint = did_you_mean(name, self.list_commands(ctx))
             absent = [status.name for status in manager_of(ctx).statuses() if not status.usable]
             lost = f"  (not loaded: {', '.join(absent)}; quasistatic plugins says why)" if absent else ""
@@ -109,6 +111,7 @@ class Group(click.Group):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
+    @completer
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         texts = {name: text for name, (_, text) in BUILT_IN.items()}
         texts |= {command.name: command.summary for command in manager_of(ctx).commands()}

@@ -10,13 +10,14 @@ from click.shell_completion import CompletionItem
 from quasistatic._component import KINDS
 from quasistatic._sections import SECTIONS
 from quasistatic._suggest import did_you_mean
-from quasistatic.cli._common import echo_table, manager_of
+from quasistatic.cli._common import completer, echo_table, manager_of
 
 
 def _complete_kind(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in (*KINDS, *SECTIONS) if name.startswith(start)]
 
 
+@completer
 def _complete_name(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
     found = manager_of(ctx).components(ctx.params["kind"])
     return [CompletionItem(each.name, help=each.summary) for each in found if each.name.startswith(start)]

@@ -12,7 +12,7 @@ import quasistatic as qs
 def _means(_instance: object, _attribute: object, value: tuple[tuple[float, ...], ...]) -> None:
     lengths = {len(mean) for mean in value}
     if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(f"must be one or more lists of the same length, at least 1, got {[list(mean) for mean in value]}")
+        raise ValueError(f"must be lists of the same length, at least 1, got {[list(mean) for mean in value]}")
 
 
 def _positive(_instance: object, _attribute: object, value: tuple[float, ...]) -> None:
@@ -25,10 +25,12 @@ class GaussianMixtureOptions:
     """Round bumps of one width at chosen places, in any number of dimensions."""
 
     means: tuple[tuple[float, ...], ...] = attrs.field(
-        default=((-2.0,), (2.0,)), validator=_means, metadata={"help": "where the bumps are, before scaling: [[-2.0], [2.0]]"}
+        default=((-2.0,), (2.0,)), validator=_means, metadata={"help": "where the bumps are, before scaling"}
     )
     deviation: float = attrs.field(
-        default=0.5, validator=attrs.validators.gt(0), metadata={"help": "standard deviation of every bump, before scaling"}
+        default=0.5,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "standard deviation of every bump, before scaling"},
     )
     weights: tuple[float, ...] = attrs.field(
         default=(), validator=_positive, metadata={"help": "relative weights of the bumps; empty: all equal"}
@@ -43,7 +45,7 @@ class GaussianMixtureOptions:
 
     def __attrs_post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.means):
-            raise ValueError(f"weights: expected {len(self.means)} of them, one for each of means, got {len(self.weights)}")
+            raise ValueError(f"weights: expected {len(self.means)}, one for each of means, got {len(self.weights)}")
 
 
 @qs.hookimpl

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GaussianMixture(qs.GeneratedSource):
-    """Events (dimensions,), centred by the exact mean and scaled by one constant: the mean variance of a coordinate is 1."""
+    """Events (dimensions,), centred by the exact mean and scaled by one constant to a mean variance of 1."""
 
     def __init__(self, options: GaussianMixtureOptions):
         super().__init__(options.seed, options.validation_events, options.test_events)

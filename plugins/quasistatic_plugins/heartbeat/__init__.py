@@ -11,7 +11,7 @@ at_least_one = attrs.validators.ge(1)
 
 @attrs.frozen
 class HeartbeatOptions:
-    """A pulse every `period` bins, the first one anywhere in the first period: as many sequences as the period is long."""
+    """A pulse every few bins, the first one anywhere in the first period: as many sequences as a period has bins."""
 
     period: int = attrs.field(default=5, validator=at_least_one, metadata={"help": "bins from one pulse to the next"})
     length: int = attrs.field(default=20, validator=at_least_one, metadata={"help": "bins of a sequence"})

@@ -12,7 +12,7 @@ from quasistatic_plugins.heartbeat import HeartbeatOptions
 
 
 class Heartbeat(qs.GeneratedSource):
-    """Events (length,), 0. or 1.; with a period of at most the length there are `period` of them, all equally probable."""
+    """Events (length,), 0. or 1.: `period` different ones, all equally probable, if the period fits into the length."""
 
     def __init__(self, options: HeartbeatOptions):
         super().__init__(options.seed, options.validation_events, options.test_events)

@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class ProgressOptions:
-    """A bar on the terminal with the loss, the last K and the time left; a line now and then where there is no terminal."""
+    """A bar on stderr with the loss and the time left, and every K; lines now and then where stderr is no terminal."""
 
 
 @qs.hookimpl

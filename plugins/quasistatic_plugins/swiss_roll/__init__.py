@@ -14,7 +14,7 @@ class SwissRollOptions:
     noise: float = attrs.field(
         default=0.5,
         validator=attrs.validators.ge(0),
-        metadata={"help": "standard deviation across the curve, before scaling (radii go from 4.7 to 14.1); 0 has no density"},
+        metadata={"help": "standard deviation, before scaling (radii go from 4.7 to 14.1); 0 has no density"},
     )
     seed: int = attrs.field(default=0, metadata={"help": "fixes the splits"})
     validation_events: int = attrs.field(

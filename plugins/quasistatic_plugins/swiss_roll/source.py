@@ -24,10 +24,10 @@ CHUNK = 2**20  # exponentials at a time
 
 
 class SwissRoll(qs.GeneratedSource):
-    """Events (2,), centred by the exact mean and scaled by one constant: the mean variance of a coordinate, noise included, is 1.
+    """Events (2,), centred by the exact mean and scaled by one constant to a mean variance of 1, noise included.
 
-    Without noise the points lie on a curve and have no density: `log_prob` is then None, and K grows without bound as the
-    kernel's first noise falls.
+    Without noise the points lie on a curve and have no density: `log_prob` is then None, and K grows without bound as
+    the kernel's first noise falls.
     """
 
     event = qs.Event((2,))

@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class TensorboardOptions:
-    """Event files for TensorBoard: losses, K, weights, and the ledger step by step."""
+    """Event files for TensorBoard: losses, K, weights, samples, and the ledger step by step."""
 
 
 @qs.hookimpl

@@ -1,0 +1,137 @@
+"""The ledger without sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quasistatic._diffusion import Diffusion
+from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, State
+
+Times = Sequence[float] | np.ndarray | jax.Array
+Weights = Sequence[float] | np.ndarray | jax.Array
+
+
+@attrs.frozen(eq=False)
+class ExactLedger:
+    """K split into its terms, all in nats per event, as `quasistatic.Ledger` is, but exact.
+
+    `terms` (N, T + 1) holds the terms of -K of each point x of the data law: first step, the T - 1 steps, prior; the properties
+    average them with the `weights` (N,) of the points.
+    """
+
+    times: np.ndarray
+    weights: np.ndarray
+    terms: np.ndarray
+
+    @property
+    def per_event(self) -> np.ndarray:
+        """K(x) of each point, (N,)."""
+        return -self.terms.sum(axis=1)
+
+    @property
+    def bound(self) -> float:
+        """K."""
+        return float(self.weights @ self.per_event)
+
+    @property
+    def first(self) -> float:
+        """The first step's term of -K."""
+        return float(self.weights @ self.terms[:, 0])
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """The terms of -K of the T - 1 steps, first to last."""
+        return self.weights @ self.terms[:, 1:-1]
+
+    @property
+    def prior(self) -> float:
+        """What the last state still knows of the data."""
+        return float(self.weights @ self.terms[:, -1])
+
+
+def exact_ledger(
+    diffusion: Diffusion, xs: State, weights: Weights | None = None, times: Times | None = None
+) -> ExactLedger:
+    """The ledger of the data law with points `xs` (N, *event) and `weights` (N,), by default equal ones.
+
+    `times` (T,) increase, by default as in training. The last need not be 1: the chain then starts from equilibrium there.
+    Raises TypeError for laws without nodes, ValueError for times that do not increase within [0, 1] or weights that do not sum
+    to one. Source: Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the data.
+    """
+    at = checked_times(diffusion.times() if times is None else times)
+    shares = checked_weights(xs, weights)
+    steps = [_gap(diffusion, xs, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]
+    terms = np.stack([_first(diffusion, xs, at[0]), *steps, _prior(diffusion, xs, at[-1])], axis=1)
+    return ExactLedger(np.asarray(at), np.asarray(shares), terms)
+
+
+@eqx.filter_jit
+def _first(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
+    def one(x: State) -> jax.Array:
+        def at(z: State) -> jax.Array:
+            return -diffusion.decode(diffusion.params(z, t), z, t).log_prob(x)
+
+        return expect(diffusion.kernel.marginal(x, t), at)
+
+    return jax.lax.map(one, xs)
+
+
+@eqx.filter_jit
+def _gap(diffusion: Diffusion, xs: State, s: jax.Array, t: jax.Array) -> jax.Array:
+    kernel = diffusion.kernel
+
+    def one(x: State) -> jax.Array:
+        def at(z: State) -> jax.Array:
+            return divergence(kernel.posterior(x, z, s, t), kernel.reverse(diffusion.params(z, t), z, s, t))
+
+        return expect(kernel.marginal(x, t), at)
+
+    return jax.lax.map(one, xs)
+
+
+@eqx.filter_jit
+def _prior(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
+    kernel = diffusion.kernel
+    return jax.lax.map(lambda x: divergence(kernel.marginal(x, t), kernel.equilibrium()), xs)
+
+
+def expect(law: AbstractDistribution, f: Callable[[State], jax.Array]) -> jax.Array:
+    """E f(z) for z from a law with nodes; f takes one state. Points without probability add nothing, whatever f says there."""
+    if not isinstance(law, AbstractIntegrable):
+        raise TypeError(f"{type(law).__name__} is not an AbstractIntegrable: an exact value needs the law's nodes()")
+    points, weights = law.nodes()
+    values = jax.vmap(f)(points)
+    weights = weights.reshape(-1, *[1] * (values.ndim - 1))
+    return jnp.sum(jnp.where(weights > 0, weights * values, 0.0), axis=0)
+
+
+def divergence(law: AbstractDistribution, other: AbstractDistribution) -> jax.Array:
+    """KL(law || other) by the nodes of `law`: owes nothing to the family's own `kl`."""
+    return expect(law, lambda z: law.log_prob(z) - other.log_prob(z))
+
+
+def moments(law: AbstractDistribution) -> tuple[jax.Array, jax.Array]:
+    """Mean (size,) and covariance (size, size) of the elements of a state."""
+    mean = expect(law, jnp.ravel)
+    return mean, expect(law, lambda z: jnp.outer(z.ravel() - mean, z.ravel() - mean))
+
+
+def checked_times(times: Times) -> jax.Array:
+    values = np.asarray(times, np.float64)
+    if values.ndim != 1 or len(values) == 0 or values[0] < 0 or values[-1] > 1 or np.any(np.diff(values) <= 0):
+        raise ValueError(f"times: expected increasing times in [0, 1], got {times!r}")
+    return jnp.asarray(values, jnp.result_type(float))
+
+
+def checked_weights(xs: State, weights: Weights | None) -> jax.Array:
+    count = len(jax.tree.leaves(xs)[0])
+    values = np.full(count, 1.0 / count) if weights is None else np.asarray(weights, np.float64)
+    if values.shape != (count,) or np.any(values < 0) or abs(values.sum() - 1.0) > 1e-6:
+        raise ValueError(f"weights: expected {count} weights, at least 0, that sum to one, got {weights!r}")
+    return jnp.asarray(values, jnp.result_type(float))

@@ -1,0 +1,135 @@
+"""Finite spaces with every path written out: exact likelihood, and the law of the work."""
+
+from __future__ import annotations
+
+import attrs
+import equinox as eqx
+import jax
+import numpy as np
+
+from quasistatic._diffusion import Diffusion
+from quasistatic._distribution import State
+from quasistatic._kernel import AbstractKernel
+from quasistatic.oracles._entropy import noisy_states
+from quasistatic.oracles._ledger import Times, checked_times
+
+MOST_PATHS = 2**24
+
+
+def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) -> np.ndarray:
+    """log p(x) of the reverse chain on a finite space for `xs` (N, *event), in nats, (N,).
+
+    The chain starts from equilibrium at the last of `times` (T,), by default those of training.
+    """
+    at = checked_times(diffusion.times() if times is None else times)
+    p = np.exp(_log_equilibrium(diffusion))
+    for s, t in zip(at[-2::-1], at[:0:-1], strict=True):
+        p = p @ np.exp(_reverse(diffusion, s, t))
+    return np.log(p @ np.exp(_first(diffusion, xs, at[0])))
+
+
+@eqx.filter_jit
+def _log_equilibrium(diffusion: Diffusion) -> jax.Array:
+    return jax.vmap(diffusion.kernel.equilibrium().log_prob)(noisy_states(diffusion.kernel))
+
+
+@eqx.filter_jit
+def _reverse(diffusion: Diffusion, s: jax.Array, t: jax.Array) -> jax.Array:
+    """log p(z_s given z_t), [z_t, z_s]."""
+    states = noisy_states(diffusion.kernel)
+
+    def row(z: State) -> jax.Array:
+        return jax.vmap(diffusion.kernel.reverse(diffusion.params(z, t), z, s, t).log_prob)(states)
+
+    return jax.lax.map(row, states)
+
+
+@eqx.filter_jit
+def _first(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
+    """log p(x given z_t), [z_t, x]."""
+
+    def row(z: State) -> jax.Array:
+        return jax.vmap(diffusion.decode(diffusion.params(z, t), z, t).log_prob)(xs)
+
+    return jax.lax.map(row, noisy_states(diffusion.kernel))
+
+
+@eqx.filter_jit
+def _forward(kernel: AbstractKernel, s: jax.Array, t: jax.Array) -> jax.Array:
+    """log q(z_t given z_s), [z_s, z_t]."""
+    states = noisy_states(kernel)
+    return jax.lax.map(lambda z: jax.vmap(kernel.transition(z, s, t).log_prob)(states), states)
+
+
+@eqx.filter_jit
+def _marginal(kernel: AbstractKernel, x: State, t: jax.Array) -> jax.Array:
+    return jax.vmap(kernel.marginal(x, t).log_prob)(noisy_states(kernel))
+
+
+@attrs.frozen(eq=False)
+class PathLaw:
+    """All paths z_1 .. z_T that belong to one event x, in nats: the forward law's log q(path given x) and the model's log p(x, path).
+
+    The work of a path is log p - log q (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997).
+    """
+
+    log_q: np.ndarray
+    log_p: np.ndarray
+
+    @property
+    def work(self) -> tuple[np.ndarray, np.ndarray]:
+        """Work and probability of every path that the forward process can take."""
+        q = np.exp(self.log_q)
+        return (self.log_p - self.log_q)[q > 0], q[q > 0]
+
+    def moment(self, power: float) -> float:
+        """E exp(power * work) over forward paths; 1 gives p(x), Jarzynski's equality, if `unreachable` is 0."""
+        work, q = self.work
+        return float(q @ np.exp(power * work))
+
+    @property
+    def bound(self) -> float:
+        """K(x), the mean work."""
+        work, q = self.work
+        return float(q @ work)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the work; half of it is log p(x) - K(x) where the work is nearly normal."""
+        work, q = self.work
+        return float(q @ (work - self.bound) ** 2)
+
+    @property
+    def upper_bound(self) -> float:
+        """Mean work over the model's own paths to x: at least log p(x)."""
+        work, q = self.work
+        return float(q @ (np.exp(work) * work)) / self.moment(1)
+
+    @property
+    def ess_fraction(self) -> float:
+        """Share of the forward paths that effectively count in an average of exp(work)."""
+        return self.moment(1) ** 2 / self.moment(2)
+
+    @property
+    def unreachable(self) -> float:
+        """p(x, paths that the forward process cannot take): what Jarzynski's average misses of p(x)."""
+        return float(np.exp(self.log_p[np.exp(self.log_q) == 0]).sum())
+
+
+def path_law(diffusion: Diffusion, x: State, times: Times | None = None) -> PathLaw:
+    """Every path z_1 .. z_T for one event x on a finite space of M states: M**T of them.
+
+    Raises ValueError if they are more than 2**24. The forward law is built from `transition`, so that a mean of the work that
+    agrees with the ledger also checks `posterior`.
+    """
+    at = checked_times(diffusion.times() if times is None else times)
+    states = len(noisy_states(diffusion.kernel))
+    if states ** len(at) > MOST_PATHS:
+        raise ValueError(f"path_law: {states} states and {len(at)} times make {states ** len(at)} paths, too many to enumerate")
+    # one axis for each time, the last is the latest
+    log_q = np.asarray(_marginal(diffusion.kernel, x, at[0]))
+    log_p = np.asarray(_first(diffusion, x[None], at[0]))[:, 0]
+    for s, t in zip(at[:-1], at[1:], strict=True):
+        log_q = log_q[..., None] + np.asarray(_forward(diffusion.kernel, s, t))
+        log_p = log_p[..., None] + np.asarray(_reverse(diffusion, s, t)).T
+    return PathLaw(log_q.ravel(), (log_p + np.asarray(_log_equilibrium(diffusion))).ravel())

@@ -1,0 +1,79 @@
+"""quasistatic show"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+import quasistatic as qs
+from quasistatic._options import describe
+from quasistatic._sections import SECTIONS
+
+Cli = Callable[..., Result]
+COMPONENTS = [(component.kind, component.name) for component in qs.plugins().components()]
+
+
+def test_everything_is_listed(cli: Cli) -> None:
+    result = cli("show")
+    assert result.exit_code == 0
+    rows = {tuple(line.split()[:2]) for line in result.stdout.splitlines()[1:]}
+    assert rows == {*COMPONENTS, *(("section", name) for name in SECTIONS)}
+
+
+def test_one_kind_is_listed(cli: Cli) -> None:
+    rows = cli("show", "kernel").stdout.splitlines()[1:]
+    assert {line.split()[0] for line in rows} == {"kernel"}
+
+
+@pytest.mark.parametrize(("kind", "name"), COMPONENTS)
+def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name: str) -> None:
+    result = cli("show", kind, name)
+    component = qs.plugins().component(kind, name)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{kind} {name}, of plugin ")
+    assert component.description in result.stdout
+    for reference in component.references:
+        assert f"  {reference}\n" in result.stdout
+    for option in describe(component.options):
+        (line,) = [line for line in result.stdout.splitlines() if line.split(" ")[0] == option.name and option.help in line]
+        assert option.type in line
+        default = "must be given" if option.required else json.dumps(option.default)
+        assert default in line
+        if not option.required:
+            assert tomllib.loads(f"default = {default}")["default"] == option.default
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_sections_of_the_core_are_shown_alike(cli: Cli, name: str) -> None:
+    result = cli("show", name)
+    assert result.exit_code == 0
+    for option in describe(SECTIONS[name]):
+        assert any(line.startswith(option.name) and line.endswith(option.help) for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("kernal",), "there is no kind 'kernal'; did you mean 'kernel'?  (known: source, kernel, model,"),
+        (("gaussian",), "there is no kind 'gaussian'; did you mean quasistatic show kernel gaussian?"),
+        (("kernel", "gausian"), "no kernel is called 'gausian'; did you mean 'gaussian'?"),
+        (("training", "steps"), "section 'training' takes no name"),
+        (("kernel", "a", "b"), "unexpected extra argument"),
+    ],
+)
+def test_what_cannot_be_shown(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    result = cli("show", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_options_that_no_recipe_can_give_are_the_plugins_fault(cli: Cli, install_plugin: Callable[..., str]) -> None:
+    install_plugin("bad_options")
+    for component in qs.PluginManager().provided_by("bad_options"):
+        result = cli("show", component.kind, component.name)
+        assert result.exit_code == 2
+        assert "bad_options." in result.stderr

@@ -1,0 +1,297 @@
+"""The run folder: who may start, open, lock and name one."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quasistatic import _files
+from quasistatic._files import PARTIAL
+from quasistatic._folder import Best, RunFolder, default_path
+from quasistatic.errors import QuasistaticError, RunError
+
+RECIPE = 'seed = 0\n[kernel]\nuse = "gaussian"\n'
+ABOUT = {"python": "3.11", "plugins": {"gaussian": "0.1"}}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", RECIPE, ABOUT)
+
+
+def test_made_and_opened(run: RunFolder) -> None:
+    opened = RunFolder.open(str(run.path))
+    assert opened == run
+    assert opened.recipe.read_text() == RECIPE
+    assert opened.read_about() == {"format": 1, **ABOUT}
+    assert opened.checkpoints.is_dir()
+    paths = (opened.metrics, opened.tensorboard, opened.pictures, opened.report, opened.best)
+    assert [p.name for p in paths] == ["metrics.jsonl", "tensorboard", "pictures", "report.html", "best.json"]
+    assert not any(p.exists() for p in paths) and {p.parent for p in paths} == {run.path}
+
+
+def test_a_run_is_never_overwritten(run: RunFolder) -> None:
+    before = {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()}
+    with pytest.raises(RunError, match=f"holds a run; 'quasistatic resume {run.path}'"):
+        RunFolder.create(run.path, "", {})
+    assert {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "thesis.tex", "checkpoints", "checkpoints/000000001", "Mail/inbox"])
+def test_a_foreign_folder_is_left_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(RunError, match="is not empty"):
+        RunFolder.create(tmp_path, RECIPE, ABOUT)
+    assert path.read_text() == "mine" and len(os.listdir(tmp_path)) == 1
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for call in (lambda: RunFolder.create(tmp_path / "file", RECIPE, ABOUT), lambda: RunFolder.open(tmp_path / "file")):
+        with pytest.raises(RunError, match="is no folder"):
+            call()
+    with pytest.raises(QuasistaticError, match="a part of this path is a file"):
+        RunFolder.create(tmp_path / "file" / "run", RECIPE, ABOUT)
+
+
+def test_an_empty_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    RunFolder.create(".", RECIPE, ABOUT)
+    assert RunFolder.open(".").recipe.read_text() == RECIPE
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("mkdir", "open"):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(QuasistaticError, match="permission denied; nothing was") as e,
+        ):
+            patch.setattr(os, name, refuse)
+            RunFolder.create(tmp_path / name, RECIPE, ABOUT)
+        assert e.value.exit_code == 1
+
+
+def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) -> None:
+    kills = 0
+    for call in range(1, 100):
+        path = disk.root / str(call)
+        disk.die(call)
+        try:
+            RunFolder.create(path, RECIPE, ABOUT)
+        except killed:
+            kills += 1
+        missed = disk.calls < call
+        disk.heal()
+        if not (path / "run.json").exists():
+            with pytest.raises(RunError):
+                RunFolder.open(path)
+            RunFolder.create(path, RECIPE, ABOUT)
+        assert RunFolder.open(path).recipe.read_text() == RECIPE
+        if missed:
+            break
+    assert kills > 10
+
+
+@pytest.mark.parametrize("missing", ["run.json", "recipe.toml", "checkpoints"])
+def test_what_is_missing_is_said(run: RunFolder, missing: str) -> None:
+    _files.remove(run.path / missing)
+    with pytest.raises(RunError, match=rf"holds no run; .*\(missing: {missing}\); 'quasistatic run RECIPE --out"):
+        RunFolder.open(run.path)
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not there"):
+        RunFolder.open(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 2}', '{"format": "1"}', '{"format": true}', "[" * 100_000]
+)
+def test_a_damaged_or_newer_run(run: RunFolder, text: str) -> None:
+    run.about.write_text(text)
+    with pytest.raises(RunError, match="run.json: (damaged|format)"):
+        RunFolder.open(run.path)
+
+
+# best.json
+
+
+@pytest.mark.parametrize("error", [0.01, 0.0, math.inf])
+def test_best(run: RunFolder, error: float) -> None:
+    assert run.read_best() is None
+    if math.isinf(error):
+        with pytest.raises(ValueError, match="JSON"):
+            run.write_best(Best(3000, -1.5, error))
+        return
+    run.write_best(Best(3000, -1.5, error))
+    assert run.read_best() == Best(3000, -1.5, error)
+    assert json.loads(run.best.read_text())["unit"] == "nats"
+
+
+def test_best_of_a_single_event(run: RunFolder) -> None:
+    run.write_best(Best(1, -2, math.nan))
+    found = run.read_best()
+    assert found is not None and found.value == -2.0 and math.isnan(found.standard_error)
+    assert json.loads(run.best.read_text())["standard_error"] is None
+
+
+@pytest.mark.parametrize("text", ["", "3", '{"step": 1}', '{"step": "1", "value": 1.0, "standard_error": 1.0}'])
+def test_a_damaged_best(run: RunFolder, text: str) -> None:
+    run.best.write_text(text)
+    with pytest.raises(RunError, match=r"best\.json: damaged"):
+        run.read_best()
+
+
+def test_best_is_no_link(run: RunFolder) -> None:
+    run.best.symlink_to(run.about)
+    with pytest.raises(RunError, match=r"best\.json: cannot be read"):
+        run.read_best()
+
+
+# the lock
+
+
+@pytest.fixture
+def holder(run: RunFolder) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    code = (
+        "import sys; from quasistatic._folder import RunFolder\n"
+        "with RunFolder.open(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(run.path)], **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused(run: RunFolder, holder: subprocess.Popen[str]) -> None:
+    for _ in range(2):  # being refused changes nothing
+        with pytest.raises(RunError) as caught, run.lock():
+            raise AssertionError("locked twice")
+        assert str(caught.value).startswith(f"{run.path}: in use by process {holder.pid} on ")
+        assert str(caught.value).endswith("; wait for it or stop it")
+    holder.kill()  # as kill -9 does
+    holder.wait()
+    with run.lock():
+        assert f"process {os.getpid()} on" in (run.path / ".lock").read_text()
+
+
+def test_a_start_in_use_is_refused(run: RunFolder, holder: subprocess.Popen[str]) -> None:
+    run.about.unlink()
+    with pytest.raises(RunError, match="in use by process"):
+        RunFolder.create(run.path, RECIPE, ABOUT)
+
+
+def test_the_lock_ends_with_its_block(run: RunFolder) -> None:
+    with pytest.raises(KeyError), run.lock():
+        with pytest.raises(RunError, match="in use"), run.lock():
+            pass
+        raise KeyError
+    with run.lock():
+        pass
+
+
+def test_the_lock_sweeps(run: RunFolder) -> None:
+    for folder in (run.path, run.checkpoints):
+        (folder / f"{PARTIAL}x").mkdir()
+        (folder / f"{PARTIAL}y").write_text("half")
+    with run.lock():
+        assert not list(run.path.rglob(f"{PARTIAL}*"))
+    assert RunFolder.open(run.path) == run
+
+
+def test_the_lock_follows_no_link(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (run.path / ".lock").unlink()
+    (run.path / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(QuasistaticError, match="nothing was changed"), run.lock():
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_holder_cannot_write_on_the_screen(run: RunFolder, holder: subprocess.Popen[str]) -> None:
+    (run.path / ".lock").write_bytes(b"\x1b[31mred\n\xff" + b"x" * 1000)
+    with pytest.raises(RunError) as caught, run.lock():
+        pass
+    assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_system_without_locks(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "fcntl":
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(RunError, match="no fcntl"), run.lock():
+        pass
+
+
+# names
+
+
+def test_default_names_count_up(tmp_path: Path) -> None:
+    base = tmp_path / "runs"
+    assert [default_path("swiss-roll", base).name for _ in range(3)] == [f"swiss-roll-00{n}" for n in (1, 2, 3)]
+    assert default_path("heartbeat", base) == base / "heartbeat-001"
+    (base / "swiss-roll-004").symlink_to(tmp_path / "elsewhere")
+    assert default_path("swiss-roll", base).name == "swiss-roll-005"
+    RunFolder.create(default_path("x", base), RECIPE, ABOUT)
+
+
+def test_no_two_get_the_same_name(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: default_path("x", tmp_path), range(40)))
+    assert len(set(paths)) == 40
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "/etc",
+        "a/b",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "-rf",
+        ".hidden",
+        "a b",
+        "~",
+        "a\u202eb",
+        "$HOME",
+        "a:b",
+        "x" * 200,
+    ],
+)
+def test_names_that_are_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="give --out FOLDER"):
+        default_path(name, tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_base_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("mine")
+    with pytest.raises(QuasistaticError, match="cannot be written"):
+        default_path("x", tmp_path / "runs")

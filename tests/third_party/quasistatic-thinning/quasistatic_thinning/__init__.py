@@ -1,0 +1,59 @@
+"""Photon thinning: a kernel for counts, a source to try it on, an observer and a command."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class ThinningOptions:
+    """Lose photons one by one until only the dark current is left."""
+
+    dark: float = attrs.field(default=1.0, validator=attrs.validators.gt(0), metadata={"help": "mean count at equilibrium"})
+    schedule: Literal["erasure", "cosine"] = attrs.field(default="erasure", metadata={"help": "how survival falls with time"})
+    most: int = attrs.field(
+        default=64, validator=attrs.validators.ge(1), metadata={"help": "largest count whose probability is computed exactly"}
+    )
+
+
+@attrs.frozen
+class PhotonsOptions:
+    """Counts of several detectors that all see one lamp, which is dim or bright."""
+
+    detectors: int = attrs.field(default=4, validator=attrs.validators.ge(1), metadata={"help": "number of detectors"})
+    dim: float = attrs.field(default=0.5, validator=attrs.validators.gt(0), metadata={"help": "mean count when dim"})
+    bright: float = attrs.field(default=4.0, validator=attrs.validators.gt(0), metadata={"help": "mean count when bright"})
+
+
+@attrs.frozen
+class TallyOptions:
+    """Count what an observer is told."""
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "kernel", "thinning", ThinningOptions, build="quasistatic_thinning.kernel:ThinningKernel", fits=("count",)
+        ),
+        qs.Component("source", "photons", PhotonsOptions, build="quasistatic_thinning.source:Photons"),
+    ]
+
+
+@qs.hookimpl
+def quasistatic_observers() -> list[qs.Component]:
+    return [qs.Component("observer", "tally", TallyOptions, build="quasistatic_thinning.observer:Tally")]
+
+
+@qs.hookimpl
+def quasistatic_commands() -> list[qs.Command]:
+    return [qs.Command("photons", "Draw photon counts from the toy lamp.", "quasistatic_thinning.command:photons")]
+
+
+@qs.hookimpl
+def quasistatic_recipes() -> list[qs.NamedRecipe]:
+    return [qs.NamedRecipe("photons", "quasistatic_thinning", "photons.toml", "counts of a lamp that is dim or bright")]
