@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -166,5 +167,6 @@ def test_constraints_name_no_host_and_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     constraints = (ROOT / "tests" / "constraints.txt").read_text().lower()
     assert "://" not in constraints and "index" not in constraints
-    for requirement in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+    extras = itertools.chain(*project["optional-dependencies"].values())
+    for requirement in (*project["dependencies"], *extras):
         assert f"{requirement.split('>=')[0].lower()}==" in constraints, requirement

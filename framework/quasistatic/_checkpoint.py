@@ -62,8 +62,8 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mappin
     """Write the checkpoint of `step` into `folder`, durably, and return its path.
 
     A kill at any instant leaves all of it or none, and every earlier one. A whole checkpoint of this step is kept, a
-    damaged one replaced. Raises QuasistaticError when the disk refuses; CheckpointError for a dtype that cannot be kept;
-    TypeError for a meta that is not JSON.
+    damaged one replaced. Raises QuasistaticError when the disk refuses, CheckpointError for a dtype that cannot be
+    kept, TypeError for a meta that is not JSON.
     """
     path = folder / step_name(step)
     if _is_whole(path):

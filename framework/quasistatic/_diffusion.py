@@ -20,9 +20,9 @@ FirstStep = Literal["learned", "paper"]
 class Diffusion(eqx.Module):
     """Forward and reverse path measures over z_1 .. z_T and the data, for one event.
 
-    `first_step = "paper"` fixes the last reverse step, from the first noisy state to data, to the exact reversal of the reference
-    law (zero params), as the 2015 paper does (Appendix B.2); by default it is learned like every other.
-    What is trained: the arrays of `model` and, if it is a `LearnedGrid`, of `grid`.
+    `first_step = "paper"` fixes the last reverse step, from the first noisy state to data, to the exact reversal of the
+    reference law (zero params), as the 2015 paper does (Appendix B.2); by default it is learned like every other. What
+    is trained: the arrays of `model` and, if it is a `LearnedGrid`, of `grid`.
     """
 
     kernel: AbstractKernel
@@ -85,10 +85,11 @@ class Diffusion(eqx.Module):
         given: jax.Array | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """The term of -K that belongs to z at times[index], in nats: the first step's for 0, else the gap to the time before.
+        """The term of -K that belongs to z at times[index], in nats: the first step's for 0, else the gap to the time
+        before.
 
-        One call of the network serves both, so that an objective can draw `index` at random. Where it is not wanted each branch
-        is evaluated at times that keep it, and its gradient, finite.
+        One call of the network serves both, so that an objective can draw `index` at random. Where it is not wanted
+        each branch is evaluated at times that keep it, and its gradient, finite.
         """
         key_kl, key_net = jr.split(key)
         t = times[index]

@@ -51,8 +51,8 @@ class AbstractDistribution(eqx.Module):
 class AbstractIntegrable(AbstractDistribution):
     """A law whose expectations are finite sums.
 
-    `nodes` is exact for every function on a finite space, and for polynomials up to degree 3 for a normal law: enough for
-    every term of a ledger whose reverse steps are linear.
+    `nodes` is exact for every function on a finite space, and for polynomials up to degree 3 for a normal law: enough
+    for every term of a ledger whose reverse steps are linear.
     """
 
     @abstractmethod

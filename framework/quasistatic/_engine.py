@@ -1,4 +1,7 @@
-"""One training step, and a chunk of them fused in one dispatch. Pure functions of the state, the stored rows and a key."""
+"""One training step, and a chunk of them fused in one dispatch.
+
+Pure functions of the state, the stored rows and a key.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import optax
 
 from quasistatic._diffusion import Diffusion
@@ -56,7 +60,10 @@ def make_optimiser(options: TrainingOptions) -> optax.GradientTransformation:
     """Gradient clipping, then Adam (or RMSProp) with a warm-up and a cosine or constant rate."""
     if options.schedule == "cosine":
         rate = optax.warmup_cosine_decay_schedule(
-            0.0 if options.warmup else options.rate, options.rate, options.warmup, max(options.steps, options.warmup + 1)
+            0.0 if options.warmup else options.rate,
+            options.rate,
+            options.warmup,
+            max(options.steps, options.warmup + 1),
         )
     else:
         rate = optax.join_schedules(
@@ -108,11 +115,12 @@ def make_chunk(
     batch: int,
     ema: float,
     key: Key,
-) -> Callable[[State, Any, jax.Array], tuple[State, Report]]:
-    """A compiled function (state, rows, count) -> (state, report) of `count` steps, count <= the leading axis of `rows`.
+) -> Callable[[State, Any, np.int32], tuple[State, Report]]:
+    """A compiled function (state, rows, count) -> (state, report) of `count` steps, count <= the leading axis of
+    `rows`.
 
-    `rows` are stored events (fuse, batch, ...) or None. The count is traced, so every chunk of a run is one compilation. Step n
-    draws from `fold_in(key, n)` and nothing else: any step can be replayed alone.
+    `rows` are stored events (fuse, batch, ...) or None. The count is traced, so every chunk of a run is one
+    compilation. Step n draws from `fold_in(key, n)` and nothing else: any step can be replayed alone.
     """
 
     def step(state: State, rows: Any) -> tuple[State, jax.Array, jax.Array]:

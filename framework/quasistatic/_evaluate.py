@@ -63,7 +63,7 @@ class Evaluation:
         """Plain figures for JSON: nats per event, with bits per dimension beside every value."""
         steps = self.ledger.steps
         return {
-            "bound": figure(self.bound) | {"steps": steps},
+            "bound": {**(figure(self.bound) or {}), "steps": steps},
             "split": {
                 "first": figure(self.ledger.first),
                 "gaps": figure(self.ledger.total_gap),

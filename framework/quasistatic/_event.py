@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,6 +12,10 @@ from quasistatic.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def _tuple(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(values)
 
 
 def _support_name(_instance: object, _attribute: object, value: str) -> None:
@@ -27,7 +32,7 @@ class Event:
     `given` is the number of side-information figures that come with every event (0: none).
     """
 
-    shape: tuple[int, ...] = attrs.field(converter=tuple)
+    shape: tuple[int, ...] = attrs.field(converter=_tuple)
     support: str = attrs.field(default="real", validator=_support_name)
     categories: int | None = None
     low: float | None = None
@@ -59,7 +64,9 @@ class Event:
 
         xs = np.asarray(xs)
         if xs.shape[1:] != self.shape or len(xs) == 0:
-            raise DataError(f"events: expected an array of shape (N, {', '.join(map(str, self.shape))}), got {xs.shape}")
+            raise DataError(
+                f"events: expected an array of shape (N, {', '.join(map(str, self.shape))}), got {xs.shape}"
+            )
         if xs.dtype.kind not in "biuf":
             raise DataError(f"events: expected figures, got {xs.dtype}")
         flat = xs.reshape(len(xs), -1)

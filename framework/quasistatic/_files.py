@@ -119,7 +119,10 @@ def read_plain(path: Path) -> bytes:
     """The bytes of an ordinary file. Raises OSError, for a link and a pipe too."""
     # a link could lead out of the folder, a pipe would wait for ever
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not an ordinary file")
-        return file.read()
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._distribution import AbstractIntegrable, Key, uniform
+from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, Key, uniform
 from quasistatic._kernel import AbstractKernel
 
 FLOOR = -1e30
@@ -58,7 +58,7 @@ class Finite(AbstractIntegrable):
     def log_prob(self, x: jax.Array) -> jax.Array:
         return jnp.sum(jnp.take_along_axis(self.log_probs, x.astype(jnp.int32)[..., None], axis=-1))
 
-    def kl(self, other: AbstractIntegrable, key: Key) -> jax.Array:
+    def kl(self, other: AbstractDistribution, key: Key) -> jax.Array:
         if not isinstance(other, Finite):
             return super().kl(other, key)
         return _expected(self.log_probs, self.log_probs - other.log_probs)
@@ -90,8 +90,8 @@ class FiniteKernel(AbstractKernel):
     """Independent elements on a finite space, destroyed by a matrix per step.
 
     Params are `n_data` log-weights per element: they tilt the reference law of data, and Bayes' rule does the rest,
-    p(x given z_t) ~ rho(x) exp(params_x) q(z_t given x), so zero params are the exact reversal of the process started in rho.
-    A kernel with structure overrides with a cheaper form; the laws compare the two.
+    p(x given z_t) ~ rho(x) exp(params_x) q(z_t given x), so zero params are the exact reversal of the process started
+    in rho. A kernel with structure overrides with a cheaper form; the laws compare the two.
     """
 
     @abstractmethod

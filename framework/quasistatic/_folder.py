@@ -82,9 +82,8 @@ class RunFolder:
         run = cls(path)
         missing = [p.name for p in (run.recipe, run.about) if not p.exists()]
         if missing:
-            raise RunError(
-                f"{path}: holds no run ({' and '.join(missing)} missing); 'quasistatic run RECIPE --out FOLDER' starts one"
-            )
+            what = f"{path}: holds no run (it lacks {' and '.join(missing)})"
+            raise RunError(f"{what}; 'quasistatic run RECIPE --out {path}' starts one")
         run.read_about()
         return run
 
@@ -118,8 +117,9 @@ class RunFolder:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
-                    holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
-                    raise RunError(f"{self.path}: in use by {holder}; wait for it or stop it") from error
+                    holder = "".join(filter(str.isprintable, os.pread(handle, 200, 0).decode(errors="replace")))
+                    what = f"{self.path}: in use by {holder or 'another process'}"
+                    raise RunError(f"{what}; wait for it or stop it") from error
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 _files.sweep(self.path)

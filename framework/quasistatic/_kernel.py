@@ -1,8 +1,8 @@
 """The forward process and what follows from it, for one event.
 
-Data sit before every time. Noisy states z_t live on times t in [0, 1]; t = 1 is (close to) equilibrium. A kernel is a semigroup
-in real time: it answers for any s < t, traced or not. So a chain of T steps, a finer grid at evaluation and a coarser one at
-sampling are the same code with other times.
+Data sit before every time. Noisy states z_t live on times t in [0, 1]; t = 1 is (close to) equilibrium. A kernel is a
+semigroup in real time: it answers for any s < t, traced or not. So a chain of T steps, a finer grid at evaluation and a
+coarser one at sampling are the same code with other times.
 """
 
 from abc import abstractmethod
@@ -19,8 +19,8 @@ from quasistatic._event import Event
 class AbstractKernel(eqx.Module):
     """Destruction of one event, and its reversal from what a network says.
 
-    `features` and `params` are the numbers per element that the network reads and must give. `exact_at_zero` promises that
-    all-zero params are the exact time reversal of the process started in `reference()`.
+    `features` and `params` are the numbers per element that the network reads and must give. `exact_at_zero` promises
+    that all-zero params are the exact time reversal of the process started in `reference()`.
     """
 
     event: eqx.AbstractVar[Event]

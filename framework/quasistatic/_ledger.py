@@ -2,8 +2,8 @@
 
 -K(x) = KL(q(z_1 given x) || equilibrium) + sum over neighbours s < t of E KL(posterior || reverse) - E log decode(x)
 
-One function serves every kernel and every grid (Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the data's
-second moment). T times are T network calls. Nats inside; units are named where numbers leave.
+One function serves every kernel and every grid (Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the
+data's second moment). T times are T network calls. Nats inside; units are named where numbers leave.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def estimate(per_event: np.ndarray, size: int) -> Estimate:
 class Ledger:
     """K split into its terms. All in nats per event.
 
-    `terms` (N, T + 1) holds each event's terms of -K: first step, the T - 1 steps (from `times[k]` back to `times[k-1]`), prior.
-    The terms share their events, so their errors do not add; every total's error comes from per-event totals.
-    `evaluations` counts calls of the network per event. `per_event_error` (N,) is the standard error of each event's K over
-    repeats, None for a single draw.
+    `terms` (N, T + 1) holds each event's terms of -K: first step, the T - 1 steps (from `times[k]` back to
+    `times[k-1]`), prior. The terms share their events, so their errors do not add; every total's error comes from
+    per-event totals. `evaluations` counts calls of the network per event. `per_event_error` (N,) is the standard error
+    of each event's K over repeats, None for a single draw.
     """
 
     times: np.ndarray
@@ -156,8 +156,8 @@ def ledger(
 ) -> Ledger:
     """The ledger of events `xs` (N, *event), in model units, on a chain of T = `steps` (default: that of training).
 
-    `steps` may also be the T increasing times themselves, the last of which is 1. `repeats` independent draws are averaged for
-    every event. Event i's noise is a function of `key` and i alone.
+    `steps` may also be the T increasing times themselves, the last of which is 1. `repeats` independent draws are
+    averaged for every event. Event i's noise is a function of `key` and i alone.
     """
     if steps is None or isinstance(steps, int):
         times = diffusion.times(steps)
@@ -172,10 +172,10 @@ def ledger(
         # the last block is filled up with events again, so that every block has one shape and compiles once
         rows = np.arange(start, start + width) % count
         block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], xs)
-        side = None if given is None else given[rows]
+        side = None if given is None else jnp.asarray(given[rows])
         sums, squares = np.zeros((width, len(times) + 1)), np.zeros(width)
         for repeat in range(repeats):
-            numbers = np.arange(start, start + width) * repeats + repeat
+            numbers = jnp.asarray(np.arange(start, start + width) * repeats + repeat)
             terms = np.asarray(_batch_terms(diffusion, block, times, key, numbers, side), np.float64)
             sums += terms
             squares += terms.sum(axis=1) ** 2

@@ -24,8 +24,8 @@ class AbstractObjective(eqx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The loss and scalars worth watching.
 
-        `u` is uniform on (0, 1) and chooses the time. It is separate from `key` because the engine spreads the u of a batch
-        evenly over (0, 1): the estimate stays unbiased and loses most of its variance over times.
+        `u` is uniform on (0, 1) and chooses the time. It is separate from `key` because the engine spreads the u of a
+        batch evenly over (0, 1): the estimate stays unbiased and loses most of its variance over times.
         """
 
     def prepare(self, diffusion: Diffusion, xs: np.ndarray, given: np.ndarray | None, key: Key) -> Self:

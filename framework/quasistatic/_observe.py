@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class RunInfo:
-    """What is about to run: `recipe` as resolved, in plain TOML values, updates `first_step` to `steps`, and two of its parts."""
+    """What is about to run: the `recipe` as TOML values, updates `first_step` to `steps`, and two of its parts."""
 
     recipe: Mapping[str, Any]
     event: str
@@ -33,7 +33,10 @@ class AbstractObserver:
         """Before the first step (or the first one after a resume)."""
 
     def progress(self, step: int, metrics: Mapping[str, float]) -> None:
-        """After every chunk of fused steps; `step` steps are done. `metrics` has at least 'loss_nats', mean over the chunk."""
+        """After every chunk of fused steps; `step` steps are done.
+
+        `metrics` has at least 'loss_nats', mean over the chunk.
+        """
 
     def validation(self, step: int, ledger: Ledger, diffusion: Diffusion) -> None:
         """After every measurement of K on the validation split; `diffusion` holds the averaged weights."""

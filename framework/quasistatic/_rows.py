@@ -17,7 +17,10 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 
 @attrs.frozen(eq=False)
 class Rows:
-    """Batches of `stored` rows, each epoch in a new order without replacement. None: the source generates, there are no rows."""
+    """Batches of `stored` rows, each epoch in a new order without replacement.
+
+    None: the source generates, there are no rows.
+    """
 
     stored: Any
     batch: int

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class Run:
-    """A trained diffusion with what it was trained on. `diffusion` holds the averaged weights of the best validation K."""
+    """A trained diffusion with what it was trained on.
+
+    `diffusion` holds the averaged weights of the best validation K.
+    """
 
     wired: Wired
     diffusion: Diffusion
@@ -69,8 +72,8 @@ class Run:
     ) -> Ledger:
         """K of events x (N, *event) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
-        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events that do not
-        fit.
+        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
+        that do not fit.
         """
         return ledger(self.diffusion, self.to_model(x), role_key(seed, Role.EVALUATION), steps, given, repeats)
 
@@ -85,7 +88,7 @@ class Run:
     def evaluate(
         self, split: Split | Data = "test", steps: int | None = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
-        """K of a split of the source (at most `evaluation.events` of it), or of events in model units, beside the truth."""
+        """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth."""
         options, source = self.recipe.evaluation, self.wired.source
         data = split
         if not isinstance(data, Data):
@@ -105,8 +108,8 @@ def train(
 ) -> Run:
     """Train a recipe (or a recipe's name) and give back the run.
 
-    `data` (N, *event) takes the place of the recipe's source. With `out` the run is kept in that folder; without it no file is
-    touched. Nothing is printed, and neither jax nor logging is configured.
+    `data` (N, *event) takes the place of the recipe's source. With `out` the run is kept in that folder; without it no
+    file is touched. Nothing is printed, and neither jax nor logging is configured.
     """
     manager = manager or plugins()
     if isinstance(recipe, str):

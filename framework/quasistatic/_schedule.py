@@ -1,7 +1,8 @@
 """Schedules: the log-odds of survival as a fixed monotone coordinate of time.
 
-For a Gaussian kernel the log-odds are the log signal-to-noise ratio. Survival itself is never stored: in float32 it loses the
-noise of early times. All ends are plain numbers, so nothing here is ever trained; a learned schedule is a learned grid.
+For a Gaussian kernel the log-odds are the log signal-to-noise ratio. Survival itself is never stored: in float32 it
+loses the noise of early times. All ends are plain numbers, so nothing here is ever trained; a learned schedule is a
+learned grid.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
@@ -59,7 +61,10 @@ class AbstractSchedule(ABC):
 
 @attrs.frozen
 class Erasure(AbstractSchedule):
-    """Survival falls linearly: each step erases the same share of the original signal (Sohl-Dickstein et al. 2015, 2.4.1)."""
+    """Survival falls linearly: each step erases the same share of the original signal (Sohl-Dickstein et al.
+
+    2015, 2.4.1).
+    """
 
     def log_odds(self, t: jax.Array) -> jax.Array:
         lost = self.first_noise + (1.0 - self.last_survival - self.first_noise) * t
@@ -125,4 +130,9 @@ def make_schedule(
     """
     if name == "reference":
         return Reference(steps=reference_steps)
-    return {"erasure": Erasure, "cosine": Cosine, "log-linear": LogLinear}[name](first_noise, last_survival)
+    by_ends: dict[str, Callable[[float, float], AbstractSchedule]] = {
+        "erasure": Erasure,
+        "cosine": Cosine,
+        "log-linear": LogLinear,
+    }
+    return by_ends[name](first_noise, last_survival)

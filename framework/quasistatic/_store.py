@@ -35,11 +35,9 @@ class Store:
             return None
 
     def save(self, state: State, best: Best | None) -> None:
-        """Write the state, then drop what is no longer needed. Saving a step again does nothing."""
-        step = int(state.step)
-        if step not in checkpoint.steps(self.folder):
-            meta = {"best": None if best is None else attrs.asdict(best)}
-            checkpoint.save(self.folder, step, checkpoint.flatten(state), meta)
+        """Write the state, then drop what is no longer needed. A step that is there already, and whole, is left as it is."""
+        meta = {"best": None if best is None else attrs.asdict(best)}
+        checkpoint.save(self.folder, int(state.step), checkpoint.flatten(state), meta)
         checkpoint.prune(self.folder, self.keep, set() if best is None else {best.step})
 
     def load(self, template: State) -> tuple[State, Best | None, Any]:
@@ -69,4 +67,6 @@ def _read_best(meta: dict[str, Any], path: Path) -> Best | None:
     try:
         return Best(int(best["step"]), float(best["bound_nats"]), float(best["standard_error_nats"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: meta.best: expected step, bound_nats, standard_error_nats, got {best!r}") from error
+        raise CheckpointError(
+            f"{path}: meta.best: expected step, bound_nats, standard_error_nats, got {best!r}"
+        ) from error

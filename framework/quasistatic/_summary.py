@@ -1,4 +1,4 @@
-"""What a finished run has to say: K at every T of interest, on all splits, beside everything it should be read against."""
+"""What a finished run has to say: K at every T of interest, on all splits, beside what it should be read against."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Line = tuple[str, str]
 
 @attrs.frozen(eq=False)
 class Summary:
-    """Evaluations of a run: of the test split at each T, of every split at the T of training, and simple models beside them."""
+    """Evaluations: the test split at each T, every split at the T of training, and simple models beside them."""
 
     run: Run
     by_steps: dict[int, Evaluation]

@@ -49,7 +49,7 @@ class Table:
     def place(self, row: int, index: Sequence[int]) -> str:
         """Where one figure stands: "line 7, column 'age'", 'event 6, element (3, 4)'; events count from 0."""
         start = f"event {row}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{start}, {self.element(index)}"
+        return f"{start}, {self.element(index)}" if index else start
 
     def chunks(self, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """All events, or those of some `rows`, in float64, a few at a time: `values` may be larger than the memory."""

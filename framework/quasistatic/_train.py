@@ -57,8 +57,8 @@ def fit(
 ) -> Outcome:
     """Train until the recipe's last step, or until `stop()` says so after a chunk.
 
-    With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it had never
-    stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
+    With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it
+    had never stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
     """
     options, seed = wired.recipe.training, wired.recipe.seed
     optimiser = make_optimiser(options)
@@ -95,7 +95,9 @@ def fit(
                     best, best_weights = Best(step, bound.value, bound.standard_error), state.averaged
                 for observer in observers:
                     observer.validation(step, measured, diffusion)
-            if store is not None and (step % options.checkpoint_every == 0 or step == options.steps or _is_new(best, step)):
+            if store is not None and (
+                step % options.checkpoint_every == 0 or step == options.steps or _is_new(best, step)
+            ):
                 store.save(state, best)
         reason = "done" if step >= options.steps else "stopped"
         if store is not None and reason == "stopped":
@@ -107,7 +109,7 @@ def fit(
 
 
 def validate(wired: Wired, diffusion: Diffusion) -> Ledger:
-    """The ledger of the first validation events, with the same noise every time, so that two measurements can be compared."""
+    """The ledger of the first validation events, always with the same noise, so that measurements can be compared."""
     options, data = wired.recipe.training, wired.source.split("validation")
     count = min(options.validation_events, len(data))
     given = None if data.given is None else data.given[:count]
@@ -120,7 +122,7 @@ def _is_new(best: Best | None, step: int) -> bool:
 
 
 def _until_next(step: int, last: int, *periods: int) -> int:
-    """Steps to the nearest multiple of a period, so that chunks fall on the same steps however often a run is resumed."""
+    """Steps to the next multiple of a period: chunks fall on the same steps however often a run is resumed."""
     return min(last - step, *(period - step % period for period in periods))
 
 

@@ -59,7 +59,8 @@ def _build(section: str, choice: Choice, *inputs: Any, expect: type) -> Any:
         raise InputError(f"{section} {choice.component.name!r}: {error}") from error
     if not isinstance(built, expect):
         raise InputError(
-            f"{section} {choice.component.name!r}: its build gave a {type(built).__name__}, expected a {expect.__name__}"
+            f"{section} {choice.component.name!r}: its build gave a {type(built).__name__}, "
+            f"expected a {expect.__name__}"
         )
     return built
 
@@ -79,7 +80,11 @@ def _kernel(recipe: Recipe, manager: PluginManager, source: AbstractSource) -> A
         raise IncompatibleError(
             f"kernel {component.name!r} takes {' or '.join(component.fits)} data, "
             f"but source {recipe.source.component.name!r} gives {event.describe()}; "
-            + (f"kernels that fit: {', '.join(fitting)} (--set kernel.use={fitting[0]})" if fitting else "no kernel fits")
+            + (
+                f"kernels that fit: {', '.join(fitting)} (--set kernel.use={fitting[0]})"
+                if fitting
+                else "no kernel fits"
+            )
         )
     return _build("kernel", recipe.kernel, event, expect=AbstractKernel)
 
@@ -91,5 +96,3 @@ def _grid(recipe: Recipe, kernel: AbstractKernel) -> AbstractGrid:
     if steps < 3:
         raise IncompatibleError(f"trajectory.grid: a learned grid needs at least 3 steps, trajectory.steps is {steps}")
     return LearnedGrid(kernel, steps)
-
-

@@ -1,8 +1,8 @@
 """What can go wrong, as exceptions whose messages a person can act on.
 
-A message says what, where (a dotted path or Class.field), the value found, what would be accepted, and the next command.
-The command line maps them to exit codes: 2 for what the user gave (a recipe, a file, a plugin, a checkpoint, an argument),
-1 for what failed on the way (a diverged training, a full disk).
+A message says what, where (a dotted path or Class.field), the value found, what would be accepted, and the next
+command. The command line maps them to exit codes: 2 for what the user gave (a recipe, a file, a plugin, a checkpoint,
+an argument), 1 for what failed on the way (a diverged training, a full disk).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Pictures of a diffusion, on matplotlib figures that belong to nobody: no global state of matplotlib is read or changed."""
+"""Pictures of a diffusion, on matplotlib figures of their own: the global state of matplotlib stays as it is."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -41,13 +41,6 @@ def encode(figure: Figure, form: str = "png") -> bytes:
     return buffer.getvalue()
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    """The figure as an image (height, width, 3) of bytes."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
 def samples(source: AbstractSource, xs: np.ndarray) -> Figure:
     """Events (N, *event) in model units, as their source draws them."""
     figure = _figure(4.5, 4.5)
@@ -59,87 +52,90 @@ def samples(source: AbstractSource, xs: np.ndarray) -> Figure:
     return figure
 
 
-def trajectories(
-    source: AbstractSource,
-    diffusion: Diffusion,
-    sampler: AbstractSampler,
-    xs: np.ndarray,
-    key: Key,
-    given: np.ndarray | None = None,
-) -> Figure:
-    """Above, data (N, *event) on their way to noise; below, as many samples on the learned way back, at the same times.
+class Walks(NamedTuple):
+    """As many paths out as back, at the same few times (k,): `x` (N, *event) and `zs` (N, k, *event) of each."""
 
-    After figure 1 of Sohl-Dickstein et al. 2015. Side information `given` (N, given) is that of the data.
-    """
+    times: np.ndarray
+    out: trajectory.Path
+    back: trajectory.Path
+    earlier: np.ndarray  # the chain's time before each of `times`; nan before the first
+
+
+def walk(
+    diffusion: Diffusion, sampler: AbstractSampler, xs: np.ndarray, key: Key, given: np.ndarray | None = None
+) -> Walks:
+    """From data xs (N, *event) to noise, and from noise to as many samples; both with side information (N, given)."""
     times = diffusion.times()
-    chosen = _chosen(len(times))
+    chosen = np.unique(np.linspace(0, len(times) - 1, COLUMNS).round().astype(int))
     key_out, key_back = jr.split(key)
 
-    def out(x: jax.Array, k: Key, y: jax.Array | None) -> trajectory.Path:
-        return trajectory.forward(diffusion.kernel, x, times[chosen], k)  # the same law as with all steps between
+    def out(x: jax.Array, key: Key, given: jax.Array | None) -> trajectory.Path:
+        return trajectory.forward(diffusion.kernel, x, times[chosen], key)  # the same law as with all steps between
 
-    def back(x: jax.Array, k: Key, y: jax.Array | None) -> trajectory.Path:
-        path = trajectory.reverse(sampler, diffusion, times, k, y)
+    def back(x: jax.Array, key: Key, given: jax.Array | None) -> trajectory.Path:
+        path = trajectory.reverse(sampler, diffusion, times, key, given)
         return trajectory.Path(path.x, path.zs[chosen])
 
-    figure = _figure(WIDTH, 3.65)
-    rows = figure.subplots(2, len(chosen) + 1, squeeze=False)
-    reach = _reach(xs)
-    ways = ((rows[0], out, key_out, DATA), (rows[1], back, key_back, LEARNED))
-    for row, walk, key_row, colour in ways:
-        ends, states = _walk(walk, xs, key_row, given)
-        for axes, events in zip(row, (ends, *np.moveaxis(states, 1, 0)), strict=True):
-            _draw(source, events, axes, colour, reach)
-            axes.set_xticks([])
-            axes.set_yticks([])
+    def all_of(path: Callable[..., trajectory.Path], key: Key) -> trajectory.Path:
+        found = eqx.filter_jit(jax.vmap(path))(jnp.asarray(xs), jr.split(key, len(xs)), given)
+        return trajectory.Path(np.asarray(found.x), np.asarray(found.zs))
+
+    before = np.concatenate([[np.nan], np.asarray(times)])
+    return Walks(np.asarray(times[chosen]), all_of(out, key_out), all_of(back, key_back), before[chosen])
+
+
+def trajectories(source: AbstractSource, walks: Walks, shown: int | None = None) -> Figure:
+    """Above, data on their way to noise; below, the learned way back at the same times. `shown` events of each.
+
+    After figure 1 of Sohl-Dickstein et al. 2015.
+    """
+    figure = _figure(WIDTH, 3.42)
+    rows = figure.subplots(2, len(walks.times) + 1, squeeze=False)
+    reach = _reach(walks.out.x)
+    for row, path, colour in zip(rows, (walks.out, walks.back), (DATA, LEARNED), strict=True):
+        for axes, events in zip(row, (path.x, *np.moveaxis(path.zs, 1, 0)), strict=True):
+            _draw(source, events[:shown], axes, colour, reach)
+            axes.set_axis_on()
+            axes.set(xticks=[], yticks=[])
             axes.spines[:].set_color(FRAME)
-    for axes, index in zip(rows[0, 1:], chosen, strict=True):
-        axes.set_title(f"t = {_short(times[index])}", fontsize=NORMAL, color=TEXT)
+    for axes, time in zip(rows[0, 1:], walks.times, strict=True):
+        axes.set_title(f"t = {time:.2g}", fontsize=NORMAL, color=TEXT)
     rows[0, 0].set_title("data \N{RIGHTWARDS ARROW}", fontsize=NORMAL, color=DATA, fontweight="bold")
     rows[1, 0].set_title("samples \N{LEFTWARDS ARROW}", fontsize=NORMAL, color=LEARNED, fontweight="bold")
     return figure
 
 
-def drift(diffusion: Diffusion, xs: np.ndarray) -> Figure:
-    """The mean step back E[z_s | z_t] - z_t of 2-D real data without side information, at several times, over the data then.
+def drift(diffusion: Diffusion, walks: Walks) -> Figure:
+    """The mean step back E[z_s | z_t] - z_t of 2-D real data without side information, over the data at that time.
 
-    Arrows are scaled in each panel and the longest one's length is said. They are dark where there are data (N, 2) at that time.
+    Arrows are scaled in each panel, where the longest one's length is said, and dark where there are data at that time.
     """
-    times = diffusion.times()
-    reach = _reach(xs)
+    reach = _reach(walks.out.x)
     ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
-    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2).astype(np.float32)
-    keys = jr.split(jr.key(0), len(xs))
-    chosen = _chosen(len(times))
-    figure = _figure(WIDTH, 2.1)
+    spacing = ticks[1] - ticks[0]
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    figure = _figure(WIDTH, 1.95)
     # as wide as the panels of `trajectories`, below whose columns they stand
-    row = figure.subplots(1, len(chosen) + 1, squeeze=False)[0]
+    row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
     row[0].set_axis_off()
-    row[0].text(0.96, 0.5, "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$", ha="right", va="center", fontsize=NORMAL, color=LEARNED)
-    for axes, index in zip(row[1:], chosen, strict=True):
-        t = times[index]
-        s = times[index - 1] if index else None
-        cloud = np.asarray(_cloud(diffusion, jnp.asarray(xs), t, keys))
-        arrows = np.asarray(_mean_step(diffusion, jnp.asarray(points), t, s))
-        near = np.array([np.min(np.sum((cloud - point) ** 2, axis=1)) for point in points]) < (ticks[1] - ticks[0]) ** 2
-        length = np.sqrt(np.sum(arrows**2, axis=1))
+    label = "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$"
+    row[0].text(0.96, 0.5, label, ha="right", va="center", fontsize=NORMAL, color=LEARNED)
+    clouds = np.moveaxis(walks.out.zs, 1, 0)
+    for axes, t, s, cloud in zip(row[1:], walks.times, walks.earlier, clouds, strict=True):
+        before = None if np.isnan(s) else jnp.asarray(s)
+        arrows = np.asarray(_mean_step(diffusion, jnp.asarray(points, cloud.dtype), jnp.asarray(t), before))
+        near = np.array([np.min(np.sum((cloud - point) ** 2, axis=1)) for point in points]) < spacing**2
+        length = np.maximum(np.sqrt(np.sum(arrows**2, axis=1)), 1e-30)
         longest = float(length[near].max()) if near.any() else float(length.max())
         # far from the data the network was never asked; a long guess there must not dwarf the rest
-        shown = arrows * np.minimum(1.0, longest / np.maximum(length, 1e-30))[:, None]
+        shown = arrows * np.minimum(1.0, longest / length)[:, None]
         axes.scatter(*cloud.T, s=1.5, color=PALE, linewidths=0)
-        axes.quiver(
-            *points.T,
-            *shown.T,
-            color=np.where(near, LEARNED, PALE),
-            angles="xy",
-            scale_units="xy",
-            scale=max(longest, 1e-30) / (1.7 * (ticks[1] - ticks[0])),
-            width=0.009,
-        )
+        scale = dict(angles="xy", scale_units="xy", scale=longest / (1.7 * spacing), width=0.009)
+        axes.quiver(*points.T, *shown.T, color=np.where(near, LEARNED, PALE), **scale)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
         axes.spines[:].set_color(FRAME)
-        to = "data" if s is None else _short(s)
-        axes.set_title(f"{_short(t)} \N{RIGHTWARDS ARROW} {to}", fontsize=NORMAL, color=TEXT)
+        to = "data" if before is None else f"{s:.2g}"
+        axes.set_title(f"{t:.2g} \N{RIGHTWARDS ARROW} {to}", fontsize=NORMAL, color=TEXT)
         axes.set_xlabel(f"longest {longest:.2g}", fontsize=SMALL, color=TEXT)
     return figure
 
@@ -159,15 +155,17 @@ def bound_history(
     values, errors = (np.asarray(column, float) / _nats(unit) for column in (bounds_nats, errors_nats))
     figure = _figure(6.5, 3.2)
     axes = figure.add_subplot()
-    axes.fill_between(steps, values - 2 * errors, values + 2 * errors, color=DATA, alpha=0.15, linewidth=0)
+    low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
+    axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
     axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
-    top = values.max() + 2 * np.nan_to_num(errors).max()
-    bottom = max((values - 2 * np.nan_to_num(errors)).min(), values.max() - 3 * np.ptp(values[len(values) // 2 :]) - 0.5)
+    late = values[len(values) // 2 :]
+    top, bottom = high.max(), max(low.min(), values.max() - 3 * np.ptp(late) - 0.5)
     if truth_nats is not None:
         truth = truth_nats / _nats(unit)
         top = max(top, truth)
         axes.axhline(truth, color=TRUTH, linewidth=1.2)
-        axes.text(1, truth, "truth", transform=axes.get_yaxis_transform(), color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
+        across = axes.get_yaxis_transform()
+        axes.text(1, truth, "truth", transform=across, color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
     axes.set_xlim(0, 1.02 * max(steps))
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
@@ -225,22 +223,11 @@ def _split(axes: Axes, parts: Sequence[tuple[str, Estimate, str]]) -> None:
     axes.axvline(0.0, color=FRAME, linewidth=0.8)
     for row, value in zip(rows, values, strict=True):
         side, shift = ("left", 3) if value >= 0 else ("right", -3)
-        place = dict(xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
+        place: dict[str, Any] = dict(xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
         axes.annotate(f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, row), fontsize=SMALL, color=TEXT, **place)
     axes.set_yticks(rows, [label for label, *_ in parts])
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.32)
-
-
-def _chosen(steps: int) -> np.ndarray:
-    """Indices of the times to show, first and last among them."""
-    return np.unique(np.linspace(0, steps - 1, COLUMNS).round().astype(int))
-
-
-@eqx.filter_jit
-def _cloud(diffusion: Diffusion, xs: jax.Array, t: jax.Array, keys: Key) -> jax.Array:
-    """One z_t for each of the data (N, 2)."""
-    return jax.vmap(lambda x, key: diffusion.kernel.marginal(x, t).sample(key))(xs, keys)
 
 
 @eqx.filter_jit
@@ -255,16 +242,8 @@ def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Arr
     return jax.vmap(move)(points)
 
 
-def _walk(
-    walk: Callable[[Any, Key, Any], trajectory.Path], xs: np.ndarray, key: Key, given: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (N, *event) and states (N, times, *event) of one path per event."""
-    path = eqx.filter_jit(jax.vmap(walk))(jnp.asarray(xs), jr.split(key, len(xs)), given)
-    return np.asarray(path.x), np.asarray(path.zs)
-
-
 def _draw(source: AbstractSource, xs: np.ndarray, axes: Axes, colour: str, reach: float) -> None:
-    """Events as the source draws them, in our colour and, for real figures, on one scale for all panels of a picture."""
+    """Events as the source draws them, in our colour; real ones on one scale for all panels of a picture."""
     axes.set_prop_cycle(color=[colour])
     source.render(xs, axes)
     for image in axes.images:
@@ -286,10 +265,6 @@ def _draw(source: AbstractSource, xs: np.ndarray, axes: Axes, colour: str, reach
 def _reach(xs: np.ndarray) -> float:
     """How far to look in model units: unit noise, and all but the farthest data."""
     return max(3.0, 1.1 * float(np.quantile(np.abs(xs), 0.995)))
-
-
-def _short(time: jax.Array) -> str:
-    return f"{float(time):.2g}"
 
 
 def _nats(unit: Unit) -> float:

@@ -56,9 +56,9 @@ def reverse(
 def work(diffusion: Diffusion, path: Path, times: jax.Array, given: jax.Array | None = None) -> jax.Array:
     """The log-weight of a path, log p(x, z) - log q(z given x), as its T + 1 terms in nats, shape (T + 1,).
 
-    Order: first step, the T - 1 steps, equilibrium. Each term compares the reverse step with the forward posterior, so none is
-    of the size of the whole path. The mean of the sum over forward paths is K(x), the mean of its exponential is p(x)
-    (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997).
+    Order: first step, the T - 1 steps, equilibrium. Each term compares the reverse step with the forward posterior, so
+    none is of the size of the whole path. The mean of the sum over forward paths is K(x), the mean of its exponential
+    is p(x) (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997).
     """
     kernel, (x, zs) = diffusion.kernel, path
     at_first, at_last = (jax.tree.map(lambda leaf, i=i: leaf[i], zs) for i in (0, -1))

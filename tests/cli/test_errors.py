@@ -109,7 +109,9 @@ def test_every_problem_of_a_bad_recipe_is_named(
     result = cli(command, path)
     assert_refused(result)
     for problem in paths:
-        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, problem
+        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, (
+            problem
+        )
     assert [each.name for each in tmp_path.iterdir()] == ["bad.toml"]
 
 
@@ -185,8 +187,16 @@ def test_an_unknown_command_is_answered_with_one_that_is_like_it(cli: Cli, insta
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("absent",), 2, "command 'absent' of plugin 'bad_commands' (bad-bad-commands 0.1) cannot be loaded: ModuleNotFound"),
-        (("number",), 2, "command 'number' of plugin 'bad_commands' (bad-bad-commands 0.1) is not a click command but 3"),
+        (
+            ("absent",),
+            2,
+            "command 'absent' of plugin 'bad_commands' (bad-bad-commands 0.1) cannot be loaded: ModuleNotFound",
+        ),
+        (
+            ("number",),
+            2,
+            "command 'number' of plugin 'bad_commands' (bad-bad-commands 0.1) is not a click command but 3",
+        ),
         (("fail", "value"), 1, "this is a defect (ValueError: the secret is out); set QUASISTATIC_DEBUG=1"),
         (("fail", "disk"), 1, "/data/run: No space left on device"),
         (("fail", "recipe"), 2, "Error: kernel.a: wrong\n       kernel.b: wrong too"),

@@ -1,4 +1,4 @@
-"""What the fault tests share: states that tell which step they are of, and a disk that fails, dies and forgets."""
+"""What the fault tests share: states that tell their step, damage of every kind, a disk that fails and forgets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+Arrays = dict[str, np.ndarray]
+Damage = Callable[[Path, np.random.Generator], None]
+
 
 @pytest.fixture(scope="session")
-def arrays_of() -> Callable[[int], dict[str, np.ndarray]]:
+def arrays_of() -> Callable[[int], Arrays]:
     """`arrays_of(step)`: a small state that no other step has."""
 
-    def arrays(step: int) -> dict[str, np.ndarray]:
+    def arrays(step: int) -> Arrays:
         return {
             ".step": np.array(step, np.int32),
             ".weights": np.random.default_rng(step).normal(size=(2, 3)).astype(np.float32),
@@ -27,6 +30,71 @@ def arrays_of() -> Callable[[int], dict[str, np.ndarray]]:
         }
 
     return arrays
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Arrays, Arrays], bool]:
+    """Are two states the same, bit for bit?"""
+
+    def compare(a: Arrays, b: Arrays) -> bool:
+        return a.keys() == b.keys() and all(
+            a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes() for k in a
+        )
+
+    return compare
+
+
+def _flip(path: Path, rng: np.random.Generator) -> None:
+    data = bytearray(path.read_bytes())
+    data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+
+
+def _truncate(path: Path, rng: np.random.Generator) -> None:
+    path.write_bytes(path.read_bytes()[: rng.integers(path.stat().st_size)])
+
+
+def _append(path: Path, rng: np.random.Generator) -> None:
+    with open(path, "ab") as file:
+        file.write(rng.bytes(1 + int(rng.integers(8))))
+
+
+def _link(path: Path, _rng: np.random.Generator) -> None:
+    moved = path.rename(path.with_name("elsewhere"))
+    path.symlink_to(moved)
+
+
+def _folder(path: Path, _rng: np.random.Generator) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES: dict[str, Damage] = {
+    "flip": _flip,
+    "truncate": _truncate,
+    "append": _append,
+    "delete": lambda path, _rng: path.unlink(),
+    "link": _link,
+    "folder": _folder,
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def damage(request: pytest.FixtureRequest) -> Damage:
+    """`damage(path, rng)` spoils one file."""
+    return DAMAGES[request.param]
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Callable[[Path], Path]:
+    """`copies(folder)`: a fresh copy of a folder, to be spoilt."""
+    made: list[Path] = []
+
+    def copy(folder: Path) -> Path:
+        made.append(Path(shutil.copytree(folder, tmp_path / f"copy-{len(made)}")))
+        return made[-1]
+
+    return copy
 
 
 class Killed(BaseException):
@@ -60,7 +128,7 @@ class Disk:
         self.at = call
 
     def die(self, call: int) -> None:
-        """The process is killed before the call of this number, counted from now: this and every later one does nothing."""
+        """The process is killed at the call of this number, counted from now: it and every later one does nothing."""
         self.fail(call)
         self.dead = True
 

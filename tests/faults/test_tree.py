@@ -31,10 +31,15 @@ def leaves(draw: st.DrawFn) -> Any:
     dtype = np.dtype(draw(st.sampled_from(NARROW if on_device else NARROW + WIDE)))
     shape = tuple(draw(st.lists(st.integers(0, 3), max_size=3)))
     bits = draw(st.binary(min_size=dtype.itemsize * int(np.prod(shape)), max_size=dtype.itemsize * int(np.prod(shape))))
-    if dtype == np.bool_:
+    if dtype.kind == "b":
         bits = bytes(b & 1 for b in bits)
     array = np.frombuffer(bits, dtype).reshape(shape)
     return jnp.asarray(array) if on_device else array
+
+
+def _blank(leaf: Any) -> Any:
+    zeros = np.zeros(leaf.shape, leaf.dtype)
+    return jnp.asarray(zeros) if isinstance(leaf, jax.Array) else zeros
 
 
 names = st.text("ab'\n\u00e9\u202e/.", max_size=3)
@@ -43,13 +48,13 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(trees)
 def test_any_tree_comes_back(tree: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoint.save(Path(folder), 1, checkpoint.flatten(tree), {})
         arrays, _ = checkpoint.load(path)
-    blank = jax.tree.map(lambda leaf: leaf * 0 if isinstance(leaf, jax.Array) else np.zeros_like(leaf), tree)
+    blank = jax.tree.map(_blank, tree)
     found = checkpoint.restore(blank, arrays)
     assert jax.tree.structure(found) == jax.tree.structure(tree)
     for leaf, expected in zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True):
@@ -73,18 +78,15 @@ def test_a_training_state(state: Any) -> None:
 def test_weak_types_stay() -> None:
     """How a leaf promotes decides the bits of the next step, and whether it is traced again."""
     tree = {"weak": jnp.asarray(0.5), "strong": jnp.asarray(0.5, jnp.float32)}
-    found = checkpoint.restore(
-        tree,
-        {"['weak']": np.float32(2) * np.ones(()), "['strong']": np.ones((), np.float32)}
-        if False
-        else {name: array * 2 for name, array in checkpoint.flatten(tree).items()},
-    )
+    found = checkpoint.restore(tree, {name: array * 2 for name, array in checkpoint.flatten(tree).items()})
     assert found["weak"].weak_type and not found["strong"].weak_type
     assert float(found["weak"]) == 1.0
 
 
 def test_restored_arrays_are_their_own() -> None:
-    arrays = {"": np.ones(1024, np.float32)}
+    room = np.zeros(2048, np.float32)
+    start = -room.ctypes.data % 64 // 4  # jax borrows the memory of aligned arrays unless it is told to copy
+    arrays = {"": room[start : start + 1024]}
     for template in (jnp.zeros(1024), np.zeros(1024, np.float32)):
         found = checkpoint.restore(template, arrays)
         arrays[""][:] = 1 - arrays[""]

@@ -34,7 +34,9 @@ TINY = {
 
 
 def make(kernel, steps=6):
-    model = Dense(DenseOptions(width=16, depth=2), qs.Ports(kernel.event.shape, kernel.features, kernel.params), jr.key(0))
+    model = Dense(
+        DenseOptions(width=16, depth=2), qs.Ports(kernel.event.shape, kernel.features, kernel.params), jr.key(0)
+    )
     return qs.Diffusion(kernel, model, steps)
 
 
@@ -128,7 +130,9 @@ def test_the_mean_of_the_work_is_the_bound(diffusion):
 
     @jax.jit
     def works(keys):
-        return jax.vmap(lambda k: qs.trajectory.work(diffusion, qs.trajectory.forward(diffusion.kernel, x, times, k), times))(keys)
+        return jax.vmap(
+            lambda k: qs.trajectory.work(diffusion, qs.trajectory.forward(diffusion.kernel, x, times, k), times)
+        )(keys)
 
     work = np.asarray(works(jr.split(jr.key(5), 4000))).sum(axis=1)
     ledger = qs.ledger(diffusion, jnp.broadcast_to(x, (4000, *x.shape)), jr.key(6))
@@ -188,7 +192,9 @@ def test_train_with_own_data_and_open_run_give_the_same_run(tmp_path):
 
 def test_the_bound_in_the_users_units_has_the_jacobian():
     data = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
-    one, two = (qs.train(qs.load_recipe("swiss-roll", TINY), data=scale * data).evaluate("test") for scale in (1.0, 10.0))
+    one, two = (
+        qs.train(qs.load_recipe("swiss-roll", TINY), data=scale * data).evaluate("test") for scale in (1.0, 10.0)
+    )
     assert one.bound.value == pytest.approx(two.bound.value, abs=1e-3)
     assert one.user_bound.value - two.user_bound.value == pytest.approx(2 * np.log(10), abs=1e-3)
 

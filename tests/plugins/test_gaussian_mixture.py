@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+
 from quasistatic_plugins.gaussian_mixture import GaussianMixtureOptions
 from quasistatic_plugins.gaussian_mixture.source import GaussianMixture
 

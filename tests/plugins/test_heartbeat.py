@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+
 from quasistatic_plugins.heartbeat import HeartbeatOptions
 from quasistatic_plugins.heartbeat.source import Heartbeat
 
@@ -53,10 +54,10 @@ def test_log_prob_sums_to_one_over_all_sequences(period, length):
 
 
 def test_splits_are_fixed_and_of_the_sizes_asked_for():
-    for name, size in zip(SPLITS, (60, 60, 90), strict=True):
-        x = beat(validation_events=60, test_events=90).split(name).x
+    for name, size in zip(SPLITS, (80, 80, 80), strict=True):
+        x = beat(validation_events=80, test_events=80).split(name).x
         assert x.shape == (size, 20) and x.dtype == np.float32
-        np.testing.assert_array_equal(x, beat(validation_events=60, test_events=90).split(name).x)
+        np.testing.assert_array_equal(x, beat(validation_events=80, test_events=80).split(name).x)
     assert not np.array_equal(beat(seed=1).split("test").x, beat().split("test").x)
     assert not np.array_equal(beat().split("train").x, beat().split("validation").x)
     assert beat().stored() is None

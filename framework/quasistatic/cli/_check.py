@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import click
 
 from quasistatic._component import KINDS, Component
@@ -23,14 +24,13 @@ def check(ctx: click.Context, target: tuple[str, ...], as_json: bool) -> None:
     components = _components(ctx, target)
     from quasistatic import testing
 
-    verdicts = [
-        {key: getattr(verdict, key) for key in ("law", "component", "passed", "figure", "tolerance", "reason")}
-        for verdict in testing.check(components)
-    ]
+    verdicts = [attrs.asdict(verdict) for verdict in testing.check(components)]
     if as_json:
         echo_json(verdicts)
     else:
-        echo_table(["component", "law", "", "figure", "tolerance", "reason"], [_row(verdict) for verdict in verdicts])
+        echo_table(
+            ["component", "law", "", "figure", "at most", "unit", "reason"], [_row(verdict) for verdict in verdicts]
+        )
     if not all(verdict["passed"] for verdict in verdicts):
         ctx.exit(1)
 
@@ -48,13 +48,6 @@ def _components(ctx: click.Context, target: tuple[str, ...]) -> tuple[Component,
 
 
 def _row(verdict: dict[str, Any]) -> list[str]:
-    figures = [
-        f"{value:.3g}" if isinstance(value, float | int) else "" for value in (verdict["figure"], verdict["tolerance"])
-    ]
-    return [
-        verdict["component"],
-        verdict["law"],
-        "passed" if verdict["passed"] else "FAILED",
-        *figures,
-        verdict["reason"] or "",
-    ]
+    figures = [f"{verdict[key]:.3g}" for key in ("figure", "tolerance")]
+    said = "passed" if verdict["passed"] else "FAILED"
+    return [verdict["component"], verdict["law"], said, *figures, verdict["unit"], verdict["reason"]]

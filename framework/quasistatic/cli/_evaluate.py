@@ -15,13 +15,18 @@ from quasistatic.cli._run import seed_option
 
 if TYPE_CHECKING:
     from quasistatic._ledger import Ledger
+    from quasistatic._source import Split
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead.")
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead."
+)
 @click.option("--repeats", type=click.IntRange(1), help="Passes over the events; by default the recipe's.")
 @click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
 @seed_option
@@ -31,20 +36,20 @@ def evaluate(
     ctx: click.Context,
     folder: Path,
     steps: int | None,
-    split: str,
+    split: Split,
     data: Path | None,
     repeats: int | None,
     per_event: Path | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Measure the bound K of a trained run, with its split and its error, beside the null model and the truth if known."""
+    """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
     from quasistatic._files import write_durably
+    from quasistatic._ledger import customary_unit
     from quasistatic._run import open_run
     from quasistatic._source import Data
-    from quasistatic._tables import read_table
-    from quasistatic._ledger import customary_unit
     from quasistatic._summary import describe, lines
+    from quasistatic._tables import read_table
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()

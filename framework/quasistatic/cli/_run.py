@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of, recipe_argument, recipe_of, set_option
+from quasistatic.cli._common import (
+    echo_json,
+    echo_table,
+    json_option,
+    manager_of,
+    recipe_argument,
+    recipe_of,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from quasistatic._folder import RunFolder
@@ -18,9 +26,14 @@ if TYPE_CHECKING:
     from quasistatic._run import Run
 
 out_option = click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the run; by default runs/RECIPE-001, -002 and so on."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the run; by default runs/RECIPE-001, -002 and so on.",
 )
-seed_option = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the run; by default the recipe's.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the run; by default the recipe's."
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 
 
@@ -33,7 +46,13 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing b
 @json_option
 @click.pass_context
 def run(
-    ctx: click.Context, recipe: str, out: Path | None, seed: int | None, overrides: tuple[str, ...], quiet: bool, as_json: bool
+    ctx: click.Context,
+    recipe: str,
+    out: Path | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
@@ -113,7 +132,8 @@ def _train(ctx: click.Context, folder: RunFolder, quiet: bool) -> Run:
             click.echo(f"note: {note}", err=True)
         if stop() and trained.steps_done < recipe.training.steps:
             click.echo(
-                f"stopped after step {trained.steps_done}, all saved; 'quasistatic resume {folder.path}' goes on", err=True
+                f"stopped after step {trained.steps_done}, all saved; 'quasistatic resume {folder.path}' goes on",
+                err=True,
             )
             sys.exit(stop.exit_code)
     return trained
@@ -131,7 +151,9 @@ def _announce(wired: Any, folder: RunFolder) -> None:
 
     recipe = wired.recipe
     state = initial_state(wired.diffusion, make_optimiser(recipe.training))
-    chosen = ", ".join(f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective"))
+    chosen = ", ".join(
+        f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective")
+    )
     for line in (
         f"{recipe.name}: {chosen}",
         f"  {wired.source.event.describe()} per event; T = {recipe.trajectory.steps}; "

@@ -25,7 +25,13 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), required=True, callback=_checked, metavar="FILE", help=".npz, or a picture."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=_checked,
+    metavar="FILE",
+    help=".npz, or a picture.",
 )
 @click.pass_context
 def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
@@ -53,5 +59,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     else:
         from quasistatic.pictures import encode, samples
 
-        write_durably(out, encode(samples(run.wired.source, run.wired.source.units.to_model(xs)), out.suffix[1:].lower()))
+        write_durably(
+            out, encode(samples(run.wired.source, run.wired.source.units.to_model(xs)), out.suffix[1:].lower())
+        )
     click.echo(f"{number} samples: {out}")

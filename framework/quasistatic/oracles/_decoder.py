@@ -18,8 +18,10 @@ class ExactDecoder(AbstractModel):
     """Params that make `decode` the exact law p(x_i given z_t) of every element, for data xs (N, *event) with weights (N,).
 
     So the reverse chain is the best that treats elements as independent given z_t, and K with it is the ceiling of every network
-    with this kernel and these times. Needs a `FiniteKernel` whose `encode` tells the states of an element apart and whose `tilt`
-    is linear in the params; costs N evaluations of `marginal`.
+    with this kernel and these times. Needs a `FiniteKernel` whose `encode` tells the states of an element apart, and whose params are
+    the tilt itself, or one for two data states that multiplies it. Costs N evaluations of `marginal`.
+
+    Raises TypeError for other kernels, ValueError for other params.
     """
 
     kernel: FiniteKernel
@@ -29,6 +31,11 @@ class ExactDecoder(AbstractModel):
     def __init__(self, kernel: FiniteKernel, xs: jax.Array, weights: Weights | None = None):
         if not isinstance(kernel, FiniteKernel):
             raise TypeError(f"ExactDecoder.kernel: expected a FiniteKernel, got {type(kernel).__name__}")
+        if (kernel.params, len(kernel.log_reference())) != (1, 2) and kernel.params != len(kernel.log_reference()):
+            raise ValueError(
+                f"ExactDecoder.kernel: expected one param per data state, or one for two states, got {kernel.params} "
+                f"for {len(kernel.log_reference())} states"
+            )
         self.kernel = kernel
         self.xs = jnp.asarray(xs)
         self.weights = checked_weights(xs, weights)
@@ -57,10 +64,7 @@ class ExactDecoder(AbstractModel):
     def _params(self, tilt: jax.Array, z: jax.Array) -> jax.Array:
         """Params whose tilt is this one, up to a constant per element."""
         zero = self.kernel.zero_params()
-        at_zero = self.kernel.tilt(zero, z)
-        unit = jax.vmap(lambda k: self.kernel.tilt(zero.at[..., k].set(1.0), z) - at_zero, out_axes=-1)(
-            jnp.arange(self.kernel.params)
-        )
-        change = (tilt - at_zero)[..., 1:] - (tilt - at_zero)[..., :1]
-        response = unit[..., 1:, :] - unit[..., :1, :]
-        return jnp.einsum("...ij,...j->...i", jnp.linalg.pinv(response), change)
+        if zero.shape == tilt.shape:
+            return tilt
+        response = self.kernel.tilt(zero + 1.0, z)
+        return (tilt[..., 1:] - tilt[..., :1]) / (response[..., 1:] - response[..., :1])

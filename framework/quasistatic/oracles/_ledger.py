@@ -64,7 +64,7 @@ def exact_ledger(
     Raises TypeError for laws without nodes, ValueError for times that do not increase within [0, 1] or weights that do not sum
     to one. Source: Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the data.
     """
-    at = checked_times(diffusion.times() if times is None else times)
+    diffusion, at = on_times(diffusion, times)
     shares = checked_weights(xs, weights)
     steps = [_gap(diffusion, xs, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]
     terms = np.stack([_first(diffusion, xs, at[0]), *steps, _prior(diffusion, xs, at[-1])], axis=1)
@@ -120,6 +120,12 @@ def moments(law: AbstractDistribution) -> tuple[jax.Array, jax.Array]:
     """Mean (size,) and covariance (size, size) of the elements of a state."""
     mean = expect(law, jnp.ravel)
     return mean, expect(law, lambda z: jnp.outer(z.ravel() - mean, z.ravel() - mean))
+
+
+def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, jax.Array]:
+    """The times (T,), and the pair without its grid, so that programs are compiled once for all grids."""
+    at = checked_times(diffusion.times() if times is None else times)
+    return Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step), at
 
 
 def checked_times(times: Times) -> jax.Array:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import attrs
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._diffusion import Diffusion
 from quasistatic._distribution import State
 from quasistatic._kernel import AbstractKernel
 from quasistatic.oracles._entropy import noisy_states
-from quasistatic.oracles._ledger import Times, checked_times
+from quasistatic.oracles._ledger import Times, on_times
 
 MOST_PATHS = 2**24
 
 
 def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) -> np.ndarray:
-    """log p(x) of the reverse chain on a finite space for `xs` (N, *event), in nats, (N,).
+    """log p(x) of the reverse chain on a finite space for `xs` (N, *event): (N,), in nats.
 
     The chain starts from equilibrium at the last of `times` (T,), by default those of training.
     """
-    at = checked_times(diffusion.times() if times is None else times)
+    diffusion, at = on_times(diffusion, times)
     p = np.exp(_log_equilibrium(diffusion))
     for s, t in zip(at[-2::-1], at[:0:-1], strict=True):
         p = p @ np.exp(_reverse(diffusion, s, t))
-    return np.log(p @ np.exp(_first(diffusion, xs, at[0])))
+    return np.log([p @ np.exp(_first(diffusion, jnp.asarray(x), at[0])) for x in np.asarray(xs)])
 
 
 @eqx.filter_jit
@@ -45,13 +46,13 @@ def _reverse(diffusion: Diffusion, s: jax.Array, t: jax.Array) -> jax.Array:
 
 
 @eqx.filter_jit
-def _first(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
-    """log p(x given z_t), [z_t, x]."""
+def _first(diffusion: Diffusion, x: State, t: jax.Array) -> jax.Array:
+    """log p(x given z_t), [z_t]."""
 
-    def row(z: State) -> jax.Array:
-        return jax.vmap(diffusion.decode(diffusion.params(z, t), z, t).log_prob)(xs)
+    def at(z: State) -> jax.Array:
+        return diffusion.decode(diffusion.params(z, t), z, t).log_prob(x)
 
-    return jax.lax.map(row, noisy_states(diffusion.kernel))
+    return jax.vmap(at)(noisy_states(diffusion.kernel))
 
 
 @eqx.filter_jit
@@ -122,13 +123,14 @@ def path_law(diffusion: Diffusion, x: State, times: Times | None = None) -> Path
     Raises ValueError if they are more than 2**24. The forward law is built from `transition`, so that a mean of the work that
     agrees with the ledger also checks `posterior`.
     """
-    at = checked_times(diffusion.times() if times is None else times)
+    diffusion, at = on_times(diffusion, times)
+    x = jnp.asarray(x)
     states = len(noisy_states(diffusion.kernel))
     if states ** len(at) > MOST_PATHS:
         raise ValueError(f"path_law: {states} states and {len(at)} times make {states ** len(at)} paths, too many to enumerate")
     # one axis for each time, the last is the latest
     log_q = np.asarray(_marginal(diffusion.kernel, x, at[0]))
-    log_p = np.asarray(_first(diffusion, x[None], at[0]))[:, 0]
+    log_p = np.asarray(_first(diffusion, x, at[0]))
     for s, t in zip(at[:-1], at[1:], strict=True):
         log_q = log_q[..., None] + np.asarray(_forward(diffusion.kernel, s, t))
         log_p = log_p[..., None] + np.asarray(_reverse(diffusion, s, t)).T

@@ -68,7 +68,8 @@ def _carried(
             return _moments_of(kernel.transition(z, s, t))
 
         zs, weights = law.nodes()
-        gap = jnp.abs(weights @ jax.vmap(moments_after)(zs) - _moments_of(direct))
+        expected = _moments_of(direct)
+        gap = jnp.abs(weights @ jax.vmap(moments_after)(zs) - expected) / jnp.maximum(1.0, jnp.abs(expected))
         return Reading(float(jnp.max(gap)), 1e-9, "in a first or second moment", where)
 
     def draw(key: Key) -> tuple[jax.Array, jax.Array]:
@@ -157,6 +158,6 @@ def relaxation(kernel: AbstractKernel) -> Reading:
         noise = np.hypot(errors[1:], errors[:-1]) + 1e-10 * np.maximum(1.0, np.abs(values[:-1]))
         worst_step = int(np.argmax(rise / noise))
         readings.append(
-            Reading(float(rise[worst_step] / noise[worst_step]), LIMIT, "standard errors", f"t = {times[worst_step]:.3g}")
+            Reading(max(0.0, float(rise[worst_step] / noise[worst_step])), LIMIT, "standard errors", f"t = {times[worst_step]:.3g}")
         )
     return worst(readings)

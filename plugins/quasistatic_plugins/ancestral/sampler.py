@@ -24,5 +24,7 @@ class Ancestral(qs.AbstractSampler):
     ) -> jax.Array:
         return diffusion.kernel.reverse(diffusion.params(z, t, given), z, s, t).sample(key)
 
-    def finish(self, diffusion: qs.Diffusion, z: jax.Array, t: jax.Array, key: Key, given: jax.Array | None) -> jax.Array:
+    def finish(
+        self, diffusion: qs.Diffusion, z: jax.Array, t: jax.Array, key: Key, given: jax.Array | None
+    ) -> jax.Array:
         return diffusion.decode(diffusion.params(z, t, given), z, t).sample(key)

@@ -127,20 +127,22 @@ def _split_rows(count: int, options: ArrayOptions) -> dict[qs.Split, np.ndarray]
 
 def _standardise(table: qs.Table, rows: np.ndarray) -> tuple[qs.Units, np.ndarray]:
     """Units of the training rows, and the deviation of each element. Raises DataError for one that is constant."""
-    total = np.zeros(table.values.shape[1:])
-    low, high = total + np.inf, total - np.inf
+    # deviations from one event are small where the figures themselves may be large
+    origin = next(table.chunks(rows[:1]))[0]
+    total, low, high = np.zeros_like(origin), np.zeros_like(origin), np.zeros_like(origin)
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in table.chunks(rows):
-            low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
-            total += chunk.sum(axis=0)
-        mean = total / len(rows)
+            away = chunk - origin
+            total = total + away.sum(axis=0)
+            low, high = np.minimum(low, away.min(axis=0)), np.maximum(high, away.max(axis=0))
+        mean = origin + total / len(rows)
         variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in table.chunks(rows)) / len(rows)
         scale = float(np.sqrt(np.mean(variance)))
     constant = low == high
     if constant.any():
         raise qs.DataError(
-            f"{table.name}: {names(table, constant)} never varies in the training split, so its density is infinite; "
-            "remove it, or set source.support if the figures are categories"
+            f"{table.name}: constant in the training split: {names(table, constant)}; a constant has an infinite "
+            "density: remove it, or set source.support if the figures are categories"
         )
     if not 1e-100 < scale < 1e100:
         raise qs.DataError(f"{table.name}: the figures spread over {scale:.3g}, too extreme; choose another unit")

@@ -34,6 +34,10 @@ class BinomialOptions:
     predict: Literal["data", "flips"] = attrs.field(
         default="data", metadata={"help": "params are log-odds of the data, or of the data having been flipped"}
     )
+    features: Literal["bits", "evidence"] = attrs.field(
+        default="bits",
+        metadata={"help": "the network reads noisy bits, or what they say of the data: log-odds that fade as time goes on"},
+    )
 
 
 @qs.hookimpl

@@ -131,7 +131,9 @@ class BinomialKernel(qs.FiniteKernel):
         return Bernoulli(up - down)
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
-        return (2.0 * z - 1.0)[..., None]
+        if self.options.features == "bits":
+            return (2.0 * z - 1.0)[..., None]
+        return self._evidence(z, self.schedule.log_odds(t))[..., None]
 
     def _one(self, params: jax.Array, z: jax.Array) -> jax.Array:
         """Log-weight of a 1 against a 0 that the params add."""

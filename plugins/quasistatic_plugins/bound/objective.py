@@ -15,9 +15,11 @@ Key = jax.Array
 
 
 class Bound(qs.AbstractObjective):
-    """Unbiased for -K(x) without its constant prior term: the term of index i, drawn with probability p_i, divided by p_i.
+    """Unbiased for -K(x) without its constant prior term: the term of index i, drawn with probability p_i, divided by
+    p_i.
 
-    `shares` (T,) are those probabilities, measured once if they are not even; they are constants of the run, not trained.
+    `shares` (T,) are those probabilities, measured once if they are not even; they are constants of the run, not
+    trained.
     """
 
     options: BoundOptions = eqx.field(static=True)

@@ -18,11 +18,16 @@ ACTIVATIONS = {"silu": jax.nn.silu, "relu": jax.nn.relu, "tanh": jnp.tanh, "sigm
 
 
 class Dense(qs.AbstractModel):
-    """Reads (*shape, features), time and side information as one vector. The readout starts at zero: a safe start."""
+    """Reads (*shape, features), time and side information as one vector.
+
+    Hidden layers and, beside them, a linear map from the features: what a kernel knows of z_t in closed form is often linear in
+    them. Both readouts start at zero: a safe start.
+    """
 
     hidden: list[eqx.nn.Linear]
     readout: jax.Array  # (readouts, outputs, width)
     bias: jax.Array  # (readouts, outputs)
+    straight: jax.Array  # (outputs, size * features)
     options: DenseOptions = eqx.field(static=True)
     ports: qs.Ports = eqx.field(static=True)
 
@@ -34,6 +39,7 @@ class Dense(qs.AbstractModel):
         self.hidden = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(widths, widths[1:], keys, strict=False)]
         self.readout = jnp.zeros((options.readouts, size * ports.params, options.width))
         self.bias = jnp.zeros((options.readouts, size * ports.params))
+        self.straight = jnp.zeros((size * ports.params, size * ports.features))
         self.options = options
         self.ports = ports
 
@@ -51,6 +57,7 @@ class Dense(qs.AbstractModel):
         else:
             share = qs.bumps(t, options.readouts)
             out = share @ (self.readout @ h + self.bias)
+        out = out + self.straight @ features.reshape(-1)
         return out.reshape(*ports.shape, ports.params)
 
     def _inputs(self, features: jax.Array, t: jax.Array, given: jax.Array | None) -> jax.Array:

@@ -21,7 +21,9 @@ class GaussianOptions:
     first_noise: float = attrs.field(
         default=1e-4,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"},
+        metadata={
+            "help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"
+        },
     )
     last_survival: float = attrs.field(
         default=1e-3,
@@ -38,7 +40,8 @@ class GaussianOptions:
         metadata={"help": "what the first param of an element predicts, or which reading of eq. 65 of the 2015 paper"},
     )
     variance: Literal["learned", "posterior", "forward"] = attrs.field(
-        default="learned", metadata={"help": "variance of a reverse step: learned per element, or fixed to one of its two bounds"}
+        default="learned",
+        metadata={"help": "variance of a reverse step: learned per element, or fixed to one of its two bounds"},
     )
 
 

@@ -62,7 +62,7 @@ class Normal(qs.AbstractIntegrable):
 
 
 class BinnedNormal(qs.AbstractDistribution):
-    """A normal law seen through equally spaced levels: the probability of a level is the mass of its bin; end bins are open."""
+    """A normal law seen through equally spaced levels: a level has the mass of its bin; the end bins are open."""
 
     normal: Normal
     low: float = eqx.field(static=True)

@@ -35,8 +35,8 @@ class Step(NamedTuple):
 class GaussianKernel(qs.AbstractKernel):
     """Normal laws in closed form. Params per element: a prediction, and with `variance = learned` a log-variance ratio.
 
-    The prediction is a residual on the exact denoiser of unit-normal data, x = a z + c * params, where only the scale c says
-    which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every rule.
+    The prediction is a residual on the exact denoiser of unit-normal data, x = a z + c * params, where only the scale c
+    says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every rule.
     The three readings of eq. 65 (Sohl-Dickstein et al. 2015) give the step's mean and variance directly.
     """
 
@@ -69,9 +69,7 @@ class GaussianKernel(qs.AbstractKernel):
     @property
     def schedule(self) -> qs.AbstractSchedule:
         options = self.options
-        return qs.make_schedule(
-            options.schedule, options.first_noise, options.last_survival, options.reference_steps
-        )
+        return qs.make_schedule(options.schedule, options.first_noise, options.last_survival, options.reference_steps)
 
     def grid(self, steps: int) -> np.ndarray:
         return self.schedule.grid(steps)
@@ -154,8 +152,9 @@ class GaussianKernel(qs.AbstractKernel):
     ) -> Normal:
         """Eq. 64 and 65, for a step that shrinks by `shrink` and adds `added`; data are a step to t = 0.
 
-        The printed mean is (z - m)(1 - V) + m; with a square root it keeps the forward step at zero params; the authors' code
-        has z sqrt(1 - beta) + m sqrt(beta), and divides the variance's param by sqrt(T), here the root of the span of the step.
+        The printed mean is (z - m)(1 - V) + m; with a square root it keeps the forward step at zero params; the
+        authors' code has z sqrt(1 - beta) + m sqrt(beta), and divides the variance's param by sqrt(T), here the root of
+        the span of the step.
         """
         move = params[..., 0]
         if self.options.variance == "learned":

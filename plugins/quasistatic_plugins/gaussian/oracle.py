@@ -116,6 +116,7 @@ class AffineChain:
 def affine_chain(diffusion: qs.Diffusion, times: np.ndarray | None = None) -> AffineChain:
     """The reverse chain through `times` (T,), by default those of training; steps must be linear, with constant variances."""
     at = diffusion.times() if times is None else jnp.asarray(times)
+    diffusion = qs.Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step)  # compiled once for all grids
     origin = jnp.zeros(diffusion.kernel.event.shape)
     last = (jnp.zeros((origin.size, origin.size)), *qs.oracles.moments(diffusion.kernel.equilibrium()))
     steps = [_step(diffusion, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]

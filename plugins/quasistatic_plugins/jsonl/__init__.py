@@ -12,7 +12,9 @@ class JsonlOptions:
     """One JSON object a line in metrics.jsonl: losses and K over training, in nats."""
 
     every: int = attrs.field(
-        default=100, validator=attrs.validators.ge(1), metadata={"help": "updates between two lines of progress, at least"}
+        default=100,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "least number of updates between lines of progress"},
     )
 
 

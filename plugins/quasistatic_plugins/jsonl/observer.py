@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -18,8 +19,8 @@ Line = Mapping[str, Any]
 class JsonLines(qs.AbstractObserver):
     """Appends to OUT/metrics.jsonl; without a folder it does nothing.
 
-    A resumed run first drops what its predecessor wrote after the checkpoint. Lines hold no times of day: an interrupted run and
-    an uninterrupted one leave the same file. What is not finite is null.
+    A resumed run first drops what its predecessor wrote after the checkpoint. Lines hold no times of day: an
+    interrupted run and an uninterrupted one leave the same file. What is not finite is null.
     """
 
     def __init__(self, options: JsonlOptions, out: Path | None):
@@ -32,8 +33,9 @@ class JsonLines(qs.AbstractObserver):
         if self._path is None:
             return
         begin = {"kind": "start", "step": 0, "steps": info.steps, "event": info.event, "parameters": info.parameters}
-        _replace(self._path, [begin, *_kept(self._path, info.first_step)])
-        self._file = self._path.open("a", encoding="utf-8")
+        with self._explained():
+            _replace(self._path, [begin, *_kept(self._path, info.first_step)])
+            self._file = self._path.open("a", encoding="utf-8")
         self._written = info.first_step
 
     def progress(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -61,19 +63,35 @@ class JsonLines(qs.AbstractObserver):
 
     def finish(self, step: int, reason: str) -> None:
         self._write({"kind": "finish", "step": step, "reason": reason})
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._close()
 
     def _write(self, line: Line) -> None:
         if self._file is not None:
-            self._file.write(_text(line))
-            self._file.flush()
+            with self._explained():
+                self._file.write(_text(line))
+                self._file.flush()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._close()
+            raise qs.QuasistaticError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be written was reported
+                self._file.close()
+            self._file = None
 
 
 def _text(line: Line) -> str:
-    plain = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in line.items()}
-    return json.dumps(plain, allow_nan=False) + "\n"
+    return json.dumps({key: _plain(value) for key, value in line.items()}, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _replace(path: Path, lines: Iterable[Line]) -> None:
@@ -95,5 +113,6 @@ def _kept(path: Path, last: int) -> Iterator[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and line.get("kind") in ("progress", "validation") and line.get("step", last + 1) <= last:
-            yield line
+        match line:
+            case {"kind": "progress" | "validation", "step": int(step)} if step <= last:
+                yield line

@@ -14,4 +14,6 @@ class ProgressOptions:
 
 @qs.hookimpl
 def quasistatic_observers() -> list[qs.Component]:
-    return [qs.Component("observer", "progress", ProgressOptions, build="quasistatic_plugins.progress.observer:ProgressBar")]
+    return [
+        qs.Component("observer", "progress", ProgressOptions, build="quasistatic_plugins.progress.observer:ProgressBar")
+    ]

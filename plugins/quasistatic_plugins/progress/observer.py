@@ -59,7 +59,7 @@ class ProgressBar(qs.AbstractObserver):
             self._bar = None
 
     def _say(self, step: int, figures: str) -> None:
-        # `out` takes brackets for what they are and never wraps
+        # `out` takes brackets for what they are, and never wraps
         self._console.out(f"step {step} of {self._steps}: {figures}", highlight=False)
 
     def _left(self, step: int, now: float) -> str:

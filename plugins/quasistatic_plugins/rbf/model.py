@@ -16,7 +16,10 @@ Key = jax.Array
 
 
 class Rbf(qs.AbstractModel):
-    """Hidden unit j is exp(-|x - centre_j|^2 / (2 width_j^2)), normalised over the units. The readout starts at zero."""
+    """Hidden unit j is exp(-|x - centre_j|^2 / (2 width_j^2)), normalised over the units.
+
+    The readout starts at zero.
+    """
 
     centres: jax.Array  # (units, inputs)
     log_widths: jax.Array  # (units,)

@@ -11,8 +11,8 @@ import quasistatic as qs
 class SimpleOptions:
     """-log p(x given z_t) at an evenly drawn time: every time counts the same.
 
-    For a Gaussian kernel with a fixed variance this is half the squared error of the velocity, up to a constant; for bits it is
-    the cross-entropy of the predicted data. It is not a bound on log p(x).
+    For a Gaussian kernel with a fixed variance this is half the squared error of the velocity, up to a constant; for
+    bits it is the cross-entropy of the predicted data. It is not a bound on log p(x).
     """
 
 

@@ -2,44 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import struct
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.summary import histogram
 
 import quasistatic as qs
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
+EVERY = 100  # updates between two points of a curve, at least
 SAMPLES, STEPS = 64, 100  # of a picture; a longer chain is walked in coarser steps
 
 
 class TensorBoard(qs.AbstractObserver):
-    """Scalars at every chunk; K, weights, samples and the ledger at every validation. Without a folder it does nothing."""
+    """Losses now and then; K, weights, samples and the ledger at every validation. Without a folder it does nothing.
+
+    Events are written here and now: on a full disk, the queue and the thread of tensorboardX's `SummaryWriter` would block
+    training for ever.
+    """
 
     def __init__(self, options: TensorboardOptions, out: Path | None):
         self._folder = None if out is None else out / "tensorboard"
-        self._writer: SummaryWriter | None = None
+        self._writer: EventsWriter | None = None
         self._info: qs.RunInfo | None = None
+        self._written = 0
 
     def start(self, info: qs.RunInfo) -> None:
-        if self._folder is not None:
-            self._info = info
-            # hides what an earlier part of the run wrote after the update it is resumed from
-            self._writer = SummaryWriter(str(self._folder), purge_step=info.first_step + 1)
+        if self._folder is None:
+            return
+        self._info, self._written = info, info.first_step
+        with self._explained():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
+            self._writer = EventsWriter(str(self._folder / "events"), f".{info.first_step}")
+            # tells readers to drop what an earlier part of the run wrote after the update it is resumed from
+            self._write(info.first_step + 1, session_log=SessionLog(status=SessionLog.START))
+            self._writer.flush()
 
     def progress(self, step: int, metrics: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in metrics.items():
-                self._writer.add_scalar(f"training/{name}", value, step)
+        if self._writer is None or step // EVERY == self._written // EVERY:
+            return
+        self._written = step
+        with self._explained():
+            self._write(step, summary=_scalars({f"training/{name}": value for name, value in metrics.items()}))
 
     def validation(self, step: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
         if self._writer is None or self._info is None:
             return
-        figures = {
+        with self._explained():
+            for summary in _validation(ledger, diffusion, self._info):
+                self._write(step, summary=summary)
+            self._writer.flush()
+
+    def finish(self, step: int, reason: str) -> None:
+        if self._writer is not None:
+            with self._explained():
+                self._writer.close()
+            self._writer = None
+
+    def _write(self, step: int, **content: Any) -> None:
+        assert self._writer is not None
+        self._writer.write_event(Event(step=step, wall_time=time.time(), **content))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            raise qs.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iterator[Summary]:
+    """K and its terms, the weights, samples, and the ledger's picture."""
+    yield _scalars(
+        {
             "validation/bound_nats": ledger.bound.value,
             "validation/bound_bits_per_dim": ledger.bound.to("bits/dim").value,
             "validation/standard_error_nats": ledger.bound.standard_error,
@@ -48,24 +96,24 @@ class TensorBoard(qs.AbstractObserver):
             "ledger/gaps_nats": ledger.total_gap.value,
             "ledger/prior_nats": ledger.prior.value,
         }
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
-        for path, leaf in jax.tree_util.tree_leaves_with_path((diffusion.model, diffusion.grid)):
-            if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating):
-                part = ("model", "grid")[path[0].idx]
-                self._writer.add_histogram(part + jax.tree_util.keystr(path[1:]), np.asarray(leaf), step)
-        source, sampler = self._info.source, self._info.sampler
-        given = source.split("validation").given
-        # the same noise at every validation: one sees the same samples grow
-        drawn = qs.sample(sampler, diffusion, SAMPLES, jr.key(0), min(STEPS, len(diffusion.times())), given)
-        unit = ledger.bound.customary().unit
-        for name, figure in (
-            ("samples", qs.pictures.samples(source, drawn)),
-            ("ledger", qs.pictures.ledger_per_step(ledger, unit)),
-        ):
-            self._writer.add_image(name, qs.pictures.pixels(figure), step, dataformats="HWC")
+    )
+    for name, part in (("model", diffusion.model), ("grid", diffusion.grid)):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(part):
+            if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
+                yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
+    given = info.source.split("validation").given
+    # the same noise at every validation: one sees the same samples grow
+    drawn = qs.sample(info.sampler, diffusion, SAMPLES, jr.key(0), min(STEPS, len(diffusion.times())), given)
+    yield _picture("samples", qs.pictures.samples(info.source, drawn))
+    yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 
-    def finish(self, step: int, reason: str) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+
+def _scalars(figures: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=name, simple_value=float(value)) for name, value in figures.items()])
+
+
+def _picture(name: str, figure: Any) -> Summary:
+    png = qs.pictures.encode(figure)
+    width, height = struct.unpack(">II", png[16:24])
+    image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)  # 4: RGBA
+    return Summary(value=[Summary.Value(tag=name, image=image)])

@@ -108,7 +108,8 @@ class ThinningKernel(qs.AbstractKernel):
         return qs.make_schedule(self.options.schedule).grid(steps)
 
     def _log_survival(self, t: jax.Array) -> jax.Array:
-        return qs.log_survival(qs.make_schedule(self.options.schedule).log_odds(t))
+        # at t = 1 nothing survives; what float32 can tell from nothing keeps gradients finite
+        return jnp.maximum(qs.log_survival(qs.make_schedule(self.options.schedule).log_odds(t)), -60.0)
 
     def _thin(self, n: jax.Array, log_keep: jax.Array) -> Thinned:
         keep = jnp.broadcast_to(jnp.exp(log_keep), n.shape)

@@ -1,0 +1,121 @@
+"""Float32 is what training runs in: figures and gradients there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._diffusion import Diffusion
+from quasistatic._distribution import State
+from quasistatic._finite import FiniteKernel
+from quasistatic._kernel import AbstractKernel
+from quasistatic.testing._law import Reading, worst
+from quasistatic.testing._setting import (
+    Constant,
+    Spot,
+    listed,
+    random_params,
+    some_spots,
+    times_of,
+    widened,
+)
+
+# nats per element; log-odds of +-10 keep 4e-6 and those of +-13 about 1e-4
+PRECISION = 1e-3
+
+
+def gradients(kernel: AbstractKernel) -> Reading:
+    """Gradients with respect to the params are finite at every state, also where nothing can arrive."""
+    times = times_of(kernel)
+    spots = _all_spots(kernel, times)
+    bad = []
+    for first, last in ((0, 1), (1, 3), (3, 4)):
+        s, t = times[first], times[last]
+        for size in (0.0, 1.0, 20.0):
+            params = random_params(kernel, 5, size)
+            finite = _finite_gradients(kernel, params, spots, s, t)
+            bad += [f"{name} at t = {float(t):.3g}, params of {size:g}" for name, right in finite.items() if not right]
+    return Reading(float(len(bad)), 0.0, "gradients that are not finite", "; ".join(bad))
+
+
+def _all_spots(kernel: AbstractKernel, times: jax.Array) -> Spot:
+    """Every combination of data, early and late state on a finite space; else typical ones, and ones mixed up."""
+    if isinstance(kernel, FiniteKernel):
+        xs, zs = listed(kernel)
+        chosen = np.array(np.meshgrid(range(len(xs)), range(len(zs)), range(len(zs)))).reshape(3, -1)
+        return Spot(xs[chosen[0]], zs[chosen[1]], zs[chosen[2]])
+    near, far = some_spots(kernel, times[0], times[1], 8), some_spots(kernel, times[2], times[4], 8, seed=5)
+    mixed = Spot(jax.tree.map(lambda leaf: leaf[::-1], near.x), far.early, far.late)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), near, far, mixed)
+
+
+def _finite_gradients(
+    kernel: AbstractKernel, params: State, spots: Spot, s: jax.Array, t: jax.Array
+) -> dict[str, bool]:
+    key, chain = jr.key(0), jnp.stack([s, t])
+
+    def term(params: State, spot: Spot, index: int) -> jax.Array:
+        return Diffusion(kernel, Constant(params), 2).term(spot.x, spot.late, jnp.asarray(index), chain, key)
+
+    figures = {
+        "log decode(x)": lambda p, at: kernel.decode(p, at.late, t).log_prob(at.x),
+        "log reverse(z_s)": lambda p, at: kernel.reverse(p, at.late, s, t).log_prob(at.early),
+        "kl": lambda p, at: kernel.posterior(at.x, at.late, s, t).kl(kernel.reverse(p, at.late, s, t), key),
+        "the first step's term": lambda p, at: term(p, at, 0),
+        "a step's term": lambda p, at: term(p, at, 1),
+    }
+
+    @jax.jit
+    def all_gradients(params: State) -> dict[str, State]:
+        return {name: jax.vmap(jax.grad(figure), (None, 0))(params, spots) for name, figure in figures.items()}
+
+    found = all_gradients(params)
+    return {
+        name: all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
+        for name, gradient in found.items()
+    }
+
+
+def precision(kernel: AbstractKernel) -> Reading:
+    """Float32 gives the terms of K of float64 to 1e-3 nats per element, at both ends of a chain of 1000 steps."""
+    chain = np.asarray(kernel.grid(1000), np.float32)
+    readings = []
+    for name, (s, t) in {"the first times": chain[:2], "the last times": chain[-2:]}.items():
+        spots = jax.tree.map(np.asarray, some_spots(kernel, jnp.asarray(s), jnp.asarray(t), 64))
+        params = jax.tree.map(np.asarray, random_params(kernel))
+        short = _terms(kernel, params, spots, s, t)
+        with jax.enable_x64(True):
+            wide = _terms(*widened((kernel, jax.tree.map(_doubled, params), jax.tree.map(_doubled, spots))), float(s), float(t))
+        for term, value in short.items():
+            gap = np.max(np.abs(value - wide[term])) / kernel.event.size
+            readings.append(Reading(float(gap), PRECISION, "nats per element", f"{term}, {name}"))
+    return worst(readings)
+
+
+def _doubled(leaf: np.ndarray) -> np.ndarray:
+    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
+
+
+@eqx.filter_jit
+def _figures(kernel: AbstractKernel, params: State, spots: Spot, s: jax.Array, t: jax.Array) -> dict[str, jax.Array]:
+    def one(x: State, early: State, late: State) -> dict[str, jax.Array]:
+        posterior, reverse = kernel.posterior(x, late, s, t), kernel.reverse(params, late, s, t)
+        key = jr.key(0)
+        return {
+            "the KL of a step": posterior.kl(reverse, key),
+            "the work of a step": reverse.log_prob(early) - posterior.log_prob(early),
+            "the first step": kernel.decode(params, late, t).log_prob(x),
+            "the prior term": kernel.marginal(x, jnp.ones(())).kl(kernel.equilibrium(), key),
+        }
+
+    return jax.vmap(one)(*spots)
+
+
+def _terms(kernel: AbstractKernel, params: Any, spots: Any, s: Any, t: Any) -> dict[str, np.ndarray]:
+    arrays = jax.tree.map(jnp.asarray, (params, spots, s, t))
+    return jax.tree.map(np.asarray, _figures(kernel, *arrays))

@@ -1,0 +1,223 @@
+"""Pictures show what they say: the right figures at the right places, with units, and nothing of matplotlib is changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import quasistatic as qs
+from quasistatic_plugins.ancestral import AncestralOptions
+from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic_plugins.binomial import BinomialOptions
+from quasistatic_plugins.binomial.kernel import BinomialKernel
+from quasistatic_plugins.dense import DenseOptions
+from quasistatic_plugins.dense.model import Dense
+from quasistatic_plugins.gaussian import GaussianOptions
+from quasistatic_plugins.gaussian.kernel import GaussianKernel
+
+SAMPLER = Ancestral(AncestralOptions())
+BIT = math.log(2)
+
+
+class Anything(qs.GeneratedSource):
+    """Unit-normal events, or even bits, of any shape."""
+
+    def __init__(self, event: qs.Event):
+        super().__init__(0, 10, 10)
+        self.event = event
+
+    def draw(self, row, key):
+        return jr.normal(key, self.event.shape), None
+
+
+def make(event: qs.Event, steps: int = 5) -> qs.Diffusion:
+    kernel = (
+        GaussianKernel(GaussianOptions(schedule="erasure", first_noise=0.0, last_survival=0.0), event)
+        if event.support == "real"
+        else BinomialKernel(BinomialOptions(), event)
+    )
+    ports = qs.Ports(event.shape, kernel.features, kernel.params)
+    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), ports, jr.key(0)), steps)
+
+
+def data(event: qs.Event, count: int) -> np.ndarray:
+    xs = np.random.default_rng(0).normal(size=(count, *event.shape)).astype(np.float32)
+    return xs if event.support == "real" else (xs > 0).astype(np.float32)
+
+
+def words(figure: Figure) -> str:
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize(("form", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_a_figure_becomes_a_file(form, begins):
+    figure = qs.pictures.samples(Anything(qs.Event((2,))), data(qs.Event((2,)), 5))
+    assert qs.pictures.encode(figure, form).startswith(begins)
+
+
+def test_matplotlib_stays_as_it_was(python: Callable[..., str]):
+    code = """
+import sys, quasistatic
+assert "matplotlib" not in sys.modules
+import matplotlib, numpy as np
+before = dict(matplotlib.rcParams)
+ledger = quasistatic.Ledger(np.array([0.5, 1.0]), np.ones((3, 3)), 2, 1)
+quasistatic.pictures.encode(quasistatic.pictures.ledger_per_step(ledger))
+quasistatic.pictures.encode(quasistatic.pictures.bound_history([1, 2], [-2.0, -1.0], [0.1, 0.1]))
+assert dict(matplotlib.rcParams) == before
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    python(code)
+
+
+class TestWalk:
+    def test_data_are_destroyed_by_the_kernel_and_the_way_back_starts_at_equilibrium(self):
+        event = qs.Event((2,))
+        diffusion, xs = make(event, 20), data(event, 4000)
+        walks = qs.pictures.walk(diffusion, SAMPLER, xs, jr.key(1))
+        assert walks.times == pytest.approx([0.05, 0.25, 0.45, 0.6, 0.8, 1.0])
+        assert walks.earlier[1:] == pytest.approx(walks.times[1:] - 0.05) and math.isnan(walks.earlier[0])
+        np.testing.assert_array_equal(walks.out.x, xs)
+        # erasure: the covariance of z_t with the data is sqrt(1 - t), at every time shown
+        kept = np.mean(walks.out.zs * xs[:, None], axis=(0, 2))
+        np.testing.assert_allclose(kept, np.sqrt(1.0 - walks.times), atol=0.06)
+        # a fresh network is the exact reversal of unit-normal data: so are its states, and neighbours hang together
+        assert walks.back.zs.shape == walks.out.zs.shape
+        np.testing.assert_allclose(np.var(walks.back.zs, axis=(0, 2)), 1.0, atol=0.08)
+        with_samples = np.mean(walks.back.zs * walks.back.x[:, None], axis=(0, 2))
+        np.testing.assert_allclose(with_samples, np.sqrt(1.0 - walks.times), atol=0.06)
+
+    def test_a_chain_of_one_step(self):
+        event = qs.Event((2,))
+        diffusion = make(event, 1)
+        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 10), jr.key(1))
+        assert walks.times.tolist() == [1.0] and walks.back.zs.shape == (10, 1, 2)
+        qs.pictures.encode(qs.pictures.trajectories(Anything(event), walks))
+        qs.pictures.encode(qs.pictures.drift(diffusion, walks))
+
+
+class TestTrajectories:
+    @pytest.mark.parametrize("shape", [(1,), (2,), (5,), (3, 4)])
+    @pytest.mark.parametrize("support", ["real", "binary"])
+    def test_a_row_out_and_a_row_back_for_events_of_any_shape(self, shape, support):
+        event = qs.Event(shape, support)
+        diffusion = make(event)
+        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 9), jr.key(1))
+        figure = qs.pictures.trajectories(Anything(event), walks, shown=4)
+        assert len(figure.axes) == 2 * (1 + len(walks.times))
+        titles = [axes.get_title() for axes in figure.axes]
+        assert titles[0].startswith("data") and titles[6].startswith("samples")
+        assert titles[1:6] == [f"t = {time:.2g}" for time in walks.times]
+        qs.pictures.encode(figure)
+
+    def test_panels_hold_the_events_of_their_time_on_one_scale(self):
+        event = qs.Event((2,))
+        walks = qs.pictures.walk(make(event), SAMPLER, data(event, 9), jr.key(1))
+        figure = qs.pictures.trajectories(Anything(event), walks, shown=4)
+        panels = [axes.collections[0].get_offsets() for axes in figure.axes]
+        np.testing.assert_allclose(panels[0], walks.out.x[:4])
+        np.testing.assert_allclose(panels[5], walks.out.zs[:4, -1])
+        np.testing.assert_allclose(panels[6], walks.back.x[:4])
+        np.testing.assert_allclose(panels[7], walks.back.zs[:4, 0])
+        assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
+        colours = [tuple(axes.collections[0].get_facecolor()[0]) for axes in figure.axes]
+        assert len(set(colours[:6])) == len(set(colours[6:])) == 1 and colours[0] != colours[6]
+
+    def test_pictures_of_real_figures_share_their_greys(self):
+        event = qs.Event((5,))
+        walks = qs.pictures.walk(make(event), SAMPLER, data(event, 9), jr.key(1))
+        figure = qs.pictures.trajectories(Anything(event), walks)
+        assert len({axes.images[0].get_clim() for axes in figure.axes}) == 1
+
+
+class TestDrift:
+    def test_arrows_are_the_mean_step_back(self):
+        event = qs.Event((2,))
+        diffusion = make(event, 5)
+        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 500), jr.key(1))
+        figure = qs.pictures.drift(diffusion, walks)
+        blank, first, *_, last = figure.axes
+        assert not blank.axison
+        assert first.get_title().endswith("data") and last.get_title().startswith("1 ")
+        # erasure with 5 steps from t = 0.8 to 0.6 keeps sqrt(0.2 / 0.4); a fresh network then moves z to that much of it
+        axes = figure.axes[4]
+        (quiver,) = [item for item in axes.collections if hasattr(item, "U")]
+        arrows, points = np.stack([quiver.U, quiver.V], axis=1), quiver.XY
+        radius, length = np.linalg.norm(points, axis=1), np.linalg.norm(arrows, axis=1)
+        np.testing.assert_allclose(np.sum(arrows * points, axis=1), -radius * length, atol=1e-5)
+        longest = float(axes.get_xlabel().removeprefix("longest "))
+        free = length < 0.99 * length.max()  # not cut to the longest
+        np.testing.assert_allclose(length[free], (1 - math.sqrt(0.5)) * radius[free], atol=1e-5)
+        assert longest == pytest.approx(length.max(), rel=0.05)
+
+    def test_a_long_guess_far_from_the_data_does_not_dwarf_the_rest(self):
+        event = qs.Event((2,))
+        diffusion, xs = make(event, 5), 0.1 * data(event, 200)
+        walks = qs.pictures.walk(diffusion, SAMPLER, xs, jr.key(1))
+        quiver = next(item for item in qs.pictures.drift(diffusion, walks).axes[1].collections if hasattr(item, "U"))
+        length = np.hypot(quiver.U, quiver.V)
+        dark = quiver.get_facecolor()[:, 0] < quiver.get_facecolor()[:, 0].max()
+        assert 0 < dark.sum() < len(length) / 2
+        assert length.max() <= length[dark].max() * 1.001
+
+
+class TestBoundHistory:
+    def test_figures_in_their_unit_beside_the_truth(self):
+        figure = qs.pictures.bound_history([100, 200], [-3 * BIT, -2 * BIT], [0.1, 0.1], -1.5 * BIT, "bits", 40)
+        (axes,) = figure.axes
+        measured, truth = axes.lines
+        np.testing.assert_allclose(measured.get_xydata(), [[100, -3], [200, -2]])
+        assert truth.get_ydata() == pytest.approx([-1.5, -1.5])
+        assert axes.get_ylabel() == "K (T = 40), bits per event" and axes.get_xlabel() == "updates"
+        low, high = axes.get_ylim()
+        assert low < -3 and high > -1.5
+        assert "truth" in words(figure)
+
+    def test_an_early_figure_far_below_is_cut_off_and_the_last_is_not(self):
+        figure = qs.pictures.bound_history([1, 2, 3, 4], [-1e4, -2.2, -2.1, -2.0], [0.01] * 4, unit="nats")
+        low, high = figure.axes[0].get_ylim()
+        assert -10 < low < -2.2 and high > -2.0
+        assert "truth" not in words(figure)
+
+    def test_a_single_figure_without_an_error(self):
+        figure = qs.pictures.bound_history([10], [-2.0], [math.nan], -1.0, "nats")
+        low, high = figure.axes[0].get_ylim()
+        assert low < -2.0 and high > -1.0
+        qs.pictures.encode(figure)
+
+
+class TestLedgerPerStep:
+    def test_terms_stand_at_their_times_in_their_unit(self):
+        terms = np.tile([0.5, 0.1, 0.3, 0.2], (6, 1)) * BIT
+        figure = qs.pictures.ledger_per_step(qs.Ledger(np.array([0.2, 0.6, 1.0]), terms, 3, 4), "bits")
+        left, right = figure.axes
+        assert [bar.get_width() for bar in left.patches] == pytest.approx([0.5, 0.4, 0.2, 1.1])
+        steps = next(line for line in right.lines if len(line.get_xdata()) == 2 and line.get_color() == "#2f5d8c")
+        np.testing.assert_allclose(steps.get_xydata(), [[0.6, 0.1], [1.0, 0.3]])
+        marks = {line.get_xdata()[0] for line in right.lines if line.get_linestyle() == "--"}
+        assert marks == {0.2, 1.0}
+        labels = [label.get_text() for label in left.get_yticklabels()]
+        assert labels == ["first step", "2 steps", "left at t = 1", "\N{MINUS SIGN}K (T = 3)"]
+        assert left.get_xlabel() == "bits per event" and right.get_ylabel() == "bits per event and step"
+
+    @pytest.mark.parametrize("steps", [1, 2, 300])
+    def test_chains_of_any_length(self, steps):
+        ledger = qs.Ledger(jnp.linspace(0, 1, steps + 1)[1:], np.full((3, steps + 1), -0.1), steps, 4)
+        qs.pictures.encode(qs.pictures.ledger_per_step(ledger, "nats"))
+
+
+def test_samples_are_drawn_by_their_source():
+    class Odd(Anything):
+        def render(self, xs, axes):
+            axes.set_title(f"{len(xs)} odd events")
+
+    figure = qs.pictures.samples(Odd(qs.Event((2,))), data(qs.Event((2,)), 3))
+    assert figure.axes[0].get_title() == "3 odd events"

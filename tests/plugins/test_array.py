@@ -1,0 +1,323 @@
+"""The user's own data: shape and support inferred, stated and checked; splits, units, other files of the same kind."""
+
+import jax
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+import quasistatic as qs
+from quasistatic import _tables
+from quasistatic_plugins.array import ArrayOptions
+from quasistatic_plugins.array.source import build
+
+SPLITS = ("train", "validation", "test")
+
+
+def source_of(values, **options):
+    return build(ArrayOptions(**options), np.asarray(values))
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def csv_of(path, values, columns):
+    lines = [",".join(columns), *(",".join(map(repr, row)) for row in np.asarray(values).tolist())]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def refused(values, **options):
+    with pytest.raises(qs.DataError) as caught:
+        source_of(values, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@given(
+    st.integers(10, 60),
+    st.lists(st.integers(1, 3), max_size=3),
+    st.integers(0, 3),
+    st.floats(-1e6, 1e6),
+    st.floats(1e-3, 1e3),
+)
+def test_splits_are_the_data_in_model_units(count, shape, seed, shift, scale):
+    values = shift + scale * normal(count, *shape)
+    source = source_of(values, split_seed=seed)
+    splits = [source.split(name).x for name in SPLITS]
+    assert [len(x) for x in splits[1:]] == [max(1, round(0.1 * count)), max(1, round(0.2 * count))]
+    assert all(x.dtype == np.float32 and x.shape[1:] == (tuple(shape) or (1,)) for x in splits)
+    # every event is in one split, and comes back in the user's units
+    back = source.units.to_user(np.concatenate(splits).astype(np.float64)).reshape(count, -1)
+    expected = values.reshape(count, -1)
+    np.testing.assert_allclose(back[np.argsort(back[:, 0])], expected[np.argsort(expected[:, 0])], atol=2e-5 * scale)
+    train = splits[0].astype(np.float64)
+    np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
+    assert train.var(axis=0).mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_units_come_from_the_training_events_alone():
+    values = normal(100, 2)
+    source = source_of(values)
+    changed = values.copy()
+    held_out = [
+        i
+        for i, row in enumerate(values)
+        if np.isclose(source.units.to_user(source.split("train").x), row).all(axis=1).sum() == 0
+    ]
+    assert len(held_out) == 30
+    changed[held_out] *= 50
+    np.testing.assert_array_equal(source_of(changed).units.shift, source.units.shift)
+    assert source_of(changed).units.scale == source.units.scale
+
+
+def test_splits_are_fixed_by_their_seed_and_shuffled():
+    values = np.arange(100.0)[:, None] * [1.5, 2.5]
+    for name in SPLITS:
+        np.testing.assert_array_equal(source_of(values).split(name).x, source_of(values).split(name).x)
+        order = source_of(values).split(name).x[:, 0]
+        assert not np.array_equal(order, np.sort(order))
+    assert not np.array_equal(source_of(values).split("test").x, source_of(values, split_seed=1).split("test").x)
+    # a change of the stream would silently change what every run is measured on
+    first = source_of(values).units.to_user(source_of(values).split("test").x[:5].astype(float))[:, 0] / 1.5
+    assert np.round(first).astype(int).tolist() == [26, 86, 2, 55, 75]
+
+
+def test_shares_are_those_asked_for():
+    source = source_of(normal(200, 1), validation_share=0.25, test_share=0.5)
+    assert [len(source.split(name)) for name in SPLITS] == [50, 50, 100]
+    with pytest.raises(ValueError, match=r"at most 0\.8 together"):
+        ArrayOptions(validation_share=0.5, test_share=0.4)
+    with pytest.raises(ValueError, match="validation_share"):
+        ArrayOptions(validation_share=0.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "event"),
+    [
+        (normal(20, 3), qs.Event((3,))),
+        (normal(20), qs.Event((1,))),
+        (normal(20, 4, 5), qs.Event((4, 5))),
+        (np.arange(40).reshape(20, 2) % 2, qs.Event((2,), "binary")),
+        (np.arange(40).reshape(20, 2) % 2.0, qs.Event((2,), "binary")),
+        (np.arange(20) % 2 == 0, qs.Event((1,), "binary")),
+        (np.arange(60).reshape(20, 3) % 4, qs.Event((3,), "categorical", categories=4)),
+        (np.arange(64) % 32.0, qs.Event((1,), "categorical", categories=32)),
+        (np.arange(66) % 33, qs.Event((1,))),  # too many to be categories
+        (np.arange(60) % 3 + 1, qs.Event((1,))),  # do not start at 0
+        (np.arange(60) % 3 * 2, qs.Event((1,))),  # 1 and 3 are missing
+        (np.arange(60) % 3 - 1, qs.Event((1,))),
+    ],
+)
+def test_support_is_read_off_the_figures(values, event):
+    source = source_of(values)
+    assert source.event == event
+    x = source.split("train").x
+    assert x.dtype == (np.int32 if event.support == "categorical" else np.float32)
+    assert source.event.check(x) is not None
+    if event.support != "real":
+        assert source.units.scale == 1 and source.units.shift == 0
+        assert sorted(np.concatenate([source.split(n).x for n in SPLITS]).ravel()) == sorted(np.ravel(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "support", "event"),
+    [
+        (np.arange(60).reshape(20, 3) % 2, "real", qs.Event((3,))),
+        (np.arange(20) % 2, "categorical", qs.Event((1,), "categorical", categories=2)),
+        (np.arange(60) % 3 * 2, "categorical", qs.Event((1,), "categorical", categories=5)),
+        (np.arange(300) % 100, "categorical", qs.Event((1,), "categorical", categories=100)),
+    ],
+)
+def test_support_can_be_stated(values, support, event):
+    assert source_of(values, support=support).event == event
+
+
+@pytest.mark.parametrize(
+    ("values", "support", "said"),
+    [
+        (
+            np.arange(20) % 3,
+            "binary",
+            "data: 6 figures are not 0 or 1 (source.support is 'binary'), the first at event 2, column 1",
+        ),
+        (np.arange(20) % 3 - 1, "categorical", "7 figures are not a whole number from 0"),
+        (
+            normal(20, 2, 2),
+            "categorical",
+            "80 figures are not a whole number from 0 (source.support is 'categorical'), "
+            "the first at event 0, element (0, 0)",
+        ),
+    ],
+)
+def test_figures_outside_the_stated_support_are_named(values, support, said):
+    assert said in refused(values, support=support)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (normal(9, 2), "data: holds 9 events, expected at least 10"),
+        (np.zeros((0, 2)), "holds 0 events"),
+        (np.zeros((20, 0)), "its events (0,) hold no figures"),
+        (np.zeros((20, 3)), "every figure is 0: there is nothing to learn"),
+        (np.full((20, 3), 2.5), "every figure is 2.5"),
+        (
+            np.stack([normal(20), np.full(20, 0.1)], axis=1),
+            "constant in the training split: column 2; a constant has an infinite density",
+        ),
+        (
+            np.pad(normal(20, 2, 2), ((0, 0), (0, 2), (0, 2))),
+            "element (0, 2), element (0, 3), element (1, 2), element (1, 3) and 8 more;",
+        ),
+        (normal(20, 2) * 1e200, "too extreme; choose another unit"),
+        (normal(20, 2) * 1e-200, "too extreme; choose another unit"),
+        (
+            np.where(np.arange(20) == 3, np.nan, normal(20)),
+            "1 of 20 figures are missing or not finite, the first at event 3;",
+        ),
+        (np.array(1.0), "a single figure"),
+        (np.array(["a"] * 20), "expected real figures"),
+    ],
+)
+def test_data_that_cannot_be_learnt_are_named(values, said):
+    assert said in refused(values)
+
+
+def test_a_constant_column_is_named_as_in_the_file(tmp_path):
+    path = csv_of(tmp_path / "my.csv", np.stack([normal(20), np.full(20, 0.1)], axis=1), ["age", "year"])
+    with pytest.raises(qs.DataError, match=r"my\.csv: constant in the training split: column 'year'; "):
+        build(ArrayOptions(path=str(path)))
+
+
+def test_path_must_be_given():
+    with pytest.raises(qs.DataError, match=r"^source\.path: must be given"):
+        build(ArrayOptions())
+
+
+def test_a_file_and_the_same_array_in_memory_are_one_source(tmp_path):
+    values = normal(30, 2)
+    np.save(tmp_path / "a.npy", values)
+    np.savez(tmp_path / "b.npz", x=values, y=np.zeros(3))
+    path = csv_of(tmp_path / "c.csv", values, ["u", "v"])
+    sources = [build(ArrayOptions(path=str(path))), build(ArrayOptions(path=str(tmp_path / "a.npy")))]
+    sources.append(build(ArrayOptions(path=str(tmp_path / "b.npz"), key="x")))
+    for source in sources:
+        np.testing.assert_array_equal(source.split("test").x, source_of(values).split("test").x)
+    assert sources[0].columns == ("u", "v") and sources[1].columns is None
+    # options win over the file they name if an array is handed over
+    assert build(ArrayOptions(path="gone.csv"), values).event == qs.Event((2,))
+
+
+def test_what_was_found_is_stated(tmp_path):
+    path = csv_of(tmp_path / "wine.csv", normal(100, 2), ["a", "b"])
+    assert build(ArrayOptions(path=str(path))).notes == (
+        f"read 100 events of 2 real from {path}, its first line a header",
+        "splits: 70 train, 10 validation, 20 test",
+    )
+    assert (
+        source_of(np.arange(20) % 2).notes[1]
+        == 'whole numbers from 0 to 1 are read as binary (source.support = "real": as amounts)'
+    )
+    assert len(source_of(np.arange(20) % 2, support="binary").notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            np.stack([normal(50), np.round(9 * normal(50))], axis=1),
+            "whole numbers only in column 2: a density on such values has no upper limit",
+        ),
+        (np.round(16 * normal(200, 4)) / 255, "all figures are among"),
+        (np.concatenate([normal(40, 2), normal(10, 2)]), "10 events (20.0%) are copies of others"),
+        (normal(50, 3) * [1, 1e-3, 50], "(column 2) to 4"),
+        (
+            np.stack([np.arange(7, 57), normal(50)], axis=1),
+            "column 1 counts the events: remove it if it is only their number",
+        ),
+    ],
+)
+def test_what_its_owner_should_know_is_noted(values, said):
+    found = [note for note in source_of(values).notes if said in note]
+    assert len(found) == 1, source_of(values).notes
+
+
+def test_nothing_is_noted_of_plain_data():
+    assert len(source_of(normal(500, 3)).notes) == 2
+
+
+def test_draw_gives_the_stored_row():
+    source = source_of(normal(30, 2))
+    stored = source.stored()
+    np.testing.assert_array_equal(stored, source.split("train").x)
+    x, side = jax.jit(source.draw)(stored[3], jr.key(0))
+    assert side is None
+    np.testing.assert_array_equal(x, stored[3])
+    assert source.log_prob(stored) is None
+
+
+@pytest.mark.parametrize("values", [1e9 + normal(60, 2), np.arange(120).reshape(60, 2) % 5])
+def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
+    np.save(tmp_path / "a.npy", values)
+    path = str(tmp_path / "a.npy")
+    plain = build(ArrayOptions(path=path))
+    monkeypatch.setattr(_tables, "MAP_ABOVE", 0)
+    monkeypatch.setattr(_tables, "CHUNK", 14)
+    mapped = build(ArrayOptions(path=path))
+    for name in SPLITS:
+        np.testing.assert_allclose(mapped.split(name).x, plain.split(name).x, rtol=1e-6)
+    stored = mapped.stored()
+    assert not isinstance(stored, np.ndarray) and len(stored) == len(plain.stored())
+    numbers = np.array([[3, 1, 1], [0, 41, 7]])
+    np.testing.assert_allclose(stored[numbers], plain.stored()[numbers], rtol=1e-6)
+    assert stored[numbers].dtype == plain.stored().dtype
+
+
+def test_events_of_another_file_come_in_model_units(tmp_path):
+    values, others = normal(40, 2), normal(3, 2, seed=1)
+    source = build(ArrayOptions(path=str(csv_of(tmp_path / "a.csv", values, ["u", "v"]))))
+    found = source.read_events(csv_of(tmp_path / "b.csv", others, ["u", "v"]))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(source.units.to_user(found.astype(float)), others, atol=1e-6)
+    np.save(tmp_path / "c.npy", others)
+    np.testing.assert_array_equal(source.read_events(tmp_path / "c.npy"), found)
+
+
+def test_files_of_another_kind_are_named(tmp_path):
+    real = build(ArrayOptions(path=str(csv_of(tmp_path / "a.csv", normal(40, 2), ["u", "v"]))))
+    with pytest.raises(qs.DataError, match=r"b\.csv: its columns are v, u; expected u, v, in this order"):
+        real.read_events(csv_of(tmp_path / "b.csv", normal(4, 2), ["v", "u"]))
+    np.save(tmp_path / "c.npy", normal(4, 3))
+    with pytest.raises(qs.DataError, match=r"c\.npy: its events are 3 real, expected 2 real"):
+        real.read_events(tmp_path / "c.npy")
+    np.save(tmp_path / "d.npy", normal(4))
+    assert source_of(normal(40)).read_events(tmp_path / "d.npy").shape == (4, 1)
+    with pytest.raises(qs.DataError, match="not binary"):
+        source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
+    np.save(tmp_path / "e.npy", np.arange(4))
+    with pytest.raises(qs.DataError, match="not categorical"):
+        source_of(np.arange(21) % 3).read_events(tmp_path / "e.npy")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (4, 5), (7,)])
+def test_render_draws_in_the_users_units(tmp_path, shape):
+    source = source_of(100 + normal(40, *shape))
+    axes = Figure().add_subplot()
+    source.render(source.split("train").x, axes)
+    if shape == (1,):
+        assert 95 < axes.patches[0].get_x() < 105
+    elif shape == (2,):
+        assert 95 < axes.collections[0].get_offsets().min() < 105
+    else:
+        assert axes.images[0].get_array().min() > 90
+
+
+def test_render_names_the_columns(tmp_path):
+    source = build(ArrayOptions(path=str(csv_of(tmp_path / "a.csv", normal(40, 2), ["age", "height"]))))
+    axes = Figure().add_subplot()
+    source.render(source.split("train").x, axes)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("age", "height")

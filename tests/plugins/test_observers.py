@@ -1,0 +1,290 @@
+"""Observers: what they show and write, after an interruption too, and that trouble with files is said in a sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+import quasistatic as qs
+from quasistatic_plugins.ancestral import AncestralOptions
+from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic_plugins.dense import DenseOptions
+from quasistatic_plugins.dense.model import Dense
+from quasistatic_plugins.gaussian import GaussianOptions
+from quasistatic_plugins.gaussian.kernel import GaussianKernel
+from quasistatic_plugins.jsonl import JsonlOptions
+from quasistatic_plugins.jsonl.observer import JsonLines
+from quasistatic_plugins.progress import ProgressOptions
+from quasistatic_plugins.progress.observer import ProgressBar
+from quasistatic_plugins.tensorboard import TensorboardOptions
+from quasistatic_plugins.tensorboard.observer import TensorBoard
+
+FULL = Path("/dev/full")
+on_linux = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+
+
+class Line(qs.GeneratedSource):
+    """Points on a line in the plane."""
+
+    event = qs.Event((2,))
+
+    def draw(self, row, key):
+        return jnp.array([1.0, -1.0]) * jr.normal(key), None
+
+
+@pytest.fixture(scope="module")
+def diffusion() -> qs.Diffusion:
+    kernel = GaussianKernel(GaussianOptions(), qs.Event((2,)))
+    ports = qs.Ports(kernel.event.shape, kernel.features, kernel.params)
+    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), ports, jr.key(0)), 3)
+
+
+@pytest.fixture
+def info() -> qs.RunInfo:
+    return qs.RunInfo({}, "2 real", 10, 40, 0, 1000, Line(0, 20, 20), Ancestral(AncestralOptions()))
+
+
+def make_ledger(bound: float = -2.0, steps: int = 3, events: int = 4) -> qs.Ledger:
+    """First step 0.5, steps 0.2 each, the rest left at t = 1; nothing random."""
+    terms = np.full((events, steps + 1), 0.2)
+    terms[:, 0] = 0.5
+    terms[:, -1] = -bound - terms[:, :-1].sum(axis=1)
+    return qs.Ledger(np.linspace(0, 1, steps), terms, steps, 2)
+
+
+def lines_of(folder: Path) -> list[dict]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    text = (folder / "metrics.jsonl").read_text()
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+class TestJsonLines:
+    def train(self, folder: Path, info: qs.RunInfo, first: int, last: int, reason: str = "done") -> None:
+        """Chunks of 50 updates with a validation every 400; what is reported is a function of the update alone."""
+        observer = JsonLines(JsonlOptions(), folder)
+        observer.start(attrs.evolve(info, first_step=first))
+        for step in range(first + 50, last + 50, 50):
+            observer.progress(step, {"loss_nats": 1 / step})
+            if step % 400 == 0:
+                observer.validation(step, make_ledger(-1 / step), None)
+        if reason == "killed":
+            observer._close()
+        else:
+            observer.finish(last, reason)
+
+    def test_figures_in_nats_with_their_errors_and_their_steps(self, tmp_path, info):
+        self.train(tmp_path, info, 0, 400)
+        start, *progress, validation, finish = lines_of(tmp_path)
+        assert start["kind"] == "start" and start["steps"] == 1000
+        assert [line["step"] for line in progress] == [100, 200, 300, 400]
+        assert progress[1] == {"kind": "progress", "step": 200, "loss_nats": 1 / 200}
+        assert validation["bound_nats"] == pytest.approx(-1 / 400)
+        assert validation["bound_bits_per_dim"] == pytest.approx(-1 / 400 / math.log(2) / 2)
+        assert validation["first_nats"] + validation["gaps_nats"] + validation["prior_nats"] == pytest.approx(1 / 400)
+        assert validation["first_nats"] == 0.5 and validation["gaps_nats"] == pytest.approx(0.4)
+        assert validation["standard_error_nats"] == pytest.approx(0, abs=1e-12)
+        assert (validation["T"], validation["events"], validation["evaluations"]) == (3, 4, 3)
+        assert finish == {"kind": "finish", "step": 400, "reason": "done"}
+
+    @pytest.mark.parametrize("checkpoint", [0, 250, 400, 500])
+    @pytest.mark.parametrize("reason", ["killed", "stopped"])
+    def test_a_resumed_run_leaves_the_file_of_an_uninterrupted_one(self, tmp_path, info, checkpoint, reason):
+        whole, broken = tmp_path / "whole", tmp_path / "broken"
+        whole.mkdir()
+        broken.mkdir()
+        self.train(whole, info, 0, 1000)
+        self.train(broken, info, 0, 650, reason)
+        if reason == "killed":
+            with (broken / "metrics.jsonl").open("ab") as file:
+                file.write(b'{"kind": "progress", "step": 3\xff')
+        self.train(broken, info, checkpoint, 1000)
+        assert (broken / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+        assert [path.name for path in broken.iterdir()] == ["metrics.jsonl"]
+
+    def test_what_is_on_the_disk_is_readable_at_any_time(self, tmp_path, info):
+        observer = JsonLines(JsonlOptions(every=1), tmp_path)
+        observer.start(info)
+        observer.progress(10, {"loss_nats": 1.0})
+        assert [line["kind"] for line in lines_of(tmp_path)] == ["start", "progress"]
+        observer.finish(10, "failed")
+
+    def test_what_is_not_finite_is_null(self, tmp_path, info):
+        observer = JsonLines(JsonlOptions(every=1), tmp_path)
+        observer.start(info)
+        observer.progress(1, {"loss_nats": math.nan, "gradient_norm": math.inf})
+        observer.validation(1, make_ledger(events=1), None)  # one event has no standard error
+        observer.finish(1, "failed")
+        _, progress, validation, _ = lines_of(tmp_path)
+        assert progress["loss_nats"] is None and progress["gradient_norm"] is None
+        assert validation["standard_error_nats"] is None and validation["bound_nats"] == -2.0
+
+    @on_linux
+    def test_a_full_disk_is_said_once_with_the_path(self, tmp_path, info):
+        observer = JsonLines(JsonlOptions(every=1), tmp_path)
+        observer.start(info)
+        observer._file.close()
+        observer._file = FULL.open("w")
+        with pytest.raises(qs.QuasistaticError, match=r"metrics\.jsonl: cannot be written: No space left"):
+            observer.progress(1, {"loss_nats": 1.0})
+        observer.finish(1, "failed")
+
+    def test_without_a_folder_it_does_nothing(self, info, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        self.train(None, info, 0, 400)
+        assert not list(tmp_path.iterdir())
+
+
+def events_of(folder: Path) -> Iterator[Event]:
+    """The records of all event files, oldest first: a length, its checksum, an event, its checksum."""
+    for path in sorted((folder / "tensorboard").iterdir(), key=lambda path: int(path.suffix[1:])):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            yield Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+
+
+def values_of(folder: Path) -> dict[tuple[str, int], object]:
+    return {(value.tag, event.step): value for event in events_of(folder) for value in event.summary.value}
+
+
+class TestTensorBoard:
+    def test_scalars_histograms_and_pictures(self, tmp_path, info, diffusion):
+        observer = TensorBoard(TensorboardOptions(), tmp_path)
+        observer.start(info)
+        for step in (50, 100, 150, 200):
+            observer.progress(step, {"loss_nats": 1 / step})
+        observer.validation(200, make_ledger(-1.5), diffusion)
+        observer.finish(200, "done")
+        values = values_of(tmp_path)
+        assert values["training/loss_nats", 100].simple_value == pytest.approx(1 / 100)
+        assert ("training/loss_nats", 150) not in values and ("training/loss_nats", 200) in values
+        assert values["validation/bound_nats", 200].simple_value == -1.5
+        assert values["validation/bound_bits_per_dim", 200].simple_value == pytest.approx(-1.5 / math.log(2) / 2)
+        assert values["validation/standard_error_nats", 200].simple_value == pytest.approx(0)
+        parts = [values[f"ledger/{part}_nats", 200].simple_value for part in ("first", "gaps", "prior")]
+        assert parts == pytest.approx([0.5, 0.4, 0.6])
+        weights = [value.histo.num for (tag, _), value in values.items() if tag.startswith("model")]
+        leaves = jax.tree.leaves(eqx.filter(diffusion.model, eqx.is_inexact_array))
+        assert sorted(weights) == sorted(leaf.size for leaf in leaves)
+        for tag in ("samples", "ledger"):
+            image = values[tag, 200].image
+            assert image.encoded_image_string.startswith(b"\x89PNG") and image.width > image.height / 2 > 0
+
+    def test_a_resumed_run_hides_what_came_after_its_checkpoint(self, tmp_path, info):
+        for first in (0, 200):
+            observer = TensorBoard(TensorboardOptions(), tmp_path)
+            observer.start(attrs.evolve(info, first_step=first))
+            observer.progress(first + 100, {"loss_nats": 1.0})
+            observer.finish(first + 100, "stopped")
+        starts = [event.step for event in events_of(tmp_path) if event.HasField("session_log")]
+        assert starts == [1, 201]  # readers drop what has this step or a later one
+        assert len(list((tmp_path / "tensorboard").iterdir())) == 2
+
+    def test_validations_can_be_read_while_the_run_goes_on(self, tmp_path, info, diffusion):
+        observer = TensorBoard(TensorboardOptions(), tmp_path)
+        observer.start(info)
+        observer.validation(10, make_ledger(), diffusion)
+        assert ("validation/bound_nats", 10) in values_of(tmp_path)
+        observer.finish(10, "done")
+
+    @on_linux
+    def test_a_full_disk_stops_with_a_message_instead_of_blocking(self, tmp_path, info):
+        observer = TensorBoard(TensorboardOptions(), tmp_path)
+        observer.start(info)
+        record = observer._writer._py_recordio_writer
+        record._writer.close()
+        with FULL.open("wb", buffering=0) as record._writer:
+            with pytest.raises(qs.QuasistaticError, match="tensorboard: cannot be written: No space left"):
+                observer.progress(100, {"loss_nats": 1.0})
+            observer.finish(100, "failed")
+
+    def test_a_folder_that_cannot_be_made_is_named(self, tmp_path, info):
+        (tmp_path / "tensorboard").write_text("a file")
+        with pytest.raises(qs.QuasistaticError, match="tensorboard: cannot be written"):
+            TensorBoard(TensorboardOptions(), tmp_path).start(info)
+
+    def test_without_a_folder_it_does_nothing(self, info, diffusion, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        observer = TensorBoard(TensorboardOptions(), None)
+        observer.start(info)
+        observer.progress(100, {"loss_nats": 1.0})
+        observer.validation(100, make_ledger(), diffusion)
+        observer.finish(100, "done")
+        assert not list(tmp_path.iterdir())
+
+
+class TestProgressBar:
+    def make(self, info: qs.RunInfo) -> tuple[ProgressBar, Callable[[float], None]]:
+        now = [0.0]
+        observer = ProgressBar(ProgressOptions(), None, clock=lambda: now[0])
+        observer.start(info)
+
+        def at(seconds: float) -> None:
+            now[0] = seconds
+
+        return observer, at
+
+    def test_lines_where_there_is_no_terminal(self, capsys, info):
+        observer, at = self.make(info)
+        for step, seconds in ((10, 30), (20, 31), (30, 41), (200, 42), (210, 62)):
+            at(seconds)
+            observer.progress(step, {"loss_nats": 1.25})
+        observer.validation(210, make_ledger(-math.log(2)), None)
+        observer.finish(210, "stopped")
+        out, err = capsys.readouterr()
+        assert out == ""
+        # compiling took 30 s and is left out of the pace; no line within 10 s or 1 % of the run of the one before
+        assert err.splitlines() == [
+            "step 10 of 1000: loss 1.250 nats",
+            "step 30 of 1000: loss 1.250 nats, 0:08:54 left",
+            "step 210 of 1000: loss 1.250 nats, 0:02:06 left",
+            "step 210 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event",
+        ]
+
+    def test_a_long_run_fills_no_log(self, capsys, info):
+        observer, at = self.make(attrs.evolve(info, steps=100_000))
+        for step in range(100, 100_001, 100):
+            at(step)
+            observer.progress(step, {"loss_nats": 1.0})
+        assert len(capsys.readouterr().err.splitlines()) == 100
+
+    def test_a_bar_where_there_is_one(self, capsys, info, monkeypatch):
+        for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "100")):
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        stderr = sys.stderr
+        observer, at = self.make(attrs.evolve(info, first_step=400))
+        at(1.0)
+        observer.progress(500, {"loss_nats": 1.25})
+        at(2.0)
+        observer.progress(600, {"loss_nats": 1.5})
+        observer.validation(600, make_ledger(-math.log(2)), None)
+        observer.finish(600, "done")
+        observer.finish(600, "done")
+        assert sys.stderr is stderr
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "compiling" in err and "400/1000" in err and "600/1000" in err
+        assert "loss 1.500 nats, 0:00:04 left" in err
+        assert "step 600 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event" in err
+
+    def test_large_events_are_told_in_nats(self, capsys, info):
+        observer, _ = self.make(info)
+        observer.validation(10, attrs.evolve(make_ledger(), size=64), None)
+        assert capsys.readouterr().err == "step 10 of 1000: K (T = 3) -2.0000 +- 0.0000 nats per event\n"
