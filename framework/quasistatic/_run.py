@@ -75,15 +75,7 @@ class Run:
         Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
         that do not fit.
         """
-        return ledger(self.diffusion, self.to_model(x), role_key(seed, Role.EVALUATION), steps, given, repeats)
-
-    def to_model(self, x: np.ndarray) -> np.ndarray:
-        """Events (N, *event) from the user's units to model units. Raises DataError for events that do not fit."""
-        source, x = self.wired.source, np.asarray(x)
-        if x.shape[1:] != source.event.shape and x.ndim == 2 and x.shape[1] == source.event.size:
-            x = x.reshape(-1, *source.event.shape)  # a table has one row per event
-        fits = x.shape[1:] == source.event.shape and x.dtype.kind in "biuf"
-        return source.event.check(source.units.to_model(x) if fits else x)
+        return ledger(self.diffusion, self.wired.source.events(x), role_key(seed, Role.EVALUATION), steps, given, repeats)
 
     def evaluate(
         self, split: Split | Data = "test", steps: int | None = None, seed: int = 0, repeats: int | None = None

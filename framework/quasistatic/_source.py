@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -15,6 +16,7 @@ import numpy as np
 from quasistatic._distribution import Key
 from quasistatic._event import Event
 from quasistatic._render import draw_events
+from quasistatic._tables import read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,6 +77,22 @@ class AbstractSource(ABC):
     def log_prob(self, x: np.ndarray) -> np.ndarray | None:
         """True log density (or probability) of N events in model units, in nats, shape (N,); None where unknown."""
         return None
+
+    def events(self, values: np.ndarray) -> np.ndarray:
+        """Events in model units from values (N, *event), or a table with a row of figures each, in the user's units.
+
+        Raises DataError for what does not fit.
+        """
+        values = np.asarray(values)
+        flat = values.reshape(len(values), -1) if values.ndim else values
+        if flat.shape[1:] == (self.event.size,) and values.shape[1:] in (flat.shape[1:], (), self.event.shape):
+            values = flat.reshape(-1, *self.event.shape)
+        fits = values.shape[1:] == self.event.shape and values.dtype.kind in "biuf"
+        return self.event.check(self.units.to_model(values) if fits else values)
+
+    def read_events(self, path: str | Path) -> np.ndarray:
+        """Events in model units from a .npy, .npz or .csv file in the user's units. Raises DataError."""
+        return self.events(read_table(path).values)
 
     def render(self, xs: np.ndarray, axes: Axes) -> None:
         """Draw events (N, *event), in model units, as a person would look at them; by default as suits their shape."""

@@ -158,8 +158,8 @@ def bound_history(
     low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
     axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
     axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
-    late = values[len(values) // 2 :]
-    top, bottom = high.max(), max(low.min(), values.max() - 3 * np.ptp(late) - 0.5)
+    top, late = high.max(), low[len(low) // 3 :].min()
+    bottom = max(low.min(), late - 0.3 * (top - late))
     if truth_nats is not None:
         truth = truth_nats / _nats(unit)
         top = max(top, truth)

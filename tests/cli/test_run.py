@@ -39,8 +39,8 @@ def test_run_says_what_it_will_do_and_what_it_found(finished):
 def test_the_report_opens_offline_and_holds_its_pictures(finished):
     folder, _ = finished
     page = (folder / "report.html").read_text()
-    assert page.count("<img") == 4 and "data:image/png;base64," in page
-    assert "http" not in page.replace("http-equiv", "") and "<script" not in page
+    assert page.count("<img") >= 4 and "data:image/png;base64," in page
+    assert "://" not in page and "<script" not in page
     assert "seed = 3" in page
 
 
@@ -64,7 +64,7 @@ def test_evaluate_own_events_event_by_event(finished, cli, tmp_path):
     np.savetxt(tmp_path / "own.csv", [[9.0, 1.0], [-3.0, 4.0], [100.0, 100.0]], delimiter=",", header="x,y", comments="")
     result = cli("evaluate", folder, "--data", tmp_path / "own.csv", "--per-event", tmp_path / "out.csv", "--json")
     assert result.exit_code == 0, result.output
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     bounds = [float(row["bound_nats"]) for row in rows]
     assert len(rows) == 3 and all(float(row["standard_error_nats"]) > 0 for row in rows)
     assert bounds[2] < min(bounds[:2]) - 10  # far from all data
@@ -122,7 +122,7 @@ def test_labels_and_augmentation_train_and_sample(cli, tmp_path):
     options = ["--set", "source.labels=true", "--set", "evaluation.repeats=1"]
     result = cli("run", "digits", "--out", tmp_path / "run", *SHORT, *options)
     assert result.exit_code == 0, result.output
-    assert "mixture of 60 Bernoulli products" in result.stdout
+    assert "mixture of 60 independent-pixel models" in result.stdout
     assert cli("sample", tmp_path / "run", "-o", tmp_path / "digits.png").exit_code == 0
 
 

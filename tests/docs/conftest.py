@@ -62,11 +62,17 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page, text.count("\n", 0, found.start()) + 1, found.group(1), found.group(2))
 
 
+def _set(option: str, arguments: list[str]) -> bool:
+    """Whether the reader has set this option."""
+    return any(word.startswith(option.partition("=")[0] + "=") for word in arguments)
+
+
 class Reader:
     """Somebody who follows a page in an empty folder, with one Python session and one shell."""
 
     def __init__(self, folder: Path, site: Path, cli: Callable[..., Result]):
         self.folder, self.site, self.cli = folder, site, cli
+        self.projects: list[Path] = []
         self.session: dict[str, Any] = {"__name__": "__main__"}
 
     def follow(self, block: Block) -> None:
@@ -82,17 +88,18 @@ class Reader:
             self.run(command)
 
     def run(self, command: str) -> None:
-        words = shlex.split(command, comments=True)
+        words = shlex.split(command, comments=True); import time; print(time.time(), command, flush=True)
         if words[0] == PROGRAM:
             arguments = words[1:]
             if {"run", "train"} & set(arguments):
-                arguments += [word for short in SHORT for word in ("--set", short) if self._takes(arguments, short)]
+                arguments += [word for short in SHORT if not _set(short, arguments) for word in ("--set", short)]
             found = self.cli(*arguments)
             assert found.exit_code == 0, f"{command}\n{found.stdout}{found.stderr}"
         elif words[:3] == ["pip", "install", "-e"]:
             self.install(self.folder / words[3])
         elif words[0] == "pytest":
-            env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")])}
+            places = [str(self.site), *map(str, self.projects), os.environ.get("PYTHONPATH", "")]
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
             done = subprocess.run(
                 [sys.executable, "-m", *words, "-q", "-p", "no:cacheprovider"],
                 cwd=self.folder, env=env, capture_output=True, text=True, timeout=300,
@@ -101,17 +108,10 @@ class Reader:
         else:
             assert command.startswith(ELSEWHERE), f"no test knows what to do with: {command}"
 
-    def _takes(self, arguments: list[str], option: str) -> bool:
-        """Whether the reader has not set this option, and the recipe's components have it."""
-        key = option.partition("=")[0]
-        if any(word.startswith(f"{key}=") for word in arguments):
-            return False
-        return not (key == "model.depth" and "swiss-roll-2015" in arguments)
-
     def install(self, project: Path) -> None:
         """What pip does with an editable project, as far as plugins go; test_stranger.py has pip do it."""
         described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-        (self.site / "editable.pth").write_text(f"{project}\n")
+        self.projects.append(project)
         sys.path.append(str(project))
         info = self.site / f"{described['name'].replace('-', '_')}-{described['version']}.dist-info"
         info.mkdir()

@@ -94,6 +94,13 @@ def test_a_power_cut_at_any_call(
     assert cuts >= 10
 
 
+def test_the_first_checkpoint_outlives_a_power_cut(disk: Any, arrays_of: Make) -> None:
+    """Its folder is new as well."""
+    checkpoint.save(disk.root / "checkpoints", 1, arrays_of(1), {"step": 1})
+    disk.power_cut(True)
+    assert_exact(disk.root / "checkpoints", 1, arrays_of)
+
+
 def test_a_kill_while_pruning(disk: Any, killed: type[BaseException], arrays_of: Make) -> None:
     kills = 0
     for call, folder in folders(disk, arrays_of, damaged=False):

@@ -1,17 +1,18 @@
-"""Pictures show what they say: the right figures at the right places, with units, and nothing of matplotlib is changed."""
+"""Pictures show what they say: the right figures at the right places, with units; matplotlib stays as it was."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic import trajectory
+from quasistatic.pictures import Walks
 from quasistatic_plugins.ancestral import AncestralOptions
 from quasistatic_plugins.ancestral.sampler import Ancestral
 from quasistatic_plugins.binomial import BinomialOptions
@@ -51,6 +52,13 @@ def data(event: qs.Event, count: int) -> np.ndarray:
     return xs if event.support == "real" else (xs > 0).astype(np.float32)
 
 
+def walked(event: qs.Event, count: int = 9, times: tuple[float, ...] = (0.2, 0.6, 1.0)) -> Walks:
+    """Some walks, made up."""
+    kinds = [data(qs.Event((len(times), *event.shape), event.support), count) for _ in range(2)]
+    x, earlier = data(event, count), np.array([np.nan, *times[:-1]])
+    return Walks(np.array(times), trajectory.Path(x, kinds[0]), trajectory.Path(x[::-1], kinds[1] + 0.0), earlier)
+
+
 def words(figure: Figure) -> str:
     from matplotlib.text import Text
 
@@ -68,11 +76,12 @@ def test_matplotlib_stays_as_it_was(python: Callable[..., str]):
 import sys, quasistatic
 assert "matplotlib" not in sys.modules
 import matplotlib, numpy as np
-before = dict(matplotlib.rcParams)
+settings = lambda: {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
+before = settings()
 ledger = quasistatic.Ledger(np.array([0.5, 1.0]), np.ones((3, 3)), 2, 1)
 quasistatic.pictures.encode(quasistatic.pictures.ledger_per_step(ledger))
 quasistatic.pictures.encode(quasistatic.pictures.bound_history([1, 2], [-2.0, -1.0], [0.1, 0.1]))
-assert dict(matplotlib.rcParams) == before
+assert settings() == before
 assert "matplotlib.pyplot" not in sys.modules
 """
     python(code)
@@ -81,19 +90,19 @@ assert "matplotlib.pyplot" not in sys.modules
 class TestWalk:
     def test_data_are_destroyed_by_the_kernel_and_the_way_back_starts_at_equilibrium(self):
         event = qs.Event((2,))
-        diffusion, xs = make(event, 20), data(event, 4000)
+        diffusion, xs = make(event, 20), data(event, 2000)
         walks = qs.pictures.walk(diffusion, SAMPLER, xs, jr.key(1))
         assert walks.times == pytest.approx([0.05, 0.25, 0.45, 0.6, 0.8, 1.0])
         assert walks.earlier[1:] == pytest.approx(walks.times[1:] - 0.05) and math.isnan(walks.earlier[0])
         np.testing.assert_array_equal(walks.out.x, xs)
         # erasure: the covariance of z_t with the data is sqrt(1 - t), at every time shown
         kept = np.mean(walks.out.zs * xs[:, None], axis=(0, 2))
-        np.testing.assert_allclose(kept, np.sqrt(1.0 - walks.times), atol=0.06)
+        np.testing.assert_allclose(kept, np.sqrt(1.0 - walks.times), atol=0.08)
         # a fresh network is the exact reversal of unit-normal data: so are its states, and neighbours hang together
         assert walks.back.zs.shape == walks.out.zs.shape
-        np.testing.assert_allclose(np.var(walks.back.zs, axis=(0, 2)), 1.0, atol=0.08)
+        np.testing.assert_allclose(np.var(walks.back.zs, axis=(0, 2)), 1.0, atol=0.12)
         with_samples = np.mean(walks.back.zs * walks.back.x[:, None], axis=(0, 2))
-        np.testing.assert_allclose(with_samples, np.sqrt(1.0 - walks.times), atol=0.06)
+        np.testing.assert_allclose(with_samples, np.sqrt(1.0 - walks.times), atol=0.08)
 
     def test_a_chain_of_one_step(self):
         event = qs.Event((2,))
@@ -109,62 +118,55 @@ class TestTrajectories:
     @pytest.mark.parametrize("support", ["real", "binary"])
     def test_a_row_out_and_a_row_back_for_events_of_any_shape(self, shape, support):
         event = qs.Event(shape, support)
-        diffusion = make(event)
-        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 9), jr.key(1))
-        figure = qs.pictures.trajectories(Anything(event), walks, shown=4)
-        assert len(figure.axes) == 2 * (1 + len(walks.times))
+        figure = qs.pictures.trajectories(Anything(event), walked(event), shown=4)
         titles = [axes.get_title() for axes in figure.axes]
-        assert titles[0].startswith("data") and titles[6].startswith("samples")
-        assert titles[1:6] == [f"t = {time:.2g}" for time in walks.times]
+        assert titles[1:4] == ["t = 0.2", "t = 0.6", "t = 1"] and len(titles) == 8
+        assert titles[0].startswith("data") and titles[4].startswith("samples")
         qs.pictures.encode(figure)
 
     def test_panels_hold_the_events_of_their_time_on_one_scale(self):
         event = qs.Event((2,))
-        walks = qs.pictures.walk(make(event), SAMPLER, data(event, 9), jr.key(1))
+        walks = walked(event)
         figure = qs.pictures.trajectories(Anything(event), walks, shown=4)
         panels = [axes.collections[0].get_offsets() for axes in figure.axes]
         np.testing.assert_allclose(panels[0], walks.out.x[:4])
-        np.testing.assert_allclose(panels[5], walks.out.zs[:4, -1])
-        np.testing.assert_allclose(panels[6], walks.back.x[:4])
-        np.testing.assert_allclose(panels[7], walks.back.zs[:4, 0])
+        np.testing.assert_allclose(panels[3], walks.out.zs[:4, 2])
+        np.testing.assert_allclose(panels[4], walks.back.x[:4])
+        np.testing.assert_allclose(panels[5], walks.back.zs[:4, 0])
         assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
         colours = [tuple(axes.collections[0].get_facecolor()[0]) for axes in figure.axes]
-        assert len(set(colours[:6])) == len(set(colours[6:])) == 1 and colours[0] != colours[6]
+        assert len(set(colours[:4])) == len(set(colours[4:])) == 1 and colours[0] != colours[4]
 
     def test_pictures_of_real_figures_share_their_greys(self):
         event = qs.Event((5,))
-        walks = qs.pictures.walk(make(event), SAMPLER, data(event, 9), jr.key(1))
-        figure = qs.pictures.trajectories(Anything(event), walks)
+        figure = qs.pictures.trajectories(Anything(event), walked(event))
         assert len({axes.images[0].get_clim() for axes in figure.axes}) == 1
 
 
 class TestDrift:
     def test_arrows_are_the_mean_step_back(self):
         event = qs.Event((2,))
-        diffusion = make(event, 5)
-        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 500), jr.key(1))
-        figure = qs.pictures.drift(diffusion, walks)
-        blank, first, *_, last = figure.axes
+        figure = qs.pictures.drift(make(event), walked(event, 500))
+        blank, first, second, _ = figure.axes
         assert not blank.axison
-        assert first.get_title().endswith("data") and last.get_title().startswith("1 ")
-        # erasure with 5 steps from t = 0.8 to 0.6 keeps sqrt(0.2 / 0.4); a fresh network then moves z to that much of it
-        axes = figure.axes[4]
-        (quiver,) = [item for item in axes.collections if hasattr(item, "U")]
+        assert first.get_title() == "0.2 \N{RIGHTWARDS ARROW} data"
+        assert second.get_title() == "0.6 \N{RIGHTWARDS ARROW} 0.2"
+        # from t = 0.6 to 0.2 erasure leaves half of the signal's variance; a fresh network reverses unit-normal data
+        (quiver,) = [item for item in second.collections if hasattr(item, "U")]
         arrows, points = np.stack([quiver.U, quiver.V], axis=1), quiver.XY
         radius, length = np.linalg.norm(points, axis=1), np.linalg.norm(arrows, axis=1)
         np.testing.assert_allclose(np.sum(arrows * points, axis=1), -radius * length, atol=1e-5)
-        longest = float(axes.get_xlabel().removeprefix("longest "))
         free = length < 0.99 * length.max()  # not cut to the longest
         np.testing.assert_allclose(length[free], (1 - math.sqrt(0.5)) * radius[free], atol=1e-5)
-        assert longest == pytest.approx(length.max(), rel=0.05)
+        assert float(second.get_xlabel().removeprefix("longest ")) == pytest.approx(length.max(), rel=0.05)
 
     def test_a_long_guess_far_from_the_data_does_not_dwarf_the_rest(self):
         event = qs.Event((2,))
-        diffusion, xs = make(event, 5), 0.1 * data(event, 200)
-        walks = qs.pictures.walk(diffusion, SAMPLER, xs, jr.key(1))
-        quiver = next(item for item in qs.pictures.drift(diffusion, walks).axes[1].collections if hasattr(item, "U"))
-        length = np.hypot(quiver.U, quiver.V)
-        dark = quiver.get_facecolor()[:, 0] < quiver.get_facecolor()[:, 0].max()
+        walks = walked(event, 200)
+        near = walks._replace(out=trajectory.Path(walks.out.x, 0.1 * walks.out.zs))
+        quiver = next(item for item in qs.pictures.drift(make(event), near).axes[1].collections if hasattr(item, "U"))
+        length, colours = np.hypot(quiver.U, quiver.V), quiver.get_facecolor()
+        dark = np.all(colours == colours[len(colours) // 2], axis=1)  # as the arrow in the middle
         assert 0 < dark.sum() < len(length) / 2
         assert length.max() <= length[dark].max() * 1.001
 
@@ -210,7 +212,7 @@ class TestLedgerPerStep:
 
     @pytest.mark.parametrize("steps", [1, 2, 300])
     def test_chains_of_any_length(self, steps):
-        ledger = qs.Ledger(jnp.linspace(0, 1, steps + 1)[1:], np.full((3, steps + 1), -0.1), steps, 4)
+        ledger = qs.Ledger(np.linspace(0, 1, steps + 1)[1:], np.full((3, steps + 1), -0.1), steps, 4)
         qs.pictures.encode(qs.pictures.ledger_per_step(ledger, "nats"))
 
 

@@ -228,6 +228,12 @@ def test_archives_that_unpack_to_more_than_the_limit_are_not_inflated(tmp_path, 
     assert "limit is" in problem(tmp_path / "bomb.npz") and "save it as .npy" in problem(tmp_path / "bomb.npz")
 
 
+def test_archive_that_holds_more_than_it_declares_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "more.npz", "w") as archive:
+        archive.writestr("x.npy", header((4,)) + b"\0" * 40)
+    assert "is damaged: it declares 32 bytes of figures and holds 40" in problem(tmp_path / "more.npz")
+
+
 def test_archive_whose_directory_lies_about_a_size_is_refused(tmp_path):
     path = tmp_path / "liar.npz"
     np.savez_compressed(path, np.zeros(2**15))

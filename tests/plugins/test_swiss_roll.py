@@ -93,6 +93,21 @@ def test_density_is_the_integral_over_the_curve(noise):
         assert found == pytest.approx([expected], abs=1e-6)
 
 
+@pytest.mark.parametrize("deviations", [3, 10, 30])
+def test_density_beyond_the_outer_end_of_the_curve(deviations):
+    # there only the very end counts, over a length of noise / deviations
+    source = roll(noise=0.2)
+    end = 4.5 * math.pi
+    outward = np.array([-end, 1.0]) / math.hypot(end, 1)
+    point = np.array([0.0, end]) + 0.2 * deviations * outward
+    theta = end - np.linspace(0, 0.5, 1_000_001)
+    squares = (theta * np.cos(theta) - point[0]) ** 2 + (theta * np.sin(theta) - point[1]) ** 2
+    exponents = -squares / (2 * 0.2**2)
+    integral = np.trapezoid(np.exp(exponents - exponents[0]), -theta) / (3 * math.pi)
+    expected = exponents[0] + math.log(integral / (2 * math.pi * 0.2**2)) + 2 * math.log(source.units.scale)
+    assert source.log_prob(source.units.to_model(point)[None]) == pytest.approx([expected], abs=1e-6)
+
+
 def test_log_prob_does_not_depend_on_company():
     source = roll(noise=0.05)
     xs = source.split("test").x[:300]

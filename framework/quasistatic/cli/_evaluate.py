@@ -49,14 +49,13 @@ def evaluate(
     from quasistatic._run import open_run
     from quasistatic._source import Data
     from quasistatic._summary import describe, lines
-    from quasistatic._tables import read_table
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    events = split if data is None else Data(run.to_model(read_table(data).values))
+    events = split if data is None else Data(run.wired.source.read_events(data))
     measured = run.evaluate(events, steps, seed or 0, repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured.ledger).encode())

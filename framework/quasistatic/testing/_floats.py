@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -33,14 +34,18 @@ def gradients(kernel: AbstractKernel) -> Reading:
     """Gradients with respect to the params are finite at every state, also where nothing can arrive."""
     times = times_of(kernel)
     spots = _all_spots(kernel, times)
+    gradients_at = _gradients_at(kernel, spots)
     bad = []
     for first, last in ((0, 1), (1, 3), (3, 4)):
-        s, t = times[first], times[last]
         for size in (0.0, 1.0, 20.0):
-            params = random_params(kernel, 5, size)
-            finite = _finite_gradients(kernel, params, spots, s, t)
-            bad += [f"{name} at t = {float(t):.3g}, params of {size:g}" for name, right in finite.items() if not right]
+            found = gradients_at(random_params(kernel, 5, size), times[first], times[last])
+            place = f"t = {float(times[last]):.3g} with params of {size:g}"
+            bad += [f"{name} at {place}" for name, gradient in found.items() if not _finite(gradient)]
     return Reading(float(len(bad)), 0.0, "gradients that are not finite", "; ".join(bad))
+
+
+def _finite(tree: State) -> bool:
+    return all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree))
 
 
 def _all_spots(kernel: AbstractKernel, times: jax.Array) -> Spot:
@@ -54,31 +59,29 @@ def _all_spots(kernel: AbstractKernel, times: jax.Array) -> Spot:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), near, far, mixed)
 
 
-def _finite_gradients(
-    kernel: AbstractKernel, params: State, spots: Spot, s: jax.Array, t: jax.Array
-) -> dict[str, bool]:
-    key, chain = jr.key(0), jnp.stack([s, t])
-
-    def term(params: State, spot: Spot, index: int) -> jax.Array:
-        return Diffusion(kernel, Constant(params), 2).term(spot.x, spot.late, jnp.asarray(index), chain, key)
-
-    figures = {
-        "log decode(x)": lambda p, at: kernel.decode(p, at.late, t).log_prob(at.x),
-        "log reverse(z_s)": lambda p, at: kernel.reverse(p, at.late, s, t).log_prob(at.early),
-        "kl": lambda p, at: kernel.posterior(at.x, at.late, s, t).kl(kernel.reverse(p, at.late, s, t), key),
-        "the first step's term": lambda p, at: term(p, at, 0),
-        "a step's term": lambda p, at: term(p, at, 1),
-    }
+def _gradients_at(kernel: AbstractKernel, spots: Spot) -> Callable[..., dict[str, State]]:
+    """Gradients with respect to params, at all spots, of everything that training differentiates."""
+    key = jr.key(0)
 
     @jax.jit
-    def all_gradients(params: State) -> dict[str, State]:
+    def gradients_at(params: State, s: jax.Array, t: jax.Array) -> dict[str, State]:
+        def term(params: State, spot: Spot, index: int) -> jax.Array:
+            diffusion = Diffusion(kernel, Constant(params), 2)
+            return diffusion.term(spot.x, spot.late, jnp.asarray(index), jnp.stack([s, t]), key)
+
+        def kl(params: State, spot: Spot) -> jax.Array:
+            return kernel.posterior(spot.x, spot.late, s, t).kl(kernel.reverse(params, spot.late, s, t), key)
+
+        figures: dict[str, Callable[[State, Spot], jax.Array]] = {
+            "log decode": lambda params, spot: kernel.decode(params, spot.late, t).log_prob(spot.x),
+            "log reverse": lambda params, spot: kernel.reverse(params, spot.late, s, t).log_prob(spot.early),
+            "kl": kl,
+            "the first term": lambda params, spot: term(params, spot, 0),
+            "a step's term": lambda params, spot: term(params, spot, 1),
+        }
         return {name: jax.vmap(jax.grad(figure), (None, 0))(params, spots) for name, figure in figures.items()}
 
-    found = all_gradients(params)
-    return {
-        name: all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
-        for name, gradient in found.items()
-    }
+    return gradients_at
 
 
 def precision(kernel: AbstractKernel) -> Reading:

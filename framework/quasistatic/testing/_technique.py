@@ -83,13 +83,12 @@ def agreement(kernel: AbstractKernel) -> Reading:
         ]
 
     spots, keys = some_spots(kernel, s, t, 3), jr.split(jr.key(30), 3)
-    batched = jax.vmap(everything)(spots, keys)
+    batched, compiled = jax.vmap(everything)(spots, keys), jax.jit(everything)
     readings = []
     for number in range(3):
-        alone = everything(at(spots, number), keys[number])
-        compiled = jax.jit(everything)(at(spots, number), keys[number])
-        readings.append(_same(alone, at(batched, number), "vmap"))
-        readings.append(_same(alone, compiled, "jit"))
+        spot, key = at(spots, number), keys[number]
+        alone = everything(spot, key)
+        readings += [_same(alone, at(batched, number), "vmap"), _same(alone, compiled(spot, key), "jit")]
     return worst(readings)
 
 

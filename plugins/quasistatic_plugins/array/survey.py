@@ -12,6 +12,7 @@ import quasistatic as qs
 FEW = 32  # categories at most, where nobody says that the data are categorical
 DISTINCT = 256  # values that are still told apart
 LOOK_FOR_COPIES = 1_000_000  # events at most
+GROWS = "a density on such values has no upper limit, and K may grow as kernel.first_noise falls"
 NARROW = 0.03  # deviation of an element in units of the common scale: close to the noise that a kernel starts with
 
 
@@ -104,9 +105,6 @@ def notes(table: qs.Table, event: qs.Event, found: Survey, asked: str, deviation
             f"deviations go from {deviation.min():.3g} ({narrowest}) to {deviation.max():.3g} ({widest}) under one "
             "scale: the narrow ones drown in the noise; give all similar spreads, or set a smaller kernel.first_noise"
         )
-
-
-GROWS = "a density on such values has no upper limit, and K may grow as kernel.first_noise falls"
 
 
 def _index_columns(table: qs.Table, found: Survey) -> Iterator[str]:

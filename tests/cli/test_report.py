@@ -1,0 +1,193 @@
+"""The report page: whole, readable without anything else, with the figures that were measured."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import quasistatic as qs
+from quasistatic._folder import RunFolder
+from quasistatic._ledger import Estimate
+from quasistatic._report import Picture, Table, page
+from quasistatic._run_report import figure, run_report
+from quasistatic._summary import Summary, summarise
+from quasistatic_plugins.jsonl import JsonlOptions
+from quasistatic_plugins.jsonl.observer import JsonLines
+
+VOID = {"meta", "img"}
+TINY = {
+    "model.width": 8,
+    "model.depth": 1,
+    "training.steps": 20,
+    "training.batch": 8,
+    "training.validate_every": 10,
+    "training.validation_events": 16,
+    "trajectory.steps": 4,
+    "evaluation.steps": [4, 8],
+    "evaluation.events": 50,
+    "evaluation.samples": 8,
+}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the cells of tables; refuses tags that do not match."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+def test_all_text_is_escaped():
+    evil = "<script>alert('1')</script>&\""
+    table = Table(evil, (evil,), ((evil, evil),), evil)
+    picture = Picture("p", evil, b"png", 5.0, evil)
+    text = page(evil, evil, [(evil, evil)], [table, picture], evil, [evil])
+    tags = [tag for tag, _ in Page(text).tags]
+    assert "script" not in tags
+    assert "<script" not in text
+    assert text.count(html.escape(evil)) == 15  # the title twice, a picture's title in its alt text too
+    assert Page(text).rows == [[evil], [evil, evil]]
+
+
+def test_a_picture_is_inside_the_page():
+    text = page("t", "s", [], [Picture("p", "title", b"\x89PNG...", 5.0)], "", [])
+    (image,) = [attrs for tag, attrs in Page(text).tags if tag == "img"]
+    assert image["src"] == "data:image/png;base64," + base64.b64encode(b"\x89PNG...").decode()
+    assert image["alt"] == "title"
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-2.61103, 0.02789, "-2.611 \u00b1 0.028"),
+        (-19.004, 0.3, "-19.00 \u00b1 0.30"),
+        (-123.4, 17.0, "-123 \u00b1 17"),
+        (-1.94937, math.nan, "-1.9494"),
+        (-2.321928, 0.0, "-2.3219"),
+        (-2.321928, 1e-17, "-2.3219"),
+    ],
+)
+def test_two_digits_of_the_error_and_as_many_of_the_value(value, error, text):
+    assert figure(Estimate(value, error, "nats")) == text
+
+
+def finished(folder: Path, recipe: str, **options: object) -> tuple[Summary, RunFolder]:
+    """A short run of a recipe, and what `quasistatic run` does after it."""
+    run = qs.train(qs.load_recipe(recipe, {**TINY, **options}), observers=[JsonLines(JsonlOptions(every=5), folder)], out=folder)
+    return summarise(run), RunFolder.open(folder)
+
+
+@pytest.fixture(scope="module")
+def swiss_roll(tmp_path_factory) -> tuple[Summary, RunFolder, str]:
+    summary, folder = finished(tmp_path_factory.mktemp("runs") / "swiss", "swiss-roll")
+    return summary, folder, run_report(summary, folder)
+
+
+def test_the_page_needs_nothing_else(swiss_roll):
+    _, _, text = swiss_roll
+    tags = Page(text).tags
+    assert not {"script", "link", "iframe", "object", "a"} & {tag for tag, _ in tags}
+    named = [attrs[key] for _, attrs in tags for key in ("src", "href", "srcset") if key in attrs]
+    assert named and all(name.startswith("data:image/png;base64,") for name in named)
+    assert "://" not in re.sub(r"base64,[^\"]*", "", text) and "@import" not in text and "url(" not in text
+    assert not any(key.startswith("on") for _, attrs in tags for key in attrs)
+
+
+def test_every_bound_is_there_with_its_steps_its_error_and_three_units(swiss_roll):
+    summary, _, text = swiss_roll
+    rows = Page(text).rows
+    measured = [("test", value) for value in summary.by_steps.values()]
+    measured += [(name, summary.by_split[name]) for name in ("train", "validation")]
+    for name, value in measured:
+        bound = value.bound
+        units = [figure(bound.to(unit)) for unit in ("bits", "nats", "bits/dim")]
+        assert [name, str(value.ledger.steps), str(bound.events), *units] in rows
+        assert figure(bound) in units and "\u00b1" in units[0]
+    assert ["split", "T", "events", "bits per event", "nats per event", "bits per dim"] in rows
+    assert {value.ledger.steps for value in summary.by_steps.values()} == {4, 8}
+
+
+def test_the_bound_stands_beside_the_truth_the_null_model_and_its_own_terms(swiss_roll):
+    summary, _, text = swiss_roll
+    rows = {row[0]: row[1:] for row in Page(text).rows if row}
+    main = summary.main
+    for label, value in (
+        ("truth", main.mean_truth),
+        ("truth - K", main.dissipation),
+        ("null model", main.mean_null),
+        ("K - null model", main.gain),
+        ("K in the units of the data", main.user_bound),
+    ):
+        assert rows[label] == [figure(value.to(unit)) for unit in ("bits", "nats", "bits/dim")]
+    parts = (main.ledger.first, main.ledger.total_gap, main.ledger.prior)
+    assert rows["4"] == [*(figure(part.to("bits")) for part in parts), str(main.ledger.evaluations)]
+
+
+def test_simple_models_of_the_source_stand_there_too(swiss_roll):
+    summary, folder, _ = swiss_roll
+    text = run_report(Summary(summary.run, summary.by_steps, summary.by_split, {"a simple model": -3.0}), folder)
+    rows = {row[0]: row[1:] for row in Page(text).rows if row}
+    assert rows["a simple model"] == [f"{-3 / math.log(2):.4f}", "-3.0000", f"{-1.5 / math.log(2):.4f}"]
+
+
+def test_pictures_are_in_the_page_and_in_the_folder(swiss_roll):
+    _, folder, text = swiss_roll
+    images = [attrs["src"] for tag, attrs in Page(text).tags if tag == "img"]
+    inside = {base64.b64decode(image.partition("base64,")[2]) for image in images}
+    files = {path.name: path.read_bytes() for path in folder.pictures.iterdir()}
+    assert set(files) == {f"{name}.png" for name in ("trajectories", "drift", "samples", "bound", "ledger")}
+    assert set(files.values()) == inside and all(data.startswith(b"\x89PNG") for data in inside)
+
+
+def test_what_was_run_can_be_read_off_the_page(swiss_roll):
+    summary, _, text = swiss_roll
+    assert html.escape(summary.run.recipe.to_toml()) in text
+    for said in ("<h1>swiss-roll</h1>", "2 real per event", "kernel gaussian", "T = 4", "20 updates", "seed 0", "jax "):
+        assert said in text
+
+
+def test_a_damaged_or_missing_history_costs_its_picture_and_no_more(swiss_roll):
+    summary, folder, _ = swiss_roll
+    lines = folder.metrics.read_text()
+    try:
+        cut = json.dumps({"kind": "validation", "bound_nats": None}) + '\n{"kind": "valida'
+        folder.metrics.write_text(cut)
+        assert "K over training" not in run_report(summary, folder)
+        folder.metrics.unlink()
+        assert "K over training" not in run_report(summary, folder)
+    finally:
+        folder.metrics.write_text(lines)
+
+
+def test_bits_have_no_drift_and_samples_are_judged(tmp_path):
+    summary, folder = finished(tmp_path / "run", "heartbeat", **{"evaluation.steps": [4]})
+    text = run_report(summary, folder)
+    assert "Where the way back leads" not in text
+    assert re.search(r"32 samples: valid [\d.]+\.", text)
