@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class AbstractObjective(eqx.Module):
-    """A loss in nats for one event. No batch, no device."""
+    """A loss in nats for one event. No batch, no device.
+
+    `is_bound` promises that its mean over `u` and `key` is -K(x) without the prior term, which nothing trained moves.
+    """
+
+    is_bound: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -12,7 +13,12 @@ from quasistatic._distribution import Key, State
 
 
 class AbstractSampler(eqx.Module):
-    """How one event is made, a step at a time."""
+    """How one event is made, a step at a time.
+
+    `is_exact` promises draws of the reverse path measure itself, the model whose bound is K.
+    """
+
+    is_exact: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, diffusion: Diffusion, key: Key) -> State:

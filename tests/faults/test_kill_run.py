@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -193,7 +194,7 @@ def test_a_folder_that_holds_a_run_is_refused(runs: Runs, tmp_path: Path) -> Non
 
 
 def test_a_damaged_checkpoint_is_passed_over(runs: Runs, uninterrupted: Any, tmp_path: Path) -> None:
-    runs.train(tmp_path / "run")
+    shutil.copytree(runs.home / "uninterrupted", tmp_path / "run")
     state = tmp_path / "run" / "checkpoints" / checkpoint.step_name(60) / checkpoint.STATE
     data = bytearray(state.read_bytes())
     data[len(data) // 2] ^= 16
@@ -203,12 +204,12 @@ def test_a_damaged_checkpoint_is_passed_over(runs: Runs, uninterrupted: Any, tmp
     assert ending(tmp_path / "run") == uninterrupted
 
 
-def test_with_every_checkpoint_damaged_each_is_named(runs: Runs, tmp_path: Path) -> None:
-    runs.stopped(tmp_path / "run")
+def test_with_every_checkpoint_damaged_each_is_named(runs: Runs, uninterrupted: Any, tmp_path: Path) -> None:
+    shutil.copytree(runs.home / "uninterrupted", tmp_path / "run")
     for state in (tmp_path / "run" / "checkpoints").glob(f"*/{checkpoint.STATE}"):
         state.write_bytes(b"")
     said = runs.resume(tmp_path / "run", code=2)
-    assert "no whole checkpoint" in said and "000000025" in said
+    assert "no whole checkpoint" in said and "000000050" in said and "000000060" in said
 
 
 def test_a_disk_that_refuses_loses_nothing(runs: Runs, tmp_path: Path) -> None:

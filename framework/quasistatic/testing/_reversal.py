@@ -194,12 +194,12 @@ def jarzynski(kernel: FiniteKernel) -> Reading:
     diffusion = arbitrary(kernel, 3)
     times = diffusion.times()
     xs, zs = listed(kernel)
-    backward, forward = _model_law(diffusion, xs, zs, times), _path_sums(diffusion, xs, zs, times)
+    backward, forward = model_law(diffusion, xs, zs, times), _path_sums(diffusion, xs, zs, times)
     worst_gap = float(jnp.max(jnp.abs(forward - backward)))
     return Reading(max(worst_gap, abs(float(backward.sum()) - 1.0)), 1e-10, "in probability")
 
 
-def _model_law(diffusion: Diffusion, xs: State, zs: State, times: jax.Array) -> jax.Array:
+def model_law(diffusion: Diffusion, xs: State, zs: State, times: jax.Array) -> jax.Array:
     """p(x) of every event by the reverse chain."""
     kernel = diffusion.kernel
     state = jnp.exp(jax.vmap(kernel.equilibrium().log_prob)(zs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 
@@ -14,6 +16,7 @@ Key = jax.Array
 class Ancestral(qs.AbstractSampler):
     """Exact draws of the reverse path measure."""
 
+    is_exact: ClassVar[bool] = True
     options: AncestralOptions = eqx.field(static=True)
 
     def init(self, diffusion: qs.Diffusion, key: Key) -> jax.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ class Bound(qs.AbstractObjective):
     trained.
     """
 
+    is_bound: ClassVar[bool] = True
     options: BoundOptions = eqx.field(static=True)
     shares: jax.Array | None = None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PROJECT = Path(__file__).parent / "quasistatic-thinning"
+PROJECT = Path(__file__).parents[1] / "third_party" / "quasistatic-thinning"
 SHORT = [
     *("--set", "training.steps=40", "--set", "training.validate_every=20", "--set", "training.validation_events=50"),
     *("--set", "model.width=16", "--set", "evaluation.events=100"),

@@ -1,0 +1,44 @@
+"""The law of observers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from quasistatic._event import Event
+from quasistatic._ledger import Ledger
+from quasistatic._observe import AbstractObserver, RunInfo
+from quasistatic._source import GeneratedSource
+from quasistatic.testing._bench import Fading
+from quasistatic.testing._law import Reading
+from quasistatic.testing._setting import arbitrary
+
+
+class _Noise(GeneratedSource):
+    """Unit-normal events."""
+
+    event = Event((2,))
+
+    def __init__(self) -> None:
+        super().__init__(0, 8, 8)
+
+    def draw(self, row: Any, key: jax.Array) -> tuple[jax.Array, None]:
+        return jax.random.normal(key, (2,)), None
+
+
+def told(observer: AbstractObserver) -> Reading:
+    """An observer is told of a whole run, and of one that failed at once, and raises nothing."""
+    diffusion = arbitrary(Fading(), 3)
+    terms = np.array([[1.0, 0.5, 0.2, 0.1], [0.9, 0.4, 0.1, 0.1]])
+    ledger = Ledger(np.asarray(diffusion.times()), terms, 3, 2)
+    info = RunInfo({"seed": 0}, "2 real", 3, 12, 0, 20, _Noise())
+    observer.start(info)
+    observer.progress(10, {"loss_nats": 1.5})
+    observer.validation(10, ledger, diffusion)
+    observer.progress(20, {"loss_nats": 1.2})
+    observer.finish(20, "done")
+    observer.start(info)
+    observer.finish(0, "failed")
+    return Reading(0.0, 0.0, "exceptions")

@@ -1,0 +1,168 @@
+"""The oracles against the sampled pieces of the library, against Bayes' rule by hand, and their messages."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import quasistatic as qs
+from quasistatic import oracles, trajectory
+from quasistatic_plugins.binomial import BinomialOptions
+from quasistatic_plugins.binomial.kernel import BinomialKernel
+from quasistatic_plugins.gaussian import GaussianOptions
+from quasistatic_plugins.gaussian.kernel import GaussianKernel
+from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, work_law
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+XS = np.array(list(itertools.product((0.0, 1.0), repeat=2)))
+WEIGHTS = np.array([0.5, 0.1, 0.1, 0.3])
+
+
+def pair_of_bits(predict: str = "data", weights: np.ndarray = WEIGHTS, first_step: str = "learned") -> qs.Diffusion:
+    kernel = BinomialKernel(BinomialOptions(base_rate=0.3, predict=predict), qs.Event((2,), "binary"))  # type: ignore[arg-type]
+    return qs.Diffusion(kernel, oracles.ExactDecoder(kernel, XS, weights), 3, first_step)  # type: ignore[arg-type]
+
+
+def line() -> tuple[qs.Diffusion, GaussianData]:
+    kernel = GaussianKernel(GaussianOptions(variance="forward"), qs.Event((1,)))
+    data = GaussianData([1.0], [[0.25]])
+    return qs.Diffusion(kernel, data.model(kernel), 5), data
+
+
+def test_sampled_ledger_agrees() -> None:
+    """A binomial ledger drawn at random finds every term of the exact one."""
+    diffusion = pair_of_bits()
+    exact = oracles.exact_ledger(diffusion, XS, WEIGHTS)
+    counts = np.round(WEIGHTS * 4000).astype(int)
+    drawn = qs.ledger(diffusion, np.repeat(XS, counts, axis=0), jr.key(0))
+    figures = [drawn.bound, drawn.first, *drawn.gaps]
+    for figure, truth in zip(figures, [exact.bound, exact.first, *exact.gaps], strict=True):
+        assert abs(figure.value - truth) < 5 * figure.standard_error
+    assert drawn.prior.value == pytest.approx(exact.prior, abs=1e-10)
+
+
+def test_gaussian_ledger_agrees() -> None:
+    diffusion, data = line()
+    nodes, weights = data.nodes()
+    exact = oracles.exact_ledger(diffusion, nodes, weights)
+    drawn = qs.ledger(diffusion, np.repeat(nodes, 2000, axis=0), jr.key(1))
+    assert abs(drawn.bound.value - exact.bound) < 5 * drawn.bound.standard_error
+    assert drawn.prior.value == pytest.approx(exact.prior, abs=1e-10)
+
+
+@pytest.mark.parametrize("first_step", ["learned", "paper"])
+def test_work_of_every_path(first_step: str) -> None:
+    """`trajectory.work`, a sum of comparisons with the posterior, is log p - log q of whole paths."""
+    diffusion = pair_of_bits(first_step=first_step)
+    times = diffusion.times()
+    paths = jnp.asarray(list(itertools.product(XS, repeat=3)))
+    for x in XS:
+        law = oracles.path_law(diffusion, x)
+        works = eqx.filter_jit(
+            lambda x: jax.vmap(lambda zs: trajectory.work(diffusion, trajectory.Path(x, zs), times).sum())(paths)
+        )(jnp.asarray(x))
+        np.testing.assert_allclose(law.log_p - law.log_q, works, rtol=0, atol=1e-10)
+        assert np.exp(law.log_q).sum() == pytest.approx(1.0, abs=1e-12)
+        # the second cumulant expansion: half the variance is nearly what the bound lacks
+        missing = math.log(law.moment(1)) - law.bound
+        assert 0 < missing < law.variance
+
+
+def test_work_of_normal_paths() -> None:
+    diffusion, data = line()
+    times = diffusion.times()
+    x = jnp.array([1.5])
+    law = work_law(affine_chain(diffusion), diffusion.kernel.schedule.log_odds(times), np.array(x))
+
+    @eqx.filter_jit
+    @jax.vmap
+    def work(key: jax.Array) -> jax.Array:
+        return trajectory.work(diffusion, trajectory.forward(diffusion.kernel, x, times, key), times).sum()
+
+    works = np.asarray(work(jr.split(jr.key(2), 20_000)))
+    assert abs(works.mean() - law.bound) < 5 * works.std() / math.sqrt(len(works))
+    assert works.var() == pytest.approx(law.variance, rel=0.1)
+
+    @eqx.filter_jit
+    def work_of_mean_path() -> jax.Array:
+        centre = jax.vmap(lambda t: diffusion.kernel.marginal(x, t).mean())(times)
+        return trajectory.work(diffusion, trajectory.Path(x, centre), times).sum()
+
+    assert float(work_of_mean_path()) == pytest.approx(law.offset, abs=1e-8)
+
+
+@pytest.mark.parametrize("predict", ["data", "flips"])
+def test_decoder_is_bayes_rule(predict: str) -> None:
+    diffusion = pair_of_bits(predict)
+
+    @eqx.filter_jit
+    def says(z: jax.Array, t: jax.Array) -> jax.Array:
+        return diffusion.decode(diffusion.params(z, t), z, t).mean()
+
+    for t, z in itertools.product((0.2, 1.0), XS):
+        likelihood = np.prod((1 - t) * (XS == z) + t * np.where(z > 0, 0.3, 0.7), axis=1)
+        truth = (WEIGHTS * likelihood) @ XS / (WEIGHTS @ likelihood)
+        np.testing.assert_allclose(says(jnp.asarray(z), jnp.asarray(t)), truth, rtol=0, atol=1e-12)
+
+
+def test_certain_data_lose_nothing() -> None:
+    """One event alone is known at every time: K = 0."""
+    found = oracles.exact_ledger(pair_of_bits(weights=np.array([0.0, 1.0, 0.0, 0.0])), XS, [0, 1, 0, 0])
+    assert found.bound == pytest.approx(0.0, abs=1e-12)
+
+
+def test_independent_elements_lose_nothing() -> None:
+    """With the exact decoder and independent bits K is minus the entropy, on every grid."""
+    weights = np.outer([0.9, 0.1], [0.4, 0.6]).ravel()
+    diffusion = pair_of_bits(weights=weights)
+    for times in ([1.0], [0.5, 1.0], [0.1, 0.11, 0.7, 1.0]):
+        assert oracles.exact_ledger(diffusion, XS, weights, times).bound == pytest.approx(weights @ np.log(weights), abs=1e-12)
+
+
+def test_affine_denoiser_under_each_prediction() -> None:
+    """The three quantities a network may predict say the same."""
+    data = GaussianData([1.0, -0.5], [[1.0, 0.8], [0.8, 1.0]])
+    found = []
+    for mean in ("velocity", "noise", "data"):
+        kernel = GaussianKernel(GaussianOptions(mean=mean), qs.Event((2,)))  # type: ignore[arg-type]
+        found.append(oracles.exact_ledger(qs.Diffusion(kernel, data.model(kernel), 4), *data.nodes()).bound)
+    np.testing.assert_allclose(found, found[0], rtol=0, atol=1e-9)
+
+
+class Unfinished(BinomialKernel):
+    """A kernel with more params than the decoder can invert."""
+
+    @property
+    def params(self) -> int:  # type: ignore[override]
+        return 3
+
+
+def test_messages() -> None:
+    diffusion = pair_of_bits()
+    bits = diffusion.kernel
+    normal, data = line()
+    quantised = qs.Event((1,), low=-1.0, high=1.0, levels=5)
+    for call, kind, words in (
+        (lambda: oracles.exact_ledger(diffusion, XS, WEIGHTS, [0.5, 0.4]), ValueError, "increasing times"),
+        (lambda: oracles.exact_ledger(diffusion, XS, WEIGHTS, [0.5, 1.5]), ValueError, "increasing times"),
+        (lambda: oracles.exact_ledger(diffusion, XS, [0.5, 0.5]), ValueError, "4 weights"),
+        (lambda: oracles.exact_ledger(diffusion, XS, 2 * WEIGHTS), ValueError, "sum to one"),
+        (lambda: oracles.information(normal.kernel, XS, None, [1.0]), TypeError, "not a FiniteKernel"),
+        (lambda: oracles.path_law(diffusion, XS[0], np.linspace(0.1, 1, 20)), ValueError, "too many"),
+        (lambda: oracles.ExactDecoder(normal.kernel, XS), TypeError, "expected a FiniteKernel"),
+        (lambda: oracles.ExactDecoder(Unfinished(bits.options, bits.event), XS), ValueError, "one param per data state"),
+        (lambda: data.model(GaussianKernel(GaussianOptions(mean="eq65"), qs.Event((1,)))), ValueError, "AffineDenoiser"),
+        (lambda: data.model(GaussianKernel(GaussianOptions(), quantised)), ValueError, "AffineDenoiser"),
+        (lambda: oracles.moments(qs.AbstractDistribution), TypeError, "nodes"),
+    ):
+        with pytest.raises(kind, match=words):
+            call()
+    assert isinstance(normal.model, AffineDenoiser)
