@@ -24,8 +24,8 @@ from quasistatic._plugins import plugins
 from quasistatic._recipe import Recipe, load_recipe
 from quasistatic._sample import sample
 from quasistatic._source import Data, Split
-from quasistatic._store import Store
-from quasistatic._train import Best, fit
+from quasistatic._store import Best, Store
+from quasistatic._train import fit
 from quasistatic._wire import Wired, wire
 from quasistatic.errors import RunError
 

@@ -142,7 +142,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
             "Mean of a step back. Arrows are scaled in each panel, and pale where there are no data at that time.",
         )
     xs = walks.back.x
-    judged = ", ".join(f"{name} {value:.4g}" for name, value in source.judge(xs).items())
+    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in source.judge(xs).items())
     yield _picture("samples", "Samples", pictures.samples(source, xs), f"{len(xs)} samples{judged and f': {judged}'}.")
     history = list(_validations(folder))
     if history:

@@ -9,8 +9,16 @@ import attrs
 
 from quasistatic import _checkpoint as checkpoint
 from quasistatic._engine import State
-from quasistatic._train import Best
 from quasistatic.errors import CheckpointError
+
+
+@attrs.frozen
+class Best:
+    """The validation K that was highest so far, in nats per event, and the step it was measured at."""
+
+    step: int
+    bound_nats: float
+    standard_error_nats: float
 
 
 @attrs.define

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import equinox as eqx
@@ -23,20 +23,9 @@ from quasistatic._keys import Role, role_key
 from quasistatic._ledger import Ledger, ledger
 from quasistatic._observe import AbstractObserver, RunInfo
 from quasistatic._rows import Rows
+from quasistatic._store import Best, Store
 from quasistatic._wire import Wired
 from quasistatic.errors import TrainingDiverged
-
-if TYPE_CHECKING:
-    from quasistatic._store import Store
-
-
-@attrs.frozen
-class Best:
-    """The validation K that was highest so far, in nats per event, and the step it was measured at."""
-
-    step: int
-    bound_nats: float
-    standard_error_nats: float
 
 
 @attrs.frozen(eq=False)
@@ -74,10 +63,10 @@ def fit(
     chunk = make_chunk(rest, objective, optimiser, wired.source.draw, options.batch, options.ema, key)
 
     step = int(state.step)
-    for observer in observers:
-        observer.start(_info(wired, state, step))
     reason = "failed"
     try:
+        for observer in observers:
+            observer.start(_info(wired, state, step))
         while step < options.steps and not stop():
             count = _until_next(step, options.steps, options.fuse, options.validate_every, options.checkpoint_every)
             state, report = chunk(state, rows.chunk(step, options.fuse), np.int32(count))

@@ -38,7 +38,7 @@ class ExactDecoder(AbstractModel):
             )
         self.kernel = kernel
         self.xs = jnp.asarray(xs)
-        self.weights = checked_weights(xs, weights)
+        self.weights = jnp.asarray(checked_weights(xs, weights), jnp.result_type(float))
 
     def __call__(
         self, features: State, t: jax.Array, given: jax.Array | None = None, key: Key | None = None

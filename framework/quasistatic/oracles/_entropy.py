@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import equinox as eqx
 import jax
@@ -92,7 +94,7 @@ def conditional_entropies(
 ) -> ConditionalEntropies:
     """Entropies of the true steps back for a data law, given the information I(X; Z_t) (T,) at `times` (T,)."""
     shares, at = checked_weights(xs, weights), checked_times(times)
-    steps = [_entropies(kernel, xs, shares, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]
+    steps = [_entropies(kernel, xs, shares, s, t) for s, t in itertools.pairwise(at)]
     lower, upper, excess = np.array(steps).reshape(-1, 3).T
     return ConditionalEntropies(lower, lower - np.diff(information), upper, upper + excess)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -66,18 +67,20 @@ def exact_ledger(
     """
     diffusion, at = on_times(diffusion, times)
     shares = checked_weights(xs, weights)
-    steps = [_gap(diffusion, xs, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]
-    terms = np.stack([_first(diffusion, xs, at[0]), *steps, _prior(diffusion, xs, at[-1])], axis=1)
-    return ExactLedger(np.asarray(at), np.asarray(shares), terms)
+    first, prior = _ends(diffusion, xs, at[0], at[-1])
+    steps = [_gap(diffusion, xs, s, t) for s, t in itertools.pairwise(at)]
+    return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1))
 
 
 @eqx.filter_jit
-def _first(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
-    def one(x: State) -> jax.Array:
-        def at(z: State) -> jax.Array:
-            return -diffusion.decode(diffusion.params(z, t), z, t).log_prob(x)
+def _ends(diffusion: Diffusion, xs: State, first: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
+    kernel = diffusion.kernel
 
-        return expect(diffusion.kernel.marginal(x, t), at)
+    def one(x: State) -> tuple[jax.Array, jax.Array]:
+        def at(z: State) -> jax.Array:
+            return -diffusion.decode(diffusion.params(z, first), z, first).log_prob(x)
+
+        return expect(kernel.marginal(x, first), at), divergence(kernel.marginal(x, last), kernel.equilibrium())
 
     return jax.lax.map(one, xs)
 
@@ -93,12 +96,6 @@ def _gap(diffusion: Diffusion, xs: State, s: jax.Array, t: jax.Array) -> jax.Arr
         return expect(kernel.marginal(x, t), at)
 
     return jax.lax.map(one, xs)
-
-
-@eqx.filter_jit
-def _prior(diffusion: Diffusion, xs: State, t: jax.Array) -> jax.Array:
-    kernel = diffusion.kernel
-    return jax.lax.map(lambda x: divergence(kernel.marginal(x, t), kernel.equilibrium()), xs)
 
 
 def expect(law: AbstractDistribution, f: Callable[[State], jax.Array]) -> jax.Array:
@@ -122,22 +119,22 @@ def moments(law: AbstractDistribution) -> tuple[jax.Array, jax.Array]:
     return mean, expect(law, lambda z: jnp.outer(z.ravel() - mean, z.ravel() - mean))
 
 
-def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, jax.Array]:
+def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, np.ndarray]:
     """The times (T,), and the pair without its grid, so that programs are compiled once for all grids."""
     at = checked_times(diffusion.times() if times is None else times)
     return Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step), at
 
 
-def checked_times(times: Times) -> jax.Array:
+def checked_times(times: Times) -> np.ndarray:
     values = np.asarray(times, np.float64)
     if values.ndim != 1 or len(values) == 0 or values[0] < 0 or values[-1] > 1 or np.any(np.diff(values) <= 0):
         raise ValueError(f"times: expected increasing times in [0, 1], got {times!r}")
-    return jnp.asarray(values, jnp.result_type(float))
+    return values
 
 
-def checked_weights(xs: State, weights: Weights | None) -> jax.Array:
+def checked_weights(xs: State, weights: Weights | None) -> np.ndarray:
     count = len(jax.tree.leaves(xs)[0])
     values = np.full(count, 1.0 / count) if weights is None else np.asarray(weights, np.float64)
     if values.shape != (count,) or np.any(values < 0) or abs(values.sum() - 1.0) > 1e-6:
         raise ValueError(f"weights: expected {count} weights, at least 0, that sum to one, got {weights!r}")
-    return jnp.asarray(values, jnp.result_type(float))
+    return values

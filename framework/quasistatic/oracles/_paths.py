@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._diffusion import Diffusion
@@ -24,9 +25,9 @@ def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) 
     """
     diffusion, at = on_times(diffusion, times)
     p = np.exp(_log_equilibrium(diffusion))
-    for s, t in zip(at[-2::-1], at[:0:-1], strict=True):
+    for t, s in itertools.pairwise(at[::-1]):
         p = p @ np.exp(_reverse(diffusion, s, t))
-    return np.log([p @ np.exp(_first(diffusion, jnp.asarray(x), at[0])) for x in np.asarray(xs)])
+    return np.log([p @ np.exp(_first(diffusion, x, at[0])) for x in np.asarray(xs)])
 
 
 @eqx.filter_jit
@@ -42,7 +43,7 @@ def _reverse(diffusion: Diffusion, s: jax.Array, t: jax.Array) -> jax.Array:
     def row(z: State) -> jax.Array:
         return jax.vmap(diffusion.kernel.reverse(diffusion.params(z, t), z, s, t).log_prob)(states)
 
-    return jax.lax.map(row, states)
+    return jax.vmap(row)(states)
 
 
 @eqx.filter_jit
@@ -59,7 +60,7 @@ def _first(diffusion: Diffusion, x: State, t: jax.Array) -> jax.Array:
 def _forward(kernel: AbstractKernel, s: jax.Array, t: jax.Array) -> jax.Array:
     """log q(z_t given z_s), [z_s, z_t]."""
     states = noisy_states(kernel)
-    return jax.lax.map(lambda z: jax.vmap(kernel.transition(z, s, t).log_prob)(states), states)
+    return jax.vmap(lambda z: jax.vmap(kernel.transition(z, s, t).log_prob)(states))(states)
 
 
 @eqx.filter_jit
@@ -124,14 +125,14 @@ def path_law(diffusion: Diffusion, x: State, times: Times | None = None) -> Path
     agrees with the ledger also checks `posterior`.
     """
     diffusion, at = on_times(diffusion, times)
-    x = jnp.asarray(x)
+    x = np.asarray(x)
     states = len(noisy_states(diffusion.kernel))
     if states ** len(at) > MOST_PATHS:
         raise ValueError(f"path_law: {states} states and {len(at)} times make {states ** len(at)} paths, too many to enumerate")
     # one axis for each time, the last is the latest
     log_q = np.asarray(_marginal(diffusion.kernel, x, at[0]))
     log_p = np.asarray(_first(diffusion, x, at[0]))
-    for s, t in zip(at[:-1], at[1:], strict=True):
+    for s, t in itertools.pairwise(at):
         log_q = log_q[..., None] + np.asarray(_forward(diffusion.kernel, s, t))
         log_p = log_p[..., None] + np.asarray(_reverse(diffusion, s, t)).T
     return PathLaw(log_q.ravel(), (log_p + np.asarray(_log_equilibrium(diffusion))).ravel())

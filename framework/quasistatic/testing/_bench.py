@@ -1,4 +1,4 @@
-"""Two small kernels on which objectives and samplers are tried: everything about them is known."""
+"""Two small kernels and a sampler, on which the other components are tried: everything about them is known."""
 
 import equinox as eqx
 import jax
@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from quasistatic._diffusion import Diffusion
 from quasistatic._distribution import AbstractDistribution, Key, State
 from quasistatic._event import Event
 from quasistatic._finite import FiniteKernel, floored_log
 from quasistatic._kernel import AbstractKernel
+from quasistatic._sampler import AbstractSampler
 
 
 class Redraw(FiniteKernel):
@@ -66,10 +68,10 @@ class Fading(AbstractKernel):
         return self.equilibrium()
 
     def marginal(self, x: State, t: jax.Array) -> Normal:
-        return Normal(jnp.sqrt(1.0 - t) * x, t)
+        return Normal(jnp.sqrt(_kept(t)) * x, t)
 
     def transition(self, z: State, s: jax.Array, t: jax.Array) -> Normal:
-        kept = (1.0 - t) / (1.0 - s)
+        kept = _kept(t) / _kept(s)
         return Normal(jnp.sqrt(kept) * z, 1.0 - kept)
 
     def posterior(self, x: State, z: State, s: jax.Array, t: jax.Array) -> Normal:
@@ -77,7 +79,7 @@ class Fading(AbstractKernel):
         return Normal(keep * z + pull * x, variance)
 
     def decode(self, params: State, z: State, t: jax.Array) -> Normal:
-        return Normal(jnp.sqrt(1.0 - t) * z + t * params[..., 0], t)
+        return Normal(jnp.sqrt(_kept(t)) * z + t * params[..., 0], t)
 
     def reverse(self, params: State, z: State, s: jax.Array, t: jax.Array) -> Normal:
         keep, pull, variance = self._bridge(s, t)
@@ -88,5 +90,25 @@ class Fading(AbstractKernel):
 
     def _bridge(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Of q(z_s given z_t, x): the weights of z_t and of x, and the variance."""
-        kept = (1.0 - t) / (1.0 - s)
-        return jnp.sqrt(kept) * s / t, jnp.sqrt(1.0 - s) * (1.0 - kept) / t, s * (1.0 - kept) / t
+        kept = _kept(t) / _kept(s)
+        return jnp.sqrt(kept) * s / t, jnp.sqrt(_kept(s)) * (1.0 - kept) / t, s * (1.0 - kept) / t
+
+
+def _kept(t: jax.Array) -> jax.Array:
+    """Survival; the floor keeps the gradient of its root finite at t = 1."""
+    return jnp.maximum(1.0 - t, 1e-12)
+
+
+class Backwards(AbstractSampler):
+    """Every step drawn from the reverse law."""
+
+    def init(self, diffusion: Diffusion, key: Key) -> State:
+        return diffusion.kernel.equilibrium().sample(key)
+
+    def step(
+        self, diffusion: Diffusion, z: State, s: jax.Array, t: jax.Array, key: Key, given: jax.Array | None
+    ) -> State:
+        return diffusion.kernel.reverse(diffusion.params(z, t, given), z, s, t).sample(key)
+
+    def finish(self, diffusion: Diffusion, z: State, t: jax.Array, key: Key, given: jax.Array | None) -> State:
+        return diffusion.decode(diffusion.params(z, t, given), z, t).sample(key)

@@ -80,6 +80,7 @@ def _kernel_laws(kernel: AbstractKernel) -> Iterator[tuple[Measure, str]]:
     yield _sampling.entropy, PROTOCOL
     yield _sampling.divergence, PROTOCOL
     yield _floats.gradients, PROTOCOL
+    yield _floats.learned_grid, PROTOCOL
     yield _floats.precision, PROTOCOL
     if kernel.exact_at_zero and rho is not None and (finite or _reversal.balanced(kernel)):
         yield _reversal.zero_params, WORK

@@ -14,6 +14,7 @@ import numpy as np
 from quasistatic._diffusion import Diffusion
 from quasistatic._distribution import State
 from quasistatic._finite import FiniteKernel
+from quasistatic._grid import LearnedGrid
 from quasistatic._kernel import AbstractKernel
 from quasistatic.testing._law import Reading, worst
 from quasistatic.testing._setting import (
@@ -23,6 +24,7 @@ from quasistatic.testing._setting import (
     random_params,
     some_spots,
     times_of,
+    wave,
     widened,
 )
 
@@ -82,6 +84,26 @@ def _gradients_at(kernel: AbstractKernel, spots: Spot) -> Callable[..., dict[str
         return {name: jax.vmap(jax.grad(figure), (None, 0))(params, spots) for name, figure in figures.items()}
 
     return gradients_at
+
+
+def learned_grid(kernel: AbstractKernel) -> Reading:
+    """The times of a learned grid get finite gradients from every term of K, the last time's too."""
+    steps = 4
+    diffusion = Diffusion(kernel, wave(kernel), LearnedGrid(kernel, steps))
+    spots, key = some_spots(kernel, *diffusion.times()[1:3], 8), jr.key(0)
+
+    @jax.jit
+    def gradients_of(grid: LearnedGrid) -> LearnedGrid:
+        def term(grid: LearnedGrid, spot: Spot, index: jax.Array) -> jax.Array:
+            moved = Diffusion(kernel, diffusion.model, grid)
+            return moved.term(spot.x, spot.late, index, moved.times(), key)
+
+        over_steps = jax.vmap(jax.grad(term), (None, None, 0))
+        return jax.vmap(over_steps, (None, 0, None))(grid, spots, jnp.arange(steps))
+
+    finite = jnp.isfinite(gradients_of(diffusion.grid).increments).all(axis=(0, 2))
+    bad = [f"the term of time {index} of {steps}" for index in range(steps) if not finite[index]]
+    return Reading(float(len(bad)), 0.0, "terms without a finite gradient", "; ".join(bad))
 
 
 def precision(kernel: AbstractKernel) -> Reading:

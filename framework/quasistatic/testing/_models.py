@@ -58,11 +58,11 @@ def reads_all(model: AbstractModel, ports: Ports) -> Reading:
     network, (features, t, given) = stirred(model), inputs(ports)
     by_features = jax.jacrev(lambda f: network(f, t, given))(features)
     unread = {"a feature": not bool(jnp.all(jnp.any(by_features != 0, axis=tuple(range(len(ports.shape) + 1)))))}
-    times = jnp.linspace(0.0, 1.0, 5)
-    said = jnp.stack([network(features, time, given) for time in times])
+    said = jnp.stack([network(features, time, given) for time in jnp.linspace(0.0, 1.0, 5)])
     unread["time"] = bool(jnp.any(jnp.all(said[1:] == said[:-1], axis=tuple(range(1, said.ndim)))))
     if given is not None:
-        unread["side information"] = bool(jnp.all(network(features, t, given) == network(features, t, given + 1.0)))
+        by_given = jax.jacrev(lambda side: network(features, t, side))(given)
+        unread["side information"] = not bool(jnp.all(jnp.any(by_given != 0, axis=tuple(range(len(ports.shape) + 1)))))
     names = [name for name, not_read in unread.items() if not_read]
     return Reading(float(len(names)), 0.0, "inputs not read", ", ".join(names))
 

@@ -11,7 +11,7 @@ from quasistatic._event import Event
 from quasistatic._ledger import Ledger
 from quasistatic._observe import AbstractObserver, RunInfo
 from quasistatic._source import GeneratedSource
-from quasistatic.testing._bench import Fading
+from quasistatic.testing._bench import Backwards, Fading
 from quasistatic.testing._law import Reading
 from quasistatic.testing._setting import arbitrary
 
@@ -33,7 +33,7 @@ def told(observer: AbstractObserver) -> Reading:
     diffusion = arbitrary(Fading(), 3)
     terms = np.array([[1.0, 0.5, 0.2, 0.1], [0.9, 0.4, 0.1, 0.1]])
     ledger = Ledger(np.asarray(diffusion.times()), terms, 3, 2)
-    info = RunInfo({"seed": 0}, "2 real", 3, 12, 0, 20, _Noise())
+    info = RunInfo({"seed": 0}, "2 real", 3, 12, 0, 20, _Noise(), Backwards())
     observer.start(info)
     observer.progress(10, {"loss_nats": 1.5})
     observer.validation(10, ledger, diffusion)

@@ -16,8 +16,8 @@ from quasistatic._source import SPLITS, AbstractSource
 from quasistatic.testing._key_trace import key_faults
 from quasistatic.testing._law import Reading
 
-# the most states over which a true probability is summed, and the points a side of a density's grid
-STATES, POINTS = 4_096, 500
+# the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions
+STATES, POINTS = 4_096, {1: 4_000, 2: 200}
 
 
 def splits(source: AbstractSource) -> Reading:
@@ -119,8 +119,8 @@ def true_log_prob(source: AbstractSource) -> Reading:
     if count and count**event.size <= STATES:
         states = np.array(list(itertools.product(range(count), repeat=event.size)), x.dtype).reshape(-1, *event.shape)
         return Reading(abs(_sum(source, states) - 1.0), 1e-5, "from 1 in total probability")
-    if event.support == "real" and event.size <= 2 and not event.quantised:
-        axes = [np.linspace(low - 1.5, high + 1.5, POINTS) for low, high in _ranges(source)]
+    if event.support == "real" and event.size in POINTS and not event.quantised:
+        axes = [np.linspace(low - 0.75, high + 0.75, POINTS[event.size]) for low, high in _ranges(source)]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, *event.shape)
         cell = math.prod(axis[1] - axis[0] for axis in axes)
         return Reading(abs(_sum(source, points) * cell - 1.0), 0.01, "from 1 in total probability")

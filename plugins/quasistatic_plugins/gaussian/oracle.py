@@ -6,6 +6,7 @@ every moment of the exponential of the work are finite sums. Use float64 (jax's 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -115,11 +116,11 @@ class AffineChain:
 
 def affine_chain(diffusion: qs.Diffusion, times: np.ndarray | None = None) -> AffineChain:
     """The reverse chain through `times` (T,), by default those of training; steps must be linear, with constant variances."""
-    at = diffusion.times() if times is None else jnp.asarray(times)
+    at = np.asarray(diffusion.times() if times is None else times, np.float64)
     diffusion = qs.Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step)  # compiled once for all grids
     origin = jnp.zeros(diffusion.kernel.event.shape)
     last = (jnp.zeros((origin.size, origin.size)), *qs.oracles.moments(diffusion.kernel.equilibrium()))
-    steps = [_step(diffusion, s, t) for s, t in zip(at[:-1], at[1:], strict=True)]
+    steps = [_step(diffusion, s, t) for s, t in itertools.pairwise(at)]
     return AffineChain(*map(np.stack, zip(_first(diffusion, at[0]), *steps, last, strict=True)))
 
 
