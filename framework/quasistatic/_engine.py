@@ -115,7 +115,7 @@ def make_chunk(
     batch: int,
     ema: float,
     key: Key,
-) -> Callable[[State, Any, np.int32], tuple[State, Report]]:
+) -> Callable[[State, Any, jax.Array | np.int32], tuple[State, Report]]:
     """A compiled function (state, rows, count) -> (state, report) of `count` steps, count <= the leading axis of
     `rows`.
 
@@ -138,7 +138,7 @@ def make_chunk(
         return State(state.step + 1, trained, averaged, opt_state), loss, optax.tree.norm(gradient)
 
     @eqx.filter_jit
-    def chunk(state: State, rows: Any, count: jax.Array) -> tuple[State, Report]:
+    def chunk(state: State, rows: Any, count: jax.Array | np.int32) -> tuple[State, Report]:
         def body(i: jax.Array, carry: tuple[State, Report]) -> tuple[State, Report]:
             state, report = carry
             number = state.step

@@ -44,8 +44,11 @@ class Finite(AbstractIntegrable):
     reparametrised: ClassVar[bool] = False
 
     def _at(self, u: jax.Array) -> jax.Array:
-        reached = u[..., None] >= jnp.cumsum(jnp.exp(self.log_probs), axis=-1)[..., :-1]
-        return jnp.sum(reached, axis=-1, dtype=jnp.int32)
+        # rare states come first, where floats keep full relative precision
+        order = jnp.argsort(self.log_probs, axis=-1)
+        reached = jnp.cumsum(jnp.exp(jnp.take_along_axis(self.log_probs, order, axis=-1)), axis=-1)[..., :-1]
+        index = jnp.sum(u[..., None] >= reached, axis=-1, keepdims=True)
+        return jnp.take_along_axis(order, index, axis=-1)[..., 0].astype(jnp.int32)
 
     def sample(self, key: Key) -> jax.Array:
         """By inverse distribution function: float32 Gumbel noise would never draw what is rarer than 1e-7."""

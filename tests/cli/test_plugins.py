@@ -117,15 +117,16 @@ def test_a_conflict_is_settled_by_blocking_one(cli: Cli, install_plugin: Install
 
 
 def test_hello_world_needs_no_packaging(shell: Shell, tmp_path: Path) -> None:
+    safe = {"PYTHONSAFEPATH": "1"}  # the folder is searched because of -p, not because of python -m
     (tmp_path / "hello_world.py").write_text(HELLO)
-    said = shell("-p", "hello_world", "hello")
+    said = shell("-p", "hello_world", "hello", env=safe)
     assert (said.returncode, said.stdout) == (0, "hello, world\n"), said.stderr
-    shown = shell("-p", "hello_world", "show", "sampler", "stillness")
+    shown = shell("-p", "hello_world", "show", "sampler", "stillness", env=safe)
     assert "sampler stillness, of plugin 'hello_world' (module hello_world)" in shown.stdout
     assert "depth" in shown.stdout and "how still" in shown.stdout
-    chosen = shell("-p", "hello_world", "config", "swiss-roll", "--set", "sampler.use=stillness")
+    chosen = shell("-p", "hello_world", "config", "swiss-roll", "--set", "sampler.use=stillness", env=safe)
     assert '[sampler]\nuse = "stillness"\ndepth = 3\n' in chosen.stdout
-    assert shell("hello").returncode == 2
+    assert shell("hello", env=safe).returncode == 2
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "import_error", "not-a-module", "a..b", "a:b:c"])

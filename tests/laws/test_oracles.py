@@ -77,7 +77,7 @@ def test_work_of_every_path(first_step: str) -> None:
 
 
 def test_work_of_normal_paths() -> None:
-    diffusion, data = line()
+    diffusion, _ = line()
     times = diffusion.times()
     x = jnp.array([1.5])
     law = work_law(affine_chain(diffusion), diffusion.kernel.schedule.log_odds(times), np.array(x))

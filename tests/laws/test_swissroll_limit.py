@@ -63,3 +63,10 @@ def test_spread_from_density() -> None:
         weight = np.exp(log_p - 0.5 * ((z[:, None] - a * x) ** 2).sum(axis=-1) / variance)
         weight /= weight.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found, weight @ x**2 - (weight @ x) ** 2, rtol=1e-4)
+
+
+def test_one_step_is_the_null_model() -> None:
+    """A single step fixed as the paper does reverses unit-normal data: K is E log pi(x), for any survival."""
+    for level in (-3.0, 2.0):
+        found = best_diagonal_bound(0.5, [level], 2000, first_step="paper").to("bits")
+        assert abs(found.value + math.log2(2 * math.pi * math.e)) < 5 * found.standard_error

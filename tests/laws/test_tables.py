@@ -221,7 +221,9 @@ def test_row(case: tuple[GaussianData, list[float], str, int, str, str]) -> None
 
     hand = by_hand(data, family, steps, np.array(x))
     close = {"rtol": 0, "atol": 1e-8}
-    np.testing.assert_allclose((ledger.bound, likelihood, ledger.per_event[-1]), (hand.bound, hand.likelihood, hand.bound_at), **close)
+    np.testing.assert_allclose(
+        (ledger.bound, likelihood, ledger.per_event[-1]), (hand.bound, hand.likelihood, hand.bound_at), **close
+    )
     np.testing.assert_allclose(production.steps, hand.produced, **close)
     assert production.end == pytest.approx(hand.end, abs=1e-8)
     assert sigma == pytest.approx(hand.end + hand.produced.sum(), abs=1e-8)
@@ -288,9 +290,7 @@ def paper_formula(data: GaussianData, ledger: oracles.ExactLedger, survivals: np
 def test_fixed_first_step(data: GaussianData, true: float, formula: float, learned: float) -> None:
     """The paper's first step, T = 40: its closed form of K can exceed the truth, -H(X); the ledger's K cannot."""
     nodes, weights = data.nodes()
-    fixed, free = (
-        oracles.exact_ledger(reversal(data, "exact", 40, first), nodes, weights) for first in ("paper", "learned")
-    )
+    fixed, free = (oracles.exact_ledger(reversal(data, "exact", 40, first), nodes, weights) for first in ("paper", "learned"))
     survivals = 1.0 - (1.0 - LEFT) * fixed.times
     printed = paper_formula(data, fixed, survivals)
     np.testing.assert_allclose((fixed.bound, printed, free.bound), (true, formula, learned), rtol=0, atol=0.6e-6)

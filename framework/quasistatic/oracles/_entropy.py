@@ -17,16 +17,13 @@ from quasistatic.oracles._ledger import ExactLedger, Times, Weights, checked_tim
 
 
 def information(kernel: FiniteKernel, xs: State, weights: Weights | None, times: Times) -> np.ndarray:
-    """I(X; Z_t) in nats at `times` (T,) on a finite space, by enumeration of the states.
-
-    The points `xs` (N, *event) must differ. Raises TypeError for other spaces.
-    """
+    """I(X; Z_t) in nats at `times` (T,) on a finite space, by enumeration of the states; raises TypeError for other spaces."""
     shares = checked_weights(xs, weights)
     return np.array([_information(kernel, xs, shares, t) for t in checked_times(times)])
 
 
 @eqx.filter_jit
-def _information(kernel: FiniteKernel, xs: State, weights: jax.Array, t: jax.Array) -> jax.Array:
+def _information(kernel: FiniteKernel, xs: State, weights: np.ndarray, t: jax.Array) -> jax.Array:
     states = noisy_states(kernel)
     log_q = jax.vmap(lambda x: jax.vmap(kernel.marginal(x, t).log_prob)(states))(xs)
     joint = weights[:, None] * jnp.exp(log_q)
@@ -100,7 +97,7 @@ def conditional_entropies(
 
 
 @eqx.filter_jit
-def _entropies(kernel: AbstractKernel, xs: State, weights: jax.Array, s: jax.Array, t: jax.Array) -> jax.Array:
+def _entropies(kernel: AbstractKernel, xs: State, weights: np.ndarray, s: jax.Array, t: jax.Array) -> jax.Array:
     """H(z_s given z_t, x), H(z_t given z_s), and how much E log pi rises."""
 
     def one(x: State) -> jax.Array:

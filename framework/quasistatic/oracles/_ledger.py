@@ -56,9 +56,7 @@ class ExactLedger:
         return float(self.weights @ self.terms[:, -1])
 
 
-def exact_ledger(
-    diffusion: Diffusion, xs: State, weights: Weights | None = None, times: Times | None = None
-) -> ExactLedger:
+def exact_ledger(diffusion: Diffusion, xs: State, weights: Weights | None = None, times: Times | None = None) -> ExactLedger:
     """The ledger of the data law with points `xs` (N, *event) and `weights` (N,), by default equal ones.
 
     `times` (T,) increase, by default as in training. The last need not be 1: the chain then starts from equilibrium there.
@@ -69,7 +67,7 @@ def exact_ledger(
     shares = checked_weights(xs, weights)
     first, prior = _ends(diffusion, xs, at[0], at[-1])
     steps = [_gap(diffusion, xs, s, t) for s, t in itertools.pairwise(at)]
-    return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1))
+    return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1, dtype=np.float64))
 
 
 @eqx.filter_jit

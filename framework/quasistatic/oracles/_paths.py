@@ -19,7 +19,7 @@ MOST_PATHS = 2**24
 
 
 def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) -> np.ndarray:
-    """log p(x) of the reverse chain on a finite space for `xs` (N, *event): (N,), in nats.
+    """log p(x) of the reverse chain on a finite space for `xs` (N, *event): (N,), in nats; -inf where it cannot arrive.
 
     The chain starts from equilibrium at the last of `times` (T,), by default those of training.
     """
@@ -27,7 +27,8 @@ def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) 
     p = np.exp(_log_equilibrium(diffusion))
     for t, s in itertools.pairwise(at[::-1]):
         p = p @ np.exp(_reverse(diffusion, s, t))
-    return np.log([p @ np.exp(_first(diffusion, x, at[0])) for x in np.asarray(xs)])
+    with np.errstate(divide="ignore"):
+        return np.log([p @ np.exp(_first(diffusion, x, at[0])) for x in np.asarray(xs)])
 
 
 @eqx.filter_jit
@@ -70,7 +71,7 @@ def _marginal(kernel: AbstractKernel, x: State, t: jax.Array) -> jax.Array:
 
 @attrs.frozen(eq=False)
 class PathLaw:
-    """All paths z_1 .. z_T that belong to one event x, in nats: the forward law's log q(path given x) and the model's log p(x, path).
+    """All paths z_1 .. z_T of one event x: the forward law's log q(path given x) and the model's log p(x, path), (M**T,), in nats.
 
     The work of a path is log p - log q (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997).
     """

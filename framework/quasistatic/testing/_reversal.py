@@ -53,7 +53,7 @@ def zero_params(kernel: AbstractKernel) -> Reading:
     """
     rho, pi = kernel.reference(), kernel.equilibrium()
     assert rho is not None
-    diffusion = fresh(kernel, 1)
+    diffusion, stationary = fresh(kernel, 1), balanced(kernel)
 
     @jax.jit
     def residuals(times: jax.Array) -> jax.Array:
@@ -61,7 +61,7 @@ def zero_params(kernel: AbstractKernel) -> Reading:
             key_x, key_path = jr.split(key)
             path = trajectory.forward(kernel, rho.sample(key_x), times, key_path)
             last = at(path.zs, -1)
-            left = 0.0 if balanced(kernel) else pi.log_prob(last) - _log_last(kernel, rho, last)
+            left = 0.0 if stationary else pi.log_prob(last) - _log_last(kernel, rho, last)
             return trajectory.work(diffusion, path, times).sum() - rho.log_prob(path.x) - left
 
         return jax.vmap(one)(jr.split(jr.key(7), 32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -15,7 +16,7 @@ from quasistatic.testing._setting import at, in_float64, listed, some_data, some
 from quasistatic.testing._statistics import LIMIT, moments, scores
 
 PAIRS = ((0, 1), (1, 3), (2, 4), (0, 4))
-DRAWS = 20_000
+DRAWS = 4_000
 
 
 def grid(kernel: AbstractKernel) -> Reading:
@@ -72,13 +73,27 @@ def _carried(
         gap = jnp.abs(weights @ jax.vmap(moments_after)(zs) - expected) / jnp.maximum(1.0, jnp.abs(expected))
         return Reading(float(jnp.max(gap)), 1e-9, "in a first or second moment", where)
 
-    def draw(key: Key) -> tuple[jax.Array, jax.Array]:
+    stepwise, at_once = _drawn(kernel, law, direct, s, t, jr.split(jr.key(1), DRAWS))
+    return Reading(scores(stepwise, at_once), LIMIT, "standard errors", where)
+
+
+@eqx.filter_jit
+def _drawn(
+    kernel: AbstractKernel,
+    law: AbstractDistribution,
+    direct: AbstractDistribution,
+    s: jax.Array,
+    t: jax.Array,
+    keys: Key,
+) -> tuple[jax.Array, jax.Array]:
+    """Moments of states that were carried from s to t, and of states drawn at t."""
+
+    def one(key: Key) -> tuple[jax.Array, jax.Array]:
         first, second, third = jr.split(key, 3)
         late = kernel.transition(law.sample(first), s, t).sample(second)
         return moments(late), moments(direct.sample(third))
 
-    stepwise, at_once = jax.jit(jax.vmap(draw))(jr.split(jr.key(1), DRAWS))
-    return Reading(scores(stepwise, at_once), LIMIT, "standard errors", where)
+    return jax.vmap(one)(keys)
 
 
 def _moments_of(law: AbstractDistribution) -> jax.Array:
@@ -142,6 +157,14 @@ def detailed_balance(kernel: AbstractKernel) -> Reading:
     return worst(readings)
 
 
+@eqx.filter_jit
+def _divergences(
+    kernel: AbstractKernel, x: State, times: jax.Array, pi: AbstractDistribution, keys: Key
+) -> jax.Array:
+    """KL(q(z_t given x) || pi) for each time and key."""
+    return jax.vmap(lambda t: jax.vmap(lambda key: kernel.marginal(x, t).kl(pi, key))(keys))(times)
+
+
 @in_float64
 def relaxation(kernel: AbstractKernel) -> Reading:
     """KL(q(z_t given x) || equilibrium) never rises with t (the H-theorem)."""
@@ -149,8 +172,8 @@ def relaxation(kernel: AbstractKernel) -> Reading:
     times = first + (1.0 - first) * jnp.linspace(0.0, 1.0, 12)
     readings = []
     for x in (at(some_data(kernel, 3), index) for index in range(3)):
-        keys = jr.split(jr.key(6), 2_000)
-        draws = jax.vmap(lambda t, x=x, keys=keys: jax.vmap(lambda key: kernel.marginal(x, t).kl(pi, key))(keys))(times)
+        keys = jr.split(jr.key(6), 1_000)
+        draws = _divergences(kernel, x, times, pi, keys)
         values = np.asarray(draws.mean(axis=1))
         errors = np.asarray(draws.std(axis=1)) / len(keys) ** 0.5
         with np.errstate(invalid="ignore"):

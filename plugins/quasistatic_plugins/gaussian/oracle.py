@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import equinox as eqx
@@ -20,12 +21,16 @@ import quasistatic as qs
 from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel
 
 
+def _array(value: Sequence[Any] | np.ndarray | jax.Array) -> np.ndarray:
+    return np.asarray(value, float)
+
+
 @attrs.frozen(eq=False)
 class GaussianData:
     """A normal law of events (size,): `mean` (size,), `covariance` (size, size). Entropies and divergences in nats."""
 
-    mean: np.ndarray = attrs.field(converter=lambda value: np.asarray(value, float))
-    covariance: np.ndarray = attrs.field(converter=lambda value: np.asarray(value, float))
+    mean: np.ndarray = attrs.field(converter=_array)
+    covariance: np.ndarray = attrs.field(converter=_array)
 
     @property
     def size(self) -> int:
@@ -97,7 +102,7 @@ class AffineDenoiser(qs.AbstractModel):
 
 @attrs.frozen(eq=False)
 class AffineChain:
-    """A reverse chain whose steps are normal and linear: step k, given the state z after it, is N(slopes[k] z + offsets[k], noises[k]).
+    """A reverse chain of normal, linear steps: from z, step k draws the state before it, N(slopes[k] z + offsets[k], noises[k]).
 
     Step 0 leads to data, step T is equilibrium (slope 0). Shapes (T + 1, size, size), (T + 1, size), (T + 1, size, size).
     """

@@ -19,11 +19,12 @@ def best_factorised_bound(
     """The ceiling of K in nats per sequence, exact.
 
     `survival` (T,) is the share of the signal left at the chain's times, below 1 and falling: 1 - t for erasure. A noisy sequence
-    tells of the phase only by its number of ones in each class of positions modulo the period: (length / period + 1)**period states.
+    tells of the phase only by its number of ones in each class of positions modulo the period, which leaves
+    (length / period + 1)**period states.
     """
     left, coin = np.asarray(survival, float), np.array([1.0 - base_rate, base_rate])
     sizes = np.bincount(np.arange(length) % period, minlength=period)
-    ones = np.indices(sizes + 1).reshape(period, -1).T
+    ones = np.indices([n + 1 for n in sizes]).reshape(period, -1).T
     binomial = [[math.comb(n, m) for m in range(n + 1)] for n in sizes]
     ways = np.prod([np.take(row, m) for row, m in zip(binomial, ones.T, strict=True)], axis=0)
     shares = np.array([1.0 - 1.0 / period, 1.0 / period])  # of zeros and ones among the data
@@ -43,7 +44,7 @@ def best_factorised_bound(
 
 
 def _mixing(ones: np.ndarray, sizes: np.ndarray, ways: np.ndarray, up: np.ndarray, back: np.ndarray) -> float:
-    """What a step back loses by giving each bit its mean over the phases: the entropy of the mean less the mean entropy, over all bits.
+    """What a step back loses by giving each bit its mean over the phases: the entropy of the mean less the mean entropy.
 
     `up` [data bit] is the chance of a one after the step, `back` [data bit, bit after it] that of a one before it.
     """

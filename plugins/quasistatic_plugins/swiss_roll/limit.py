@@ -22,8 +22,8 @@ def best_diagonal_bound(
 ) -> qs.Estimate:
     """The ceiling of K in nats per point, in the source's units, for a Gaussian chain with these log-SNRs (T,), falling.
 
-    Every step has the true mean of the data given z_t, and the true variance of each coordinate: by quadrature along the roll for each
-    of `events` random points and their noise. `noise` is the source's option.
+    Every step has the true mean of the data given z_t, and the true variance of each coordinate, by quadrature along the roll for
+    each of `events` random points and their noise. `noise` is the source's option.
     """
     rng = np.random.default_rng(seed)
     levels = np.asarray(log_snr, float)
@@ -61,9 +61,7 @@ def _spread(z: np.ndarray, level: float, noise: float, scale: float) -> np.ndarr
     size = max(1, CHUNK // len(nodes))
     parts = []
     for start in range(0, len(z), size):
-        exponent = z[start : start + size] @ (a * nodes.T / across) + (
-            log_weights - 0.5 * a**2 * (nodes**2).sum(axis=1) / across
-        )
+        exponent = z[start : start + size] @ (a * nodes.T / across) + (log_weights - 0.5 * a**2 * (nodes**2).sum(axis=1) / across)
         weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
         weight /= weight.sum(axis=1, keepdims=True)
         parts.append(weight @ nodes**2 - (weight @ nodes) ** 2)
