@@ -104,8 +104,8 @@ class Gumbel(BinomialKernel):
     def marginal(self, x, t):
         return GumbelBits(super().marginal(x, t).logits)
 
-    def transition(self, z, s, t):
-        return GumbelBits(super().transition(z, s, t).logits)
+    def decode(self, params, z, t):
+        return GumbelBits(super().decode(params, z, t).logits)
 
 
 class SwappedKl(Bernoulli):
@@ -128,6 +128,7 @@ class OneStepTooMany(qs.AbstractObjective):
     """Weighs a term by T + 1 where there are T."""
 
     inner: Bound
+    is_bound: ClassVar[bool] = True
 
     def __call__(self, diffusion, x, u, key, given=None):
         loss, metrics = self.inner(diffusion, x, u, key, given)
@@ -139,6 +140,7 @@ class NoFirstStep(qs.AbstractObjective):
     """Leaves out the first step's term."""
 
     inner: Bound
+    is_bound: ClassVar[bool] = True
 
     def __call__(self, diffusion, x, u, key, given=None):
         loss, metrics = self.inner(diffusion, x, u, key, given)
