@@ -14,7 +14,7 @@ import pytest
 import quasistatic as qs
 from quasistatic import oracles
 from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.kernel import GaussianKernel
+from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel
 from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, work_law
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -26,46 +26,42 @@ PLANE = GaussianData([1.0, -0.5], [[1.0, 0.8], [0.8, 1.0]])
 
 
 class Full(qs.AbstractIntegrable):
-    """A normal law with any covariance."""
+    """A normal law whose covariance has these orthogonal axes (columns) and this spectrum."""
 
     loc: jax.Array
-    covariance: jax.Array
+    spectrum: jax.Array
+    axes: jax.Array
     reparametrised: ClassVar[bool] = True
 
     def sample(self, key: jax.Array) -> jax.Array:
         raise NotImplementedError
 
     def log_prob(self, x: jax.Array) -> jax.Array:
-        away = jnp.linalg.solve(jnp.linalg.cholesky(self.covariance), x - self.loc)
-        return -0.5 * (away @ away + jnp.linalg.slogdet(2 * math.pi * self.covariance)[1])
+        away = self.axes.T @ (x - self.loc)
+        return -0.5 * jnp.sum(away**2 / self.spectrum + jnp.log(2 * math.pi * self.spectrum))
 
     def nodes(self) -> tuple[jax.Array, jax.Array]:
-        size = self.loc.size
-        spread = math.sqrt(size) * jnp.linalg.cholesky(self.covariance).T
-        return self.loc + jnp.concatenate([spread, -spread]), jnp.full((2 * size,), 0.5 / size)
+        spread = jnp.sqrt(self.loc.size * self.spectrum)[:, None] * self.axes.T
+        return self.loc + jnp.concatenate([spread, -spread]), jnp.full((2 * self.loc.size,), 0.5 / self.loc.size)
 
 
 class FullKernel(GaussianKernel):
-    """A user's kernel: whole covariances in the first step and, unless `tight`, in the others, which then have the least variance.
+    """A user's kernel, which knows the axes of the data's covariance: the second param of element i is about axis i.
 
-    The params of an element are its prediction and its row of Cov[x given z_t] / d_t^2 - 1.
+    With `tight`, all steps but the first have the least variance.
     """
 
+    axes: jax.Array
     tight: bool = eqx.field(static=True)
-
-    @property
-    def params(self) -> int:
-        return 1 + self.event.size
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Any:
         _, noise = self._level(t)
-        return Full(self._denoise(params, z, t), noise * (jnp.eye(z.size) + params[..., 1:]))
+        return Full(self._denoise(params, z, t), noise * self._spread(params), self.axes)
 
     def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Any:
         step, (_, noise) = self._step(s, t), self._level(t)
-        spread = 0.0 if self.tight else jnp.eye(z.size) + params[..., 1:]
-        loc = step.keep * z + step.pull * self._denoise(params, z, t)
-        return Full(loc, step.open * jnp.eye(z.size) + step.pull**2 * noise * spread)
+        spectrum = jnp.full(z.shape, step.open) if self.tight else step.open + step.pull**2 * noise * self._spread(params)
+        return Full(step.keep * z + step.pull * self._denoise(params, z, t), spectrum, self.axes)
 
 
 class FullDenoiser(qs.AbstractModel):
@@ -74,8 +70,8 @@ class FullDenoiser(qs.AbstractModel):
     def __call__(self, features: jax.Array, t: jax.Array, given: Any = None, key: Any = None) -> jax.Array:
         a, noise = self.means.kernel._level(t)
         left = self.means.spectrum / (a**2 * self.means.spectrum + noise)
-        rows = (self.means.axes * left) @ self.means.axes.T - jnp.eye(len(left))
-        return jnp.concatenate([self.means(features, t), rows], axis=-1)
+        ratios = LIMIT * jnp.arctanh(jnp.log(left) / LIMIT)
+        return jnp.concatenate([self.means(features, t), ratios[:, None]], axis=-1)
 
 
 class Silent(qs.AbstractModel):
@@ -95,8 +91,9 @@ def reversal(data: GaussianData, family: str, steps: int, first_step: Any = "lea
     """The reverse chains of the tables: means are exact, variances are those of the family."""
     event = qs.Event((data.size,))
     if family in ("post", "exact") and (family, data.size) != ("exact", 1):
-        kernel: GaussianKernel = FullKernel(options("learned"), event, family == "post")
-        model: qs.AbstractModel = FullDenoiser(data.model(GaussianKernel(options("forward"), event)))
+        means = data.model(GaussianKernel(options("forward"), event))
+        kernel: GaussianKernel = FullKernel(options("learned"), event, means.axes, family == "post")
+        model: qs.AbstractModel = FullDenoiser(means)
     else:
         kernel = GaussianKernel(options("forward" if family == "beta" else "learned"), event)
         model = data.model(kernel)

@@ -66,7 +66,8 @@ def exact_ledger(diffusion: Diffusion, xs: State, weights: Weights | None = None
     diffusion, at = on_times(diffusion, times)
     shares = checked_weights(xs, weights)
     first, prior = _ends(diffusion, xs, at[0], at[-1])
-    steps = [_gap(diffusion, xs, s, t) for s, t in itertools.pairwise(at)]
+    rest = Diffusion(diffusion.kernel, diffusion.model, 1)  # however the first step is taken
+    steps = [_gap(rest, xs, s, t) for s, t in itertools.pairwise(at)]
     return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1, dtype=np.float64))
 
 
