@@ -44,6 +44,14 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", local)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs() -> Iterator[None]:
+    """Compiled programs of a module are dropped after it: some hundred modules of them would fill the memory."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+
+
 @pytest.fixture
 def cli() -> Callable[..., Result]:
     """`cli("show", "kernel")` runs the command line in this process; the result has exit_code, stdout and stderr."""

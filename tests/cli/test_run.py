@@ -131,7 +131,13 @@ def test_labels_and_augmentation_train_and_sample(cli, tmp_path):
     [
         (["run", "heartbeat", "--set", "kernel.use=gaussian"], "binomial"),
         (["run", "swiss-roll", "--set", "kernel.first_noise=0"], "first_noise"),
-        (["run", "swiss-roll", "--set", "kernel.schedule=erasure", "--set", "kernel.mean=noise", "--set", "kernel.last_survival=0"], "noise"),
+        (
+            [
+                *("run", "swiss-roll", "--set", "kernel.schedule=erasure", "--set", "kernel.mean=noise"),
+                *("--set", "kernel.last_survival=0"),
+            ],
+            "noise",
+        ),
         (["run", "swiss-rol"], "swiss-roll"),
         (["run", "array", "--set", "source.path=nowhere.csv"], "nowhere.csv"),
         (["evaluate", "nowhere"], "nowhere"),

@@ -51,7 +51,7 @@ class Normal(AbstractDistribution):
 
 
 class Fading(AbstractKernel):
-    """Figures that fade into a unit normal; a param is the mean of unit-normal data, so a constant one is exact for N(params, 1)."""
+    """Figures that fade into a unit normal; a param is the mean of unit-normal data, so a constant is exact for N(params, 1)."""
 
     event: Event = eqx.field(static=True, default=Event((2,)))
     features: int = eqx.field(static=True, default=1)

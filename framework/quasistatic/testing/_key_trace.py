@@ -33,10 +33,19 @@ ARRANGE: dict[str, Callable[..., np.ndarray]] = {
 
 def key_faults(function: Callable[..., Any], *inputs: Any) -> list[str]:
     """One line for every key of `function(*inputs)` that is used in more than one way."""
-    closed = jax.make_jaxpr(function)(*inputs)
+    return _traced(function, *inputs).faults()
+
+
+def is_random(function: Callable[[jax.Array], Any]) -> bool:
+    """Whether a function of a key uses it."""
+    return bool(_traced(function, jr.key(0)).uses)
+
+
+def _traced(function: Callable[..., Any], *inputs: Any) -> _Trace:
+    jaxpr = jax.make_jaxpr(function)(*inputs).jaxpr
     trace = _Trace()
-    trace.run(closed.jaxpr, [trace.new(var.aval) if _is_key(var) else None for var in closed.jaxpr.invars])
-    return trace.faults()
+    trace.run(jaxpr, [trace.new(var.aval) if _is_key(var) else None for var in jaxpr.invars])
+    return trace
 
 
 def _is_key(var: Any) -> bool:

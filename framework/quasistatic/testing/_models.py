@@ -44,7 +44,8 @@ def shapes(model: AbstractModel, ports: Ports) -> Reading:
     """Floats of (*shape, params), with side information and without."""
     features, t, given = inputs(ports)
     wanted = (*ports.shape, ports.params)
-    results = {"with given": model(features, t, given), "without": model(features, t), "with a key": model(features, t, given, jr.key(0))}
+    results = {"with given": model(features, t, given), "without": model(features, t)}
+    results["with a key"] = model(features, t, given, jr.key(0))
     bad = [
         f"{name}: {jnp.shape(params)}, expected {wanted}"
         for name, params in results.items()
@@ -78,7 +79,8 @@ def agreement(model: AbstractModel, ports: Ports) -> Reading:
         alone = network(*one)
         others = {"vmap": batched[number], "jit": eqx.filter_jit(network)(*one)}
         size = 1.0 + jnp.max(jnp.abs(alone))
-        readings += [Reading(float(jnp.max(jnp.abs(alone - other)) / size), 1e-4, "relative", name) for name, other in others.items()]
+        off = {name: float(jnp.max(jnp.abs(alone - other)) / size) for name, other in others.items()}
+        readings += [Reading(figure, 1e-4, "relative", name) for name, figure in off.items()]
     return worst(readings)
 
 

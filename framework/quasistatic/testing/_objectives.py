@@ -19,7 +19,7 @@ from quasistatic._objective import AbstractObjective
 from quasistatic.testing._bench import Fading, Redraw
 from quasistatic.testing._key_trace import key_faults
 from quasistatic.testing._law import Reading, worst
-from quasistatic.testing._reversal import exact_bound
+from quasistatic.testing._reversal import exact_bound, exact_prior
 from quasistatic.testing._setting import arbitrary, at, in_float64, some_data, wave
 from quasistatic.testing._statistics import LIMIT, scores
 
@@ -75,7 +75,7 @@ def unbiased_gradient(objective: AbstractObjective) -> Reading:
 
     def exact(figures: jax.Array) -> jax.Array:
         whole = eqx.combine(unravel(figures), rest)
-        return -exact_bound(whole, x, whole.times()) - whole.prior(x, jr.key(0))
+        return -exact_bound(whole, x, whole.times()) - exact_prior(whole, x)
 
     drawn = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(flat, jr.split(jr.key(43), DRAWS))
     return Reading(scores(drawn, jax.jit(jax.grad(exact))(flat)), LIMIT, "standard errors")

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from quasistatic import trajectory
 from quasistatic._diffusion import Diffusion
-from quasistatic._distribution import AbstractIntegrable, Key, State
+from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, Key, State
 from quasistatic._finite import Finite, FiniteKernel
 from quasistatic._kernel import AbstractKernel
 from quasistatic._ledger import ledger as ledger_of
@@ -79,20 +79,30 @@ def _log_last(kernel: AbstractKernel, data: AbstractIntegrable, z: State) -> jax
 
 
 def exact_bound(diffusion: Diffusion, x: State, times: jax.Array) -> jax.Array:
-    """K(x) by the nodes of the marginals, nats: exact on finite spaces and where the reverse steps are linear."""
-    kernel, no_key = diffusion.kernel, jr.key(0)
+    """K(x) by the nodes of the kernel's laws, nats: exact on finite spaces and where the reverse steps are linear."""
+    kernel = diffusion.kernel
 
     def first(z: State) -> jax.Array:
         return diffusion.decode(diffusion.params(z, times[0]), z, times[0]).log_prob(x)
 
-    total = mean_of(kernel.marginal(x, times[0]), first) - diffusion.prior(x, no_key)
+    total = mean_of(kernel.marginal(x, times[0]), first)
     for s, t in zip(times[:-1], times[1:], strict=True):
 
         def gap(z: State, s: jax.Array = s, t: jax.Array = t) -> jax.Array:
-            return kernel.posterior(x, z, s, t).kl(kernel.reverse(diffusion.params(z, t), z, s, t), no_key)
+            return _kl(kernel.posterior(x, z, s, t), kernel.reverse(diffusion.params(z, t), z, s, t))
 
         total = total - mean_of(kernel.marginal(x, t), gap)
-    return total
+    return total - exact_prior(diffusion, x)
+
+
+def exact_prior(diffusion: Diffusion, x: State) -> jax.Array:
+    """KL(q(z_1 given x) || equilibrium) by nodes, nats."""
+    kernel = diffusion.kernel
+    return _kl(kernel.marginal(x, jnp.ones(())), kernel.equilibrium())
+
+
+def _kl(p: AbstractDistribution, q: AbstractDistribution) -> jax.Array:
+    return mean_of(p, lambda z: p.log_prob(z) - q.log_prob(z))
 
 
 @in_float64

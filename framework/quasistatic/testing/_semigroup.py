@@ -149,7 +149,7 @@ def detailed_balance(kernel: AbstractKernel) -> Reading:
 
         if isinstance(kernel, FiniteKernel):
             _, zs = listed(kernel)
-            forth, back = jax.vmap(lambda a, s=s, t=t: jax.vmap(lambda b: sides(a, b, s, t))(zs))(zs)
+            forth, back = jax.vmap(lambda a, s=s, t=t, zs=zs: jax.vmap(lambda b: sides(a, b, s, t))(zs))(zs)
         else:
             pairs = jax.vmap(pair)(jr.split(jr.key(2), 64))
             forth, back = jax.vmap(lambda a, b, s=s, t=t: sides(a, b, s, t))(*pairs)

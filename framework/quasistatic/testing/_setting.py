@@ -20,8 +20,6 @@ from quasistatic._kernel import AbstractKernel
 from quasistatic._model import AbstractModel
 from quasistatic.testing._law import Reading
 
-LawOfKernel = Callable[[AbstractKernel], Reading]
-
 
 def widened(tree: Any) -> Any:
     """The same with every floating leaf in the widest float that is switched on."""
@@ -164,8 +162,9 @@ def table(law_of: Callable[[State], AbstractDistribution], froms: State, tos: St
     return jax.vmap(lambda a: jax.vmap(law_of(a).log_prob)(tos))(froms)
 
 
-def mean_of(law: AbstractIntegrable, function: Callable[[State], jax.Array]) -> jax.Array:
-    """E f(z) by the law's nodes; points without weight do not count."""
+def mean_of(law: AbstractDistribution, function: Callable[[State], jax.Array]) -> jax.Array:
+    """E f(z) by the nodes of an integrable law; points without weight do not count."""
+    assert isinstance(law, AbstractIntegrable), f"{type(law).__name__} has no nodes"
     zs, weights = law.nodes()
     values = jax.vmap(function)(zs)
     return jnp.sum(jnp.where(weights > 0, weights * values, 0.0))
