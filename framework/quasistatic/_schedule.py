@@ -100,25 +100,27 @@ class LogLinear(AbstractSchedule):
 
 
 @functools.cache
-def _reference_table(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Times k/T and log-odds after step k of the authors' published code, in float64."""
+def _reference_table(steps: int) -> np.ndarray:
+    """Log-odds after each of the T steps of the authors' published code, in float64."""
     base = 1.0 / np.linspace(steps, 2.0, steps)
     floor = np.full(steps, 1e-6)
     floor[0] += 1e-3
     beta = floor + base * (1.0 - floor - 1e-5)
     log_kept = np.cumsum(np.log1p(-beta))
-    return np.arange(1, steps + 1) / steps, log_kept - np.log(-np.expm1(log_kept))
+    return log_kept - np.log(-np.expm1(log_kept))
 
 
 @attrs.frozen
 class Reference(AbstractSchedule):
-    """The schedule of the 2015 reference code, made for `steps` steps and linear in log-odds between them."""
+    """The schedule of the 2015 reference code, made for `steps` steps and linear in log-odds between them.
+
+    Its first step ends at t = 0 and its last at t = 1; its ends are those of its table.
+    """
 
     steps: int = attrs.field(default=1000, validator=attrs.validators.ge(2))
 
     def log_odds(self, t: jax.Array) -> jax.Array:
-        times, values = _reference_table(self.steps)
-        return jnp.interp(t, jnp.asarray(times), jnp.asarray(values))
+        return jnp.interp(t, jnp.linspace(0.0, 1.0, self.steps), jnp.asarray(_reference_table(self.steps)))
 
 
 def make_schedule(
@@ -129,7 +131,8 @@ def make_schedule(
     Raises ValueError where the ends do not fit the schedule.
     """
     if name == "reference":
-        return Reference(steps=reference_steps)
+        log_odds = _reference_table(reference_steps)
+        return Reference(float(1.0 / (1.0 + np.exp(log_odds[0]))), float(1.0 / (1.0 + np.exp(-log_odds[-1]))), reference_steps)
     by_ends: dict[str, Callable[[float, float], AbstractSchedule]] = {
         "erasure": Erasure,
         "cosine": Cosine,

@@ -46,7 +46,7 @@ class GaussianKernel(qs.AbstractKernel):
     def __check_init__(self) -> None:
         options = self.options
         schedule = self.schedule  # raises where the ends do not fit
-        if options.mean == "noise" and options.schedule != "reference" and schedule.last_survival == 0:
+        if options.mean == "noise" and schedule.last_survival == 0:
             raise ValueError(
                 "kernel.mean: 'noise' divides by the survival, which is 0 at t = 1 under this schedule; "
                 "use 'velocity' or 'data', or set kernel.last_survival above 0"
@@ -159,11 +159,13 @@ class GaussianKernel(qs.AbstractKernel):
         move = params[..., 0]
         if self.options.variance == "learned":
             damp = jnp.sqrt(span) if self.options.mean == "eq65-code" else 1.0
-            logit = jnp.log(added) - 2.0 * jnp.log(shrink)
-            variance = jax.nn.sigmoid(damp * params[..., 1] + logit)
+            logit = damp * params[..., 1] + jnp.log(added) - 2.0 * jnp.log(shrink)
+            variance, log_kept = jax.nn.sigmoid(logit), jax.nn.log_sigmoid(-logit)
         else:
             variance = jnp.full_like(z, tight if self.options.variance == "posterior" else added)
+            log_kept = jnp.log1p(-variance)
         if self.options.mean == "eq65-code":
             return Normal(z * shrink + move * jnp.sqrt(added), variance)
-        kept = 1.0 - variance
-        return Normal((z - move) * (kept if self.options.mean == "eq65" else jnp.sqrt(kept)) + move, variance)
+        # 1 - V from its logarithm: a root of what rounds to zero would have no gradient
+        kept = jnp.exp(log_kept if self.options.mean == "eq65" else 0.5 * log_kept)
+        return Normal((z - move) * kept + move, variance)
