@@ -120,7 +120,8 @@ class Reference(AbstractSchedule):
     steps: int = attrs.field(default=1000, validator=attrs.validators.ge(2))
 
     def log_odds(self, t: jax.Array) -> jax.Array:
-        return jnp.interp(t, jnp.linspace(0.0, 1.0, self.steps), jnp.asarray(_reference_table(self.steps)))
+        table = jnp.asarray(_reference_table(self.steps), jnp.result_type(float))
+        return jnp.interp(t, jnp.linspace(0.0, 1.0, self.steps), table)
 
 
 def make_schedule(

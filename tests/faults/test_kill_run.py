@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -78,8 +77,8 @@ class Runs:
         (home / "signaller.py").write_text(SIGNALLER)
         self.env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(home / "cache")}
 
-    def start(self, *arguments: Any, **more: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "quasistatic", *map(str, arguments)]
+    def start(self, *arguments: Any, before: tuple[str, ...] = (), **more: Any) -> subprocess.Popen[str]:
+        command = [*before, sys.executable, "-m", "quasistatic", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, cwd=self.home, **{"env": self.env, **pipes, **more})
 
@@ -215,11 +214,9 @@ def test_with_every_checkpoint_damaged_each_is_named(runs: Runs, uninterrupted: 
 def test_a_disk_that_refuses_loses_nothing(runs: Runs, tmp_path: Path) -> None:
     runs.stopped(tmp_path / "run")
     before = checkpoint.load(checkpoint.newest(tmp_path / "run" / "checkpoints").path)[0]
-
-    def limit() -> None:  # as a full disk does, the system refuses in the middle of a state
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-
-    said = runs.resume(tmp_path / "run", code=1, preexec_fn=limit)
+    # as a full disk does, the system refuses in the middle of a state: no file above 8 blocks of 512 bytes
+    limited = ("sh", "-c", 'ulimit -S -f 8; exec "$@"', "sh")
+    said = runs.resume(tmp_path / "run", code=1, before=limited)
     assert said.startswith(f"Error: {tmp_path / 'run' / 'checkpoints'}") and "cannot be written" in said
     found = checkpoint.newest(tmp_path / "run" / "checkpoints")
     assert found.step == 25 and not list((tmp_path / "run").rglob(f"{PARTIAL}*"))

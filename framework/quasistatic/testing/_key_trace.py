@@ -180,8 +180,7 @@ def _family_call(equation: Any) -> str | None:
     inside = [number for number, frame in enumerate(frames) if "jax/_src/random" in frame.file_name]
     if not inside or frames[inside[-1]].function_name in ("split", "fold_in", "bits"):
         return None
-    caller = frames[inside[-1] + 1]
-    return f"{caller.file_name}:{caller.line_num}"
+    return " ".join(f"{frame.file_name}:{frame.line_num}" for frame in frames[inside[-1] + 1 :][:1])
 
 
 def _broadcast(ids: np.ndarray, shape: tuple[int, ...], dimensions: tuple[int, ...]) -> np.ndarray:
