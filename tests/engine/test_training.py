@@ -200,3 +200,27 @@ def test_stratified_times_lower_the_variance_and_keep_the_mean():
     a, b = (np.asarray(jax.jit(jax.vmap(f))(keys)) for f in (stratified, independent))
     assert abs(a.mean() - b.mean()) < 5 * np.hypot(a.std(), b.std()) / 20
     assert a.std() < 0.93 * b.std()
+
+
+@pytest.mark.parametrize("options", [{"objective.draw": "importance"}, {"objective.antithetic": True}])
+def test_other_ways_to_draw_terms_keep_the_mean(options):
+    recipe = qs.load_recipe("heartbeat", SMALL | {"trajectory.steps": 8} | options)
+    wired = wire(recipe, qs.plugins())
+    data = wired.source.split("validation").x[:64]
+    objective = wired.objective.prepare(wired.diffusion, data, None, jr.key(1))
+    assert (objective.shares is not None) == ("objective.draw" in options)
+    keys = jr.split(jr.key(0), 40 * 64).reshape(40, 64)
+
+    @jax.jit
+    def losses(keys):
+        def one(x, key):
+            key_u, key_loss = jr.split(key)
+            return objective(wired.diffusion, x, jr.uniform(key_u), key_loss)[0]
+
+        return jax.vmap(lambda row: jax.vmap(one)(data, row))(keys)
+
+    found = np.asarray(losses(keys)).ravel()
+    exact = qs.ledger(wired.diffusion, data, jr.key(2), repeats=40)
+    expected = exact.terms[:, :-1].sum(axis=1)
+    error = np.hypot(found.std() / np.sqrt(len(found)), expected.std() / np.sqrt(len(expected) * 40))
+    assert abs(found.mean() - expected.mean()) < 5 * error
