@@ -24,10 +24,13 @@ hypothesis.settings.load_profile("suite")
 def pytest_configure(config: pytest.Config) -> None:
     """Settings that jax reads when it is imported; subprocesses inherit them."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.rootpath / ".pytest_cache" / "compiled"))
+    # a folder for each process of pytest-xdist: jax reads what another is still writing
+    folder = config.rootpath / ".pytest_cache" / "compiled" / os.environ.get("PYTEST_XDIST_WORKER", "main")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_DEBUG"):
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+    for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_ONLY", "QUASISTATIC_DEBUG"):
         os.environ.pop(name, None)
 
 

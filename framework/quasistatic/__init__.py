@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from quasistatic._source import AugmentedSource as AugmentedSource
     from quasistatic._source import Data as Data
     from quasistatic._source import GeneratedSource as GeneratedSource
+    from quasistatic._source import Split as Split
     from quasistatic._source import Units as Units
     from quasistatic._tables import Table as Table
     from quasistatic._tables import as_table as as_table
@@ -101,7 +102,7 @@ _NAMES = {
     "_sample": "sample",
     "_sampler": "AbstractSampler",
     "_schedule": "AbstractSchedule log_noise log_survival make_schedule",
-    "_source": "AbstractSource AugmentedSource Data GeneratedSource Units",
+    "_source": "AbstractSource AugmentedSource Data GeneratedSource Split Units",
     "_tables": "Table as_table read_table",
     "errors": (
         "CheckpointError ComponentConflict ComponentNotFound DataError IncompatibleError InputError PluginError "

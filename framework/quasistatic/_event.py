@@ -28,7 +28,8 @@ class Event:
     """Shape and support of one event.
 
     `support` is 'real', 'binary' (values 0 and 1), 'categorical' (values 0 .. categories - 1) or a word that a plugin
-    introduces ('count'). Quantised real data have `levels` equally spaced values from `low` to `high`, in model units.
+    introduces ('count'). Quantised real data have `levels` equally spaced values from `low` to `high`, in model units;
+    without `levels` these two are the bounds of every element, where it has any.
     `given` is the number of side-information figures that come with every event (0: none).
     """
 

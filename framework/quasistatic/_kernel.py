@@ -28,6 +28,11 @@ class AbstractKernel(eqx.Module):
     params: eqx.AbstractVar[int]
     exact_at_zero: eqx.AbstractVar[bool]
 
+    @property
+    def arrival_nats(self) -> float:
+        """What the end may still know of the data: at most this KL(q(z_1 given x) || equilibrium), nats per element."""
+        return 0.01
+
     @abstractmethod
     def grid(self, steps: int) -> np.ndarray:
         """The natural chain of T = `steps` increasing times; the last is 1."""

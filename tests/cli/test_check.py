@@ -4,74 +4,95 @@ from __future__ import annotations
 
 import json
 import sys
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import attrs
 import pytest
 from click.testing import Result
 
 import quasistatic as qs
+from quasistatic.testing._check import Built
+from quasistatic.testing._law import Law, Reading
 
 Cli = Callable[..., Result]
 
 
-@attrs.frozen
-class Verdict:
-    law: str
-    component: str
-    passed: bool
-    figure: float
-    tolerance: float
-    unit: str
-    reason: str
+def law(name: str, reading: Reading, exception: str = "") -> Law:
+    return Law(name, "kernel", "Two steps | are one.", "eq. 2", lambda _setting: reading, exception=exception)
 
 
-PASSED = Verdict("composition", "kernel gaussian", True, 1.5e-7, 1e-5, "nats", "")
-FAILED = Verdict("work", "kernel gaussian", False, float("nan"), 0.5, "nats", "not finite [/red]")
+HOLDS = law("composition", Reading(1.5e-7, 1e-5, "nats"))
+BROKEN = law("work", Reading(float("nan"), 0.5, "nats", "t = 1 [/red]"))
+EXPECTED = law("precision", Reading(2.0, 1.0, "nats"), "float32 is not enough")
 
 
 class Laws:
-    """Stands in for quasistatic.testing: keeps what it was asked, and answers what it is told."""
+    """Stands in for what builds laws: keeps what it was asked, and answers what it is told."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.answers = [PASSED, FAILED]
+        self.answers = [HOLDS, EXPECTED, BROKEN]
 
-    def check(self, components: Sequence[qs.Component]) -> list[Verdict]:
-        self.asked += [f"{component.kind} {component.name}" for component in components]
-        return self.answers
+    def build_all(self, offers: Sequence[Any], manager: qs.PluginManager) -> Iterator[Built]:
+        self.asked += [f"{offer.kind} {offer.name}" if hasattr(offer, "kind") else offer.name for offer in offers]
+        yield Built("kernel gaussian on 2 real", self.answers)
 
 
 @pytest.fixture
 def laws(monkeypatch: pytest.MonkeyPatch) -> Laws:
     stand_in = Laws()
-    module = types.ModuleType("quasistatic.testing")
-    vars(module)["check"] = stand_in.check
-    monkeypatch.setitem(sys.modules, "quasistatic.testing", module)
-    monkeypatch.setattr(qs, "testing", module, raising=False)
+    monkeypatch.setattr(qs.testing, "build_all", stand_in.build_all)
     return stand_in
 
 
-def test_every_verdict_is_printed_and_a_law_that_fails_is_exit_code_1(cli: Cli, laws: Laws) -> None:
+def test_every_verdict_is_in_a_table_that_is_markdown_in_a_pipe(cli: Cli, laws: Laws) -> None:
     result = cli("check", "gaussian")
     assert (result.exit_code, laws.asked) == (1, ["kernel gaussian"])
-    passed, failed = result.stdout.splitlines()[1:]
-    assert passed.split() == ["kernel", "gaussian", "composition", "passed", "1.5e-07", "1e-05", "nats"]
-    assert failed.split() == ["kernel", "gaussian", "work", "FAILED", "nan", "0.5", "nats", "not", "finite", "[/red]"]
+    assert result.stdout.splitlines() == [
+        "### kernel gaussian on 2 real",
+        "",
+        "| law | verdict | figure | at most | what it states | source |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| composition | holds | 1.5e-07 nats | 1e-05 | Two steps \\| are one. | eq. 2 |",
+        "| precision | expected failure | 2 nats | 1 | Two steps \\| are one. | eq. 2 |",
+        "| work | BROKEN | nan nats | 0.5 | Two steps \\| are one. | eq. 2 |",
+        "",
+        "kernel gaussian on 2 real: precision: float32 is not enough",
+        "",
+        "kernel gaussian on 2 real: work: kernel law 'work' is broken at t = 1 [/red]: nan nats, at most 0.5. "
+        "Two steps | are one. (eq. 2)",
+        "",
+        "1 laws hold, 1 are broken as expected, 1 are broken",
+    ]
 
 
-def test_all_laws_hold(cli: Cli, laws: Laws) -> None:
-    laws.answers = [PASSED]
+def test_all_laws_hold_or_break_as_expected(cli: Cli, laws: Laws) -> None:
+    laws.answers = [HOLDS, EXPECTED]
     assert cli("check", "kernel", "gaussian").exit_code == 0
 
 
 def test_json(cli: Cli, laws: Laws) -> None:
     result = cli("check", "kernel", "gaussian", "--json")
-    passed, failed = json.loads(result.stdout)
-    assert passed == attrs.asdict(PASSED)
-    assert failed == {**attrs.asdict(FAILED), "figure": None}
+    holds, expected, broken = json.loads(result.stdout)
+    label = "kernel gaussian on 2 real"
+    assert holds == {**attrs.asdict(HOLDS.verdict(label)), "passed": True}
+    assert (expected["outcome"], expected["reason"], expected["passed"]) == ("expected", "float32 is not enough", True)
+    assert (broken["outcome"], broken["figure"], broken["passed"]) == ("broken", None, False)
     assert result.exit_code == 1
+
+
+def test_the_recipes_of_a_plugin_are_checked(cli: Cli) -> None:
+    result = cli("check", "recipes")
+    assert result.exit_code == 0 and "### recipe swiss-roll" in result.stdout and "| resolves | holds |" in result.stdout
+
+
+def test_without_hypothesis_one_message_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "quasistatic.testing._examples", raising=False)
+    monkeypatch.delattr(qs.testing, "_examples", raising=False)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    result = cli("check", "observer", "jsonl")
+    assert result.exit_code == 2 and result.stderr == 'Error: the laws need hypothesis: pip install "quasistatic[test]"\n'
 
 
 @pytest.mark.parametrize(
@@ -82,7 +103,6 @@ def test_json(cli: Cli, laws: Laws) -> None:
         (["kernel", "gausian"], "no kernel is called 'gausian'; did you mean 'gaussian'?"),
         (["kernl", "gaussian"], "expected a plugin, or one of source, kernel"),
         (["kernel", "gaussian", "binomial"], "expected a plugin, or one of source, kernel"),
-        (["recipes"], "plugin 'recipes' provides no component: there is nothing to check"),
         (["exits"], "plugin 'exits' (bad-exits 0.1) is broken: it tried to end the program"),
     ],
 )

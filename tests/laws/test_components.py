@@ -1,10 +1,11 @@
-"""Every law, for every component that is registered; kernels in several configurations."""
+"""Every law, for every component that is registered; kernels in several configurations; and no false alarm at 50 seeds."""
 
+import attrs
 import pytest
-import quasistatic_thinning  # a stranger's kernel keeps the same laws as the built-ins
+import quasistatic_thinning
 
 import quasistatic as qs
-from quasistatic.testing._check import builds
+from quasistatic.testing import Setting, builds
 
 CHOICES = {
     "gaussian": [
@@ -17,28 +18,57 @@ CHOICES = {
     ],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
-# these look at draws or at every path and cost most; the default configuration has them all
-COSTLY = {"samples", "pair", "overlap", "entropy", "divergence", "learned-grid", "rare-states", "jarzynski", "agreement"}
+# these look at draws, at one event alone or at every path and cost most; the default configuration has them all
+COSTLY = {"samples", "pair", "bridge", "support", "normalised", "overlap", "entropy", "divergence", "learned-grid"}
+COSTLY |= {"rare-states", "jarzynski", "agreement", "shapes", "keys"}
+AT_THE_LIMIT = "float32 is off by 1.0e-3 nats per element at the first of 1000 times, which is the tolerance itself"
+# seeds of the false-alarm test: all of them in a benchmark, the first of them always
+SEEDS = range(1, 51)
 
-# float32 against float64 at the first of 1000 times: 1.0e-3 nats per element, which is the tolerance itself
-AT_THE_LIMIT = {("eq65-code", "precision")}
+
+BUILT_IN = [
+    component
+    for component in qs.plugins().components()
+    if (component.kind, component.name) != ("source", "array")  # has nothing to read by default; its tests are in tests/plugins
+]
 
 
 def cases():
-    components = [*qs.plugins().components(), *quasistatic_thinning.quasistatic_components()]
-    for component in {(c.kind, c.name): c for c in components}.values():
-        if (component.kind, component.name) == ("source", "array"):
-            continue  # has nothing to read by default; its tests are in tests/plugins
+    for component in BUILT_IN:
         for built in builds(component):
             for law in built.laws:
                 yield pytest.param(law, id=f"{built.label}-{law.name}")
         for number, chosen in enumerate(CHOICES.get(component.name, ())):
             for built in builds(component, component.options(**chosen)):
                 for law in built.laws:
-                    if law.name not in COSTLY and (chosen.get("mean"), law.name) not in AT_THE_LIMIT:
-                        yield pytest.param(law, id=f"{component.name}-{number}-{built.label[:60]}-{law.name}")
+                    if law.name not in COSTLY:
+                        limit = (chosen.get("mean"), law.name) == ("eq65-code", "precision")
+                        marks = [pytest.mark.xfail(reason=AT_THE_LIMIT, strict=False)] if limit else []
+                        label = f"{component.name}-{number}-{built.label[:60]}-{law.name}"
+                        yield pytest.param(attrs.evolve(law, examples=2), id=label, marks=marks)
 
 
 @pytest.mark.parametrize("law", list(cases()))
 def test_law(law):
     law()
+
+
+def everything():
+    for component in [*BUILT_IN, *quasistatic_thinning.quasistatic_components()]:
+        for built in builds(component):
+            for law in built.laws:
+                if law.name != "rare-states":  # 130 million draws a seed
+                    yield pytest.param(law, id=f"{built.label}-{law.name}")
+
+
+def setting_of(seed):
+    """Another setting for every seed: times and loudness too."""
+    marks = sorted({1 + 997 * seed * factor % 999 for factor in (1, 7, 31)})
+    return Setting(seed, tuple(marks) if len(marks) == 3 else (150, 450, 800), 0.1 + seed % 20 / 10)
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("law", list(everything()))
+def test_no_false_alarm_at_fifty_seeds(law):
+    alarms = {seed: reading for seed in SEEDS if not (reading := law.measure(setting_of(seed))).passed}
+    assert not alarms

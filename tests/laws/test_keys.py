@@ -14,7 +14,7 @@ import quasistatic as qs
 from quasistatic import _engine, _ledger, _sample
 from quasistatic.testing._bench import Backwards, Fading, Redraw
 from quasistatic.testing._key_trace import is_random, key_faults
-from quasistatic.testing._setting import arbitrary
+from quasistatic.testing._setting import Setting
 
 ROOT = Path(qs.__file__).parents[2]
 KEY = jr.key(0)
@@ -114,7 +114,7 @@ def kernels():
 
 @pytest.mark.parametrize("kernel", kernels(), ids=["finite", "normal"])
 def test_the_ledger_and_the_sampler_of_many_events_use_each_key_once(kernel):
-    diffusion, numbers = arbitrary(kernel, 3), jnp.arange(4)
+    diffusion, numbers = Setting().wrong(kernel, 3), jnp.arange(4)
     xs = jax.vmap(kernel.reference().sample)(jr.split(jr.key(1), 4))
     terms = lambda key: _ledger._batch_terms(diffusion, xs, diffusion.times(), key, numbers, None)  # noqa: E731
     events = lambda key: _sample._chunk(Backwards(), diffusion, diffusion.times(), key, numbers, None)  # noqa: E731
@@ -124,7 +124,7 @@ def test_the_ledger_and_the_sampler_of_many_events_use_each_key_once(kernel):
 @pytest.mark.parametrize("kernel", kernels(), ids=["finite", "normal"])
 def test_training_uses_each_key_once(kernel):
     component = qs.plugins().component("objective", "bound")
-    objective, diffusion = component.load()(component.options()), arbitrary(kernel, 3)
+    objective, diffusion = component.load()(component.options()), Setting().wrong(kernel, 3)
     optimiser = optax.sgd(0.1)
     state = _engine.initial_state(diffusion, optimiser)
     _, rest = _engine.trained_part(diffusion)

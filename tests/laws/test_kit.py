@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic.testing._bench import Fading, Redraw
-from quasistatic.testing._check import builds
-from quasistatic.testing._law import Law, Reading, worst
-from quasistatic.testing._statistics import chi_square, counts_of, scores
+from quasistatic.testing._bench import Backwards, Fading, Redraw
+from quasistatic.testing._check import build_all, builds
+from quasistatic.testing._law import LIMIT, SUSPECT, Law, Reading, statistical, worst
+from quasistatic.testing._setting import Setting
+from quasistatic.testing._statistics import chi_square, counts_of, largest_of, scores
 
 
 @attrs.frozen
@@ -42,7 +43,7 @@ def test_the_worst_reading_is_relative_to_its_tolerance():
 
 
 def test_a_broken_law_says_what_where_by_how_much_and_why():
-    law = Law("bayes", "kernel", "The posterior is Bayes' rule.", "the paper", lambda: Reading(0.25, 1e-9, "nats", "t = 1"))
+    law = Law("bayes", "kernel", "The posterior is Bayes' rule.", "the paper", lambda _: Reading(0.25, 1e-9, "nats", "t = 1"))
     with pytest.raises(AssertionError) as caught:
         law()
     for part in ("kernel law 'bayes'", "at t = 1", "0.25 nats", "at most 1e-09", "Bayes' rule", "the paper"):
@@ -52,9 +53,106 @@ def test_a_broken_law_says_what_where_by_how_much_and_why():
 
 
 def test_a_law_that_holds_says_nothing():
-    law = Law("bayes", "kernel", "", "", lambda: Reading(0.0, 1e-9, "nats"))
+    law = Law("bayes", "kernel", "", "", lambda _: Reading(0.0, 1e-9, "nats"))
     law()
     assert law.verdict("x").passed and law.verdict("x").reason == ""
+
+
+def law_of(check, **more):
+    return Law("bayes", "kernel", "The posterior is Bayes' rule.", "the paper", check, **more)
+
+
+def test_a_law_is_read_in_a_plain_setting_and_in_others_that_are_the_same_every_time():
+    seen = []
+
+    def look(setting):
+        seen.append(setting)
+        return Reading(setting.seed / 1e12, 1.0, "")
+
+    law_of(look, examples=4)()
+    law_of(look, examples=4)()
+    assert seen[0] == Setting() and len(set(seen)) == 4 and seen[:4] == seen[4:]
+    assert all(0 < a < b < c < 1000 for a, b, c in (setting.marks for setting in seen))
+    seen.clear()
+    law_of(look)()
+    assert seen == [Setting()]
+
+
+def test_a_law_that_is_broken_in_one_setting_alone_is_broken():
+    law = law_of(lambda setting: Reading(float(setting.seed != 0), 0.0, "faults"), examples=3)
+    assert law.verdict("x").outcome == "broken"
+
+
+def test_an_assertion_of_the_component_itself_is_no_reading():
+    def raises(_setting):
+        raise AssertionError("mine")
+
+    assert "raised AssertionError: mine" in law_of(raises).verdict("x").reason
+
+
+def test_a_suspect_is_measured_again_with_ten_times_the_draws():
+    asked = []
+
+    def unlucky(setting):
+        asked.append(setting)
+        return statistical(SUSPECT + 0.1 if setting.more == 1 else 1.0)
+
+    assert law_of(unlucky).verdict("x").outcome == "holds"
+    assert [setting.more for setting in asked] == [1, 10] and asked[0].seed != asked[1].seed
+    broken = law_of(lambda setting: statistical(LIMIT + 0.1)).verdict("x")
+    assert broken.outcome == "broken"
+    asked.clear()
+    law_of(lambda setting: asked.append(setting) or Reading(4.0, 5.0, "nats")).verdict("x")
+    assert len(asked) == 1  # not statistical: nothing to blame on chance
+
+
+def test_levels_of_the_limits():
+    assert math.erfc(SUSPECT / math.sqrt(2)) == pytest.approx(1e-3, rel=0.02)
+    assert math.erfc(LIMIT / math.sqrt(2)) <= 1.02e-6
+
+
+def test_an_expected_failure_has_its_reason_and_passes():
+    broken = law_of(lambda _: Reading(2.0, 1.0, "nats"), exception="float32 is not enough here").verdict("x")
+    assert broken.outcome == "expected" and broken.passed and broken.reason == "float32 is not enough here"
+    assert law_of(lambda _: Reading(0.5, 1.0, "nats"), exception="why").verdict("x").outcome == "holds"
+
+
+def test_exceptions_are_reported_and_name_laws_that_there_are():
+    ported = component("kernel", lambda options, event: Fading(), fits=("real",), exceptions={"grid": "it is mine"})
+    law = next(law for built in builds(ported) for law in built.laws if law.name == "grid")
+    assert law.exception == "it is mine"
+    *_, last = builds(component("sampler", lambda options: Backwards(), exceptions={"gird": "it is mine"}))
+    assert "no law is called 'gird'" in last.laws[0].verdict("x").reason
+
+
+def test_an_exception_needs_a_reason():
+    with pytest.raises(ValueError, match="needs a written reason"):
+        component("sampler", lambda options: Backwards(), exceptions={"keys": " "})
+
+
+def test_the_largest_of_many_scores_is_as_improbable_as_it_is_among_many():
+    assert largest_of(3.0, 1) == pytest.approx(3.0)
+    assert largest_of(1.0, 100) == 0.0
+    assert 3.0 < largest_of(4.5, 100) < 4.5
+    assert largest_of(60.0, 9) == 60.0 and math.isnan(largest_of(math.nan, 9))
+    normal = np.random.default_rng(2).normal(size=(2_000, 40))
+    above = np.mean([largest_of(score, 40) > 1.96 for score in np.abs(normal).max(axis=1)])
+    assert above == pytest.approx(0.05, abs=0.015)
+
+
+def test_commands_and_recipes_are_checked_too():
+    offers = qs.plugins().provided_by("recipes")
+    assert {built.label for built in build_all(offers)} >= {"recipe swiss-roll", "recipe digits"}
+    good, bare, wrong, gone = (
+        qs.Command("good", "It is good.", lambda: None),
+        qs.Command("bare", "It is bare.", "click:Group"),
+        qs.NamedRecipe("wrong", "quasistatic_plugins.recipes", "nowhere.toml"),
+        qs.NamedRecipe("gone", "no_such_package", "a.toml"),
+    )
+    verdicts = qs.testing.check([good, bare, wrong, gone])
+    assert not any(verdict.passed for verdict in verdicts)
+    assert "not a click command" in verdicts[0].reason and verdicts[2].law == "resolves"
+    assert all(verdict.passed for verdict in qs.testing.check([qs.plugins().recipe("heartbeat")]))
 
 
 def test_scores_are_standard_errors():
@@ -63,6 +161,7 @@ def test_scores_are_standard_errors():
     assert scores(draws, np.array([0, 0, 0.05])) == pytest.approx(10, abs=3)
     assert scores(draws, draws + 0.1) == pytest.approx(0.1 * 200 / math.sqrt(2), rel=0.1)
     assert scores(np.ones((10, 1)), np.ones(1)) == 0
+    assert scores(draws[:, :1] * np.ones(40), np.full(40, 0.02)) < scores(draws[:, :1], np.full(1, 0.02))
 
 
 def test_chi_square_is_a_score():
@@ -120,11 +219,26 @@ def test_a_build_of_the_wrong_kind_did_not_pass():
 
 
 def test_other_options_are_named_and_checked_beside_the_defaults():
-    sampler = qs.plugins().component("sampler", "ancestral")
-    own = attrs.evolve(component("sampler", lambda options: sampler.load()(sampler.options())))
-    verdicts = qs.testing.check([own], {("sampler", "mine"): [Plain(2.0)]})
-    assert {verdict.component for verdict in verdicts} == {"sampler mine", "sampler mine (size=2.0)"}
+    own = component("observer", lambda options, out: qs.AbstractObserver())
+    verdicts = qs.testing.check([own], {("observer", "mine"): [Plain(2.0)]})
+    labels = ["observer mine without a folder", "observer mine with a folder"]
+    assert {verdict.component for verdict in verdicts} == {*labels, *(label.replace("mine", "mine (size=2.0)") for label in labels)}
     assert all(verdict.passed for verdict in verdicts)
+
+
+@attrs.frozen
+class Needy:
+    """Must be given."""
+
+    path: str
+
+
+def test_options_that_must_be_given_are_taken_as_given():
+    own = qs.Component("observer", "mine", Needy, lambda options, out: qs.AbstractObserver())
+    given, _ = builds(own, Needy("x"))
+    assert given.label == "observer mine (path=x) without a folder"
+    (unbuilt,) = builds(own)
+    assert "path" in unbuilt.laws[0].verdict("x").reason
 
 
 def test_the_decorator_makes_one_test_of_each_law():
@@ -137,6 +251,7 @@ def test_the_decorator_makes_one_test_of_each_law():
     assert names == "law" and len(cases) > 20
     assert cases[0].id == "kernel binomial (base_rate=0.2) on 2x1 binary: grid"
     cases[0].values[0]()
+    assert not any(case.marks for case in cases)
 
 
 def test_an_unknown_component_is_refused_by_name():

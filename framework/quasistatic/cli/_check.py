@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from quasistatic._component import KINDS, Component
+from quasistatic._component import KINDS
 from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
 from quasistatic.errors import PluginError
+
+if TYPE_CHECKING:
+    from quasistatic.testing import Verdict
+
+COLUMNS = ("law", "verdict", "figure", "at most", "what it states", "source")
 
 
 @click.command()
@@ -17,25 +25,27 @@ from quasistatic.errors import PluginError
 @json_option
 @click.pass_context
 def check(ctx: click.Context, target: tuple[str, ...], as_json: bool) -> None:
-    """Hold a plugin's components against the laws.
+    """Hold what a plugin offers against its laws.
 
-    Everything that PLUGIN provides is checked, or the one component KIND NAME. The exit code is 1 if a law fails.
+    Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
+    keys, times and params. A law holds, is BROKEN, or is broken as expected, for a reason that the plugin states. In a
+    pipe the table is Markdown, ready for a README. The exit code is 1 if a law is broken.
     """
-    components = _components(ctx, target)
-    from quasistatic import testing
+    offers = _offers(ctx, target)
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # some laws spread a batch over all devices
+    from quasistatic.cli._jax import configure_jax
 
-    verdicts = [attrs.asdict(verdict) for verdict in testing.check(components)]
+    configure_jax()
+    verdicts = _verdicts(ctx, offers, quiet=as_json)
     if as_json:
-        echo_json(verdicts)
+        echo_json([{**attrs.asdict(verdict), "passed": verdict.passed} for verdict in verdicts])
     else:
-        echo_table(
-            ["component", "law", "", "figure", "at most", "unit", "reason"], [_row(verdict) for verdict in verdicts]
-        )
-    if not all(verdict["passed"] for verdict in verdicts):
+        _echo(verdicts)
+    if not all(verdict.passed for verdict in verdicts):
         ctx.exit(1)
 
 
-def _components(ctx: click.Context, target: tuple[str, ...]) -> tuple[Component, ...]:
+def _offers(ctx: click.Context, target: tuple[str, ...]) -> tuple[Any, ...]:
     manager = manager_of(ctx)
     if len(target) == 2 and target[0] in KINDS:
         return (manager.component(*target),)
@@ -43,11 +53,47 @@ def _components(ctx: click.Context, target: tuple[str, ...]) -> tuple[Component,
         raise click.UsageError(f"expected a plugin, or one of {', '.join(KINDS)} and a name")
     found = manager.provided_by(target[0])
     if not found:
-        raise PluginError(f"plugin {target[0]!r} provides no component: there is nothing to check")
+        raise PluginError(f"plugin {target[0]!r} offers nothing that could be checked")
     return found
 
 
-def _row(verdict: dict[str, Any]) -> list[str]:
-    figures = [f"{verdict[key]:.3g}" for key in ("figure", "tolerance")]
-    said = "passed" if verdict["passed"] else "FAILED"
-    return [verdict["component"], verdict["law"], said, *figures, verdict["unit"], verdict["reason"]]
+def _verdicts(ctx: click.Context, offers: tuple[Any, ...], quiet: bool) -> list[Verdict]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from quasistatic.testing import build_all
+
+    laws = [(built.label, law) for built in build_all(offers, manager=manager_of(ctx)) for law in built.laws]
+    console = Console(stderr=True)
+    bar = track(laws, "laws", console=console, transient=True, disable=quiet or not console.is_terminal)
+    return [law.verdict(label) for label, law in bar]
+
+
+def _echo(verdicts: Iterable[Verdict]) -> None:
+    """One table for each component as it was built, and in the end what is broken and how many laws hold."""
+    by_component: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_component.setdefault(verdict.component, []).append(verdict)
+    for component, found in by_component.items():
+        click.echo(f"### {component}\n")
+        (echo_table if sys.stdout.isatty() else _echo_markdown)(COLUMNS, [_row(verdict) for verdict in found])
+        click.echo("")
+    everything = [verdict for found in by_component.values() for verdict in found]
+    for verdict in everything:
+        if verdict.reason:
+            click.echo(f"{verdict.component}: {verdict.law}: {verdict.reason}\n")
+    counts = {outcome: sum(verdict.outcome == outcome for verdict in everything) for outcome in ("holds", "expected", "broken")}
+    click.echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken")
+
+
+def _row(verdict: Verdict) -> list[str]:
+    said = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}[verdict.outcome]
+    figures = [f"{verdict.figure:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
+    return [verdict.law, said, *figures, verdict.why, verdict.reference]
+
+
+def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    lines = [list(headers)]
+    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
+    for line in lines:
+        click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")

@@ -1,4 +1,4 @@
-"""Components, built in several ways and held against their laws."""
+"""What a plugin offers, built in several ways and held against its laws."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 
 import attrs
 
-from quasistatic._component import Component
+from quasistatic._component import Command, Component, NamedRecipe
+from quasistatic._plugins import PluginManager, plugins
 from quasistatic.errors import InputError
-from quasistatic.testing._law import Law, Verdict
+from quasistatic.testing._law import Law, Reading, Verdict, faults
 
 Options = Mapping[tuple[str, str], Sequence[Any]]
+Offer = Component | Command | NamedRecipe
 
 
 @attrs.frozen
@@ -27,38 +29,52 @@ class Built:
     laws: list[Law]
 
 
-def check(components: Iterable[Component], options: Options | None = None) -> list[Verdict]:
-    """Every law for every component, built with its default options and with those given for its (kind, name).
+def check(offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None) -> list[Verdict]:
+    """Every law for all that is offered, with default options and with those given for a component's (kind, name).
 
     A kernel is built for small events of each support that it fits, a model for several ports, an observer with a folder and
-    without. What cannot be built is a verdict that did not pass, with the message as its reason.
+    without. What cannot be built is a verdict that did not pass, with the message as its reason. `manager` knows the other
+    plugins that a recipe names, by default all that are installed.
     """
-    return [
-        law.verdict(built.label)
-        for component in components
-        for chosen in _menu(component, options or {})
-        for built in builds(component, chosen)
-        for law in built.laws
-    ]
+    return [law.verdict(built.label) for built in build_all(offers, options, manager) for law in built.laws]
+
+
+def build_all(
+    offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None
+) -> Iterator[Built]:
+    """All that is offered, built, in order."""
+    for offer in offers:
+        if isinstance(offer, Command):
+            yield _command(offer)
+        elif isinstance(offer, NamedRecipe):
+            yield _recipe(offer, manager or plugins())
+        else:
+            for chosen in _menu(offer, options or {}):
+                yield from builds(offer, chosen)
 
 
 def laws(kind: str, name: str, **options: Any) -> Callable[[Callable[[Law], None]], Any]:
     """A pytest decorator: one test for each law of a component that an installed plugin provides.
 
     The three lines of a plugin's test file are `@qs.testing.laws("kernel", "thinning")`, `def test_thinning(law):` and
-    `law()`. `options` are those of the component, by default its own defaults.
+    `law()`. `options` are those of the component, by default its own defaults. A law that the component may break is an
+    expected failure, with its reason.
     """
     import pytest
 
-    from quasistatic._plugins import plugins
-
     component = plugins().component(kind, name)
     cases = [
-        pytest.param(law, id=f"{built.label}: {law.name}")
+        pytest.param(law, id=f"{built.label}: {law.name}", marks=_marks(law))
         for built in builds(component, component.options(**options))
         for law in built.laws
     ]
     return pytest.mark.parametrize("law", cases)
+
+
+def _marks(law: Law) -> list[Any]:
+    import pytest
+
+    return [pytest.mark.xfail(reason=law.exception, strict=False)] if law.exception else []
 
 
 def _menu(component: Component, options: Options) -> list[Any]:
@@ -68,32 +84,73 @@ def _menu(component: Component, options: Options) -> list[Any]:
 
 
 def builds(component: Component, options: Any = None) -> Iterator[Built]:
-    """The component as its laws want it; `options` None are its defaults."""
-    name = f"{component.kind} {component.name}"
+    """The component as its laws want it; `options` None are its defaults. Raises InputError without hypothesis."""
+    from quasistatic.testing import _examples as _examples  # says so if it cannot be imported, before anything is built
+    from quasistatic.testing._catalogue import laws_of
+
+    name, seen = f"{component.kind} {component.name}", set()
     try:
         options = component.options() if options is None else options
-        if options != component.options():
-            name += f" ({_changed(options)})"
+        if changed := _changed(options):
+            name += f" ({changed})"
         for setting, instance, extra in _instances(component, options):
-            from quasistatic.testing._catalogue import laws_of
-
-            yield Built(f"{name}{setting}", laws_of(component.kind, instance, **extra))
+            laws = laws_of(component.kind, instance, exceptions=component.exceptions, **extra)
+            seen |= {law.name for law in laws}
+            yield Built(f"{name}{setting}", laws)
     except Exception as error:
         yield Built(name, [_unbuilt(component.kind, error)])
+    else:
+        if unknown := sorted(set(component.exceptions) - seen):
+            yield Built(name, [_unknown(component.kind, unknown, seen)])
 
 
 def _changed(options: Any) -> str:
-    fields = [field for field in attrs.fields(type(options)) if getattr(options, field.name) != field.default]
-    return ", ".join(f"{field.name}={getattr(options, field.name)}" for field in fields)
+    """The options that are not their defaults, in words."""
+    changed = [field.name for field in attrs.fields(type(options)) if getattr(options, field.name) != _default(field)]
+    return ", ".join(f"{name}={getattr(options, name)}" for name in changed)
+
+
+def _default(field: attrs.Attribute[Any]) -> Any:
+    return field.default.factory() if isinstance(field.default, attrs.Factory) else field.default
 
 
 def _unbuilt(kind: str, error: Exception) -> Law:
     """The law that a component can be built, broken."""
 
-    def raise_it() -> Any:
+    def raise_it(_setting: Any) -> Reading:
         raise error
 
     return Law("build", kind, "A component can be built with its options.", "the protocol", raise_it)
+
+
+def _unknown(kind: str, names: list[str], seen: set[str]) -> Law:
+    """The law that exceptions are made from laws that there are, broken."""
+    reading = faults(f"no law is called {name!r}, there are {', '.join(sorted(seen))}" for name in names)
+    return Law("exceptions", kind, "Exceptions name laws of the component.", "the protocol", lambda _setting: reading)
+
+
+def _command(command: Command) -> Built:
+    def loads(_setting: Any) -> Reading:
+        loaded = command.load()
+        # told by its bases, as click is for the command line alone
+        if not any((base.__module__, base.__name__) == ("click.core", "Command") for base in type(loaded).__mro__):
+            return faults([f"not a click command but {loaded!r:.80}"])
+        return faults([] if loaded.get_short_help_str() else ["it has no help"])
+
+    law = Law("loads", "command", "A command can be imported, is one of click and says what it does.", "the protocol", loads)
+    return Built(f"command {command.name}", [law])
+
+
+def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
+    def resolves(_setting: Any) -> Reading:
+        from quasistatic._recipe import load_recipe
+
+        load_recipe(named.name, (), manager)
+        return faults([])
+
+    why = "A recipe ships with its package, and every name and option in it is known."
+    law = Law("resolves", "recipe", why, "the protocol", resolves)
+    return Built(f"recipe {named.name}", [law])
 
 
 def _instances(component: Component, options: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -152,5 +209,3 @@ def _scratch() -> Path:
     folder = tempfile.mkdtemp(prefix="quasistatic-laws-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
-
-

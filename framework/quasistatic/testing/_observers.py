@@ -12,8 +12,8 @@ from quasistatic._ledger import Ledger
 from quasistatic._observe import AbstractObserver, RunInfo
 from quasistatic._source import GeneratedSource
 from quasistatic.testing._bench import Backwards, Fading
-from quasistatic.testing._law import Reading
-from quasistatic.testing._setting import arbitrary
+from quasistatic.testing._law import Reading, faults
+from quasistatic.testing._setting import Setting
 
 
 class _Noise(GeneratedSource):
@@ -28,10 +28,11 @@ class _Noise(GeneratedSource):
         return jax.random.normal(key, (2,)), None
 
 
-def told(observer: AbstractObserver) -> Reading:
-    """An observer is told of a whole run, and of one that failed at once, and raises nothing."""
-    diffusion = arbitrary(Fading(), 3)
+def told(observer: AbstractObserver, setting: Setting) -> Reading:
+    """An observer is told of a whole run, and of one that failed at once, raises nothing and changes nothing it is shown."""
+    diffusion = setting.wrong(Fading(), 3)
     terms = np.array([[1.0, 0.5, 0.2, 0.1], [0.9, 0.4, 0.1, 0.1]])
+    shown = terms.copy()
     ledger = Ledger(np.asarray(diffusion.times()), terms, 3, 2)
     info = RunInfo({"seed": 0}, "2 real", 3, 12, 0, 20, _Noise(), Backwards())
     observer.start(info)
@@ -41,4 +42,4 @@ def told(observer: AbstractObserver) -> Reading:
     observer.finish(20, "done")
     observer.start(info)
     observer.finish(0, "failed")
-    return Reading(0.0, 0.0, "exceptions")
+    return faults([] if np.array_equal(terms, shown) else ["the ledger was changed"])

@@ -5,68 +5,83 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.extend.random import define_prng_impl
 
 from quasistatic._distribution import AbstractDistribution, Key, State
 from quasistatic._finite import FiniteKernel
-from quasistatic.testing._law import Reading, worst
-from quasistatic.testing._reversal import constant_tilt
-from quasistatic.testing._setting import at, listed, random_params, some_data, times_of
+from quasistatic.testing._law import Reading, statistical, worst
+from quasistatic.testing._reversal import params_of_tilt
+from quasistatic.testing._setting import Setting, at, listed
+from quasistatic.testing._statistics import largest_of
 
-# float32 Gumbel noise draws a state this rare 13 times too seldom; fewer than EXPECTED / 4 draws are bad luck once in 300
+# float32 Gumbel noise draws a state this rare 13 times too seldom
 RARE, EXPECTED = 3e-8, 8
 BATCH = 2**20
 
 
-def rare_states(kernel: FiniteKernel) -> Reading:
-    """States of probability 3e-8 are drawn that often, each: 2 to 24 times where 8 draws are expected."""
+def rare_states(kernel: FiniteKernel, setting: Setting) -> Reading:
+    """States of probability 3e-8 are drawn that often, each."""
     states = len(kernel.log_reference())
+    law = _rare_law(kernel, at(setting.data(kernel, 1), 0), setting.key(21))
+    expected = EXPECTED * setting.more
+    rounds = round(expected / (RARE * kernel.event.size * BATCH))
+    seen = np.asarray(_count(law, setting.key(22), jnp.asarray(rounds), states))
+    away = np.abs(2.0 * (np.sqrt(seen + 0.375) - np.sqrt(expected + 0.375)))  # Anscombe 1948
+    return statistical(largest_of(float(away.max()), len(away)), f"{seen.tolist()} draws, {expected} expected")
+
+
+@eqx.filter_jit
+def _rare_law(kernel: FiniteKernel, x: State, key: Key) -> AbstractDistribution:
+    states, end = len(kernel.log_reference()), jnp.ones(())
     wanted = jnp.full((*kernel.event.shape, states), RARE).at[..., 0].set(1.0 - (states - 1) * RARE)
-    end = jnp.ones(())
-    z = kernel.marginal(at(some_data(kernel, 1), 0), end).sample(jr.key(21))
+    z = kernel.marginal(x, end).sample(key)
     likelihood = kernel.log_matrix(None, end).T[z.astype(jnp.int32)]
     tilt = jnp.log(wanted) - kernel.log_reference() - likelihood
-    law = kernel.decode(constant_tilt(kernel, tilt)(z, end), z, end)
-    rounds = round(EXPECTED / (RARE * kernel.event.size * BATCH))
-
-    @jax.jit
-    def count(key: Key) -> jax.Array:
-        def more(number: jax.Array, found: jax.Array) -> jax.Array:
-            xs = jax.vmap(law.sample)(jr.split(jr.fold_in(key, number), BATCH))
-            return found + jnp.stack([jnp.sum(xs == state, dtype=jnp.int32) for state in range(1, states)])
-
-        return jax.lax.fori_loop(0, rounds, more, jnp.zeros(states - 1, jnp.int32))
-
-    seen = [int(number) for number in count(jr.key(22))]
-    off = max(max(number / (3 * EXPECTED), EXPECTED / 4 / max(number, 0.1)) for number in seen)
-    return Reading(off, 1.0, "of the factor allowed", f"{seen} draws, {EXPECTED} expected")
+    return kernel.decode(params_of_tilt(kernel, z, tilt), z, end)
 
 
-def extreme_words(kernel: FiniteKernel) -> Reading:
+@eqx.filter_jit
+def _count(law: AbstractDistribution, key: Key, rounds: jax.Array, states: int) -> jax.Array:
+    """How often each state but the first comes."""
+
+    def more(number: jax.Array, found: jax.Array) -> jax.Array:
+        xs = jax.vmap(law.sample)(jr.split(jr.fold_in(key, number), BATCH))
+        return found + jnp.stack([jnp.sum(xs == state, dtype=jnp.int32) for state in range(1, states)])
+
+    return jax.lax.fori_loop(0, rounds, more, jnp.zeros(states - 1, jnp.int32))
+
+
+def extreme_words(kernel: FiniteKernel, setting: Setting) -> Reading:
     """Whatever words the generator of random bits gives, all zeros and all ones too, no impossible state is drawn."""
-    times = times_of(kernel)
-    s, t = times[1], times[3]
-    params = random_params(kernel)
+    times, params = setting.times(kernel), setting.params(kernel)
+    readings = []
+    for word in (0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1):
+        key = jr.wrap_key_data(jnp.asarray([word], jnp.uint32), impl=_stuck())
+        lowest = float(_lowest(kernel, params, key, times[1], times[3]))
+        readings.append(Reading(-lowest, 1e6, "nats against a draw", f"the word {word:x}"))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _lowest(kernel: FiniteKernel, params: State, key: Key, s: jax.Array, t: jax.Array) -> jax.Array:
+    """The least log-probability of a draw with this key, over all laws."""
     xs, zs = listed(kernel)
 
-    def lowest(law: AbstractDistribution, key: Key) -> jax.Array:
+    def of(law: AbstractDistribution) -> jax.Array:
         draws = (law.sample(key), *law.pair(key))
         return jnp.min(jnp.stack([law.log_prob(draw) for draw in draws]))
 
-    def from_noise(z: State, key: Key) -> jax.Array:
+    def from_noise(z: State) -> jax.Array:
         laws = (kernel.transition(z, s, t), kernel.reverse(params, z, s, t), kernel.decode(params, z, t))
-        return jnp.min(jnp.stack([lowest(law, key) for law in laws]))
+        return jnp.min(jnp.stack([of(law) for law in laws]))
 
-    def worst_draw(key: Key) -> Reading:
-        ends = [lowest(kernel.equilibrium(), key), *jax.vmap(lambda x: lowest(kernel.marginal(x, t), key))(xs)]
-        ends += list(jax.vmap(lambda z: from_noise(z, key))(zs))
-        return Reading(-float(jnp.min(jnp.stack(ends))), 1e6, "nats against a draw", f"the word {jr.key_data(key)[0]:x}")
-
-    words = (0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
-    return worst(worst_draw(jr.wrap_key_data(jnp.asarray([word], jnp.uint32), impl=_stuck())) for word in words)
+    from_data = jax.vmap(lambda x: of(kernel.marginal(x, t)))(xs)
+    return jnp.min(jnp.stack([of(kernel.equilibrium()), from_data.min(), jax.vmap(from_noise)(zs).min()]))
 
 
 @functools.cache

@@ -14,21 +14,27 @@ import numpy as np
 from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, Key, State
 from quasistatic._finite import FiniteKernel
 from quasistatic._kernel import AbstractKernel
-from quasistatic.testing._law import Reading, worst
-from quasistatic.testing._setting import at, in_float64, random_params, some_data, some_spots, times_of
-from quasistatic.testing._statistics import LIMIT, chi_square, counts_of, moments, scores
+from quasistatic.testing._law import Reading, faults, statistical, worst
+from quasistatic.testing._semigroup import moments_of, place
+from quasistatic.testing._setting import Setting, at, in_float64
+from quasistatic.testing._statistics import chi_square, counts_of, flat, largest_of, moments, scores
+from quasistatic.testing._support import inside
 
 # cells of an enumeration need more draws than moments do
 DRAWS, CELL_DRAWS = 4_000, 20_000
 Draw = Callable[[AbstractDistribution, Key], State]
+Laws = dict[str, AbstractDistribution]
 
 
-def laws_at(kernel: AbstractKernel) -> dict[str, AbstractDistribution]:
+def laws_at(kernel: AbstractKernel, setting: Setting) -> Laws:
     """One of every law that the kernel gives, somewhere in the middle of time."""
-    times = times_of(kernel)
+    times = setting.times(kernel)
     s, t = times[1], times[3]
-    spot = at(some_spots(kernel, s, t, 2), 1)
-    params = random_params(kernel)
+    return _laws(kernel, at(setting.spots(kernel, s, t, 2), 1), setting.params(kernel), s, t)
+
+
+@eqx.filter_jit
+def _laws(kernel: AbstractKernel, spot: Any, params: State, s: jax.Array, t: jax.Array) -> Laws:
     laws = {
         "equilibrium": kernel.equilibrium(),
         "marginal": kernel.marginal(spot.x, s),
@@ -44,29 +50,36 @@ def laws_at(kernel: AbstractKernel) -> dict[str, AbstractDistribution]:
 
 def _strong(law: AbstractDistribution) -> AbstractDistribution:
     """The law with arrays of a strong type, so that laws of one class are compiled once."""
-    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), law)
+    return jax.tree.map(
+        lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)) if eqx.is_array_like(leaf) else leaf, law
+    )
 
 
-def neighbours(kernel: AbstractKernel) -> dict[str, tuple[AbstractDistribution, AbstractDistribution]]:
+def neighbours(kernel: AbstractKernel, setting: Setting) -> dict[str, tuple[AbstractDistribution, AbstractDistribution]]:
     """Pairs of laws of the same thing: (p, q) with p inside the support of q."""
-    times = times_of(kernel)
-    s, t = times[1], times[3]
-    xs, spot = some_data(kernel, 2), at(some_spots(kernel, s, t, 2), 1)
-    one, other = random_params(kernel, 5), random_params(kernel, 6)
+    times = setting.times(kernel)
+    s, m, t = times[1], times[2], times[3]
+    spot, xs = at(setting.spots(kernel, s, t, 2), 1), setting.data(kernel, 2)
+    params = (setting.params(kernel, 5), setting.params(kernel, 6))
+    return _pairs(kernel, spot, at(xs, 0), at(xs, 1), params, s, m, t)
+
+
+@eqx.filter_jit
+def _pairs(
+    kernel: AbstractKernel, spot: Any, a: State, b: State, params: Any, s: jax.Array, m: jax.Array, t: jax.Array
+) -> dict[str, tuple[AbstractDistribution, AbstractDistribution]]:
+    one, other = params
     pairs = {
-        "marginal and equilibrium": (kernel.marginal(at(xs, 0), jnp.ones(())), kernel.equilibrium()),
-        "two marginals": (kernel.marginal(at(xs, 0), times[2]), kernel.marginal(at(xs, 1), times[2])),
+        "marginal and equilibrium": (kernel.marginal(a, jnp.ones(())), kernel.equilibrium()),
+        "two marginals": (kernel.marginal(a, m), kernel.marginal(b, m)),
         "posterior and reverse": (kernel.posterior(spot.x, spot.late, s, t), kernel.reverse(one, spot.late, s, t)),
         "two decodes": (kernel.decode(one, spot.late, t), kernel.decode(other, spot.late, t)),
     }
     return {name: (_strong(p), _strong(q)) for name, (p, q) in pairs.items()}
 
 
-# where a family keeps the one-draw defaults there is nothing to compare
-_NOTHING = Reading(0.0, LIMIT, "standard errors")
-
-
 def _overridden(law: AbstractDistribution, method: str) -> bool:
+    """Where a family keeps the one-draw defaults there is nothing to compare."""
     return getattr(type(law), method) is not getattr(AbstractDistribution, method)
 
 
@@ -76,37 +89,88 @@ def _drawn(law: AbstractDistribution, keys: Key, draw: Draw) -> Any:
     return states, jax.vmap(moments)(states), jax.vmap(law.log_prob)(states)
 
 
-def _right_law(kernel: AbstractKernel, draw: Draw) -> Reading:
+def _right_law(kernel: AbstractKernel, draw: Draw, setting: Setting) -> Reading:
     """Draws of every law against its enumeration, or its moments and entropy."""
-    readings = [_NOTHING]
-    for number, (name, law) in enumerate(laws_at(kernel).items()):
+    readings = [statistical(0.0)]
+    for number, (name, law) in enumerate(laws_at(kernel, setting).items()):
         if draw is not _sample and not _overridden(law, "pair"):
             continue
-        count = CELL_DRAWS if isinstance(kernel, FiniteKernel) else DRAWS
-        keys = jr.split(jr.fold_in(jr.key(12), number), count)
+        finite = isinstance(kernel, FiniteKernel)
+        keys = setting.keys(100 + number, CELL_DRAWS if finite else DRAWS)
         states, rows, log_probs = _drawn(law, keys, draw)
-        if isinstance(kernel, FiniteKernel):
+        if finite:
             assert isinstance(law, AbstractIntegrable)
             cells, weights = law.nodes()
             weights = np.where(np.asarray(weights) < 1e-15, 0.0, weights)
-            readings.append(Reading(chi_square(counts_of(states, cells), weights), LIMIT, "standard errors", name))
+            readings.append(statistical(chi_square(counts_of(states, cells), weights), name))
             continue
         if isinstance(law, AbstractIntegrable):
-            zs, weights = law.nodes()
-            readings.append(Reading(scores(rows, weights @ jax.vmap(moments)(zs)), LIMIT, "standard errors", name))
-        entropies = _over_keys(_entropy, 13, law)
-        readings.append(Reading(scores(-log_probs, entropies), LIMIT, "standard errors", name))
+            readings.append(statistical(scores(rows, np.asarray(moments_of(law))), name))
+        entropies = _over_keys(_entropy, setting.keys(13, DRAWS), law)
+        readings.append(statistical(scores(-log_probs, entropies), name))
     return worst(readings)
 
 
-def samples(kernel: AbstractKernel) -> Reading:
+def samples(kernel: AbstractKernel, setting: Setting) -> Reading:
     """Draws follow the law whose log-probability they have."""
-    return _right_law(kernel, _sample)
+    return _right_law(kernel, _sample, setting)
 
 
-def pair(kernel: AbstractKernel) -> Reading:
+def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
     """Each half of a coupled pair follows the law on its own."""
-    return worst([_right_law(kernel, _first_half), _right_law(kernel, _second_half)])
+    return worst([_right_law(kernel, _first_half, setting), _right_law(kernel, _second_half, setting)])
+
+
+def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
+    """The density of real states integrates to one: under p the mean of g / p is 1, for a normal g inside of p."""
+    readings = []
+    for number, (name, law) in enumerate(laws_at(kernel, setting).items()):
+        if kernel.event.quantised and name in ("reference", "decode"):
+            continue  # a law of levels, which has no density
+        states, _, log_probs = _drawn(law, setting.keys(500 + number, DRAWS), _sample)
+        rows = flat(states)
+        mean, variance = rows.mean(axis=0), 0.5 * rows.var(axis=0)
+        log_g = -0.5 * np.sum((rows - mean) ** 2 / variance + np.log(2.0 * np.pi * variance), axis=1)
+        readings.append(statistical(scores(np.exp(log_g - np.asarray(log_probs))[:, None], np.ones(1)), name))
+    return worst(readings)
+
+
+def bridge(kernel: AbstractKernel, setting: Setting) -> Reading:
+    """Forwards x to z_s to z_t, or x to z_t and back to z_s by the posterior: the same pairs of states."""
+    times, x = setting.times(kernel), at(setting.data(kernel, 2), 1)
+    readings = []
+    for number, (first, last) in enumerate(((0, 1), (1, 3), (2, 4))):
+        s, t = times[first], times[last]
+        forth, back = _both_ways(kernel, x, s, t, setting.keys(400 + number, DRAWS))
+        readings.append(statistical(scores(forth, back), place(s, t)))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _both_ways(kernel: AbstractKernel, x: State, s: jax.Array, t: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:
+    """Moments of the pairs, drawn in both ways, (keys, figures)."""
+
+    def one(key: Key) -> tuple[jax.Array, jax.Array]:
+        key_early, key_late, key_end, key_back = jr.split(key, 4)
+        early = kernel.marginal(x, s).sample(key_early)
+        late = kernel.transition(early, s, t).sample(key_late)
+        end = kernel.marginal(x, t).sample(key_end)
+        back = kernel.posterior(x, end, s, t).sample(key_back)
+        return moments((early, late, kernel.encode(early, s))), moments((back, end, kernel.encode(back, s)))
+
+    return jax.vmap(one)(keys)
+
+
+def support(kernel: AbstractKernel, setting: Setting) -> Reading:
+    """What is drawn can be: data of the declared support, and states that their own law does not call impossible."""
+    bad = []
+    for number, (name, law) in enumerate(laws_at(kernel, setting).items()):
+        states, _, log_probs = _drawn(law, setting.keys(200 + number, 1_000), _sample)
+        if not np.all(np.asarray(log_probs) > -1e20):
+            bad.append(f"{name}: a draw that its own law calls impossible")
+        if name in ("reference", "decode") and not np.all(inside(np.asarray(states), kernel.event)):
+            bad.append(f"{name}: figures outside the support of {kernel.event.describe()}")
+    return faults(bad)
 
 
 def _sample(law: AbstractDistribution, key: Key) -> State:
@@ -122,9 +186,9 @@ def _second_half(law: AbstractDistribution, key: Key) -> State:
 
 
 @eqx.filter_jit
-def _over_keys(figure: Callable[..., jax.Array], seed: int, *laws: AbstractDistribution) -> jax.Array:
-    """A figure of laws that may be an estimate from one draw, for many keys, (DRAWS,)."""
-    return jax.vmap(lambda key: figure(*laws, key))(jr.split(jr.key(seed), DRAWS))
+def _over_keys(figure: Callable[..., jax.Array], keys: Key, *laws: AbstractDistribution) -> jax.Array:
+    """A figure of laws that may be an estimate from one draw, for many keys."""
+    return jax.vmap(lambda key: figure(*laws, key))(keys)
 
 
 def _entropy(p: AbstractDistribution, key: Key) -> jax.Array:
@@ -144,20 +208,20 @@ def _log_ratio(p: AbstractDistribution, q: AbstractDistribution, z: State) -> ja
 
 
 @eqx.filter_jit
-def _over_draws(figure: Callable[..., jax.Array], seed: int, *laws: AbstractDistribution) -> jax.Array:
-    """A figure of laws at draws of the first, (DRAWS,)."""
-    return jax.vmap(lambda key: figure(*laws, laws[0].sample(key)))(jr.split(jr.key(seed), DRAWS))
+def _over_draws(figure: Callable[..., jax.Array], keys: Key, *laws: AbstractDistribution) -> jax.Array:
+    """A figure of laws at draws of the first."""
+    return jax.vmap(lambda key: figure(*laws, laws[0].sample(key)))(keys)
 
 
-def overlap(kernel: AbstractKernel) -> Reading:
+def overlap(kernel: AbstractKernel, setting: Setting) -> Reading:
     """For any two laws p and q the mean of q / (p + q) under p is the mean of p / (p + q) under q: what both share.
 
     It needs draws and log-probabilities alone, and fails where either is not of the law, or the law is not normalised.
     """
     readings = []
-    for number, (name, (p, q)) in enumerate(neighbours(kernel).items()):
-        keys = jr.split(jr.fold_in(jr.key(14), number), DRAWS)
-        readings.append(Reading(scores(_share(p, q, keys, 0), _share(q, p, keys, 1)), LIMIT, "standard errors", name))
+    for number, (name, (p, q)) in enumerate(neighbours(kernel, setting).items()):
+        keys = setting.keys(300 + number, DRAWS)
+        readings.append(statistical(scores(_share(p, q, keys, 0), _share(q, p, keys, 1)), name))
     return worst(readings)
 
 
@@ -171,25 +235,26 @@ def _share(p: AbstractDistribution, q: AbstractDistribution, keys: Key, half: in
 
 
 @in_float64
-def entropy(kernel: AbstractKernel) -> Reading:
+def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
     """The entropy is the mean of -log p: by enumeration where that is possible, else over draws."""
-    laws = {name: law for name, law in laws_at(kernel).items() if _overridden(law, "entropy")}
-    return worst([_NOTHING, *(_is_mean(kernel, _entropy, _surprise, name, law) for name, law in laws.items())])
+    laws = {name: law for name, law in laws_at(kernel, setting).items() if _overridden(law, "entropy")}
+    found = [_is_mean(kernel, _entropy, _surprise, name, setting, law) for name, law in laws.items()]
+    return worst([statistical(0.0), *found])
 
 
 @in_float64
-def divergence(kernel: AbstractKernel) -> Reading:
+def divergence(kernel: AbstractKernel, setting: Setting) -> Reading:
     """KL(p || q) is the mean of log p - log q under p, is never negative, and vanishes where q is p."""
-    readings = [_NOTHING]
-    for name, (p, q) in neighbours(kernel).items():
+    readings = [statistical(0.0)]
+    for name, (p, q) in neighbours(kernel, setting).items():
         if not _overridden(p, "kl"):
             continue
-        readings.append(_is_mean(kernel, _divergence, _log_ratio, name, p, q))
-        to_itself = p.kl(p, jr.key(15))
-        readings.append(Reading(float(jnp.abs(to_itself)), 1e-9, "nats to itself", name))
-        values = np.asarray(_over_keys(_divergence, 16, p, q))
-        below = -values.mean() - LIMIT * values.std() / len(values) ** 0.5
-        readings.append(Reading(float(below), 1e-9, "nats below zero", name))
+        readings.append(_is_mean(kernel, _divergence, _log_ratio, name, setting, p, q))
+        to_itself = np.asarray(_over_keys(_divergence, jr.split(setting.key(15), 100), p, p))
+        readings.append(Reading(float(np.max(np.abs(to_itself))), 1e-9, "nats to itself", name))
+        values = np.asarray(_over_keys(_divergence, setting.keys(16, DRAWS), p, q))
+        below = -values.mean() / max(values.std() / len(values) ** 0.5, 1e-9)
+        readings.append(statistical(float(below), name, "standard errors below zero"))
     return worst(readings)
 
 
@@ -198,15 +263,21 @@ def _is_mean(
     closed: Callable[..., jax.Array],
     point: Callable[..., jax.Array],
     name: str,
+    setting: Setting,
     *laws: AbstractDistribution,
 ) -> Reading:
     """A closed form against the mean that it stands for."""
     if not isinstance(kernel, FiniteKernel):
-        figure = scores(_over_draws(point, 18, *laws), _over_keys(closed, 19, *laws))
-        return Reading(figure, LIMIT, "standard errors", name)
+        drawn, stated = _over_draws(point, setting.keys(18, DRAWS), *laws), _over_keys(closed, setting.keys(19, DRAWS), *laws)
+        return statistical(largest_of(scores(drawn, stated), 4), name)
     assert isinstance(laws[0], AbstractIntegrable)
+    exact, stated = _by_nodes(point, *laws), closed(*laws, setting.key(17))
+    gap = jnp.abs(stated - exact) / jnp.maximum(1.0, jnp.abs(exact))
+    return Reading(float(gap), 1e-10, "nats", name)
+
+
+@eqx.filter_jit
+def _by_nodes(point: Callable[..., jax.Array], *laws: AbstractDistribution) -> jax.Array:
     zs, weights = laws[0].nodes()
     values = jax.vmap(lambda z: point(*laws, z))(zs)
-    exact = jnp.sum(jnp.where(weights > 0, weights * values, 0.0))
-    gap = jnp.abs(closed(*laws, jr.key(17)) - exact) / jnp.maximum(1.0, jnp.abs(exact))
-    return Reading(float(gap), 1e-10, "nats", name)
+    return jnp.sum(jnp.where(weights > 0, weights * values, 0.0))

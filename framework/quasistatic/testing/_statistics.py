@@ -1,17 +1,17 @@
-"""Statistical figures, all in standard errors, so that one limit serves: five, at fixed seeds."""
+"""Statistical figures, all in standard errors, so that one limit serves whatever is compared."""
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-LIMIT = 5.0
 # what rounding may add to a difference of two means that are equal
-ROUNDING = 1e-5
+ROUNDING = 2e-6
 
 
 def scores(a: np.ndarray, b: np.ndarray | float) -> float:
@@ -23,8 +23,17 @@ def scores(a: np.ndarray, b: np.ndarray | float) -> float:
         b = np.asarray(b, np.float64)
         variance = variance + b.var(axis=0) / len(b)
         b = b.mean(axis=0)
-    floor = ROUNDING * np.maximum(1.0, np.abs(mean)) / LIMIT
-    return float(np.max(np.abs(mean - b) / np.maximum(np.sqrt(variance), floor)))
+    floor = ROUNDING * np.maximum(1.0, np.abs(mean))
+    away = np.abs(mean - b) / np.maximum(np.sqrt(variance), floor)
+    return largest_of(float(np.max(away)), np.size(away))
+
+
+def largest_of(score: float, count: int) -> float:
+    """The largest of `count` scores as one score: as improbable as it is among so many (Bonferroni)."""
+    chance = count * math.erfc(score / math.sqrt(2.0))
+    if not chance > 0.0:  # too far out to be told from infinity, or not a number
+        return score
+    return 0.0 if chance >= 1.0 else -NormalDist().inv_cdf(chance / 2.0)
 
 
 def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.0) -> float:
@@ -36,11 +45,13 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.
     if np.any(counts[probabilities == 0] > 0):
         return math.inf
     expected = counts.sum() * probabilities
-    rare = expected < least
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    filled = expected > 0
-    counts, expected = counts[filled], expected[filled]
+    order = np.argsort(expected)
+    counts, expected = counts[order], expected[order]
+    # the rarest cells become one, as many as it takes to expect `least` counts in it
+    pooled = 1 + int(np.searchsorted(np.cumsum(expected), least))
+    pooled = max(pooled, int(np.searchsorted(expected, least)))
+    counts = np.append(counts[pooled:], counts[:pooled].sum())
+    expected = np.append(expected[pooled:], expected[:pooled].sum())
     freedom = len(counts) - 1
     if freedom == 0:
         return 0.0

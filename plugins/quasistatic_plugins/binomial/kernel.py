@@ -81,6 +81,12 @@ class BinomialKernel(qs.FiniteKernel):
         return qs.make_schedule(options.schedule, options.first_noise, options.last_survival)
 
     @property
+    def arrival_nats(self) -> float:
+        """For the bit that is rarer at equilibrium: its own chance is raised most."""
+        kept, rare = self.schedule.last_survival, min(self.options.base_rate, 1.0 - self.options.base_rate)
+        return math.log1p(kept * (1.0 - rare) / rare)
+
+    @property
     def base_logit(self) -> float:
         """Log-odds of the coin."""
         return math.log(self.options.base_rate) - math.log1p(-self.options.base_rate)

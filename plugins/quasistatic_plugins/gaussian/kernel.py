@@ -7,6 +7,7 @@ open = d_s^2 d_ts^2 / d_t^2. Everything comes from the log-SNR, where float32 ke
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -65,6 +66,13 @@ class GaussianKernel(qs.AbstractKernel):
     @property
     def exact_at_zero(self) -> bool:
         return not self.event.quantised and self.options.variance != "posterior" and self.options.mean != "eq65"
+
+    @property
+    def arrival_nats(self) -> float:
+        """For data of mean square 1 at most, or as far out as the levels of quantised data go."""
+        kept = self.schedule.last_survival
+        outermost = max((value**2 for value in (self.event.low, self.event.high) if value is not None), default=1.0)
+        return 0.5 * (kept * max(0.0, outermost - 1.0) - math.log1p(-kept))
 
     @property
     def schedule(self) -> qs.AbstractSchedule:

@@ -1,0 +1,142 @@
+"""Mistakes in objectives, all of which promise a bound."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from faults_catalogue import Catalogue
+from quasistatic_plugins.bound import BoundOptions
+from quasistatic_plugins.bound.objective import Bound
+
+catalogue = Catalogue("objective", lambda cls: cls(BoundOptions()))
+
+
+@catalogue.caught_by("unbiased")
+class OneStepTooMany(Bound):
+    """Weighs a term by T + 1 where there are T."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, steps)
+        return index, weight + 1.0
+
+
+@catalogue.caught_by("never-better")
+class IndexFromOne(Bound):
+    """Counts the times from 1: the first is never drawn, the last twice as often."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, steps)
+        return jnp.minimum(index + 1, steps - 1), weight
+
+
+@catalogue.caught_by("unbiased")
+class IndexRounded(Bound):
+    """Rounds u (T - 1) to a time: the first and the last are drawn half as often."""
+
+    def _draw(self, u, steps):
+        return jnp.round(u * (steps - 1)).astype(jnp.int32), super()._draw(u, steps)[1]
+
+
+@catalogue.caught_by("never-better")
+class OneTimeForEver(Bound):
+    """Ignores u and looks at the middle of the chain."""
+
+    def _draw(self, u, steps):
+        return super()._draw(jnp.full_like(u, 0.5), steps)
+
+
+@catalogue.caught_by("never-better")
+class LateTimesWeighMore(Bound):
+    """Weighs the terms by their time, and still calls it a bound."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, steps)
+        return index, weight * (0.5 + index / steps)
+
+
+@catalogue.caught_by("unbiased", lambda cls: cls(BoundOptions(draw="importance")))
+class ImportanceForgotten(Bound):
+    """Draws terms by their size and weighs them as if they were drawn evenly."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, steps)
+        return index, jnp.full_like(weight, steps)
+
+    def prepare(self, diffusion, xs, given, key):
+        return type(self)(self.options, super().prepare(diffusion, xs, given, key).shares)
+
+
+@catalogue.caught_by("never-better")
+class NoFirstStep(Bound):
+    """Leaves out the first step's term."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, steps)
+        return index, jnp.where(index == 0, 0.0, weight)
+
+
+@catalogue.caught_by("never-better")
+class MeanOverElements(Bound):
+    """The mean over elements, not their sum."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        loss, metrics = super().__call__(diffusion, x, u, key, given)
+        return loss / diffusion.kernel.event.size, metrics
+
+
+@catalogue.caught_by("never-better")
+class LargeLossesClipped(Bound):
+    """Clips a loss at 2 nats, against outliers."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        loss, metrics = super().__call__(diffusion, x, u, key, given)
+        return jnp.minimum(loss, 2.0), metrics
+
+
+@catalogue.caught_by("finite-differences")
+class HalfTheGradient(Bound):
+    """A stop_gradient too many: half of the loss does not move the network."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        loss, metrics = super().__call__(diffusion, x, u, key, given)
+        return 0.5 * (loss + jax.lax.stop_gradient(loss)), metrics
+
+
+@catalogue.caught_by("gradients")
+class NoGradient(Bound):
+    """The network is asked behind a stop_gradient."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        return super().__call__(jax.lax.stop_gradient(diffusion), x, u, key, given)
+
+
+@catalogue.caught_by("unbiased-gradient")
+class NoScore(Bound):
+    """Differentiates through draws that have no derivative: a learned grid moves where it should not."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        times = diffusion.times()
+        index, weight = self._draw(u, len(times))
+        key_z, key_term = jr.split(key)
+        z = diffusion.kernel.marginal(x, times[index]).sample(key_z)
+        return weight * diffusion.term(x, z, index, times, key_term, given, train=True), {}
+
+
+@catalogue.caught_by("keys")
+class OneKeyForStateAndTerm(Bound):
+    """Draws the noisy state, and what its term draws, with one key."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        times = diffusion.times()
+        index, weight = self._draw(u, len(times))
+        z = diffusion.kernel.marginal(x, times[index]).sample(key)
+        return weight * diffusion.term(x, z, index, times, key, given, train=True), {}
+
+
+@catalogue.caught_by("agreement")
+class LossPerElement(Bound):
+    """A loss for each element, which the engine is to sum."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        loss, metrics = super().__call__(diffusion, x, u, key, given)
+        return jnp.broadcast_to(loss, x.shape) / x.size, metrics
