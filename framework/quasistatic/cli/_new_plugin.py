@@ -1,0 +1,160 @@
+"""quasistatic new-plugin: a small plugin project that works, from the templates in `_skeleton`.
+
+Of `_skeleton`, the folder `project` is written for every kind, `component` for every kind but a command, and then the kind's
+own. What ends with .in becomes a file: its text is a string.Template, and MODULE and NAME in its path are filled in too. The
+files right in a kind's folder are words for these templates.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+import click
+
+from quasistatic._component import KINDS
+from quasistatic._plugins import RESERVED_COMMANDS, PluginManager
+from quasistatic.cli._common import manager_of
+from quasistatic.errors import InputError
+
+SKELETON = Path(__file__).parents[1] / "_skeleton"
+VALID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+PREFIX = "quasistatic-"  # of every distribution
+# what the recipe of a new component is made of, besides the component itself
+PARTS = {"source": "heartbeat", "kernel": "binomial", "model": "dense", "objective": "bound", "sampler": "ancestral"}
+
+
+@click.command("new-plugin")
+@click.argument("name")
+@click.option("--kind", type=click.Choice([*KINDS, "command"]), required=True, help="What the plugin provides.")
+@click.option(
+    "--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the project; by default quasistatic-NAME."
+)
+@click.pass_context
+def new_plugin(ctx: click.Context, name: str, kind: str, into: Path | None) -> None:
+    """Write a small plugin project that works, with its tests.
+
+    The project is a complete distribution: the component or command NAME as an example to change, a recipe to try it, tests
+    that hold it against the laws, and what is needed to publish it.
+    """
+    _check_name(name, kind, manager_of(ctx))
+    folder = into or Path(PREFIX + name)
+    _check_folder(folder)
+    from quasistatic import __version__
+
+    files = project_files(name, kind, __version__)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    click.echo(f"{kind} {name!r} in {folder}: {len(files)} files; it works as it is\n\nWhat comes next:")
+    for line in commands(name, kind, str(folder if folder.is_absolute() else os.path.join(".", folder))):
+        click.echo(f"  {line}")
+    click.echo(f"\nThen make it yours: {folder / _module(name) / kind}.py says where; pytest {folder} runs its tests.")
+
+
+def project_files(name: str, kind: str, version: str) -> dict[str, str]:
+    """The text of every file by its path, for a plugin of this kind that works with this version of quasistatic."""
+    layers = ("project", kind) if kind == "command" else ("project", "component", kind)
+    words = _words(name, kind, version)
+    return {
+        _path(template.relative_to(SKELETON / layer), words): Template(template.read_text(encoding="utf-8")).substitute(words)
+        for layer in layers
+        for template in sorted((SKELETON / layer).rglob("*.in"))
+    }
+
+
+def commands(name: str, kind: str, folder: str) -> list[str]:
+    """What a person types next."""
+    install = f'pip install -e "{folder}[test]"'  # the quotes are for shells in which brackets mean something
+    if kind == "command":
+        train = f"quasistatic run swiss-roll --set training.steps=500 --out runs/{name}"
+        return [install, train, f"quasistatic {name} runs/{name}"]
+    return [install, f"quasistatic check {name}", f"quasistatic run {name}"]
+
+
+def version_range(version: str) -> str:
+    """The versions that promise what `version` does: '>=0.1,<0.2' for 0.1.3, '>=2.1,<3' for 2.1.0."""
+    public = version.partition("+")[0]
+    major, minor = (int(figures) for figures in re.findall(r"\d+", public)[:2])
+    least = f"{major}.{minor}" if re.fullmatch(r"[\d.]+", public) else public  # 0.1 does not take its own 0.1.0rc1
+    return f">={least},<{major + 1}" if major else f">={least},<0.{minor + 1}"
+
+
+def _words(name: str, kind: str, version: str) -> dict[str, str]:
+    """What the templates leave open."""
+    stem = "".join(part.capitalize() for part in name.split("-"))
+    words = {
+        "name": name,
+        "snake": name.replace("-", "_"),
+        "kind": kind,
+        "module": _module(name),
+        "distribution": PREFIX + name,
+        "versions": version_range(version),
+        "kind_class": stem.removesuffix(kind.capitalize()) + kind.capitalize(),
+        "options_class": f"{stem}Options",
+        "hook": "quasistatic_observers" if kind == "observer" else "quasistatic_components",
+        "fits": '\n            fits=("binary", "categorical"),' if kind == "kernel" else "",
+        "commands": "\n".join(f"$ {line}" for line in commands(name, kind, ".")),
+        "tested": f"The tests hold it against the laws that every {kind} keeps, as `quasistatic check` does.",
+        "recipe_row": f"\n| `{_module(name)}/recipe.toml` | the recipe that `quasistatic run {name}` runs |",
+        "observers": '["progress", "jsonl", "tensorboard"]',
+        **PARTS,
+        "waves": "",
+    }
+    if kind == "source":  # the example gives real figures, on a ring
+        words |= {"kernel": "gaussian", "waves": "\nwaves = [1.0, 2.0, 4.0]  # a ring is fine structure: let the network see it"}
+    if kind == "command":
+        words |= {"tested": "The tests train a short run and read what the command prints.", "recipe_row": ""}
+    elif kind == "observer":
+        words["observers"] = f'["progress", "jsonl", "tensorboard", "{name}"]'
+    else:
+        words[kind] = name
+    for part in filter(Path.is_file, (SKELETON / kind).iterdir()):
+        words[part.stem] = Template(part.read_text(encoding="utf-8")).substitute(words)
+    words["summary"], _, words["about"] = words["about"].strip().partition("\n\n")
+    return words
+
+
+def _module(name: str) -> str:
+    return (PREFIX + name).replace("-", "_")
+
+
+def _path(template: Path, words: dict[str, str]) -> str:
+    return template.as_posix().removesuffix(".in").replace("MODULE", words["module"]).replace("NAME", words["snake"])
+
+
+def _check_name(name: str, kind: str, manager: PluginManager) -> None:
+    if not VALID.fullmatch(name) or name.startswith(PREFIX):
+        slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())).removeprefix(PREFIX)
+        example = slug if VALID.fullmatch(slug) else "my-" + kind
+        raise InputError(
+            f"NAME: expected small letters, digits and single hyphens, a letter first, got {name!r}; "
+            f"for example {example!r}  (its package will be called {PREFIX}{example})"
+        )
+    for reason in _taken(name, kind, manager):
+        raise InputError(f"NAME: {name!r} is taken: {reason}; choose another name  (quasistatic plugins lists all)")
+
+
+def _taken(name: str, kind: str, manager: PluginManager) -> Iterator[str]:
+    if kind == "command" and name in RESERVED_COMMANDS:
+        yield f"command {name!r} is built in"
+    for status in manager.statuses():
+        for what in (kind, "recipe"):
+            if f"{what} {name}" in status.provides:
+                yield f"plugin {status.owner} has a {what} of this name"
+        if status.name == name:
+            yield f"there is a plugin {status.owner}"
+    if importlib.util.find_spec(_module(name)):
+        yield f"there is a package {_module(name)}"
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if os.path.lexists(folder):
+        said = "a folder that is not empty" if folder.is_dir() else "not a folder"
+        raise InputError(f"--into: expected a new or empty folder, but {folder} is {said}; choose another with --into FOLDER")
