@@ -119,7 +119,9 @@ class ThinningKernel(qs.AbstractKernel):
     def _bent(self, params: jax.Array, n: jax.Array, log_keep: jax.Array) -> Thinned:
         plain = self._thin(n, log_keep)
         logit = log_keep - jnp.log(-jnp.expm1(log_keep))
-        return Thinned(n, jax.nn.sigmoid(logit + params[..., 0]), plain.rate * jnp.exp(params[..., 1]), plain.most)
+        # bounded, as the logarithm of 0 has no gradient, and neither has infinity
+        keep = jnp.clip(jax.nn.sigmoid(logit + params[..., 0]), 1e-30, 1.0 - 1e-6)
+        return Thinned(n, keep, plain.rate * jnp.exp(jnp.clip(params[..., 1], -40.0, 40.0)), plain.most)
 
     def equilibrium(self) -> Thinned:
         return self._thin(jnp.zeros(self.event.shape), jnp.asarray(-jnp.inf))

@@ -1,0 +1,358 @@
+"""The examples that authors copy: small, on public names alone, lawful, and of use."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tokenize
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from quasistatic_angles.molecule import AnglesOptions
+from quasistatic_angles.molecule.source import Angles
+from quasistatic_angles.wrapped_normal import WrappedNormalOptions
+from quasistatic_angles.wrapped_normal.kernel import WrappedNormalKernel, log_wrapped
+from quasistatic_windows import WindowsOptions
+from quasistatic_windows.source import Windows
+
+import quasistatic as qs
+
+THIRD_PARTY = Path(__file__).parents[1] / "third_party"
+# by plugin: its modules, as its entry point names them
+PLUGINS = {
+    "wrapped-normal": "quasistatic-angles/quasistatic_angles/wrapped_normal",
+    "molecule": "quasistatic-angles/quasistatic_angles/molecule",
+    "windows": "quasistatic-windows/quasistatic_windows",
+    "export": "quasistatic-export/quasistatic_export",
+}
+DISTRIBUTIONS = ("quasistatic-angles", "quasistatic-windows", "quasistatic-export")
+SPLITS = ("train", "validation", "test")
+SHORT = (
+    *("training.steps=20", "training.validate_every=20", "training.validation_events=20", "training.observers=[]"),
+    *("model.width=8", "trajectory.steps=4", "evaluation.steps=[]", "evaluation.events=20"),
+)
+
+
+def modules_of(plugin: str) -> list[str]:
+    return [path.read_text() for path in sorted((THIRD_PARTY / PLUGINS[plugin]).rglob("*.py"))]
+
+
+def code_lines(text: str) -> int:
+    """Lines with code: no blank lines, comments or docstrings."""
+    silent = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in silent]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_an_example_is_under_80_lines(plugin: str) -> None:
+    lines = [code_lines(text) for text in modules_of(plugin)]
+    assert 0 < sum(lines) < 80, lines
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_an_example_uses_public_names_alone(plugin: str) -> None:
+    public = {*dir(qs)} & {*qs._HOME, *qs._SUBMODULES, "__version__"}
+    for text in modules_of(plugin):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in ("quasistatic", "quasistatic_plugins")
+                assert not any(alias.name.startswith("_") for alias in node.names)
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names if alias.name.startswith("quasistatic")]
+                assert names in ([], ["quasistatic"])
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
+                assert node.attr in public, node.attr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Runs a module of python where the examples are installed."""
+    folder = tmp_path_factory.mktemp("examples")
+    projects = [str(shutil.copytree(THIRD_PARTY / name, folder / name)) for name in DISTRIBUTIONS]
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([sys.executable, *install, "--target", str(folder / "site"), *projects], check=True, capture_output=True)
+
+    def call(module: str, *arguments: Any) -> str:
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))}
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        found = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env)
+        assert found.returncode == 0, found.stdout + found.stderr
+        return found.stdout
+
+    return call
+
+
+def test_the_examples_are_found_where_they_are_installed(installed: Callable[..., str]) -> None:
+    found = {plugin["name"]: plugin for plugin in json.loads(installed("quasistatic", "plugins", "--json"))}
+    assert all(found[name]["state"] == "loaded" and found[name]["version"] == "0.1.0" for name in PLUGINS)
+    assert found["wrapped-normal"]["provides"] == ["kernel wrapped-normal"]
+    assert set(found["molecule"]["provides"]) == {"source angles", "recipe angles"}
+    assert found["windows"]["provides"] == ["source windows"] and found["export"]["provides"] == ["command export"]
+    assert "angles" in installed("quasistatic", "recipes")
+
+
+def test_the_examples_own_tests_pass(installed: Callable[..., str]) -> None:
+    """Those of the angles are the laws below."""
+    quiet = ("pytest", "-q", "-p", "no:cacheprovider")
+    for name in ("quasistatic-windows", "quasistatic-export"):
+        assert " passed" in installed(*quiet, f"{name}/tests")
+    assert "test_wrapped_normal" in installed(*quiet, "--collect-only", "quasistatic-angles/tests")
+
+
+def angle_laws() -> Iterator[Any]:
+    kernel = WrappedNormalKernel(WrappedNormalOptions(), qs.Event((2, 1), "angle"))
+    for kind, instance in (("kernel", kernel), ("source", Angles(AnglesOptions()))):
+        for law in qs.testing.laws_of(kind, instance):
+            yield pytest.param(law, id=f"{kind}-{law.name}")
+
+
+@pytest.mark.parametrize("law", list(angle_laws()))
+def test_angles_keep_the_laws(law: Callable[[], None]) -> None:
+    law()
+
+
+CIRCLE = 2 * np.pi * np.arange(4096) / 4096 - np.pi  # the mean over these is exact for waves up to the 4095th
+
+
+@pytest.mark.parametrize("variance", [1e-3, 0.3, 6.28318, 6.28319, 10.0, 300.0])
+def test_the_wrapped_density_is_that_of_all_turns(x64: None, variance: float) -> None:
+    turns = 2 * np.pi * np.arange(-60, 61)
+    plain = -0.5 * (CIRCLE[:, None] + turns) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
+    found = log_wrapped(jnp.asarray(CIRCLE), jnp.asarray(variance))
+    np.testing.assert_allclose(found, np.logaddexp.reduce(plain, axis=1), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("s", "t"), [(0.0, 1e-3), (0.2, 0.7), (0.999, 1.0)])
+def test_the_circle_composes_to_rounding(x64: None, s: float, t: float) -> None:
+    """Chapman-Kolmogorov, and the integral of every law, over the whole circle."""
+    kernel = WrappedNormalKernel(WrappedNormalOptions(), qs.Event((), "angle"))
+    x, z = jnp.asarray(3.1), jnp.asarray(-3.0)
+
+    def mass(log_prob: Callable[[jax.Array], jax.Array]) -> float:
+        return float(2 * np.pi * jnp.exp(jax.vmap(log_prob)(jnp.asarray(CIRCLE))).mean())
+
+    through = mass(lambda y: kernel.marginal(x, s).log_prob(y) + kernel.transition(y, s, t).log_prob(z))
+    assert np.log(through) == pytest.approx(float(kernel.marginal(x, t).log_prob(z)), abs=1e-9)
+    params = jnp.asarray([0.7, -0.5])
+    laws = [kernel.equilibrium(), kernel.posterior(x, z, s, t), kernel.decode(params, z, t), kernel.reverse(params, z, s, t)]
+    assert [mass(law.log_prob) for law in laws] == pytest.approx([1.0] * 4, abs=1e-9)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_bridges_go_round_as_often_as_they_should(half: int) -> None:
+    """From x to z either way round: draws of the posterior, and their mirror images, against its density."""
+    kernel = WrappedNormalKernel(WrappedNormalOptions(), qs.Event((), "angle"))
+    law = kernel.posterior(jnp.asarray(3.1), jnp.asarray(0.3), jnp.asarray(0.7), jnp.asarray(0.9))
+    density = np.exp(np.asarray(jax.vmap(law.log_prob)(jnp.asarray(CIRCLE)), np.float64))
+    exact = (density * np.exp(1j * CIRCLE)).mean() * 2 * np.pi
+    drawn = np.exp(1j * np.asarray(jax.vmap(law.pair)(jr.split(jr.key(3), 20_000))[half], np.float64))
+    assert abs(drawn.mean() - exact) < 5 * drawn.std() / len(drawn) ** 0.5
+
+
+def test_the_mirror_image_lowers_the_variance_of_the_kl_and_not_its_mean() -> None:
+    kernel = WrappedNormalKernel(WrappedNormalOptions(), qs.Event((2,), "angle"))
+    x, z, s, t = jnp.asarray([3.1, 0.0]), jnp.asarray([-3.0, 0.2]), jnp.asarray(0.5), jnp.asarray(0.55)
+    law, other = kernel.posterior(x, z, s, t), kernel.reverse(jnp.asarray([[0.8, 0.0], [-0.5, 0.0]]), z, s, t)
+    keys = jr.split(jr.key(4), 4_000)
+    mirrored, plain = (jax.vmap(lambda key, kl=kl: kl(law, other, key))(keys) for kl in (type(law).kl, qs.AbstractDistribution.kl))
+    assert abs(mirrored.mean() - plain.mean()) < 5 * plain.std() / len(keys) ** 0.5
+    assert mirrored.std() < 0.6 * plain.std()  # two draws that know nothing of each other: 0.71
+
+
+def test_the_two_angles_have_a_density_and_tell_of_each_other(x64: None) -> None:
+    source = Angles(AnglesOptions())
+    axis = CIRCLE[::32]
+    torus = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    assert np.exp(source.log_prob(torus)).mean() * (2 * np.pi) ** 2 == pytest.approx(1.0, abs=1e-6)
+    x = source.split("test").x
+    hit = np.abs(x[:, 0] + 2.1) < 0.5
+    assert np.cos(x[hit, 1] - 2.36).mean() > 0.5 > np.cos(x[~hit, 1] - 2.36).mean() + 1.0
+    assert -source.log_prob(x).mean() == pytest.approx(2 * (0.5 * np.log(2 * np.pi * np.e * 0.09)) + 0.943, abs=0.05)
+
+
+def wav(path: Path, samples: Any, width: int = 2, channels: int = 1) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, width, 8000, 0, "NONE", ""))
+        file.writeframes(np.asarray(samples, {1: "u1", 2: "<i2", 3: "<i2", 4: "<i4"}[width]).tobytes())
+    return path
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=count)
+
+
+def windows(path: Path, **options: Any) -> Windows:
+    return Windows(WindowsOptions(str(path), **options))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_windows_keep_the_laws(tmp_path: Path, seed: int) -> None:
+    path = wav(tmp_path / "a.wav", 3000 * noise(4000))
+    for law in qs.testing.laws_of("source", windows(path, length=32, hop=5, seed=seed)):
+        law()
+
+
+@pytest.mark.parametrize("hop", [1, 7, 40])
+def test_no_sample_is_in_two_splits(tmp_path: Path, hop: int) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["count", *map(str, range(1003))]))
+    source = windows(path, length=20, hop=hop)
+    seen = [{*np.round(source.units.to_user(source.split(name).x)).astype(int).ravel()} for name in SPLITS]
+    assert len(seen[0]) >= 14 * 20 and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    first = np.round(source.units.to_user(source.split("test").x)).astype(int)
+    assert (np.diff(first, axis=1) == 1).all() and len(first) == 4 * len(range(0, 50 - 20 + 1, hop))
+    other = windows(path, length=20, hop=hop, seed=1)
+    assert not np.array_equal(source.split("test").x, other.split("test").x)
+
+
+@pytest.mark.parametrize(("width", "full", "zero"), [(1, 128, 128), (2, 2**15, 0), (4, 2**31, 0)])
+def test_samples_of_any_width_have_full_scale_one(tmp_path: Path, width: int, full: int, zero: int) -> None:
+    loudness = np.clip(0.25 * noise(1000), -0.9, 0.9)
+    path = wav(tmp_path / "a.wav", np.round(loudness * full) + zero, width)
+    source = windows(path, length=10, hop=10)
+    found = np.sort(np.concatenate([source.units.to_user(source.split(name).x.astype(float)) for name in SPLITS]).ravel())
+    np.testing.assert_allclose(found, np.sort(loudness), atol=0.51 / min(full, 2**20))
+    assert source.split("train").x.astype(float).std() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_channels_become_their_mean_and_columns_have_names(tmp_path: Path) -> None:
+    left, right = np.arange(400), np.arange(400)[::-1]
+    stereo = wav(tmp_path / "a.wav", np.stack([left, 2 * left], axis=1), channels=2)
+    mono = wav(tmp_path / "b.wav", 1.5 * left)
+    np.testing.assert_allclose(windows(stereo, length=5).split("test").x, windows(mono, length=5).split("test").x, atol=2e-2)
+    table = tmp_path / "a.csv"
+    table.write_text("\n".join(["up,down", *(f"{a},{b}" for a, b in zip(left, right, strict=True))]))
+    up, down = (windows(table, length=5, column=name).split("test").x for name in ("up", "down"))
+    np.testing.assert_allclose(up, -down, atol=1e-6)
+
+
+FLOAT_WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\3\0\1\0\x40\x1f\0\0\0\x7d\0\0\4\0\x20\0data\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options", "said"),
+    [
+        ("gone.wav", None, {}, "cannot be read: No such file"),
+        ("gone.csv", None, {}, "there is no such file"),
+        ("text.wav", b"hello, world, this is no sound", {}, "of whole numbers (PCM): file does not start with RIFF"),
+        ("short.wav", b"RIFF", {}, "is not a .wav file of whole numbers (PCM): it ends too early"),
+        ("float.wav", FLOAT_WAV, {}, "unknown format: 3"),
+        ("a.csv", b"a\n1\n2\nnan\n", {}, "missing or not finite, the first at line 4"),
+        ("b.csv", b"a\n1\n2\nx\n", {}, "'x' is not a number"),
+        ("c.csv", b"a,b\n1,2\n3,4\n", {}, "source.column is ''; choose one of its columns: a, b"),
+        ("d.csv", b"a,b\n1,2\n3,4\n", {"column": "c"}, "source.column is 'c'; choose one of its columns: a, b"),
+        ("e.csv", b"1,2\n3,4\n", {"column": "c"}, "source.column is 'c'; choose one of its columns: 2, without names"),
+        ("f.csv", b"a\n1\n2\n", {}, "holds 2 samples; source.length = 64 needs at least 1280"),
+        ("g.csv", b"a\n" + b"3\n" * 100, {"length": 5}, "every training sample is 3: there is nothing to learn"),
+        ("h.txt", b"3", {}, "expected a file that ends in .csv"),
+    ],
+)  # fmt: skip
+def test_files_that_cannot_be_used_are_refused(tmp_path: Path, name: str, text: bytes | None, options: Any, said: str) -> None:
+    if text is not None:
+        (tmp_path / name).write_bytes(text)
+    with pytest.raises(qs.DataError) as caught:
+        windows(tmp_path / name, **options)
+    assert said in str(caught.value) and str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_24_bits_and_a_torn_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(qs.DataError, match="has 24-bit samples, expected 8, 16 or 32"):
+        windows(wav(tmp_path / "a.wav", np.arange(300), 3))
+    path = wav(tmp_path / "b.wav", np.arange(300))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(qs.DataError, match="ends too early"):
+        windows(path)
+
+
+def test_a_recipe_runs_on_windows_and_must_say_where_they_are(cli: Any, tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", 3000 * noise(2000))
+    (tmp_path / "a.toml").write_text('[source]\nuse = "windows"\nlength = 8\nhop = 4\n[kernel]\nuse = "gaussian"\n')
+    missing = cli("-p", "quasistatic_windows", "config", tmp_path / "a.toml")
+    assert missing.exit_code == 2 and "source.path: must be given (a .wav or .csv file)" in missing.output
+    sets = [f"--set={text}" for text in (f'source.path="{path}"', *SHORT)]
+    told = cli("-p", "quasistatic_windows", "run", tmp_path / "a.toml", "--out", tmp_path / "run", "--json", *sets)
+    assert told.exit_code == 0 and json.loads(told.stdout)["evaluations"][0]["source"] == "windows", told.output
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "run"
+    qs.train(qs.load_recipe("swiss-roll", SHORT), out=folder)
+    return folder
+
+
+def test_export_writes_samples_and_what_they_are(cli: Any, run_folder: Path, tmp_path: Path) -> None:
+    run = qs.open_run(run_folder)
+    asked = {"x.npy": ((), (64, 0, 4)), "x.csv": (("-n", 7, "--seed", 3, "--steps", 6), (7, 3, 6))}
+    for out, (options, (number, seed, steps)) in asked.items():
+        told = cli("-p", "quasistatic_export", "export", run_folder, tmp_path / out, *options)
+        assert told.exit_code == 0 and told.output.startswith(f"{number} samples: "), told.output
+        xs = run.sample(number, seed, steps)
+        np.testing.assert_allclose(qs.read_table(tmp_path / out).values, xs, rtol=1e-6)
+        said = json.loads((tmp_path / f"{out}.json").read_text())
+        assert (said["recipe"], said["event"]) == ("swiss-roll", "2 real")
+        assert (said["number"], said["seed"], said["steps"]) == (number, seed, steps)
+        evaluation = run.evaluate("test", steps)
+        assert said["bound"]["value"] == evaluation.bound.value and said["bound"]["unit"] == "nats"
+        assert said["bound"]["standard_error"] == evaluation.bound.standard_error > 0
+        assert evaluation.user_bound and said["bound_in_user_units"]["value"] == evaluation.user_bound.value
+        np.testing.assert_allclose(said["units"]["shift"], run.wired.source.units.shift)
+    assert (tmp_path / "x.csv").read_text().splitlines()[0] == "x0,x1"
+    assert np.load(tmp_path / "x.npy").dtype == run.sample(1).dtype
+
+
+def test_export_names_the_elements_of_an_event(tmp_path: Path) -> None:
+    write = importlib.import_module("quasistatic_export.command").write
+    write(tmp_path / "x.csv", np.arange(8).reshape(2, 2, 2))
+    assert (tmp_path / "x.csv").read_text().splitlines() == ["x0_0,x0_1,x1_0,x1_1", "0,1,2,3", "4,5,6,7"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "out", "said"),
+    [
+        ("run", "x.png", "expected a name that ends with .npy or .csv"),
+        ("run", "nowhere/x.npy", "does not exist"),
+        ("nothing", "x.npy", "nothing"),
+    ],
+)
+def test_export_refuses_in_one_line(cli: Any, run_folder: Path, tmp_path: Path, folder: str, out: str, said: str) -> None:
+    told = cli("-p", "quasistatic_export", "export", run_folder.parent / folder, tmp_path / out)
+    assert told.exit_code == 2 and said in told.output and "Traceback" not in told.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipe_of_the_angles_trains(cli: Any, tmp_path: Path) -> None:
+    plugins = ("-p", "quasistatic_angles.wrapped_normal", "-p", "quasistatic_angles.molecule")
+    told = cli(*plugins, "run", "angles", "--out", tmp_path / "run", "--json", *(f"--set={text}" for text in SHORT))
+    assert told.exit_code == 0, told.output
+    measured = json.loads(told.stdout)["evaluations"][0]
+    assert measured["kernel"] == "wrapped-normal"
+    assert measured["bound"]["value"] < measured["truth"]["value"] + 4 * measured["bound"]["standard_error"]
+    # zero params are exact for uniform angles: a network that has hardly begun is not far from their log-probability
+    assert measured["null"]["value"] == pytest.approx(-2 * np.log(2 * np.pi), abs=1e-5)
+    refused = cli(*plugins, "run", "angles", "--set", "kernel.use=gaussian", "--out", tmp_path / "no")
+    assert refused.exit_code == 2 and "kernels that fit: wrapped-normal" in refused.output
+
+
+def test_wrapped_draws_stay_on_the_circle() -> None:
+    kernel = WrappedNormalKernel(WrappedNormalOptions(), qs.Event((3,), "angle"))
+    draws = jax.vmap(kernel.equilibrium().sample)(jr.split(jr.key(0), 1000))
+    assert np.abs(draws).max() <= np.float32(np.pi) and np.abs(np.exp(1j * np.asarray(draws)).mean()) < 0.1

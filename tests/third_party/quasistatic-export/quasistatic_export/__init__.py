@@ -1,0 +1,8 @@
+"""A command that writes samples of a run as plain figures."""
+
+import quasistatic as qs
+
+
+@qs.hookimpl
+def quasistatic_commands() -> list[qs.Command]:
+    return [qs.Command("export", "Write samples of a run as .npy or .csv.", "quasistatic_export.command:export")]

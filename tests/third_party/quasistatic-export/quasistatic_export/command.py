@@ -1,0 +1,67 @@
+"""quasistatic export"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import quasistatic as qs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("-n", "--number", type=click.IntRange(1), default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
+@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@click.pass_obj
+def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed: int, steps: int | None) -> None:
+    """Write samples of a finished RUN, in the units of its data, to OUT: .npy, or .csv with a row per event.
+
+    OUT.json beside it says what they are: recipe, seed, T, number, units, and K of the run on its test split.
+    """
+    if out.suffix not in (".npy", ".csv"):
+        raise qs.InputError(f"{out}: expected a name that ends with .npy or .csv")
+    if not out.absolute().parent.is_dir():
+        raise qs.InputError(f"{out}: the folder {out.parent} does not exist")
+    run = qs.open_run(folder, manager)
+    xs, said = run.sample(number, seed, steps), describe(run, number, seed, steps)
+    write(out, xs)
+    beside = out.with_name(f"{out.name}.json")
+    beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    click.echo(f"{number} samples: {out}, described in {beside}")
+
+
+def write(out: Path, xs: np.ndarray) -> None:
+    """Events (N, *event); a .csv has a column for each element, with a name, and as many digits as float32 holds."""
+    import numpy as np
+
+    if out.suffix == ".npy":
+        np.save(out, xs)
+    else:
+        names = ("x" + "_".join(map(str, index)) for index in np.ndindex(xs.shape[1:]))
+        np.savetxt(out, xs.reshape(len(xs), -1), "%.9g", ",", header=",".join(names), comments="")
+
+
+def describe(run: qs.Run, number: int, seed: int, steps: int | None) -> dict[str, Any]:
+    """What the samples are, as JSON values; K is that of the events' model units."""
+    import numpy as np
+
+    source, measured = run.wired.source, run.evaluate("test", steps).to_dict()
+    units = {"user": "scale * model + shift", "scale": source.units.scale, "shift": np.asarray(source.units.shift).tolist()}
+    return {
+        "recipe": run.recipe.name,
+        "number": number,
+        "seed": seed,
+        "steps": measured["bound"]["steps"],
+        "event": source.event.describe(),
+        "units": units,
+        "bound": measured["bound"],
+        "bound_in_user_units": measured["bound_in_user_units"],
+    }

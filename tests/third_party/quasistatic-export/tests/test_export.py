@@ -1,0 +1,26 @@
+import json
+
+import numpy as np
+from click.testing import CliRunner
+from quasistatic_export.command import export
+
+import quasistatic as qs
+
+SHORT = (
+    *("training.steps=20", "training.validate_every=20", "training.validation_events=20"),
+    *("model.width=8", "trajectory.steps=4", "evaluation.events=20"),
+)
+
+
+def test_what_is_written_is_what_the_run_draws(tmp_path):
+    run = qs.train(qs.load_recipe("swiss-roll", SHORT), out=tmp_path / "run")
+    for name in ("x.npy", "x.csv"):
+        arguments = [str(tmp_path / "run"), str(tmp_path / name), "-n", "5"]
+        CliRunner().invoke(export, arguments, obj=qs.plugins(), catch_exceptions=False)
+    xs = run.sample(5)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), xs)
+    np.testing.assert_allclose(qs.read_table(tmp_path / "x.csv").values, xs, rtol=1e-6)
+    said = json.loads((tmp_path / "x.npy.json").read_text())
+    assert (said["recipe"], said["number"], said["seed"], said["steps"]) == ("swiss-roll", 5, 0, 4)
+    assert said["units"]["scale"] == run.wired.source.units.scale
+    assert said["bound"]["value"] == run.evaluate().bound.value and said["bound"]["standard_error"] > 0

@@ -1,0 +1,25 @@
+"""Windows of a recording or a time series."""
+
+import attrs
+
+import quasistatic as qs
+
+at_least_one = attrs.validators.ge(1)
+
+
+@attrs.frozen
+class WindowsOptions:
+    """Pieces of equal length of a recording (.wav) or a time series (.csv), centred and scaled by one constant."""
+
+    path: str = attrs.field(metadata={"help": "a .wav or .csv file"})
+    column: str = attrs.field(default="", metadata={"help": "which column of a .csv that has several"})
+    length: int = attrs.field(default=64, validator=at_least_one, metadata={"help": "samples of a window"})
+    hop: int = attrs.field(default=64, validator=at_least_one, metadata={"help": "samples from a window to the next"})
+    seed: int = attrs.field(
+        default=0, validator=attrs.validators.ge(0), metadata={"help": "fixes which blocks of the file are in which split"}
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [qs.Component("source", "windows", WindowsOptions, "quasistatic_windows.source:Windows")]
