@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -95,18 +96,120 @@ def manual(names: str) -> Iterator[str]:
                 yield f"`{name}.{key}`\n: {prose(member)}\n"
 
 
+def protocol(name: str) -> Iterator[str]:
+    """A class that plugins derive from: what it is, then every method that is its own, those that must be written first."""
+    cls = getattr(qs, name)
+    yield f"{prose(cls)}\n"
+    if has_builder(cls):
+        yield signature(name, cls)
+    members = sorted(own_methods(cls).items(), key=lambda item: not is_abstract(item[1]))
+    for key, member in members:
+        said = "must be written" if is_abstract(member) else "has a default"
+        if isinstance(member, property):
+            yield f"```text\n{key}\n```\n"
+        else:
+            yield signature(key, member)
+        yield f"{prose(member)} *{said.capitalize()}.*\n"
+
+
+def has_builder(cls: type) -> bool:
+    """Whether a class says itself how it is built."""
+    return "__init__" in vars(cls) and not dataclasses.is_dataclass(cls)
+
+
+def own_methods(cls: type) -> dict[str, Any]:
+    """The public methods and properties that a class declares."""
+    public = {key: member for key, member in vars(cls).items() if not key.startswith("_") or key == "__call__"}
+    return {key: member for key, member in public.items() if inspect.isfunction(member) or isinstance(member, property)}
+
+
+def own_fields(cls: type) -> list[str]:
+    """The public attributes that a class declares, with or without a value."""
+    declared = {**inspect.get_annotations(cls), **vars(cls)}
+    return [key for key in declared if not key.startswith("_") and key not in own_methods(cls)]
+
+
+def is_abstract(member: Any) -> bool:
+    return getattr(member, "__isabstractmethod__", False)
+
+
+class AnySource(qs.GeneratedSource):
+    """Declares all that a source can, so that all laws of sources apply; none is read here."""
+
+    event = qs.Event((1,))
+
+    def __init__(self) -> None:
+        super().__init__(0, 1, 1)
+
+    def draw(self, row: Any, key: Any) -> tuple[Any, None]:
+        import jax
+
+        return jax.numpy.zeros(1), None
+
+    def stored(self) -> Any:
+        return [0.0]
+
+    def log_prob(self, x: Any) -> Any:
+        return x[:, 0]
+
+
+def laws_by_kind() -> dict[str, list[qs.testing.Law]]:
+    """Every law that there is, from components that declare all that their kind can."""
+    import jax
+
+    def build(kind: str, name: str, *inputs: Any) -> Any:
+        component = qs.plugins().component(kind, name)
+        return component.load()(component.options(), *inputs)
+
+    ports = qs.Ports((1,), 1, 1)
+    # between them a finite kernel with a structure of its own and one of real states are held against all laws of kernels
+    kernels = {
+        law.name: law
+        for name, support in (("gaussian", "real"), ("binomial", "binary"))
+        for law in qs.testing.laws_of("kernel", build("kernel", name, qs.Event((1,), support)))
+    }
+    found = {
+        "source": qs.testing.laws_of("source", AnySource()),
+        "kernel": list(kernels.values()),
+        "model": qs.testing.laws_of("model", build("model", "dense", ports, jax.random.key(0)), ports=ports),
+        "objective": qs.testing.laws_of("objective", build("objective", "bound")),
+        "sampler": qs.testing.laws_of("sampler", build("sampler", "ancestral")),
+        "observer": qs.testing.laws_of("observer", qs.AbstractObserver()),
+    }
+    offers = [qs.Command("any", "", print), qs.NamedRecipe("any", "", "")]
+    for kind, built in zip(("command", "recipe"), qs.testing.build_all(offers), strict=True):
+        found[kind] = built.laws
+    return found
+
+
+def laws() -> Iterator[str]:
+    """Tables of all laws of all kinds."""
+    for kind, found in laws_by_kind().items():
+        yield f"### Laws of {kind}s\n\n| law | what it states | source |\n|---|---|---|"
+        for law in found:
+            yield f"| `{law.name}` | {cell(literal(law.why))} | {cell(literal(law.reference))} |"
+        yield ""
+
+
 def signature(name: str, value: Any) -> str:
     try:
         text = str(inspect.signature(value))
     except (TypeError, ValueError):
         text = ""
     text = re.sub(r"(?:\w+\.)+(?=[A-Z])", "", text)  # jax.Array -> Array
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations that are strings
+    text = re.sub(r"^\(self(, )?", "(", text)
     return f"```text\n{name}{text}\n```\n"
 
 
 def prose(value: Any) -> str:
-    """A docstring as Markdown: what looks like mark-up outside of backticks is meant literally."""
-    parts = re.split(r"(`[^`]*`)", inspect.getdoc(value) or "")
+    """A docstring as Markdown."""
+    return literal(inspect.getdoc(value) or "")
+
+
+def literal(text: str) -> str:
+    """Text as Markdown: what looks like mark-up outside of backticks is meant literally."""
+    parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([*<\[\]|])", r"\\\1", part) for part in parts)
 
 
@@ -115,6 +218,8 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "sections": sections,
     "commands": commands,
     "manual": manual,
+    "protocol": protocol,
+    "laws": laws,
 }
 
 

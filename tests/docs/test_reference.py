@@ -7,13 +7,17 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import attrs
 import pytest
 
 import quasistatic as qs
 from quasistatic import _hooks, _plugins
+from quasistatic._component import KINDS
 from quasistatic.cli._main import BUILT_IN
+from quasistatic.cli._new_plugin import project_files
+from quasistatic.testing import _catalogue
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
@@ -109,6 +113,105 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
     assert "first_step" in conf.fill(text_of("reference/recipes.md")).split("### [trajectory]")[1]
 
 
+PROTOCOLS = (
+    "AbstractSource", "GeneratedSource", "AbstractKernel", "FiniteKernel", "AbstractDistribution", "AbstractIntegrable",
+    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
+)  # fmt: skip
+
+
+def arguments_of(function: Any) -> list[str]:
+    """As a page writes them: 'features', 'given=None'."""
+    found = [parameter for name, parameter in inspect.signature(function).parameters.items() if name != "self"]
+    return [each.name if each.default is each.empty else f"{each.name}={each.default!r}" for each in found]
+
+
+def methods_of(conf: ModuleType, name: str) -> dict[str, Any]:
+    cls = getattr(qs, name)
+    builder = {"__init__": cls.__init__} if conf.has_builder(cls) else {}
+    return builder | {key: member for key, member in conf.own_methods(cls).items() if inspect.isfunction(member)}
+
+
+def rows_of(text: str) -> list[str]:
+    """The names in the first column of tables."""
+    return [name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+
+
+def undocumented(conf: ModuleType, name: str, page: str) -> set[str]:
+    """What the page, filled in, does not say of a protocol: its members, and the arguments of its methods."""
+    cls = getattr(qs, name)
+    section = conf.fill(page).split(f"\n### {name}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
+    named = rows_of(page.split("## Arguments\n", 1)[1].split("\n## ")[0])
+    lost = {field for field in conf.own_fields(cls) if field not in rows_of(section)}
+    lost |= {key for key, member in conf.own_methods(cls).items() if not inspect.getdoc(member) or f"\n{key}" not in section}
+    for method in methods_of(conf, name).values():
+        lost |= {argument.partition("=")[0] for argument in arguments_of(method)} - set(named)
+    return lost
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_member_of_a_protocol_is_in_the_reference(name: str, conf: ModuleType) -> None:
+    assert undocumented(conf, name, text_of("reference/protocols.md")) == set()
+
+
+def test_a_member_that_nobody_describes_is_noticed(conf: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wider(qs.AbstractSampler):
+        depth: int = 0
+
+        def turn(self, z: Any, angle: float) -> Any:
+            return z
+
+    monkeypatch.setattr(qs, "AbstractSampler", Wider)
+    assert undocumented(conf, "AbstractSampler", text_of("reference/protocols.md")) == {"depth", "turn", "angle"}
+
+
+def test_the_reference_describes_no_argument_or_attribute_that_is_gone(conf: ModuleType) -> None:
+    page = text_of("reference/protocols.md").split("## Arguments\n")[1]
+    members = {field for name in PROTOCOLS for field in conf.own_fields(getattr(qs, name))}
+    methods = [method for name in PROTOCOLS for method in methods_of(conf, name).values()]
+    arguments = {argument.partition("=")[0] for method in methods for argument in arguments_of(method)}
+    assert set(rows_of(page)) - arguments - members == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_methods_have_the_arguments_that_a_page_writes(page: Path, conf: ModuleType) -> None:
+    """`step(diffusion, z, s, t, key, given)` is what some protocol has under this name."""
+    forms: dict[str, list[list[str]]] = {}
+    for name in PROTOCOLS:
+        for key, method in methods_of(conf, name).items():
+            forms.setdefault(key, []).append(arguments_of(method))
+    for key, written in re.findall(r"`(\w+)\(([\w, =]*)\)`", page.read_text()):
+        if key in forms:
+            assert [each for each in written.split(", ") if each] in forms[key], f"{key}({written})"
+
+
+def test_every_file_of_a_skeleton_is_named() -> None:
+    (listed,) = (block.text for block in blocks(DOCS / "plugins" / "skeletons.md") if block.language == "text")
+    assert {line.split()[0] for line in listed.splitlines()} == set(project_files("steady", "sampler", "0.1.0"))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "command"])
+def test_every_kind_has_a_skeleton_on_the_page(kind: str) -> None:
+    assert re.search(rf"^\| {kind} \|", text_of("plugins/skeletons.md"), re.MULTILINE)
+    assert project_files("steady", kind, "0.1.0")
+
+
+def test_every_law_is_in_the_table(conf: ModuleType) -> None:
+    page = conf.fill(text_of("plugins/laws.md"))
+    for kind, (_, listed) in _catalogue._KINDS.items():
+        section = page.split(f"### Laws of {kind}s\n")[1].split("\n### ")[0]
+        named = [name for name in re.findall(r"_\w+\.(\w+)", inspect.getsource(listed))]
+        laws = {name.replace("_", "-") for name in named if is_measure(name)}
+        assert laws and laws == set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE))
+        assert not re.search(r"\| +\|", section), "a law says nothing, or has no source"
+
+
+def is_measure(name: str) -> bool:
+    """Whether a name of the catalogue is that of a law."""
+    modules = [value for value in vars(_catalogue).values() if inspect.ismodule(value)]
+    found = next(getattr(module, name) for module in modules if hasattr(module, name))
+    return "setting" in inspect.signature(found).parameters
+
+
 def test_every_json_key_of_an_evaluation_is_in_the_reference() -> None:
     from quasistatic._evaluate import Evaluation
     from quasistatic._summary import describe
@@ -128,7 +231,7 @@ def test_the_two_commands_are_those_that_are_run() -> None:
     (run, tests) = (block.commands[0] for block in blocks(ROOT / "README.md") if block.language == "sh")
     served = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if ".venv" in line]
     assert tests == " && ".join(served).replace("python3 ", "python ")
-    assert run == tests.replace("data,test", "data").replace("python -m pytest", "quasistatic run swiss-roll")
+    assert run == tests.replace("data,test", "data").replace("python -m pytest -n 2 --dist loadfile", "quasistatic run swiss-roll")
     assert tests in text_of("contributing.md")
 
 
