@@ -13,36 +13,43 @@ from typing import Any
 import attrs
 
 from quasistatic._component import KINDS, Command, Component, NamedRecipe
-from quasistatic._loading import PluginStatus, installed, load, module_point
+from quasistatic._installed import OURS, installed, module_point
+from quasistatic._loading import PluginStatus, load
 from quasistatic._suggest import did_you_mean
 from quasistatic.errors import ComponentConflict, ComponentNotFound, PluginError
 
 RESERVED_COMMANDS = (
-    "run", "train", "resume", "sample", "evaluate", "plugins", "show", "recipes", "config", "check",
+    "run", "train", "resume", "sample", "evaluate", "plugins", "show", "recipes", "config", "check", "new-plugin",
 )  # fmt: skip
 
 
 class PluginManager:
     """The installed plugins, plus `modules`, minus `blocked` and those named in the variable QUASISTATIC_DISABLE.
 
-    A plugin is blocked by its name, or by 'distribution:name' where two share one. What is asked for by hand must work:
-    PluginError if one of `modules` cannot be loaded or no plugin has a name in `blocked`.
+    With `only`, or else with names in the variable QUASISTATIC_ONLY, the plugins of other distributions are blocked
+    unless named there; those of quasistatic itself and `modules` stay.
+    A plugin is named by its name, or by 'distribution:name' where two share one. What is asked for by hand must work:
+    PluginError if one of `modules` cannot be loaded or no plugin has a name in `blocked` or `only`.
     """
 
-    def __init__(self, modules: Sequence[str] = (), blocked: Collection[str] = ()):
+    def __init__(self, modules: Sequence[str] = (), blocked: Collection[str] = (), only: Collection[str] = ()):
         found = sorted(installed(), key=lambda pair: (pair[0].name, pair[0].distribution))
         known = {status.module for status, _ in found}
         asked = [name for name in dict.fromkeys(modules) if name not in known]
         found += [(PluginStatus(name, name), module_point(name)) for name in asked]
-        for name in blocked:
+        for name in (*blocked, *only):
             _require(name, [status for status, _ in found])
-        disabled = os.environ.get("QUASISTATIC_DISABLE", "").split(",")
-        unwanted = {*blocked, *(name.strip() for name in disabled if name.strip())}
+        unwanted = {*blocked, *_listed("QUASISTATIC_DISABLE")}
+        wanted = {*only} or _listed("QUASISTATIC_ONLY")
         self._plugins: dict[str, PluginStatus] = {}  # by qualified name
         self._offers: dict[tuple[str, str], dict[str, Any]] = {}  # what each plugin offers under one kind and name
         for status, point in found:
-            if unwanted & {status.name, status.qualified}:
-                status = attrs.evolve(status, state="blocked", reason="by --no-plugin or QUASISTATIC_DISABLE")
+            names = {status.name, status.qualified}
+            stays = not wanted or status.distribution == OURS or status.module in modules
+            if names & unwanted:
+                status = _blocked(status, "by --no-plugin or QUASISTATIC_DISABLE")
+            elif not stays and not names & wanted:
+                status = _blocked(status, "not among those of --only-plugin or QUASISTATIC_ONLY")
             else:
                 status, offers = load(status, point)
                 for offer in offers if status.usable else ():
@@ -89,15 +96,14 @@ class PluginManager:
         """The recipes that can be used, by name."""
         return self._values("recipe")
 
-    def provided_by(self, plugin: str) -> tuple[Component, ...]:
-        """All components of one plugin, named as in `blocked`. Raises PluginError if it is unknown or not loaded."""
+    def provided_by(self, plugin: str) -> tuple[Component | Command | NamedRecipe, ...]:
+        """All that one plugin offers, named as in `blocked`. Raises PluginError if it is unknown or not loaded."""
         owners = _require(plugin, self.statuses())
         for status in owners:
             if not status.usable:
                 raise PluginError(str(status))
         names = {status.qualified for status in owners}
-        offers = [value for offers in self._offers.values() for owner, value in offers.items() if owner in names]
-        return tuple(value for value in offers if isinstance(value, Component))
+        return tuple(value for offers in self._offers.values() for owner, value in offers.items() if owner in names)
 
     def _mark_conflicts(self) -> None:
         for name in RESERVED_COMMANDS:
@@ -140,6 +146,15 @@ class PluginManager:
 def plugins() -> PluginManager:
     """The plugins of this process, loaded when first asked for."""
     return PluginManager()
+
+
+def _listed(variable: str) -> set[str]:
+    """The names in a variable of the environment, parted by commas."""
+    return {name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()}
+
+
+def _blocked(status: PluginStatus, reason: str) -> PluginStatus:
+    return attrs.evolve(status, state="blocked", reason=reason)
 
 
 def _require(name: str, statuses: Collection[PluginStatus]) -> list[PluginStatus]:

@@ -20,7 +20,8 @@ from quasistatic._suggest import did_you_mean
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError
 
 CHOICES = {"source": None, "kernel": None, "model": "dense", "objective": "bound", "sampler": "ancestral"}
-KEYS = ("name", "seed", *CHOICES, *SECTIONS)
+OBSERVERS = "training.observers"
+KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
 
 Overrides = Iterable[str] | Mapping[str, Any]
@@ -57,15 +58,18 @@ class Recipe:
     trajectory: TrajectoryOptions
     training: TrainingOptions
     evaluation: EvaluationOptions
+    observers: tuple[Choice, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as TOML values: every option, given or default."""
         chosen = {kind: getattr(self, kind).to_dict() for kind in CHOICES}
+        watching = {choice.component.name: unstructure(choice.options) for choice in self.observers}
         return {
             "name": self.name,
             "seed": self.seed,
             **chosen,
             **{key: unstructure(getattr(self, key)) for key in SECTIONS},
+            "observer": {name: options for name, options in watching.items() if options},
         }
 
     def to_toml(self) -> str:
@@ -86,6 +90,17 @@ def load_recipe(
     name, values = _read(recipe, manager)
     problems = _override(values, _pairs(overrides))
     return _resolve(name, values, manager, problems)
+
+
+def load_kept_recipe(path: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
+    """The recipe of a run as it was kept, and the observers that are no longer there, which it is read without."""
+    name, values = _read(path, manager)
+    training = values.get("training")
+    named = training.get("observers") if isinstance(training, dict) else None
+    here = [component.name for component in manager.components("observer")]
+    gone = [each for each in named if each not in here] if isinstance(named, list) else []
+    left_out = [(OBSERVERS, [each for each in named or () if each in here])] if gone else []
+    return _resolve(name, values, manager, _override(values, left_out)), gone
 
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
@@ -149,7 +164,8 @@ def _value(text: str) -> Any:
 def _override(values: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[str]:
     """Write the overrides into `values`; what cannot be written comes back."""
     problems = []
-    for path, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".use")):
+    # choices first: each drops the recipe's options of what it takes the place of
+    for path, value in sorted(pairs, key=lambda pair: not (pair[0].endswith(".use") or pair[0] == OBSERVERS)):
         *tables, last = path.split(".")
         table: Any = values
         for key in tables:
@@ -161,6 +177,9 @@ def _override(values: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[str]
             table["use"] = value
         else:
             table[last] = value
+        options = values.get("observer")
+        if path == OBSERVERS and isinstance(value, list | tuple) and isinstance(options, dict):
+            values["observer"] = {name: table for name, table in options.items() if name in value}
     return problems
 
 
@@ -186,14 +205,49 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
         collect(kind, lambda kind=kind: _choose(kind, values.get(kind, {}), manager))
     for key, cls in SECTIONS.items():
         collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
-    if "training" in parts:
-        for observer in parts["training"].observers:
-            collect("training.observers", lambda observer=observer: manager.component("observer", observer))
+    watching = _watching(values.get("training", {}))
+    if watching is not None:
+        collect("observers", lambda: _observers(watching, values.get("observer", {}), manager))
     if problems:
         raise RecipeError([problem.removeprefix(".") for problem in problems])
     top_level = parts.pop("top")
-    parts.pop("training.observers", None)
     return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+
+
+def _watching(training: Any) -> tuple[str, ...] | None:
+    """The observers that the section names, whatever else is wrong in it; None where it cannot be said."""
+    if not isinstance(training, dict):
+        return None
+    try:
+        given = {key: value for key, value in training.items() if key == "observers"}
+        return structure(TrainingOptions, given, "training").observers
+    except RecipeError:
+        return None
+
+
+def _observers(names: tuple[str, ...], tables: Any, manager: PluginManager) -> tuple[Choice, ...]:
+    """The observers of these names, with their options in the tables [observer.NAME]."""
+    if not isinstance(tables, dict):
+        raise RecipeError([f"observer: expected a table [observer.NAME] for each with options, got {tables!r:.80}"])
+    known = f"(it names: {', '.join(names) or 'none'})"
+    problems = [
+        f"observer.{name}: {OBSERVERS} does not name it{did_you_mean(name, names)}  {known}"
+        for name in tables
+        if name not in names
+    ]
+    found = []
+    for name in names:
+        try:
+            component = manager.component("observer", name)
+            options: Any = structure(component.options, tables.get(name, {}), f"observer.{name}", owner=name)
+            found.append(Choice(component, options))
+        except RecipeError as error:
+            problems += error.problems
+        except QuasistaticError as error:
+            problems.append(f"{OBSERVERS}: {error}")
+    if problems:
+        raise RecipeError(problems)
+    return tuple(found)
 
 
 def _choose(kind: str, section: Any, manager: PluginManager) -> Choice:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import equinox as eqx
@@ -21,6 +19,7 @@ from quasistatic._keys import Role, role_key
 from quasistatic._ledger import Ledger, ledger
 from quasistatic._observe import AbstractObserver
 from quasistatic._plugins import plugins
+from quasistatic._provenance import about, kept_recipe
 from quasistatic._recipe import Recipe, load_recipe
 from quasistatic._sample import sample
 from quasistatic._source import Data, Split
@@ -111,23 +110,9 @@ def train(
     if data is not None:
         raise RunError("train: `out` keeps a recipe that can be run again, so data must come from a file: source.path")
     wired = wire(recipe, manager)
-    folder = RunFolder.create(Path(out), recipe.to_toml(), about(manager))
+    folder = RunFolder.create(Path(out), recipe.to_toml(), about(recipe, manager))
     with folder.lock():
         return train_wired(wired, observers, Store(folder.checkpoints, recipe.training.keep))
-
-
-def about(manager: PluginManager) -> dict[str, Any]:
-    """Versions that a run depends on, for its folder."""
-    packages = ("quasistatic", "jax", "jaxlib", "equinox", "optax", "numpy")
-    return {
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in packages},
-        "plugins": {
-            status.name: {"distribution": status.distribution, "version": status.version}
-            for status in manager.statuses()
-            if status.state == "loaded"
-        },
-    }
 
 
 def train_wired(
@@ -149,11 +134,11 @@ def open_run(path: str | os.PathLike[str], manager: PluginManager | None = None)
     """
     manager = manager or plugins()
     folder = RunFolder.open(Path(path))
-    recipe = load_recipe(str(folder.recipe), manager=manager)
+    recipe, changed = kept_recipe(folder, manager)
     store = Store(folder.checkpoints, recipe.training.keep)
     if not store.holds_checkpoint():
         raise RunError(f"{path}: the run has saved no checkpoint yet; `quasistatic resume {path}` starts it again")
     wired = wire(recipe, manager)
     _, rest = trained_part(wired.diffusion)
     state, best, weights = store.load(initial_state(wired.diffusion, make_optimiser(recipe.training)))
-    return Run(wired, eqx.combine(weights, rest), best, int(state.step), tuple(store.notes))
+    return Run(wired, eqx.combine(weights, rest), best, int(state.step), (*changed, *store.notes))

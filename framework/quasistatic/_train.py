@@ -21,7 +21,7 @@ from quasistatic._engine import (
 )
 from quasistatic._keys import Role, role_key
 from quasistatic._ledger import Ledger, ledger
-from quasistatic._observe import AbstractObserver, RunInfo
+from quasistatic._observe import AbstractObserver, RunInfo, watched
 from quasistatic._rows import Rows
 from quasistatic._store import Best, Store
 from quasistatic._wire import Wired
@@ -48,6 +48,7 @@ def fit(
 
     With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it
     had never stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
+    An observer that raises is reported and switched off; training goes on.
     """
     options, seed = wired.recipe.training, wired.recipe.seed
     optimiser = make_optimiser(options)
@@ -64,6 +65,7 @@ def fit(
 
     step = int(state.step)
     reason = "failed"
+    observers = [watched(observer) for observer in observers]
     try:
         for observer in observers:
             observer.start(_info(wired, state, step))

@@ -42,7 +42,7 @@ def test_what_is_printed_is_a_recipe_again(cli: Cli, tmp_path: Path) -> None:
         ("training.validation_steps=50", "training", "validation_steps", 50),
         ("training.validation_steps=none", "training", "validation_steps", "none"),
         ("evaluation.steps=[40, 1000]", "evaluation", "steps", [40, 1000]),
-        ("training.observers=[]", "training", "observers", []),
+        ("training.observers=['jsonl']", "training", "observers", ["jsonl"]),
         (" trajectory.steps = 12 ", "trajectory", "steps", 12),
         ("kernel.schedule=cosine", "kernel", "schedule", "cosine"),
     ],

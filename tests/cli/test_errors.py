@@ -199,7 +199,12 @@ def test_an_unknown_command_is_answered_with_one_that_is_like_it(cli: Cli, insta
             2,
             "command 'number' of plugin 'bad_commands' (bad-bad-commands 0.1) is not a click command but 3",
         ),
-        (("fail", "value"), 1, "this is a defect (ValueError: the secret is out); set QUASISTATIC_DEBUG=1"),
+        (
+            ("fail", "value"),
+            1,
+            "Error: command 'fail' of plugin 'bad_commands' (bad-bad-commands 0.1) raised ValueError: the secret is out; "
+            "set QUASISTATIC_DEBUG=1 for the traceback",
+        ),
         (("fail", "disk"), 1, "/data/run: No space left on device"),
         (("fail", "recipe"), 2, "Error: kernel.a: wrong\n       kernel.b: wrong too"),
         (("fail", "interrupt"), 130, ""),

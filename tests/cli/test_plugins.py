@@ -57,6 +57,7 @@ def test_json_has_every_plugin_and_all_that_is_known_of_it(cli: Cli) -> None:
         "state": "loaded",
         "reason": "",
         "provides": ["kernel gaussian"],
+        "imports": [],
     }
 
 
@@ -77,7 +78,7 @@ def test_a_broken_plugin_is_listed_with_its_reason(cli: Cli, install_plugin: Ins
 
 def test_trace_shows_what_each_took(cli: Cli) -> None:
     head, *rows = cli("plugins", "--trace").stdout.splitlines()
-    assert "took" in head and all(" ms" in row for row in rows)
+    assert "took" in head and "imported" in head and all(" ms" in row for row in rows)
 
 
 def test_any_plugin_can_be_blocked(cli: Cli) -> None:
@@ -85,6 +86,37 @@ def test_any_plugin_can_be_blocked(cli: Cli) -> None:
     result = cli("plugins", "--json", env={"QUASISTATIC_DISABLE": "gaussian,dense"})
     states = {each["name"]: each["state"] for each in json.loads(result.stdout)}
     assert [name for name, state in states.items() if state != "loaded"] == ["dense", "gaussian"]
+
+
+def test_only_the_plugins_of_others_that_are_named_are_loaded(cli: Cli, install_plugin: Install) -> None:
+    for name in ("rival_one", "prints", "exits"):
+        install_plugin(name)
+    reason = "not among those of --only-plugin or QUASISTATIC_ONLY"
+    for listed_ones in (
+        listed(cli, "--only-plugin", "rival_one"),
+        {each["name"]: each for each in json.loads(cli("plugins", "--json", env={"QUASISTATIC_ONLY": "rival_one, absent"}).stdout)},
+    ):
+        assert {name for name, each in listed_ones.items() if each["state"] != "loaded"} == {"prints", "exits"}
+        assert {listed_ones[name]["reason"] for name in ("prints", "exits")} == {reason}
+        assert listed_ones["exits"]["state"] == "blocked" and listed_ones["exits"]["seconds"] == 0
+    result = cli("--only-plugin", "bad-prints:prints", "plugins", "--json", env={"QUASISTATIC_ONLY": "rival_one"})
+    states = {each["name"]: each["state"] for each in json.loads(result.stdout)}
+    assert states["prints"] == "loaded" and states["rival_one"] == states["exits"] == "blocked"
+
+
+def test_only_plugin_leaves_what_was_asked_for_by_hand_and_gives_way_to_no_plugin(cli: Cli, install_plugin: Install) -> None:
+    for name in ("rival_one", "rival_two"):
+        install_plugin(name)
+    result = cli("-p", "rival_two", "--only-plugin", "rival_one", "--no-plugin", "rival_one", "plugins", "--json")
+    states = {each["name"]: (each["state"], each["reason"]) for each in json.loads(result.stdout)}
+    assert states["rival_two"] == ("loaded", "")
+    assert states["rival_one"] == ("blocked", "by --no-plugin or QUASISTATIC_DISABLE")
+
+
+def test_only_plugin_wants_a_name_that_exists(cli: Cli) -> None:
+    result = cli("--only-plugin", "gausian", "plugins")
+    assert result.exit_code == 2
+    assert "no plugin is called 'gausian'; did you mean 'gaussian'?" in result.stderr
 
 
 def test_what_a_blocked_plugin_provides_cannot_be_used(cli: Cli) -> None:
@@ -114,6 +146,12 @@ def test_a_conflict_is_settled_by_blocking_one(cli: Cli, install_plugin: Install
     assert "kernel 'gaussian' is offered by both 'gaussian' (quasistatic " in result.stderr
     assert "block one with --no-plugin gaussian or --no-plugin shadows_gaussian" in result.stderr
     assert cli("--no-plugin", "shadows_gaussian", "show", "kernel", "gaussian").exit_code == 0
+
+
+def test_a_developer_gets_the_traceback_of_a_plugin_that_cannot_be_used(cli: Cli, install_plugin: Install) -> None:
+    install_plugin("bad_commands")
+    result = cli("absent", env={"QUASISTATIC_DEBUG": "1"})
+    assert isinstance(result.exception, qs.PluginError) and isinstance(result.exception.__cause__, ModuleNotFoundError)
 
 
 def test_hello_world_needs_no_packaging(shell: Shell, tmp_path: Path) -> None:

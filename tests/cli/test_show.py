@@ -75,7 +75,8 @@ def test_what_cannot_be_shown(cli: Cli, arguments: tuple[str, ...], said: str) -
 
 def test_options_that_no_recipe_can_give_are_the_plugins_fault(cli: Cli, install_plugin: Callable[..., str]) -> None:
     install_plugin("bad_options")
-    for component in qs.PluginManager().provided_by("bad_options"):
+    found = qs.PluginManager().provided_by("bad_options")
+    for component in (each for each in found if isinstance(each, qs.Component)):
         result = cli("show", component.kind, component.name)
         assert result.exit_code == 2
         assert "bad_options." in result.stderr

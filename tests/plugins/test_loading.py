@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from quasistatic import NamedRecipe, PluginError, PluginManager, hookimpl
+from quasistatic import Command, NamedRecipe, PluginError, PluginManager, __version__, hookimpl
+from quasistatic._installed import _out_of_range
 
 BAD = {
+    "skips": ("broken", "Outcome"),
+    "raises_warning": ("broken", "DeprecationWarning: this module is getting old"),
+    "plain_options": ("broken", "TypeError: Component.options: expected an attrs class, got <class"),
+    "bad_names": ("broken", "ValueError: Command.name: expected a word such as 'my-own', got '--help me'"),
     "import_error": ("broken", "ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
     "exits": ("broken", "it tried to end the program (SystemExit: 3)"),
     "exiting_hook": ("broken", "it tried to end the program (SystemExit: enough)"),
@@ -69,6 +78,91 @@ def test_the_program_works_beside_all_bad_plugins(install_plugin, shell):
     assert listed["gaussian"]["provides"] == ["kernel gaussian"]
 
 
+@pytest.mark.parametrize(
+    ("requirement", "reason"),
+    [
+        ("quasistatic>=2", "it needs quasistatic >=2, this is {}"),
+        ("Quasistatic[data] (<0.1)", "it needs quasistatic <0.1, this is {}"),
+        ("quasistatic!={}", "it needs quasistatic !={}, this is {}"),
+        ('quasistatic>=2; python_version >= "3"', "it needs quasistatic >=2, this is {}"),
+        ("quasistatic", ""),
+        ("quasistatic>=0.0.1,<1000", ""),
+        ('quasistatic>=2; extra == "later"', ""),
+        ('quasistatic>=2; python_version < "3"', ""),
+        ("quasistatic-thinning>=2", ""),
+        ("quasistatic>=>=2", ""),
+        ('quasistatic>=2; no_such_marker == "x"', ""),
+        ("quasistatic @ file:///nowhere", ""),
+        ("", ""),
+    ],
+)
+def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported(
+    install_plugin, tmp_path, requirement, reason
+):
+    ours = __version__
+    name = install_plugin("for_the_future" if reason else "prints")
+    with (tmp_path / "site" / f"bad_{name}-0.1.dist-info" / "METADATA").open("a") as file:
+        file.write(f"Requires-Dist: attrs>=1\nRequires-Dist: {requirement.replace('{}', ours)}\n")
+    status = _by_name(PluginManager())[name]
+    assert (status.state, status.reason) == ("incompatible" if reason else "loaded", reason.replace("{}", ours))
+    assert (name in sys.modules) == (not reason)
+
+
+def test_a_development_version_is_in_the_range_that_it_leads_to(monkeypatch):
+    monkeypatch.setattr("quasistatic._installed.metadata.version", lambda name: "0.2.0.dev1")
+    assert _out_of_range(["quasistatic>=0.1,<0.3"]) is None
+    assert "this is 0.2.0.dev1" in str(_out_of_range(["quasistatic<0.1"]))
+
+
+def test_ranges_cost_nothing_where_nobody_asks(install_plugin, python):
+    install_plugin("rival_one")
+    code = "import quasistatic, sys; quasistatic.PluginManager(); print('packaging' in sys.modules)"
+    assert python(code) == "False\n"
+
+
+def test_a_distribution_whose_metadata_cannot_be_read_is_broken(install_plugin, tmp_path):
+    install_plugin("rival_one")
+    (tmp_path / "site" / "bad_rival_one-0.1.dist-info" / "METADATA").write_bytes(b"Name: \xff\n")
+    status = _by_name(PluginManager())["rival_one"]
+    assert (status.state, status.reason) == ("broken", "its METADATA cannot be read")
+
+
+def test_what_is_on_the_path_twice_counts_once(install_plugin, tmp_path, monkeypatch):
+    install_plugin("rival_one")
+    shutil.copytree(tmp_path / "site", tmp_path / "again")
+    described = tmp_path / "again" / "bad_rival_one-0.1.dist-info" / "METADATA"
+    described.write_text(described.read_text().replace("Version: 0.1", "Version: 0.2"))
+    (tmp_path / "again" / "broken-1.dist-info").mkdir()
+    (tmp_path / "again" / "broken-1.dist-info" / "entry_points.txt").write_text("[x]\nno equals sign\n")  # all are read one by one
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "again")])
+    assert _by_name(PluginManager())["rival_one"].version == "0.1"  # as its module is that of the first
+
+
+def test_loading_leaves_the_process_as_it_was(install_plugin, capsys):
+    for name in ("moves", "no_exit", "prints", "strict_warnings"):
+        install_plugin(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        before = os.getcwd(), sys.exit, sys.stdout, list(warnings.filters)
+        statuses = _by_name(PluginManager())
+        assert (os.getcwd(), sys.exit, sys.stdout, list(warnings.filters)) == before
+    assert [statuses[name].state for name in ("moves", "no_exit", "prints", "strict_warnings")] == [
+        "broken", "broken", "loaded", "loaded",
+    ]  # fmt: skip
+    out, err = capsys.readouterr()
+    assert out == "" and err == "a banner that nobody asked for\nno components today\n"
+
+
+def test_whoever_interrupts_the_program_is_obeyed(monkeypatch):
+    class Plugin:
+        @hookimpl
+        def quasistatic_components(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _load_object(Plugin(), monkeypatch)
+
+
 def test_a_hook_marked_optional_may_be_of_a_later_version(install_plugin):
     install_plugin("optional_hook")
     assert _by_name(PluginManager())["optional_hook"].state == "loaded"
@@ -82,7 +176,8 @@ def test_one_damaged_entry_points_file_does_not_stop_the_scan(install_plugin, tm
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: damaged\nVersion: 2.0\n")
     (info / "entry_points.txt").write_bytes(damage)
     statuses = _by_name(PluginManager())
-    assert (statuses["damaged"].state, statuses["damaged"].reason) == ("broken", "its entry_points.txt cannot be read")
+    assert statuses["damaged"].state == "broken"
+    assert statuses["damaged"].reason.startswith("its entry_points.txt cannot be read")
     assert statuses["rival_one"].state == statuses["gaussian"].state == "loaded"
 
 
@@ -127,11 +222,28 @@ def test_a_list_of_something_else_is_refused(monkeypatch):
         _load_object(Plugin(), monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Command("two words", "", "x:y"), "Command.name: expected a word such as 'my-own', got 'two words'"),
+        (lambda: Command(3, "", "x:y"), "Command.name: expected a word such as 'my-own', got 3"),
+        (lambda: Command("mine", None, "x:y"), "Command.summary: expected text, got None"),
+        (lambda: NamedRecipe("", "package", "file.toml"), "NamedRecipe.name: expected a word such as 'my-own', got ''"),
+    ],
+)
+def test_what_could_not_be_typed_or_shown_is_refused(make, said):
+    with pytest.raises((ValueError, TypeError), match=f"^{re.escape(said)}$"):
+        make()
+
+
 def test_what_loading_took_is_recorded(install_plugin, shell):
     install_plugin("heavy")
-    listed = {each["name"]: each["seconds"] for each in json.loads(shell("plugins", "--json").stdout)}
-    assert listed["heavy"] > 10 * listed["gaussian"]
-    assert " ms" in shell("plugins", "--trace").stdout
+    listed = {each["name"]: each for each in json.loads(shell("plugins", "--json").stdout)}
+    assert listed["heavy"]["seconds"] > 10 * listed["gaussian"]["seconds"]
+    assert {"jax", "jaxlib", "numpy"} <= set(listed["heavy"]["imports"]) and "heavy" not in listed["heavy"]["imports"]
+    assert all(each["imports"] == [] for name, each in listed.items() if name != "heavy")
+    (row,) = [line for line in shell("plugins", "--trace").stdout.splitlines() if line.startswith("heavy ")]
+    assert " ms " in row and "jax, jaxlib, " in row
 
 
 def test_misbehaving_plugins_are_all_used():

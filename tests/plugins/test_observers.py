@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import equinox as eqx
@@ -19,6 +20,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import quasistatic as qs
+from quasistatic._observe import Watched
+from quasistatic._train import fit
+from quasistatic._wire import wire
 from quasistatic_plugins.ancestral import AncestralOptions
 from quasistatic_plugins.ancestral.sampler import Ancestral
 from quasistatic_plugins.dense import DenseOptions
@@ -290,3 +294,138 @@ class TestProgressBar:
         observer, _ = self.make(info)
         observer.validation(10, attrs.evolve(make_ledger(), size=64), None)
         assert capsys.readouterr().err == "step 10 of 1000: K (T = 3) -2.0000 +- 0.0000 nats per event\n"
+
+
+TINY = {
+    "training.steps": 40, "training.batch": 8, "training.validate_every": 20, "training.validation_events": 8,
+    "training.checkpoint_every": 20, "model.width": 8, "model.depth": 1, "trajectory.steps": 3, "evaluation.events": 8,
+    "evaluation.steps": [3], "evaluation.samples": 4, "training.observers": [],
+}  # fmt: skip
+OCCASIONS = ("start", "progress", "validation", "finish")
+
+
+class Faulty(qs.AbstractObserver):
+    """Raises on one occasion, every time; counts what it is told."""
+
+    def __init__(self, occasion: str, error: BaseException):
+        self.occasion, self.error = occasion, error
+        self.told: list[str] = []
+
+    def _told(self, occasion: str) -> None:
+        self.told.append(occasion)
+        if occasion == self.occasion:
+            raise self.error
+
+    def start(self, info):
+        self._told("start")
+
+    def progress(self, step, metrics):
+        self.figures = dict(metrics)
+        metrics.clear()
+        self._told("progress")
+
+    def validation(self, step, ledger, diffusion):
+        self._told("validation")
+
+    def finish(self, step, reason):
+        self._told("finish")
+
+
+def tell_all(observer: qs.AbstractObserver) -> None:
+    """What a run of two chunks says."""
+    observer.start(None)
+    for step in (10, 20):
+        observer.progress(step, {"loss_nats": 1.0})
+        observer.validation(step, None, None)
+    observer.finish(20, "done")
+
+
+class TestIsolation:
+    @pytest.mark.parametrize("occasion", OCCASIONS)
+    @pytest.mark.parametrize(
+        ("error", "name"),
+        [(KeyError("x"), "KeyError: 'x'"), (SystemExit(3), "SystemExit: 3"), (MemoryError(), "MemoryError")],
+    )
+    def test_an_observer_that_raises_is_reported_once_and_told_no_more(self, occasion, error, name):
+        observer, said = Faulty(occasion, error), []
+        tell_all(Watched(observer, "observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)", said.append))
+        goes_on = "" if occasion == "finish" else ", training goes on"
+        assert said == [
+            f"observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0) raised {name} in {occasion}; "
+            f"it is switched off{goes_on}"
+        ]
+        assert observer.told.count(occasion) == 1 and observer.told[-1] == occasion
+
+    def test_a_healthy_observer_notices_nothing(self):
+        observer, said = Faulty("never", KeyError()), []
+        tell_all(Watched(observer, "", said.append))
+        assert said == []
+        assert observer.told == ["start", "progress", "validation", "progress", "validation", "finish"]
+
+    def test_whoever_interrupts_the_program_is_obeyed(self):
+        with pytest.raises(KeyboardInterrupt):
+            tell_all(Watched(Faulty("progress", KeyboardInterrupt())))
+
+    def test_in_the_library_it_is_a_warning(self):
+        said = "^observer Faulty raised KeyError: 'x' in start; it is switched off, training goes on$"
+        with pytest.warns(RuntimeWarning, match=said):
+            tell_all(Watched(Faulty("start", KeyError("x"))))
+
+    def test_training_ends_with_the_same_bits(self):
+        wired = wire(qs.load_recipe("swiss-roll", TINY), qs.plugins())
+        alone = fit(wired)
+        faulty = [Faulty(occasion, ValueError(occasion)) for occasion in OCCASIONS]
+        healthy = Faulty("never", ValueError())
+        with pytest.warns(RuntimeWarning) as warned:
+            watched = fit(wired, [*faulty, healthy])
+        assert sorted(str(each.message).partition(" in ")[2].partition(";")[0] for each in warned) == sorted(OCCASIONS)
+        assert healthy.told == ["start", *(["progress"] * 2 + ["validation"]) * 2, "finish"]
+        assert set(healthy.figures) == {"loss_nats", "gradient_norm"}  # whatever the others did to theirs
+        assert eqx.tree_equal(alone.state, watched.state) and alone.best == watched.best and watched.reason == "done"
+
+    def test_a_failed_run_is_told_as_such_whatever_observers_do(self):
+        def stop() -> bool:
+            raise qs.DataError("the disk is on fire")
+
+        wired = wire(qs.load_recipe("swiss-roll", TINY), qs.plugins())
+        healthy = Faulty("never", ValueError())
+        with pytest.warns(RuntimeWarning, match="in finish"), pytest.raises(qs.DataError, match="on fire"):
+            fit(wired, [Faulty("finish", ValueError()), healthy], stop=stop)
+        assert healthy.told == ["start", "finish"]
+
+
+class TestIsolationOnTheCommandLine:
+    """The same of a plugin's observer, which is named with its plugin."""
+
+    OWNER = "observer 'raising' of plugin 'raising_observer' (bad-raising-observer 0.1)"
+
+    @pytest.fixture
+    def train(self, cli, install_plugin, tmp_path):
+        install_plugin("raising_observer")
+
+        def call(name: str, **options: Any):
+            chosen = {**TINY, "training.observers": '["raising", "jsonl"]'}
+            chosen |= {f"observer.raising.{key}": value for key, value in options.items()}
+            words = [word for key, value in chosen.items() for word in ("--set", f"{key}={value}")]
+            return cli("run", "swiss-roll", "--out", tmp_path / name, "--json", *words)
+
+        return call
+
+    def test_it_is_reported_once_and_the_run_is_that_without_it(self, train, tmp_path):
+        result = train("faulty", when="progress")
+        assert result.exit_code == 0, result.output
+        assert result.stderr.splitlines() == [
+            f"warning: {self.OWNER} raised KeyError: 'progress' in progress; it is switched off, training goes on"
+        ]
+        assert train("healthy", when="finish", exits="true").stderr.count("raised SystemExit: 4 in finish") == 1
+        states = [sorted((tmp_path / name).rglob("state.safetensors")) for name in ("faulty", "healthy")]
+        assert len(states[0]) == len(states[1]) == 2
+        for one, other in zip(*states, strict=True):
+            assert one.read_bytes() == other.read_bytes()
+        assert lines_of(tmp_path / "faulty") == lines_of(tmp_path / "healthy")
+
+    @pytest.mark.parametrize(("exits", "error"), [("false", "KeyError: 'build'"), ("true", "SystemExit: 4")])
+    def test_one_that_cannot_be_built_is_an_error_before_anything_is_lost(self, train, exits, error):
+        result = train("unbuilt", when="build", exits=exits)
+        assert result.exit_code == 2
+        assert f"Error: {self.OWNER} cannot be built: {error}\n" in result.stderr

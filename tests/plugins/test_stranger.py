@@ -64,8 +64,8 @@ def test_its_recipe_trains_samples_and_evaluates(stranger, tmp_path):
     assert counts.shape == (9, 4) and (counts >= 0).all() and (counts == np.round(counts)).all()
 
 
-def test_its_kernel_keeps_the_laws(stranger):
-    verdicts = json.loads(stranger("check", "kernel", "thinning", "--json"))
+def test_its_source_keeps_the_laws(stranger):
+    verdicts = json.loads(stranger("check", "source", "photons", "--json"))
     assert verdicts and all(verdict["passed"] for verdict in verdicts), [v for v in verdicts if not v["passed"]]
 
 

@@ -128,6 +128,7 @@ def test_all_problems_of_all_sections_come_at_once(tmp_path):
         "trajectory.steps: expected a value >= 1, got 0",
         "training.steps: expected a whole number, got 3.7",
         "evaluation.samples: expected a whole number, got 'many'",
+        "training.observers: no observer is called 'jsnol'; did you mean 'jsonl'?",
     ]
     assert len(found) == len(starts)
     for problem, start in zip(found, starts, strict=True):

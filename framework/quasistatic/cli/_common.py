@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,13 +22,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def manager_of(ctx: click.Context) -> PluginManager:
-    """The plugins of this call, as its -p and --no-plugin want them; loaded when first asked for."""
+    """The plugins of this call, as its -p, --no-plugin and --only-plugin want them; loaded when first asked for."""
     root = ctx.find_root()
     if root.obj is None:
         modules = root.params.get("modules") or ()
         if modules and os.getcwd() not in sys.path:  # last, so that nothing here hides what is installed
             sys.path.append(os.getcwd())
-        root.obj = PluginManager(modules, root.params.get("blocked") or ())
+        root.obj = PluginManager(modules, root.params.get("blocked") or (), root.params.get("only") or ())
     return root.obj
 
 
@@ -56,8 +56,17 @@ def _complete_override(ctx: click.Context, _parameter: click.Parameter, start: s
     # click has not come to the arguments when the last option still lacks its value
     names = [name for name in (ctx.params.get("recipe"), *ctx.args) if name]
     recipe = recipe_of(ctx, names[0]).to_dict() if names else {}
-    keys = [f"{key}.{name}=" for key, table in recipe.items() if isinstance(table, dict) for name in table]
-    return [CompletionItem(key) for key in ["seed=", *keys] if key.startswith(start)]
+    paths = dict.fromkeys(["seed", *_paths(recipe)])
+    return [CompletionItem(f"{path}=") for path in paths if path.startswith(start)]
+
+
+def _paths(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted paths of all values in nested tables."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
 
 
 recipe_argument = click.argument("recipe", shell_complete=_complete_recipe)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from quasistatic._loading import said
 from quasistatic._suggest import did_you_mean
 from quasistatic.cli._common import completer, manager_of
 from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError
@@ -28,6 +29,7 @@ BUILT_IN = {
     "recipes": ("_recipes:recipes", "List the recipes that can be run by name."),
     "config": ("_config:config", "Print a recipe with every option."),
     "check": ("_check:check", "Hold a plugin's components against the laws."),
+    "new-plugin": ("_new_plugin:new_plugin", "Write a small plugin project that works, with its tests."),
 }
 
 
@@ -43,13 +45,16 @@ class _Failure(click.ClickException):
 
 
 @contextlib.contextmanager
-def boundary() -> Iterator[None]:
+def boundary(ctx: click.Context | None = None) -> Iterator[None]:
     """Where errors become one clear message and an exit code: 2 for what the user gave, 1 for what failed."""
+    debug = os.environ.get("QUASISTATIC_DEBUG")
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except QuasistaticError as error:
+        if debug and isinstance(error, PluginError) and error.__cause__ is not None:  # a defect of a plugin
+            raise
         raise _Failure(str(error), error.exit_code) from error
     except KeyboardInterrupt:
         raise click.exceptions.Exit(130) from None
@@ -59,10 +64,18 @@ def boundary() -> Iterator[None]:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         raise _Failure(f"{where}{error.strerror or error}", 1) from error
     except Exception as error:
-        if os.environ.get("QUASISTATIC_DEBUG"):
+        if debug:
             raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise _Failure(f"this is a defect ({said:.300}); set QUASISTATIC_DEBUG=1 for the traceback", 1) from error
+        what = _culprit(ctx, said(error))
+        raise _Failure(f"{what}; set QUASISTATIC_DEBUG=1 for the traceback", 1) from error
+
+
+def _culprit(ctx: click.Context | None, error: str) -> str:
+    """Whose defect an error is: that of a plugin's command, or ours."""
+    name = ctx.invoked_subcommand if ctx else None
+    if ctx is None or name is None or name in BUILT_IN:
+        return f"this is a defect ({error})"
+    return f"command {name!r} of plugin {manager_of(ctx).owner('command', name).owner} raised {error}"
 
 
 class Group(click.Group):
@@ -73,7 +86,7 @@ class Group(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with boundary():
+        with boundary(ctx):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -126,9 +139,7 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command:
     try:
         loaded = command.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"command {name!r} of plugin {owner} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+        raise PluginError(f"command {name!r} of plugin {owner} cannot be loaded: {said(error)}") from error
     if not isinstance(loaded, click.Command):
         raise PluginError(f"command {name!r} of plugin {owner} is not a click command but {loaded!r:.80}")
     return loaded
@@ -155,6 +166,14 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     "--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated."
 )
 @click.option(
+    "--only-plugin",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    is_eager=True,
+    help="Load no plugin of others but this one; those of quasistatic itself stay. May be repeated.",
+)
+@click.option(
     "--version",
     is_flag=True,
     is_eager=True,
@@ -162,7 +181,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     callback=_print_version,
     help="Print the version and exit.",
 )
-def main(modules: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+def main(modules: tuple[str, ...], blocked: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Learn a distribution by destroying it slowly, and measure the work it takes to walk back.
 
     Start with `quasistatic recipes`, then `quasistatic run swiss-roll`.

@@ -101,18 +101,18 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
         overrides = (*overrides, f"seed={seed}")
     recipe, manager = recipe_of(ctx, name, overrides), manager_of(ctx)
     from quasistatic._folder import RunFolder, default_path
-    from quasistatic._run import about
+    from quasistatic._provenance import about
     from quasistatic._wire import wire
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     wire(recipe, manager)  # whatever does not fit is said before a folder is made
-    return RunFolder.create(out or default_path(recipe.name), recipe.to_toml(), about(manager))
+    return RunFolder.create(out or default_path(recipe.name), recipe.to_toml(), about(recipe, manager))
 
 
 def _train(ctx: click.Context, folder: RunFolder, quiet: bool) -> Run:
     """Train in the folder until the recipe's end; a signal saves, says how to go on, and exits."""
-    from quasistatic._recipe import load_recipe
+    from quasistatic._provenance import kept_recipe
     from quasistatic._run import train_wired
     from quasistatic._store import Store
     from quasistatic._wire import wire
@@ -121,7 +121,9 @@ def _train(ctx: click.Context, folder: RunFolder, quiet: bool) -> Run:
 
     configure_jax()
     manager = manager_of(ctx)
-    recipe = load_recipe(folder.recipe, manager=manager)
+    recipe, changed = kept_recipe(folder, manager)
+    for note in changed:
+        click.echo(f"note: {note}", err=True)
     wired = wire(recipe, manager)
     with folder.lock(), stop_on_signals() as stop:
         observers = _observers(recipe, manager, folder, quiet)
@@ -140,9 +142,13 @@ def _train(ctx: click.Context, folder: RunFolder, quiet: bool) -> Run:
 
 
 def _observers(recipe: Recipe, manager: PluginManager, folder: RunFolder, quiet: bool) -> list[AbstractObserver]:
-    names = [name for name in recipe.training.observers if not (quiet and name == "progress")]
-    found = [manager.component("observer", name) for name in names]
-    return [component.load()(component.options(), folder.path) for component in found]
+    from quasistatic._wire import wire_observer
+
+    def report(message: str) -> None:
+        click.echo(f"warning: {message}", err=True)
+
+    wanted = [choice for choice in recipe.observers if not (quiet and choice.component.name == "progress")]
+    return [wire_observer(choice, manager, folder.path, report) for choice in wanted]
 
 
 def _announce(wired: Any, folder: RunFolder) -> None:

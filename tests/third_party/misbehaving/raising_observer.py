@@ -1,0 +1,48 @@
+"""Observers that raise when they are told something, or when they are built."""
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class Options:
+    """Fails on one occasion."""
+
+    when: Literal["build", "start", "progress", "validation", "finish"] = attrs.field(
+        default="progress", metadata={"help": "occasion of the failure"}
+    )
+    exits: bool = attrs.field(default=False, metadata={"help": "whether it fails by ending the program"})
+    every: int = attrs.field(
+        default=1, validator=attrs.validators.ge(1), metadata={"help": "nothing, but a plugin of others has it too"}
+    )
+
+
+class Raising(qs.AbstractObserver):
+    def __init__(self, options, out):
+        self.options = options
+        self._fail("build")
+
+    def start(self, info):
+        self._fail("start")
+
+    def progress(self, step, metrics):
+        metrics.clear()  # what it does to the figures is its own affair
+        self._fail("progress")
+
+    def validation(self, step, ledger, diffusion):
+        self._fail("validation")
+
+    def finish(self, step, reason):
+        self._fail("finish")
+
+    def _fail(self, occasion):
+        if occasion == self.options.when:
+            raise SystemExit(4) if self.options.exits else KeyError(occasion)
+
+
+@qs.hookimpl
+def quasistatic_observers():
+    return [qs.Component("observer", "raising", Options, Raising)]
