@@ -69,8 +69,10 @@ def test_its_source_keeps_the_laws(stranger):
     assert verdicts and all(verdict["passed"] for verdict in verdicts), [v for v in verdicts if not v["passed"]]
 
 
-def test_its_own_three_lines_of_tests_pass(stranger):
-    assert " passed" in stranger("-q", "-p", "no:cacheprovider", PROJECT / "tests", module="pytest", cwd=PROJECT)
+# its laws compile for minutes: some of them always, all of them in a benchmark
+@pytest.mark.parametrize("some", ["grid or bayes or composition or zero-params", pytest.param("", marks=pytest.mark.benchmark)])
+def test_its_own_three_lines_of_tests_pass(stranger, some):
+    assert " passed" in stranger("-q", "-p", "no:cacheprovider", "-k", some, PROJECT / "tests", module="pytest", cwd=PROJECT)
 
 
 def test_a_kernel_that_does_not_fit_the_data_is_refused_by_name(stranger):
