@@ -12,7 +12,7 @@ import attrs
 import pytest
 import tomli_w
 from click.testing import Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from quasistatic import load_recipe
