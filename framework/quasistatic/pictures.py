@@ -48,7 +48,8 @@ def samples(source: AbstractSource, xs: np.ndarray) -> Figure:
     _draw(source, xs, axes, LEARNED, _reach(xs))
     if axes.axison:
         _quiet(axes)
-        axes.set_xlabel("model units", fontsize=NORMAL, color=TEXT)
+        axes.set_xlabel(axes.get_xlabel() or "model units", fontsize=NORMAL, color=TEXT)
+        axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
     return figure
 
 

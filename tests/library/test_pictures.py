@@ -223,3 +223,14 @@ def test_samples_are_drawn_by_their_source():
 
     figure = qs.pictures.samples(Odd(qs.Event((2,))), data(qs.Event((2,)), 3))
     assert figure.axes[0].get_title() == "3 odd events"
+
+
+def test_a_source_may_name_its_axes():
+    class Named(Anything):
+        def render(self, xs, axes):
+            axes.scatter(*xs.T)
+            axes.set_xlabel("first angle, degrees")
+
+    event = qs.Event((2,))
+    own, plain = (qs.pictures.samples(source(event), data(event, 3)).axes[0].get_xlabel() for source in (Named, Anything))
+    assert (own, plain) == ("first angle, degrees", "model units")
