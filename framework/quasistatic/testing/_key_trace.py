@@ -113,7 +113,7 @@ class _Trace:
         elif name == "cond":
             return self.branches(settings["branches"], given[1:])
         elif name == "scan":
-            return self.scan(settings, given, equation.outvars)
+            return self.scan(equation, given)
         elif name == "while":
             return self.loop(settings, given)
         else:
@@ -133,13 +133,15 @@ class _Trace:
         self.uses = before + most
         return outputs
 
-    def scan(self, settings: Any, given: list[np.ndarray | None], outvars: Any) -> list[np.ndarray | None]:
+    def scan(self, equation: Any, given: list[np.ndarray | None]) -> list[np.ndarray | None]:
         """One turn stands for all; keys from outside the loop are used again at every turn."""
-        body, fixed = settings["jaxpr"].jaxpr, settings["num_consts"]
-        carried = fixed + settings["num_carry"]
+        body = equation.params["jaxpr"].jaxpr
+        # versions of jax keep the counts in different places: what has one axis more outside is a row at every turn
+        carried = len(body.invars) - _longer(equation.invars, body.invars)
+        fixed = carried - (len(body.outvars) - _longer(equation.outvars, body.outvars))
         rows = [None if ids is None or not len(ids) else ids[0] for ids in given[carried:]]
-        self.again(body, given[:fixed], given[fixed:carried] + rows, settings["length"])
-        return [self.new(var.aval) if _is_key(var) else None for var in outvars]
+        self.again(body, given[:fixed], given[fixed:carried] + rows, equation.params["length"])
+        return [self.new(var.aval) if _is_key(var) else None for var in equation.outvars]
 
     def loop(self, settings: Any, given: list[np.ndarray | None]) -> list[np.ndarray | None]:
         skip, fixed = settings["cond_nconsts"], settings["body_nconsts"]
@@ -158,6 +160,11 @@ class _Trace:
             before[identity, use] += 2 * times if repeats else times
         self.uses = before
         return outputs
+
+
+def _longer(outside: Any, inside: Any) -> int:
+    """How many variables have one axis more outside of a loop than inside."""
+    return sum(outer.aval.ndim > inner.aval.ndim for outer, inner in zip(outside, inside, strict=True))
 
 
 def _faults_of(uses: Uses) -> list[str]:
