@@ -16,7 +16,7 @@ from quasistatic.testing._bench import Backwards, Fading, Redraw
 from quasistatic.testing._key_trace import is_random, key_faults
 from quasistatic.testing._setting import Setting
 
-ROOT = Path(qs.__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 KEY = jr.key(0)
 
 
