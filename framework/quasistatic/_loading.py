@@ -20,6 +20,7 @@ import pluggy
 from quasistatic import _hooks
 from quasistatic._component import Command, Component, NamedRecipe
 from quasistatic._suggest import close_match
+from quasistatic.errors import said
 
 PREFIX = "quasistatic_"  # of every hook
 
@@ -126,15 +127,6 @@ def load(status: PluginStatus, point: Load) -> tuple[PluginStatus, list[Offer]]:
         imports=_packages(set(sys.modules) - before, status.module),
     )
     return found, offers
-
-
-def said(error: BaseException) -> str:
-    """'KeyError: x', in one line of at most some 300 characters."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # an error of somebody else's may fail at this too
-        text = ""
-    return f"{type(error).__name__}: {text:.300}".removesuffix(": ")
 
 
 @contextlib.contextmanager

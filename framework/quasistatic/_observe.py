@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from quasistatic._loading import said
-
 if TYPE_CHECKING:
     from quasistatic._diffusion import Diffusion
     from quasistatic._ledger import Ledger

@@ -15,13 +15,12 @@ from quasistatic._grid import AbstractGrid, FixedGrid, LearnedGrid
 from quasistatic._installed import ENTRY_POINTS
 from quasistatic._kernel import AbstractKernel
 from quasistatic._keys import Role, role_key
-from quasistatic._loading import said
 from quasistatic._model import AbstractModel, Ports
 from quasistatic._objective import AbstractObjective
 from quasistatic._observe import AbstractObserver, Watched
 from quasistatic._sampler import AbstractSampler
 from quasistatic._source import AbstractSource
-from quasistatic.errors import IncompatibleError, InputError, PluginError, QuasistaticError
+from quasistatic.errors import IncompatibleError, InputError, PluginError, QuasistaticError, said
 
 if TYPE_CHECKING:
     from quasistatic._plugins import PluginManager

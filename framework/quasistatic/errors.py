@@ -65,3 +65,12 @@ class TrainingDiverged(QuasistaticError):
     def __init__(self, step: int, message: str):
         self.step = step
         super().__init__(message)
+
+
+def said(error: BaseException) -> str:
+    """'KeyError: x', in one line of at most some 300 characters."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an error of somebody else's may fail at this too
+        text = ""
+    return f"{type(error).__name__}: {text:.300}".removesuffix(": ")

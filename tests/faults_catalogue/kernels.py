@@ -529,3 +529,40 @@ class RootOfNothing(Fading):
     def _bridge(self, s, t):
         kept = (1.0 - t) / (1.0 - s)
         return jnp.sqrt(kept) * s / t, jnp.sqrt(1.0 - s) * (1.0 - kept) / t, s * (1.0 - kept) / t
+
+
+class _HalfTheDeviation(_bench.Normal):
+    def sample(self, key):
+        return self.loc + 0.5 * (super().sample(key) - self.loc)
+
+
+@catalogue.caught_by("bridge")
+class BridgeTooCalm(Fading):
+    """Draws of the posterior have half of their deviation, while its log-probability is right."""
+
+    def posterior(self, x, z, s, t):
+        law = super().posterior(x, z, s, t)
+        return _HalfTheDeviation(law.loc, law.variance)
+
+
+class _NumpyNoise(_bench.Normal):
+    def sample(self, key):
+        return self.loc + jnp.sqrt(self.variance) * np.random.normal(size=self.loc.shape)
+
+
+@catalogue.caught_by("agreement")
+class NoiseOfNumpy(Fading):
+    """Draws its noise from numpy: a compiled program, or a batch, then has one noise for ever."""
+
+    def marginal(self, x, t):
+        law = super().marginal(x, t)
+        return _NumpyNoise(law.loc, law.variance)
+
+
+@catalogue.caught_by("refinement")
+class SmoothedAtEveryStep(Redraw):
+    """A fifth of the equilibrium is mixed into every step back, against zeros: the more steps, the worse."""
+
+    def reverse(self, params, z, s, t):
+        law = super().reverse(params, z, s, t)
+        return qs.Finite(jnp.log(0.8 * jnp.exp(law.log_probs) + 0.2 * jnp.exp(self.log_equilibrium())))

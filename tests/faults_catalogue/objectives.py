@@ -140,3 +140,13 @@ class LossPerElement(Bound):
     def __call__(self, diffusion, x, u, key, given=None):
         loss, metrics = super().__call__(diffusion, x, u, key, given)
         return jnp.broadcast_to(loss, x.shape) / x.size, metrics
+
+
+@catalogue.caught_by("variance")
+class DividedByTheTime(Bound):
+    """Divides the loss by the number of the time, which is 0 for the first."""
+
+    def __call__(self, diffusion, x, u, key, given=None):
+        loss, metrics = super().__call__(diffusion, x, u, key, given)
+        index, _ = self._draw(u, len(diffusion.times()))
+        return loss / index, metrics

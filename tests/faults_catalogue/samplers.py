@@ -100,3 +100,17 @@ class OneKeyForTwoDraws(Ancestral):
         early = super().step(diffusion, z, s, t, key, given)
         late = diffusion.kernel.transition(early, s, t).sample(key)
         return super().step(diffusion, late, s, t, jr.fold_in(key, 1), given)
+
+
+@catalogue.caught_by("events")
+class SeedOfItsOwn(Ancestral):
+    """Every draw is made with a seed that the sampler keeps: all samples are one."""
+
+    def init(self, diffusion, key):
+        return super().init(diffusion, jr.key(1))
+
+    def step(self, diffusion, z, s, t, key, given):
+        return super().step(diffusion, z, s, t, jr.key(2), given)
+
+    def finish(self, diffusion, z, t, key, given):
+        return super().finish(diffusion, z, t, jr.key(3), given)

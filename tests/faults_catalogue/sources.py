@@ -180,3 +180,11 @@ class DrawIgnoresItsRow(Stored):
 
     def draw(self, row, key):
         return jnp.asarray(self.x[0]), None
+
+
+@catalogue.caught_by("ranks")
+class EachProcessForItself(Stored):
+    """Each process augments with noise of its own, drawn when its program is compiled."""
+
+    def draw(self, row, key):
+        return row + np.random.default_rng().normal(size=row.shape).astype(np.float32), None

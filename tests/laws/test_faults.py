@@ -8,6 +8,13 @@ import pytest
 from faults_catalogue import kernels, models, objectives, samplers, sources
 
 import quasistatic as qs
+from quasistatic.testing._bench import Fading, Redraw
+from quasistatic_plugins.ancestral import AncestralOptions
+from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic_plugins.binomial import BinomialOptions
+from quasistatic_plugins.binomial.kernel import BinomialKernel
+from quasistatic_plugins.bound import BoundOptions
+from quasistatic_plugins.bound.objective import Bound
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
 
@@ -41,6 +48,17 @@ def test_the_catalogue_is_large_and_nearly_all_of_it_is_caught():
     assert len(CAUGHT) >= 0.95 * len(FAULTS)
     assert {fault.kind for fault in FAULTS} == {"kernel", "model", "objective", "sampler", "source"}
     assert all(fault.mistake.endswith(".") for fault in FAULTS)
+
+
+def test_every_law_has_a_fault_that_it_catches():
+    # between them these are held against all laws of the five kinds
+    kernels_of_all_laws = [Redraw(), BinomialKernel(BinomialOptions(), qs.Event((2,), "binary")), Fading()]
+    laws = [law for kernel in kernels_of_all_laws for law in qs.testing.laws_of("kernel", kernel)]
+    laws += qs.testing.laws_of("model", models.Small(models.PORTS, jr.key(0)), models.PORTS)
+    laws += qs.testing.laws_of("objective", Bound(BoundOptions()))
+    laws += qs.testing.laws_of("sampler", Ancestral(AncestralOptions()))
+    laws += [law for source in (sources.Stored(), sources.Generated()) for law in qs.testing.laws_of("source", source)]
+    assert {(law.kind, law.name) for law in laws} == {(fault.kind, fault.law) for fault in CAUGHT}
 
 
 @pytest.mark.parametrize(

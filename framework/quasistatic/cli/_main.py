@@ -12,10 +12,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic._loading import said
 from quasistatic._suggest import did_you_mean
 from quasistatic.cli._common import completer, manager_of
-from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError
+from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, said
 
 # name: (module:attribute, summary); the module is imported when the command is called
 BUILT_IN = {
