@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import click
 
 import quasistatic as qs
-from quasistatic._component import KINDS
-from quasistatic._options import describe
-from quasistatic._sections import SECTIONS
+from quasistatic._plugins.component import KINDS
+from quasistatic._recipes.options import describe
+from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import BUILT_IN, main
 
 project = "quasistatic"
@@ -53,8 +55,10 @@ def components() -> Iterator[str]:
             if manager.owner(kind, component.name).distribution != "quasistatic":
                 continue
             yield f"## {kind} {component.name}\n\n{component.description}\n"
-            if component.fits:
-                yield f"Fits data that are: {', '.join(component.fits)}.\n"
+            if component.supports:
+                yield f"Takes: {', '.join(field.__name__ for field in component.supports)}.\n"
+            if component.is_default:
+                yield "It is the default where a recipe names none.\n"
             yield from option_table(component.options)
             yield ""
             if component.references:
@@ -71,7 +75,7 @@ def sections() -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """The help of every built-in command."""
-    with click.Context(main, info_name="quasistatic") as parent:
+    with click.Context(main, info_name="quasistatic", **main.context_settings) as parent:
         for name in BUILT_IN:
             command = main.get_command(parent, name)
             assert command is not None
@@ -104,12 +108,12 @@ def protocol(name: str) -> Iterator[str]:
         yield signature(name, cls)
     members = sorted(own_methods(cls).items(), key=lambda item: not is_abstract(item[1]))
     for key, member in members:
-        said = "must be written" if is_abstract(member) else "has a default"
+        duty = "must be written" if is_abstract(member) else "has a default"
         if isinstance(member, property):
             yield f"```text\n{key}\n```\n"
         else:
             yield signature(key, member)
-        yield f"{prose(member)} *{said.capitalize()}.*\n"
+        yield f"{prose(member)} *{duty.capitalize()}.*\n"
 
 
 def has_builder(cls: type) -> bool:
@@ -119,7 +123,11 @@ def has_builder(cls: type) -> bool:
 
 def own_methods(cls: type) -> dict[str, Any]:
     """The public methods and properties that a class declares."""
-    public = {key: member for key, member in vars(cls).items() if not key.startswith("_") or key == "__call__"}
+    public = {
+        key: getattr(member, "__func__", member)
+        for key, member in vars(cls).items()
+        if not key.startswith("_") or key == "__call__"
+    }
     return {key: member for key, member in public.items() if inspect.isfunction(member) or isinstance(member, property)}
 
 
@@ -133,61 +141,50 @@ def is_abstract(member: Any) -> bool:
     return getattr(member, "__isabstractmethod__", False)
 
 
-class AnySource(qs.GeneratedSource):
-    """Declares all that a source can, so that all laws of sources apply; none is read here."""
-
-    event = qs.Event((1,))
-
-    def __init__(self) -> None:
-        super().__init__(0, 1, 1)
-
-    def draw(self, row: Any, key: Any) -> tuple[Any, None]:
-        import jax
-
-        return jax.numpy.zeros(1), None
-
-    def stored(self) -> Any:
-        return [0.0]
-
-    def log_prob(self, x: Any) -> Any:
-        return x[:, 0]
+def wings() -> Iterator[str]:
+    """What each part of the core is for, and each of its modules: the first lines of their docstrings, in layers from the top."""
+    core = Path(qs.__file__).parent
+    for wing in WINGS:
+        if wing == "errors":
+            yield f"### errors\n\n{first_line(core / 'errors.py')}\n"
+            continue
+        yield f"### {wing}\n\n{first_line(core / wing / '__init__.py')}\n\n| module | what |\n|---|---|"
+        for path in sorted((core / wing).glob("*.py")):
+            if path.stem != "__init__":
+                yield f"| `{path.stem}` | {cell(first_line(path))} |"
+        for folder in sorted(path.parent for path in (core / wing).glob("*/__init__.py")):
+            yield f"| `{folder.name}/` | {cell(first_line(folder / '__init__.py'))} |"
+        yield ""
 
 
-def laws_by_kind() -> dict[str, list[qs.testing.Law]]:
-    """Every law that there is, from components that declare all that their kind can."""
-    import jax
+# the layers of pyproject.toml, from the top
+WINGS = (
+    "cli", "testing", "_report", "_runs", "_recipes", "_training", "_data", "oracles", "_plugins", "_process", "_storage", "errors",
+)  # fmt: skip
 
-    def build(kind: str, name: str, *inputs: Any) -> Any:
-        component = qs.plugins().component(kind, name)
-        return component.load()(component.options(), *inputs)
 
-    ports = qs.Ports((1,), 1, 1)
-    # between them a finite kernel with a structure of its own and one of real states are held against all laws of kernels
-    kernels = {
-        law.name: law
-        for name, support in (("gaussian", "real"), ("binomial", "binary"))
-        for law in qs.testing.laws_of("kernel", build("kernel", name, qs.Event((1,), support)))
-    }
-    found = {
-        "source": qs.testing.laws_of("source", AnySource()),
-        "kernel": list(kernels.values()),
-        "model": qs.testing.laws_of("model", build("model", "dense", ports, jax.random.key(0)), ports=ports),
-        "objective": qs.testing.laws_of("objective", build("objective", "bound")),
-        "sampler": qs.testing.laws_of("sampler", build("sampler", "ancestral")),
-        "observer": qs.testing.laws_of("observer", qs.AbstractObserver()),
-    }
+def first_line(path: Path) -> str:
+    """The first line of a module's docstring, as Markdown."""
+    return literal((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n", 1)[0])
+
+
+def all_laws() -> dict[str, list[tuple[str, str, str]]]:
+    """Name, statement and source of every law, by kind."""
+    from quasistatic.testing._law import REGISTRY
+
+    found = {kind: [(law.name, law.statement, law.source) for law in laws.values()] for kind, laws in REGISTRY.items()}
     offers = [qs.Command("any", "", print), qs.NamedRecipe("any", "", "")]
     for kind, built in zip(("command", "recipe"), qs.testing.build_all(offers), strict=True):
-        found[kind] = built.laws
+        found[kind] = [(law.name, law.why, law.reference) for law in built.laws]
     return found
 
 
 def laws() -> Iterator[str]:
     """Tables of all laws of all kinds."""
-    for kind, found in laws_by_kind().items():
+    for kind, found in all_laws().items():
         yield f"### Laws of {kind}s\n\n| law | what it states | source |\n|---|---|---|"
-        for law in found:
-            yield f"| `{law.name}` | {cell(literal(law.why))} | {cell(literal(law.reference))} |"
+        for name, statement, source in found:
+            yield f"| `{name}` | {cell(literal(statement))} | {cell(literal(source))} |"
         yield ""
 
 
@@ -198,7 +195,7 @@ def signature(name: str, value: Any) -> str:
         text = ""
     text = re.sub(r"(?:\w+\.)+(?=[A-Z])", "", text)  # jax.Array -> Array
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations that are strings
-    text = re.sub(r"^\(self(, )?", "(", text)
+    text = re.sub(r"^\((self|cls)(, )?", "(", text)
     return f"```text\n{name}{text}\n```\n"
 
 
@@ -220,6 +217,7 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "manual": manual,
     "protocol": protocol,
     "laws": laws,
+    "wings": wings,
 }
 
 

@@ -30,8 +30,29 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+    _set_xla_flags(config)
     for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_ONLY", "QUASISTATIC_DEBUG"):
         os.environ.pop(name, None)
+
+
+def _set_xla_flags(config: pytest.Config) -> None:
+    """Programs of tests are small and run briefly: what they cost is to be compiled. Time is measured as users see it."""
+    from quasistatic.cli._jax import set_xla_flags
+
+    chosen = config.getoption("markexpr") or ""
+    measures_time = "benchmark" in chosen.replace("not benchmark", "")
+    if not measures_time and "XLA_FLAGS" not in os.environ:
+        os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    set_xla_flags()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what slow.txt lists: long tests whose subject a quicker one covers. A line without [...] is all cases."""
+    listed = set((Path(__file__).parent / "slow.txt").read_text().splitlines())
+    for item in items:
+        if {item.nodeid, item.nodeid.partition("[")[0]} & listed:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -89,9 +110,7 @@ def python() -> Callable[..., str]:
     """`python("print(1)")` runs code in a fresh interpreter and returns what it printed."""
 
     def call(code: str, **env: str) -> str:
-        found = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}, timeout=300
-        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}, timeout=300)
         assert found.returncode == 0, found.stderr
         return found.stdout
 

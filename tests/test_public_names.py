@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import itertools
 import os
 import subprocess
@@ -16,7 +17,9 @@ import pytest
 
 import quasistatic as qs
 import quasistatic_plugins
-from quasistatic import _component, _hooks, _plugins
+from quasistatic._plugins import component as _component
+from quasistatic._plugins import hooks as _hooks
+from quasistatic._plugins import manager as _plugins
 from quasistatic.cli._main import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
@@ -43,17 +46,36 @@ def private(name: str) -> bool:
     return any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
 
 
-def test_the_names_for_the_interpreter_are_those_for_the_type_checker() -> None:
-    tree = ast.parse(Path(qs.__file__).read_text())
-    (guarded,) = [node for node in tree.body if isinstance(node, ast.If)]
-    typed = {(module, name) for statement in guarded.body for module, name in imports(statement)}
-    lazy = {(f"quasistatic.{module}", name) for name, module in qs._HOME.items()}
-    assert typed == lazy | {("quasistatic", name) for name in qs._SUBMODULES}
-    aliases = [alias for node in ast.walk(guarded) if isinstance(node, ast.ImportFrom) for alias in node.names]
+def test_the_stub_exports_every_name_for_type_checkers() -> None:
+    tree = ast.parse((CORE / "__init__.pyi").read_text())
+    aliases = [alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert len(aliases) == len(qs._HOMES) > 60
     assert all(alias.asname == alias.name for alias in aliases)
 
 
-@pytest.mark.parametrize("name", [*qs._HOME, *qs._SUBMODULES, "__version__"])
+def test_the_listing_is_short_and_every_wing_says_what_it_is() -> None:
+    unlisted = ("__pycache__", "__init__.py", "__init__.pyi", "py.typed")
+    listed = [path for path in CORE.iterdir() if path.name not in unlisted and not path.name.startswith(".")]
+    assert len(listed) <= 14
+    for wing in (path for path in listed if path.is_dir() and path.name != "_skeleton"):
+        assert ast.get_docstring(ast.parse((wing / "__init__.py").read_text())), wing
+
+
+def test_the_wings_are_layers_without_a_circle() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    height = {name.strip(): len(layers) - number for number, layer in enumerate(layers) for name in layer.split("|")}
+    for path, tree in sources(CORE):
+        own = Path(path).parts[1].removesuffix(".py")
+        for module, _ in imports(tree):
+            parts = module.split(".")
+            if parts[0] == "quasistatic" and len(parts) > 1 and own in height and parts[1] != own:
+                assert height[parts[1]] < height[own], (path, module)
+    wings = {path.name.removesuffix(".py") for path in CORE.iterdir() if not path.name.startswith(("__", "."))}
+    assert set(height) == wings - {"_skeleton", "py.typed"}
+
+
+@pytest.mark.parametrize("name", [*qs._HOMES, "__version__"])
 def test_every_public_name_can_be_had_and_is_listed(name: str) -> None:
     assert getattr(qs, name) == getattr(qs, name)
     assert name in dir(qs)
@@ -79,7 +101,7 @@ def test_every_built_in_command_can_be_loaded_under_its_name(name: str) -> None:
 
 
 def test_every_hook_has_a_manual_and_a_checked_return() -> None:
-    from quasistatic._loading import _RETURNS
+    from quasistatic._plugins.loading import _RETURNS
 
     hooks = {name: value for name, value in vars(_hooks).items() if name.startswith("quasistatic_")}
     assert set(hooks) == set(_RETURNS)
@@ -138,7 +160,7 @@ def state():
     return (dict(os.environ), logging.root.level, list(logging.root.handlers), list(warnings.filters),
             signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), flags)
 import jax
-import optax, equinox, numpy, tensorboardX, matplotlib
+import optax, equinox, numpy, scipy.special, tensorboardX, matplotlib
 before = state()
 import quasistatic
 for name in dir(quasistatic):
@@ -151,7 +173,7 @@ assert before == after, [pair for pair in zip(before, after) if pair[0] != pair[
 
 
 def test_kinds_are_those_of_a_recipe_and_the_observers() -> None:
-    from quasistatic._recipe import CHOICES
+    from quasistatic._recipes.recipe import CHOICES
 
     assert _component.KINDS == (*CHOICES, "observer")
 
@@ -171,3 +193,65 @@ def test_constraints_name_no_host_and_every_dependency() -> None:
     extras = itertools.chain(*project["optional-dependencies"].values())
     for requirement in (*project["dependencies"], *extras):
         assert f"{requirement.split('>=')[0].lower()}==" in constraints, requirement
+
+
+# concrete classes that others inherit from, each with the reason
+CONCRETE_BASES = {
+    "SplitOptions": "options: its fields are inherited",
+    "TrainingOptions": "options: its fields are inherited",
+    "FiniteKernel": "has everything but three matrices, which are abstract; its other methods are to be overridden",
+}
+
+
+def test_a_class_that_is_inherited_from_is_abstract_and_says_so() -> None:
+    """Abstract or final (equinox): a method is written once, and what a class does can be read in one place."""
+    trees = [tree for root in (CORE, PLUGINS) for _, tree in sources(root)]
+    classes = {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    bases = [ast.unparse(base) for node in classes.values() for base in node.bases]
+    found = {base.removeprefix("qs.") for base in bases}  # with a dot: of another library
+    errors = {name for name, value in vars(qs.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    concrete = {name for name in found & set(classes) if not name.startswith(("Abstract", "_Abstract"))}
+    assert concrete - errors == set(CONCRETE_BASES)
+
+
+def test_abstract_variables_are_declared_where_annotations_are_values() -> None:
+    """With annotations as texts equinox takes an AbstractVar for a field."""
+    for root in (CORE, PLUGINS):
+        for path, tree in sources(root):
+            late = any(module == "__future__" and name == "annotations" for module, name in imports(tree))
+            names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            assert not (late and names & {"AbstractVar", "AbstractClassVar"}), path
+
+
+def functions_of_the_public_api() -> Iterator[tuple[str, object]]:
+    for name in qs._HOMES:
+        value = getattr(qs, name)
+        members = {name: value} if not inspect.ismodule(value) else {f"{name}.{each}": getattr(value, each) for each in dir(value)}
+        for where, member in members.items():
+            if inspect.isfunction(member):
+                yield where, member
+            elif inspect.isclass(member) and member.__module__.startswith("quasistatic"):
+                for method, function in inspect.getmembers(member, inspect.isfunction):
+                    if not private(method) and (function.__module__ or "").startswith("quasistatic"):
+                        yield f"{where}.{method}", function
+
+
+def test_a_key_is_keyword_only_wherever_it_has_company() -> None:
+    seen = 0
+    for where, function in functions_of_the_public_api():
+        parameters = dict(inspect.signature(function).parameters)
+        parameters.pop("self", None)
+        key = parameters.pop("key", None)
+        text = key is not None and key.annotation in ("str", "str | None", str, str | None)  # of an .npz file
+        if key is None or not parameters or text:
+            continue
+        seen += 1
+        assert key.kind is inspect.Parameter.KEYWORD_ONLY, where
+    assert seen > 20
+
+
+def test_what_is_listed_as_slow_is_a_test() -> None:
+    for line in (ROOT / "tests" / "slow.txt").read_text().splitlines():
+        path, _, name = line.partition("::")
+        function = name.rpartition("::")[2].partition("[")[0]
+        assert f"def {function}(" in (ROOT / path).read_text(), line

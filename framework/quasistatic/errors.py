@@ -7,7 +7,7 @@ an argument), 1 for what failed on the way (a diverged training, a full disk).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -59,18 +59,39 @@ class CheckpointError(InputError):
     """A checkpoint that is damaged, incomplete or of another model."""
 
 
-class TrainingDiverged(QuasistaticError):
-    """A loss or a parameter stopped being finite."""
+class ArithmeticFault(QuasistaticError):
+    """The installed jax computes wrong values on this machine."""
 
-    def __init__(self, step: int, message: str):
-        self.step = step
+    # keeps XLA from handing operations on a CPU to a library that it uses wrongly; set to nothing
+    flag: ClassVar[str] = "--xla_cpu_experimental_ynn_fusion_type"
+
+
+class TrainingDiverged(QuasistaticError):
+    """A loss or a parameter stopped being finite at this `update`."""
+
+    def __init__(self, update: int, message: str):
+        self.update = update
         super().__init__(message)
 
 
-def said(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """'KeyError: x', in one line of at most some 300 characters."""
     try:
         text = " ".join(str(error).split())
     except Exception:  # an error of somebody else's may fail at this too
         text = ""
     return f"{type(error).__name__}: {text:.300}".removesuffix(": ")
+
+
+def close_match(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like `name`, if any does."""
+    import difflib  # only ever needed on the way to an error message
+
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """'; did you mean 'gaussian'?', or nothing."""
+    match = close_match(name, known)
+    return f"; did you mean {match!r}?" if match else ""

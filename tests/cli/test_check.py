@@ -1,4 +1,4 @@
-"""quasistatic check: which components are held against the laws, and how the verdicts are told."""
+"""quasistatic check: which components are held against the laws, and how verdicts are printed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from click.testing import Result
 
 import quasistatic as qs
 from quasistatic.testing._check import Built
-from quasistatic.testing._law import Law, Reading
+from quasistatic.testing._law import Law
+from quasistatic.testing._reading import Reading
 
 Cli = Callable[..., Result]
 
 
-def law(name: str, reading: Reading, exception: str = "") -> Law:
-    return Law(name, "kernel", "Two steps | are one.", "eq. 2", lambda _setting: reading, exception=exception)
+def law(name: str, reading: Reading, expected_failure: str = "") -> Law:
+    return Law(name, "kernel", "Two steps | are one.", "eq. 2", lambda _setting: reading, expected_failure=expected_failure)
 
 
 HOLDS = law("composition", Reading(1.5e-7, 1e-5, "nats"))
@@ -28,7 +29,7 @@ EXPECTED = law("precision", Reading(2.0, 1.0, "nats"), "float32 is not enough")
 
 
 class Laws:
-    """Stands in for what builds laws: keeps what it was asked, and answers what it is told."""
+    """Stands in for what builds laws: keeps what it was asked, and gives fixed answers."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -52,7 +53,7 @@ def test_every_verdict_is_in_a_table_that_is_markdown_in_a_pipe(cli: Cli, laws: 
     assert result.stdout.splitlines() == [
         "### kernel gaussian on 2 real",
         "",
-        "| law | verdict | figure | at most | what it states | source |",
+        "| law | verdict | value | at most | what it states | source |",
         "| --- | --- | --- | --- | --- | --- |",
         "| composition | holds | 1.5e-07 nats | 1e-05 | Two steps \\| are one. | eq. 2 |",
         "| precision | expected failure | 2 nats | 1 | Two steps \\| are one. | eq. 2 |",
@@ -78,7 +79,7 @@ def test_json(cli: Cli, laws: Laws) -> None:
     label = "kernel gaussian on 2 real"
     assert holds == {**attrs.asdict(HOLDS.verdict(label)), "passed": True}
     assert (expected["outcome"], expected["reason"], expected["passed"]) == ("expected", "float32 is not enough", True)
-    assert (broken["outcome"], broken["figure"], broken["passed"]) == ("broken", None, False)
+    assert (broken["outcome"], broken["value"], broken["passed"]) == ("broken", None, False)
     assert result.exit_code == 1
 
 

@@ -26,7 +26,7 @@ def test_every_option_is_printed_given_or_default(cli: Cli) -> None:
 
 
 def test_what_is_printed_is_a_recipe_again(cli: Cli, tmp_path: Path) -> None:
-    text = cli("config", "swiss-roll", "--set", "training.steps=7").stdout
+    text = cli("config", "swiss-roll", "--set", "training.updates=7").stdout
     (tmp_path / "mine.toml").write_text(text)
     assert cli("config", tmp_path / "mine.toml").stdout == text
 
@@ -34,14 +34,14 @@ def test_what_is_printed_is_a_recipe_again(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "section", "option", "value"),
     [
-        ("training.steps=3000", "training", "steps", 3000),
+        ("training.updates=3000", "training", "updates", 3000),
         ("training.rate=1", "training", "rate", 1.0),
         ("training.rate=2e-4", "training", "rate", 2e-4),
         ("training.schedule=constant", "training", "schedule", "constant"),
         ("training.schedule='constant'", "training", "schedule", "constant"),
         ("training.validation_steps=50", "training", "validation_steps", 50),
         ("training.validation_steps=none", "training", "validation_steps", "none"),
-        ("evaluation.steps=[40, 1000]", "evaluation", "steps", [40, 1000]),
+        ("evaluation.trajectory_steps=[40, 1000]", "evaluation", "trajectory_steps", [40, 1000]),
         ("training.observers=['jsonl']", "training", "observers", ["jsonl"]),
         (" trajectory.steps = 12 ", "trajectory", "steps", 12),
         ("kernel.schedule=cosine", "kernel", "schedule", "cosine"),

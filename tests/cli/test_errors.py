@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from quasistatic import load_recipe
-from quasistatic._recipe import CHOICES, KEYS
-from quasistatic._sections import SECTIONS
+from quasistatic._recipes.recipe import CHOICES, KEYS
+from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import BUILT_IN
 
 Cli = Callable[..., Result]
@@ -71,7 +71,7 @@ def faults(draw: st.DrawFn, section: str) -> Fault:
         return Fault(f"{section}.use", lambda recipe: recipe[section].update({"use": use}))
     option = draw(st.sampled_from([name for name in table if name != "use"] or [""]))
     if not option:
-        return Fault(f"{section}.steps", lambda recipe: recipe[section].update({"steps": 1}))
+        return Fault(f"{section}.unknown", lambda recipe: recipe[section].update({"unknown": 1}))
     value = draw(wrong_values(table[option]))
     return Fault(f"{section}.{option}", lambda recipe: recipe[section].update({option: value}))
 
@@ -121,7 +121,7 @@ def test_every_problem_of_a_bad_recipe_is_named(
 @given(section=st.sampled_from([*CHOICES, *SECTIONS]), data=st.data())
 def test_a_bad_override_is_named(cli: Cli, section: str, data: st.DataObject) -> None:
     name = data.draw(NAMES)
-    good = [f"training.steps={data.draw(st.integers(1, 9))}"] * data.draw(st.integers(0, 1))
+    good = [f"training.updates={data.draw(st.integers(1, 9))}"] * data.draw(st.integers(0, 1))
     paths = (f"{section}.{name}=1", f"{section}.{name}.deeper=1", f"{name}={section}", name, f"={name}")
     bad = data.draw(st.sampled_from(paths))
     result = cli("config", "swiss-roll", *(part for pair in (*good, bad) for part in ("--set", pair)))
@@ -165,14 +165,14 @@ def test_a_recipe_that_is_not_there_is_named(cli: Cli, name: str) -> None:
 
 def test_several_problems_are_one_message(cli: Cli) -> None:
     result = cli(
-        "config", "swiss-roll", "--set", "kernel.shedule=1", "--set", "training.steps=3.7", "--set", "model.use=dence",
+        "config", "swiss-roll", "--set", "kernel.shedule=1", "--set", "training.updates=3.7", "--set", "model.use=dence",
         "--set", "training.ema=1", "--set", "trajectory.grid=learnt",
     )  # fmt: skip
     assert_refused(result)
     assert "Error: " in result.stderr
     for line in (
         "kernel.shedule: unknown option; did you mean 'schedule'?  (gaussian takes: schedule, ",
-        "training.steps: expected a whole number, got 3.7\n",
+        "training.updates: expected a whole number, got 3.7\n",
         "model.use: no model is called 'dence'; did you mean 'dense'?  (known: dense, ",
         "training.ema: expected a value < 1, got 1.0\n",
         "trajectory.grid: expected one of 'fixed', 'learned', got 'learnt'; did you mean 'learned'?\n",

@@ -37,7 +37,7 @@ def test_every_command_explains_itself_and_each_of_its_options(cli: Cli, command
     result = cli(command, "--help")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: quasistatic {command} ")
-    found = main.get_command(click.Context(main), command)
+    found = main.get_command(click.Context(main, **main.context_settings), command)
     assert found is not None
     assert all(option.help for option in found.params if isinstance(option, click.Option))
 
@@ -65,8 +65,8 @@ def test_the_commands_of_plugins_are_listed_under_their_name(cli: Cli, install_p
         ("quasistatic run swiss", {"swiss-roll", "swiss-roll-2015"}),
         ("quasistatic show ker", {"kernel"}),
         ("quasistatic show kernel ga", {"gaussian"}),
-        ("quasistatic config heartbeat --set training.st", {"training.steps="}),
-        ("quasistatic config no-such-recipe --set training.st", set()),
+        ("quasistatic config heartbeat --set training.up", {"training.updates="}),
+        ("quasistatic config no-such-recipe --set training.up", set()),
         ("quasistatic no-such-command x", set()),
         ("quasistatic -p no_such_module ev", set()),
         ("quasistatic -p no_such_module show kernel ga", set()),

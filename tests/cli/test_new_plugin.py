@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import quasistatic as qs
-from quasistatic._component import KINDS
+from quasistatic._plugins.component import KINDS
 from quasistatic.cli import main
 from quasistatic.cli._new_plugin import SKELETON, version_range
 
@@ -26,7 +26,7 @@ Cli = Callable[..., Result]
 ALL = (*KINDS, "command")
 ROOT = Path(__file__).parents[2]
 SHORT = {
-    "training.steps": 2,
+    "training.updates": 2,
     "training.batch": 8,
     "training.validate_every": 1,
     "training.validation_events": 8,
@@ -84,7 +84,7 @@ def test_a_project_is_whole_and_nothing_is_left_open(projects: Path, kind: str) 
     assert project["optional-dependencies"] == {"test": ["quasistatic[test]"]}
 
 
-def test_it_says_what_comes_next(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_commands_are_printed_and_in_the_readme(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = cli("new-plugin", "mine", "--kind", "kernel").stdout
     wanted = ['pip install -e "./quasistatic-mine[test]"', "quasistatic check mine", "quasistatic run mine"]
@@ -117,7 +117,7 @@ def test_its_laws_hold(manager: qs.PluginManager, kind: str) -> None:
 def test_its_recipe_trains(manager: qs.PluginManager, kind: str) -> None:
     run = qs.train(short(f"my-{kind}", manager), manager=manager)
     chosen = getattr(run.recipe, kind)
-    assert (chosen.component.name, run.steps_done) == (f"my-{kind}", 2)
+    assert (chosen.component.name, run.updates_done) == (f"my-{kind}", 2)
     assert run.best is not None
     if kind == "sampler":
         assert run.sample(3).shape == (3, 20)
@@ -125,7 +125,7 @@ def test_its_recipe_trains(manager: qs.PluginManager, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def run_folder(projects: Path, manager: qs.PluginManager, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run that the new observer was told of."""
+    """A short run with the new observer."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     settings = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
     arguments = ["-p", "quasistatic_my_observer", "train", "my-observer", "--out", str(folder), "--quiet", *settings]
@@ -137,21 +137,21 @@ def run_folder(projects: Path, manager: qs.PluginManager, tmp_path_factory: pyte
 def test_the_observer_writes_its_table_and_keeps_it_over_a_resume(run_folder: Path, manager: qs.PluginManager) -> None:
     path = run_folder / "my-observer.csv"
     head, *rows = path.read_text().splitlines()
-    assert head == "step,bound_nats,standard_error_nats"
+    assert head == "update,bound_nats,standard_error_nats"
     lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    measured = [(line["step"], line["bound_nats"]) for line in lines if line["kind"] == "validation"]
+    measured = [(line["update"], line["bound_nats"]) for line in lines if line["kind"] == "validation"]
     assert len(measured) == 2
     assert [tuple(map(float, row.split(",")[:2])) for row in rows] == [pytest.approx(pair, rel=1e-4) for pair in measured]
     component = manager.component("observer", "my-observer")
     observer = component.load()(component.options(), run_folder)
     run = qs.open_run(run_folder, manager)
-    observer.start(qs.RunInfo({}, "", 0, 0, 1, 2, run.wired.source, run.wired.sampler))
+    observer.start(qs.RunInfo({}, "", 0, 0, 1, 2, run.source, run.sampler))
     observer.validation(2, run.evaluate("validation").ledger, run.diffusion)
     assert [row.split(",")[0] for row in path.read_text().splitlines()[1:]] == ["1", "2"]
 
 
 def test_the_command_prints_terms_that_add_up(run_folder: Path, manager: qs.PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("quasistatic._run"), "plugins", lambda: manager)
+    monkeypatch.setattr(importlib.import_module("quasistatic._runs.run"), "plugins", lambda: manager)
     found = CliRunner().invoke(manager.command("my-command").load(), [str(run_folder), "-n", "8"], catch_exceptions=False)
     head, *rows = found.output.splitlines()
     assert (found.exit_code, len(rows)) == (0, 4)

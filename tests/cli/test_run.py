@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 SHORT = [
-    *("--set", "training.steps=40", "--set", "training.batch=16", "--set", "training.validate_every=20"),
+    *("--set", "training.updates=40", "--set", "training.batch=16", "--set", "training.validate_every=20"),
     *("--set", "training.validation_events=32", "--set", "model.width=16", "--set", "model.depth=1"),
-    *("--set", "evaluation.events=64", "--set", "evaluation.steps=[8]", "--set", "trajectory.steps=5"),
+    *("--set", "evaluation.events=64", "--set", "evaluation.trajectory_steps=[8]", "--set", "trajectory.steps=5"),
     *("--set", "evaluation.samples=9"),
 ]
 
@@ -44,12 +44,12 @@ def test_the_report_opens_offline_and_holds_its_pictures(finished):
     assert "seed = 3" in page
 
 
-def test_evaluate_json_has_every_figure_with_its_unit(finished, cli):
+def test_evaluate_json_has_every_value_with_its_unit(finished, cli):
     folder, _ = finished
     told = json.loads(cli("evaluate", folder, "--steps", 7, "--json").stdout)
     bound = told["bound"]
-    assert {"value", "standard_error", "unit", "per", "events", "steps", "bits_per_dim"} <= set(bound)
-    assert (bound["unit"], bound["per"], bound["events"], bound["steps"]) == ("nats", "event", 64, 7)
+    assert {"value", "standard_error", "unit", "per", "events", "trajectory_steps", "bits_per_dim"} <= set(bound)
+    assert (bound["unit"], bound["per"], bound["events"], bound["trajectory_steps"]) == ("nats", "event", 64, 7)
     assert (told["kernel"], told["model"], told["first_step"], told["recipe"]) == ("gaussian", "dense", "learned", "swiss-roll")
     parts = sum(told["split"][name]["value"] for name in ("first", "gaps", "prior"))
     assert bound["value"] == pytest.approx(-parts, rel=1e-9)

@@ -10,8 +10,8 @@ import pytest
 from click.testing import Result
 
 import quasistatic as qs
-from quasistatic._options import describe
-from quasistatic._sections import SECTIONS
+from quasistatic._recipes.options import describe
+from quasistatic._recipes.sections import SECTIONS
 
 Cli = Callable[..., Result]
 COMPONENTS = [(component.kind, component.name) for component in qs.plugins().components()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,11 +14,12 @@ import attrs
 import pytest
 
 import quasistatic as qs
-from quasistatic import _hooks, _plugins
-from quasistatic._component import KINDS
+from quasistatic._plugins import hooks as _hooks
+from quasistatic._plugins import manager as _plugins
+from quasistatic._plugins.component import KINDS
 from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
-from quasistatic.testing import _catalogue
+from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
@@ -72,7 +74,7 @@ def test_the_ways_to_build_are_those_of_the_component() -> None:
             assert f"| {name} | {call} |" in text_of("reference/hooks.md")
 
 
-@pytest.mark.parametrize("name", [*qs._HOME, *qs._SUBMODULES])
+@pytest.mark.parametrize("name", qs._HOMES)
 def test_every_public_name_is_in_the_reference(name: str) -> None:
     named = f"`{name}`" in text_of("reference/library.md")
     assert named or (name == "errors" and "Module `errors`" in text_of("reference/library.md"))
@@ -81,7 +83,7 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 def test_the_reference_names_nothing_that_is_not_public() -> None:
     rows = re.findall(r"^\| (`.*?) \|", text_of("reference/library.md"), re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert names <= {*qs._HOME, *qs._SUBMODULES}
+    assert names <= {*qs._HOMES}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -114,14 +116,16 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 
 
 PROTOCOLS = (
-    "AbstractSource", "GeneratedSource", "AbstractKernel", "FiniteKernel", "AbstractDistribution", "AbstractIntegrable",
-    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
+    "AbstractEvent", "AbstractField",
+    "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
+    "AbstractReading", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel", "AbstractDistribution",
+    "AbstractWithMean", "AbstractIntegrable", "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
 )  # fmt: skip
 
 
 def arguments_of(function: Any) -> list[str]:
-    """As a page writes them: 'features', 'given=None'."""
-    found = [parameter for name, parameter in inspect.signature(function).parameters.items() if name != "self"]
+    """As a page writes them: 'features', 'side=None'."""
+    found = [parameter for name, parameter in inspect.signature(function).parameters.items() if name not in ("self", "cls")]
     return [each.name if each.default is each.empty else f"{each.name}={each.default!r}" for each in found]
 
 
@@ -174,11 +178,12 @@ def test_the_reference_describes_no_argument_or_attribute_that_is_gone(conf: Mod
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_methods_have_the_arguments_that_a_page_writes(page: Path, conf: ModuleType) -> None:
-    """`step(diffusion, z, s, t, key, given)` is what some protocol has under this name."""
+    """`step(diffusion, state, s, t, key)` is what some protocol has under this name."""
     forms: dict[str, list[list[str]]] = {}
     for name in PROTOCOLS:
         for key, method in methods_of(conf, name).items():
-            forms.setdefault(key, []).append(arguments_of(method))
+            if key != "build":  # that of an event is no builder of a component
+                forms.setdefault(key, []).append(arguments_of(method))
     for key, written in re.findall(r"`(\w+)\(([\w, =]*)\)`", page.read_text()):
         if key in forms:
             assert [each for each in written.split(", ") if each] in forms[key], f"{key}({written})"
@@ -197,39 +202,57 @@ def test_every_kind_has_a_skeleton_on_the_page(kind: str) -> None:
 
 def test_every_law_is_in_the_table(conf: ModuleType) -> None:
     page = conf.fill(text_of("plugins/laws.md"))
-    for kind, (_, listed) in _catalogue._KINDS.items():
+    assert set(REGISTRY) == {*KINDS}
+    for kind, laws in REGISTRY.items():
         section = page.split(f"### Laws of {kind}s\n")[1].split("\n### ")[0]
-        named = [name for name in re.findall(r"_\w+\.(\w+)", inspect.getsource(listed))]
-        laws = {name.replace("_", "-") for name in named if is_measure(name)}
-        assert laws and laws == set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE))
-        assert not re.search(r"\| +\|", section), "a law says nothing, or has no source"
-
-
-def is_measure(name: str) -> bool:
-    """Whether a name of the catalogue is that of a law."""
-    modules = [value for value in vars(_catalogue).values() if inspect.ismodule(value)]
-    found = next(getattr(module, name) for module in modules if hasattr(module, name))
-    return "setting" in inspect.signature(found).parameters
+        assert laws and set(laws) == set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE))
+        assert not re.search(r"\| +\|", section), "a law has no statement, or no source"
 
 
 def test_every_json_key_of_an_evaluation_is_in_the_reference() -> None:
-    from quasistatic._evaluate import Evaluation
-    from quasistatic._summary import describe
+    from quasistatic._report.summary import describe
+    from quasistatic._runs.evaluation import Evaluation
 
     keys = re.findall(r'^ +"(\w+)":', inspect.getsource(Evaluation.to_dict) + inspect.getsource(describe), re.MULTILINE)
     page = text_of("reference/commands.md").split("## JSON")[1]
     assert len(keys) > 15 and {key for key in keys if f"`{key}`" not in page} == set()
 
 
-def test_every_module_of_the_core_is_in_the_architecture() -> None:
-    page = text_of("architecture.md")
-    modules = {path.stem for path in Path(qs.__file__).parent.glob("*.py")} - {"__init__", "__main__"}
-    assert {name for name in modules if f"`{name}`" not in page} == set()
+def test_every_module_of_the_core_is_in_the_architecture(conf: ModuleType) -> None:
+    page, core = conf.fill(text_of("architecture.md")), Path(qs.__file__).parent
+    wings = {path.parent.name for path in core.glob("*/__init__.py")}
+    assert wings | {"errors"} == set(conf.WINGS)
+    for wing in wings:
+        section = page.split(f"\n### {wing}\n")[1].split("\n## ")[0].split("\n### ")[0]
+        modules = {path.stem for path in (core / wing).glob("*.py")} - {"__init__"}
+        modules |= {f"{path.parent.name}/" for path in (core / wing).glob("*/__init__.py")}
+        assert modules == set(re.findall(r"^\| `([\w/]+)` \|", section, re.MULTILINE)), wing
+        assert not re.search(r"\| +\|", section) and section.strip()[0] != "|", f"{wing}: something has no docstring"
+
+
+def test_the_drawing_shows_the_layers_of_the_import_contract() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    drawing = next(block.text for block in blocks(DOCS / "architecture.md") if block.language == "text")
+    rows = [re.match(r"\s*(\w+)(?:  +(_?\w+)(?=  ))?", line) for line in drawing.splitlines()]
+    drawn = [{name for name in row.groups() if name and (name.startswith("_") or name in NAMED)} for row in rows if row]
+    assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+NAMED = {"cli", "testing", "oracles", "errors"}  # wings and modules that are public
+
+
+def test_modules_that_the_drawings_name_exist() -> None:
+    text = "\n".join(block.text for block in blocks(DOCS / "architecture.md") if block.language == "text")
+    named = set(re.findall(r"(_[a-z]+)\.([a-z]+)\b", text))
+    assert len(named) > 10
+    for wing, module in named:
+        assert (Path(qs.__file__).parent / wing / f"{module}.py").exists(), (wing, module)
 
 
 def test_the_two_commands_are_those_that_are_run() -> None:
     (run, tests) = (block.commands[0] for block in blocks(ROOT / "README.md") if block.language == "sh")
-    served = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if ".venv" in line]
+    *served, slow = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if ".venv" in line]
+    assert slow == f"{served[-1]} -m slow"
     assert tests == " && ".join(served).replace("python3 ", "python ")
     assert run == tests.replace("data,test", "data").replace("python -m pytest -n 2 --dist loadfile", "quasistatic run swiss-roll")
     assert tests in text_of("contributing.md")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._engine import initial_state, make_chunk, make_optimiser, trained_part
-from quasistatic._rows import Rows
-from quasistatic._store import Store
-from quasistatic._train import _until_next, fit
-from quasistatic._wire import wire
+from quasistatic._recipes.wire import build_task
+from quasistatic._training.engine import Fixed, chunk, initial_state, trained_part
+from quasistatic._training.loop import _until_next, fit_task
+from quasistatic._training.rows import Batches, permuted
+from quasistatic._training.store import Store
 
 SMALL = {
     "model.width": 16,
     "model.depth": 1,
-    "training.steps": 60,
+    "training.updates": 60,
     "training.batch": 16,
     "training.validate_every": 20,
     "training.validation_events": 32,
@@ -37,31 +37,31 @@ def leaves(tree):
 
 
 class Counter(qs.AbstractObserver):
-    """Keeps what it was told."""
+    """Keeps what it is notified of."""
 
     def __init__(self):
         self.calls = []
 
     def start(self, info):
-        self.calls.append(("start", info.first_step))
+        self.calls.append(("start", info.first_update))
 
-    def progress(self, step, metrics):
+    def progress(self, update, metrics):
         assert np.isfinite(metrics["loss_nats"])
-        self.calls.append(("progress", step))
+        self.calls.append(("progress", update))
 
-    def validation(self, step, ledger, diffusion):
-        self.calls.append(("validation", step))
+    def validation(self, update, ledger, diffusion):
+        self.calls.append(("validation", update))
 
-    def finish(self, step, reason):
+    def finish(self, update, reason):
         self.calls.append(("finish", reason))
 
 
 @pytest.mark.parametrize("grid", ["fixed", "learned"])
 def test_an_update_moves_every_trained_leaf_and_nothing_else(grid):
     # readouts start at zero, so the layers below them move from the second update on
-    wired = wire(small(trajectory__grid=grid, training__weight_decay=0.0), qs.plugins())
-    before = wired.diffusion
-    outcome = fit(attrs.evolve(wired, recipe=small(trajectory__grid=grid, training__steps=3)))
+    task = build_task(small(trajectory__grid=grid, training__weight_decay=0.0), qs.plugins())
+    before = task.diffusion
+    outcome = fit_task(attrs.evolve(task, options=small(training__updates=3).training))
     trained, rest = trained_part(eqx.combine(outcome.state.trained, trained_part(before)[1]))
     start, start_rest = trained_part(before)
     assert all((a != b).any() for a, b in zip(leaves(trained), leaves(start), strict=True))
@@ -71,38 +71,141 @@ def test_an_update_moves_every_trained_leaf_and_nothing_else(grid):
     assert len(names) == len(jax.tree.leaves(eqx.filter(before.model, eqx.is_inexact_array))) + (grid == "learned")
 
 
-def test_a_whole_run_is_one_trace():
+def test_a_whole_run_is_one_program():
     traces = []
 
     class Counted(qs.AbstractObjective):
         inner: qs.AbstractObjective
 
-        def __call__(self, diffusion, x, u, key, given=None):
+        def __call__(self, diffusion, x, u, *, key):
             traces.append(1)
-            return self.inner(diffusion, x, u, key, given)
+            return self.inner(diffusion, x, u, key=key)
 
     # 55 is no multiple of 10, and validation falls between chunks: still one program
-    wired = wire(small(training__steps=55, training__validate_every=7), qs.plugins())
-    fit(attrs.evolve(wired, objective=Counted(wired.objective)))
-    assert len(traces) == 1
+    task = build_task(small(training__updates=55, training__validate_every=7), qs.plugins())
+    after = []
+
+    class Traces(qs.AbstractObserver):
+        def progress(self, update, metrics):
+            after.append(len(traces))
+
+    fit_task(attrs.evolve(task, objective=Counted(task.objective)), [Traces()])
+    # once for the shapes of what is reported, once for the program; never again after the first chunk
+    assert after == [2] * len(after) and len(after) > 10
 
 
-def test_the_fused_chunk_equals_single_steps():
-    wired = wire(small(), qs.plugins())
-    options = wired.recipe.training
-    optimiser = make_optimiser(options)
-    _, rest = trained_part(wired.diffusion)
-    chunk = make_chunk(rest, wired.objective, optimiser, wired.source.draw, options.batch, options.ema, jr.key(0))
-    at_once, _ = chunk(initial_state(wired.diffusion, optimiser), None, np.int32(6))
-    one_by_one = initial_state(wired.diffusion, optimiser)
+def fixed_of(task, **options):
+    """What the program of a task reads, as the training loop gives it."""
+    _, rest = trained_part(task.diffusion)
+    return Fixed(rest, task.objective, jr.key(task.seed), task.source.draw, attrs.evolve(task.options, **options))
+
+
+def test_the_fused_chunk_equals_single_updates():
+    task = build_task(small(), qs.plugins())
+    fixed = fixed_of(task)
+    at_once, _ = chunk((fixed, None, np.int32(6)), initial_state(task.diffusion, task.options))
+    one_by_one = initial_state(task.diffusion, task.options)
     for _ in range(6):
-        one_by_one, _ = chunk(one_by_one, None, np.int32(1))
+        one_by_one, _ = chunk((fixed, None, np.int32(1)), one_by_one)
     assert all((a == b).all() for a, b in zip(leaves(at_once), leaves(one_by_one), strict=True))
 
 
-def test_observers_are_told_in_order():
+def test_updates_in_a_loop_and_outside_of_one_are_the_same_to_rounding():
+    class Losses(qs.AbstractObserver):
+        def __init__(self):
+            self.seen = []
+
+        def progress(self, update, metrics):
+            self.seen.append(metrics["loss_nats"])
+
+    alone, together = Losses(), Losses()
+    for fuse, losses in ((1, alone), (10, together)):
+        fit_task(build_task(small(training__updates=30, training__fuse=fuse), qs.plugins()), [losses])
+    assert len(alone.seen) == 30 and len(together.seen) == 3
+    np.testing.assert_allclose(np.reshape(alone.seen, (3, 10)).mean(axis=1), together.seen, rtol=1e-4)
+
+
+def test_another_seed_compiles_nothing():
+    traces = []
+
+    class Counted(qs.AbstractModel):
+        inner: qs.AbstractModel
+
+        def __call__(self, features, t, side=None, *, key=None):
+            traces.append(1)
+            return self.inner(features, t, side, key=key)
+
+    task = build_task(small(training__updates=20), qs.plugins())
+    task = attrs.evolve(task, diffusion=eqx.tree_at(lambda d: d.model, task.diffusion, Counted(task.diffusion.model)))
+    fit_task(task)
+    first = len(traces)
+    assert first > 0
+    outcome = fit_task(attrs.evolve(task, seed=1))
+    assert len(traces) == first
+    other = fit_task(attrs.evolve(task, seed=2))
+    assert len(traces) == first
+    assert any((a != b).any() for a, b in zip(leaves(outcome.state), leaves(other.state), strict=True))
+
+
+def test_a_second_run_finds_its_program_on_disk(python, tmp_path):
+    """The key is no part of a program: another seed, in another process, compiles none of training anew."""
+    code = """
+import jax
+import quasistatic as qs
+missed = []
+jax.monitoring.register_event_listener(lambda event, **_: missed.append(event) if event.endswith("cache_misses") else None)
+small = {"training.updates": 20, "training.batch": 16, "training.validate_every": 20, "training.validation_events": 16,
+         "model.width": 8, "model.depth": 1, "trajectory.steps": 4, "training.observers": []}
+qs.train(qs.load_recipe("swiss-roll", {**small, "seed": SEED}))
+print(len(missed))
+"""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    first, second = (int(python(code.replace("SEED", seed), **cache)) for seed in ("0", "7"))
+    assert first > 0 and second == 0
+
+
+def test_the_state_is_given_away_and_the_diffusion_of_the_caller_is_not():
+    task = build_task(small(), qs.plugins())
+    state = initial_state(task.diffusion, task.options)
+    after, _ = chunk((fixed_of(task), None, np.int32(2)), state)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(eqx.filter(task.diffusion, eqx.is_array)))
+    before = leaves(trained_part(task.diffusion)[0])
+    data = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    for _ in range(2):  # the second time from the same arrays
+        trained = qs.fit(task.diffusion, data, task.objective, updates=12, batch=8, validate_every=6)
+        assert all((a == b).all() for a, b in zip(leaves(trained_part(task.diffusion)[0]), before, strict=True))
+        assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(trained_part(trained)[0]))
+
+
+def test_scalars_of_the_objective_reach_observers():
+    class Talking(qs.AbstractObjective):
+        inner: qs.AbstractObjective
+
+        def __call__(self, diffusion, x, u, *, key):
+            loss, _ = self.inner(diffusion, x, u, key=key)
+            return loss, {"u": u, "twice_loss": 2 * loss}
+
+    class Seen(qs.AbstractObserver):
+        def __init__(self):
+            self.metrics = []
+
+        def progress(self, update, metrics):
+            self.metrics.append(metrics)
+
+    seen, task = Seen(), build_task(small(training__updates=40), qs.plugins())
+    fit_task(attrs.evolve(task, objective=Talking(task.objective)), [seen])
+    assert len(seen.metrics) == 4
+    for metrics in seen.metrics:
+        assert set(metrics) == {"loss_nats", "gradient_norm", "u", "twice_loss"}
+        assert metrics["twice_loss"] == pytest.approx(2 * metrics["loss_nats"], rel=1e-5)
+        assert metrics["u"] == pytest.approx(0.5, abs=0.04)  # spread evenly over the batch
+
+
+def test_observers_are_notified_in_order():
     counter = Counter()
-    fit(wire(small(training__steps=25), qs.plugins()), [counter])
+    fit_task(build_task(small(training__updates=25), qs.plugins()), [counter])
     assert counter.calls == [
         ("start", 0),
         ("progress", 10),
@@ -116,13 +219,13 @@ def test_observers_are_told_in_order():
 
 @pytest.mark.parametrize("name", ["swiss-roll", "heartbeat", "digits"])
 def test_resuming_is_bit_exact(name, tmp_path):
-    wired = wire(small(name), qs.plugins())
-    whole = fit(wired)
+    task = build_task(small(name), qs.plugins())
+    whole = fit_task(task)
     asked = iter([False, False, False, True])
-    first = fit(wired, store=Store(tmp_path), stop=lambda: next(asked))
-    assert first.reason == "stopped" and int(first.state.step) == 30
-    second = fit(wired, store=Store(tmp_path))
-    assert second.best == whole.best
+    first = fit_task(task, store=Store(tmp_path), stop=lambda: next(asked))
+    assert first.reason == "stopped" and int(first.state.update) == 30
+    second = fit_task(task, store=Store(tmp_path))
+    assert second.progress == whole.progress
     for a, b in zip(leaves((whole.state, whole.diffusion)), leaves((second.state, second.diffusion)), strict=True):
         assert (a == b).all()
 
@@ -131,15 +234,15 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path):
     class Uphill(qs.AbstractObjective):
         inner: qs.AbstractObjective
 
-        def __call__(self, diffusion, x, u, key, given=None):
-            loss, metrics = self.inner(diffusion, x, u, key, given)
+        def __call__(self, diffusion, x, u, *, key):
+            loss, metrics = self.inner(diffusion, x, u, key=key)
             return -loss, metrics
 
-    wired = wire(small(training__rate=1e-2, training__ema=0.0), qs.plugins())
-    outcome = fit(attrs.evolve(wired, objective=Uphill(wired.objective)), store=Store(tmp_path))
-    assert outcome.best.step == 20
-    _, best, weights = Store(tmp_path).load(initial_state(wired.diffusion, make_optimiser(wired.recipe.training)))
-    assert best == outcome.best
+    task = build_task(small(training__rate=1e-2, training__ema=0.0), qs.plugins())
+    outcome = fit_task(attrs.evolve(task, objective=Uphill(task.objective)), store=Store(tmp_path))
+    assert outcome.progress.best.update == 20
+    _, progress, weights = Store(tmp_path).load(initial_state(task.diffusion, task.options))
+    assert progress == outcome.progress
     trained, _ = trained_part(outcome.diffusion)
     assert all((a == b).all() for a, b in zip(leaves(weights), leaves(trained), strict=True))
 
@@ -148,45 +251,156 @@ def test_training_that_is_not_finite_stops_and_names_the_last_good_checkpoint(tm
     class Poisoned(qs.AbstractObjective):
         inner: qs.AbstractObjective
 
-        def __call__(self, diffusion, x, u, key, given=None):
-            loss, metrics = self.inner(diffusion, x, u, key, given)
+        def __call__(self, diffusion, x, u, *, key):
+            loss, metrics = self.inner(diffusion, x, u, key=key)
             weights = diffusion.model.bias
             poisoned = jnp.abs(weights).max() > 0.007
             return loss * jnp.where(poisoned, jnp.nan, 1.0), metrics
 
-    wired = wire(small(training__rate=1e-3, training__schedule="constant", training__checkpoint_every=5), qs.plugins())
+    task = build_task(small(training__rate=1e-3, training__schedule="constant", training__checkpoint_every=5), qs.plugins())
     counter = Counter()
     with pytest.raises(qs.TrainingDiverged) as caught:
-        fit(attrs.evolve(wired, objective=Poisoned(wired.objective)), [counter], Store(tmp_path))
-    kept = Store(tmp_path).newest_step()
-    assert kept is not None and kept <= caught.value.step
-    assert f"of step {kept}" in str(caught.value) and str(caught.value.step) in str(caught.value)
+        fit_task(attrs.evolve(task, objective=Poisoned(task.objective)), [counter], Store(tmp_path))
+    kept = Store(tmp_path).newest_update()
+    assert kept is not None and kept <= caught.value.update
+    assert f"of update {kept}" in str(caught.value) and str(caught.value.update) in str(caught.value)
     assert counter.calls[-1] == ("finish", "failed")
-    state, _, _ = Store(tmp_path).load(initial_state(wired.diffusion, make_optimiser(wired.recipe.training)))
+    state, _, _ = Store(tmp_path).load(initial_state(task.diffusion, task.options))
     assert all(np.isfinite(leaf).all() for leaf in leaves(state))
 
 
+class Recorded:
+    """Rows that keep the numbers they were asked for."""
+
+    def __init__(self, arrays):
+        self._rows, self.asked = qs.ArrayRows(arrays), []
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, numbers):
+        self.asked.append(numbers)
+        return self._rows[numbers]
+
+
 def test_rows_visit_every_event_once_an_epoch_in_a_new_order():
-    rows = Rows({"x": np.arange(10)}, 4, seed=1)
-    seen = np.concatenate([rows.chunk(step, 1)["x"].ravel() for step in range(5)])
-    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
-    assert list(seen[:10]) != list(seen[10:])
-    assert (rows.chunk(0, 5)["x"].ravel() == seen).all()
-    assert Rows({"x": np.arange(10)}, 4, seed=2).at(0).tolist() != rows.at(0).tolist()
+    stored = qs.ArrayRows({"x": np.arange(10)})
+    with Batches(stored, 4, 1, seed=1) as batches, Batches(stored, 4, 5, seed=1) as fused:
+        seen = np.concatenate([batches.chunk(update)["x"].ravel() for update in range(5)])
+        assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+        assert list(seen[:10]) != list(seen[10:])
+        assert (fused.chunk(0)["x"].ravel() == seen).all()
+        assert fused.chunk(0)["x"].shape == (5, 4)
+        with Batches(stored, 4, 1, seed=2) as other:
+            assert other.numbers(0).tolist() != batches.numbers(0).tolist()
 
 
-@pytest.mark.parametrize(("step", "expected"), [(0, 7), (13, 1), (14, 6), (20, 1), (21, 2)])
-def test_chunks_fall_on_the_same_steps_however_often_a_run_is_resumed(step, expected):
-    assert _until_next(step, 23, 10, 7) == expected
+@pytest.mark.parametrize("count", [*range(1, 201), 1000, 4097])
+def test_the_order_of_an_epoch_is_a_permutation(count):
+    numbers = np.arange(count)
+    orders = [permuted(numbers, count, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0), (12345, 7))]
+    assert all((np.sort(order) == numbers).all() for order in orders)
+    if count >= 20:  # of fewer there are so few orders that two may agree
+        assert len({order.tobytes() for order in orders}) == len(orders)
+
+
+def test_the_order_of_an_epoch_looks_random():
+    count = 4097
+    order = permuted(np.arange(count), count, 3, 0)
+    assert abs(np.corrcoef(np.arange(count), order)[0, 1]) < 5 / np.sqrt(count)
+    assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 5 / np.sqrt(count)
+    assert (order == np.arange(count)).sum() < 8  # one fixed point is expected
+
+
+class Endless:
+    """Rows of which there are 10**12, each its own number."""
+
+    def __len__(self):
+        return 10**12
+
+    def __getitem__(self, numbers):
+        return numbers
+
+
+def test_an_order_needs_no_list_of_all_rows():
+    with Batches(Endless(), 8, 3, seed=0) as batches:
+        numbers = batches.chunk(5)
+    assert numbers.shape == (3, 8) and numbers.min() >= 0 and numbers.max() < 10**12
+    assert len(np.unique(numbers)) == 24
+
+
+def test_rows_are_read_one_chunk_ahead():
+    stored = Recorded({"x": np.arange(40)})
+    with Batches(stored, 4, 2, seed=1) as batches:
+        first = batches.chunk(0)["x"]
+        batches.read_ahead(2)
+        second = batches.chunk(2)["x"]
+        assert len(stored.asked) == 2  # what was read ahead is not read again
+        assert (second == batches.chunk(2)["x"]).all() and not (first == second).any()
+    with Batches(None, 4, 2, seed=1) as batches:  # a source that generates
+        batches.read_ahead(2)
+        assert batches.chunk(2) is None
+
+
+def rows_task(stored, **options):
+    """A task whose source stores these rows."""
+    task = build_task(small(**options), qs.plugins())
+
+    class Stored(qs.AbstractSource):
+        event, side = task.source.event, None
+
+        def split(self, name, count=None):
+            return task.source.split(name, count)
+
+        def stored(self):
+            return stored
+
+        def draw(self, row, *, key):
+            return row, None
+
+    return attrs.evolve(task, source=Stored())
+
+
+def test_training_asks_for_the_next_rows_while_it_computes():
+    stored = Recorded(np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32))
+    seen = []
+
+    class Asked(qs.AbstractObserver):
+        def progress(self, update, metrics):
+            seen.append((update, len(stored.asked)))
+
+    fit_task(rows_task(stored, training__updates=40, training__validate_every=40), [Asked()])
+    assert [update for update, _ in seen] == [10, 20, 30, 40]
+    # at most one chunk is read ahead of those that are used
+    assert all(number <= asked <= number + 1 for number, (_, asked) in enumerate(seen, 1))
+    assert {numbers.shape for numbers in stored.asked} == {(10, 16)}
+
+
+def test_an_error_in_reading_rows_reaches_the_caller():
+    class Broken(Recorded):
+        def __getitem__(self, numbers):
+            if len(self.asked) == 2:
+                raise OSError("the disk is gone")
+            return super().__getitem__(numbers)
+
+    counter = Counter()
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit_task(rows_task(Broken(np.zeros((100, 2), np.float32) + 0.1)), [counter])
+    assert counter.calls[-1] == ("finish", "failed")
+
+
+@pytest.mark.parametrize(("update", "expected"), [(0, 7), (13, 1), (14, 6), (20, 1), (21, 2)])
+def test_chunks_fall_on_the_same_updates_however_often_a_run_is_resumed(update, expected):
+    assert _until_next(update, 23, 10, 7) == expected
 
 
 def test_stratified_times_lower_the_variance_and_keep_the_mean():
-    wired = wire(small("heartbeat", trajectory__steps=50), qs.plugins())
-    data = wired.source.split("validation").x[:64]
+    task = build_task(small("heartbeat", trajectory__steps=50), qs.plugins())
+    data = task.source.split("validation").x[:64]
 
     def loss(us, key):
         keys = jr.split(key, len(data))
-        return jax.vmap(lambda x, u, k: wired.objective(wired.diffusion, x, u, k)[0])(data, us, keys).mean()
+        return jax.vmap(lambda x, u, k: task.objective(task.diffusion, x, u, key=k)[0])(data, us, keys).mean()
 
     def stratified(key):
         key_u, key_loss = jr.split(key)
@@ -205,9 +419,9 @@ def test_stratified_times_lower_the_variance_and_keep_the_mean():
 @pytest.mark.parametrize("options", [{"objective.draw": "importance"}, {"objective.antithetic": True}])
 def test_other_ways_to_draw_terms_keep_the_mean(options):
     recipe = qs.load_recipe("heartbeat", SMALL | {"trajectory.steps": 8} | options)
-    wired = wire(recipe, qs.plugins())
-    data = wired.source.split("validation").x[:64]
-    objective = wired.objective.prepare(wired.diffusion, data, None, jr.key(1))
+    task = build_task(recipe, qs.plugins())
+    data = task.source.split("validation").x[:64]
+    objective = task.objective.prepare(task.diffusion, data, key=jr.key(1))
     assert (objective.shares is not None) == ("objective.draw" in options)
     keys = jr.split(jr.key(0), 40 * 64).reshape(40, 64)
 
@@ -215,12 +429,12 @@ def test_other_ways_to_draw_terms_keep_the_mean(options):
     def losses(keys):
         def one(x, key):
             key_u, key_loss = jr.split(key)
-            return objective(wired.diffusion, x, jr.uniform(key_u), key_loss)[0]
+            return objective(task.diffusion, x, jr.uniform(key_u), key=key_loss)[0]
 
         return jax.vmap(lambda row: jax.vmap(one)(data, row))(keys)
 
     found = np.asarray(losses(keys)).ravel()
-    exact = qs.ledger(wired.diffusion, data, jr.key(2), repeats=40)
+    exact = qs.ledger(task.diffusion, data, key=jr.key(2), repeats=40)
     expected = exact.terms[:, :-1].sum(axis=1)
     error = np.hypot(found.std() / np.sqrt(len(found)), expected.std() / np.sqrt(len(expected) * 40))
     assert abs(found.mean() - expected.mean()) < 5 * error

@@ -193,8 +193,7 @@ class Disk:
     def _moved(self, old: Path, new: Path) -> None:
         below = [path != old and path.is_relative_to(old) for path, _ in self.undo]
         self.undo = [
-            (new / path.relative_to(old) if moved else path, undo)
-            for (path, undo), moved in zip(self.undo, below, strict=True)
+            (new / path.relative_to(old) if moved else path, undo) for (path, undo), moved in zip(self.undo, below, strict=True)
         ]
 
     def write(self, handle: int, data: bytes) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quasistatic import _checkpoint as checkpoint
+from quasistatic._storage import checkpoint
 from quasistatic.errors import QuasistaticError
 
 folder = Path(sys.argv[1])

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quasistatic import _checkpoint as checkpoint
-from quasistatic import _files
-from quasistatic._files import PARTIAL, write_durably
+from quasistatic._storage import checkpoint
+from quasistatic._storage import files as _files
+from quasistatic._storage.files import PARTIAL, write_durably
 from quasistatic.errors import QuasistaticError
 
 Arrays = dict[str, np.ndarray]
@@ -69,9 +69,7 @@ def test_an_error_in_any_call(disk: Any, arrays_of: Make, damaged: bool) -> None
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["new", "replaces"])
 @pytest.mark.parametrize("names", [False, True], ids=["keeps-names", "loses-names"])
-def test_a_power_cut_at_any_call(
-    disk: Any, killed: type[BaseException], arrays_of: Make, damaged: bool, names: bool
-) -> None:
+def test_a_power_cut_at_any_call(disk: Any, killed: type[BaseException], arrays_of: Make, damaged: bool, names: bool) -> None:
     cuts = 0
     for call, folder in folders(disk, arrays_of, damaged):
         disk.die(call)
@@ -156,9 +154,7 @@ def test_a_file_is_old_or_new(disk: Any, killed: type[BaseException], names: boo
         (errno.EIO, "Input/output error"),
     ],
 )
-def test_the_reason_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrays_of: Make, number: int, reason: str
-) -> None:
+def test_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrays_of: Make, number: int, reason: str) -> None:
     checkpoint.save(tmp_path, 1, arrays_of(1), {"step": 1})
     file = tmp_path / "file"
     write_durably(file, b"old")

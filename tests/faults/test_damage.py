@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quasistatic import _checkpoint as checkpoint
+from quasistatic._storage import checkpoint
 from quasistatic.errors import CheckpointError
 
 FILES = (checkpoint.STATE, checkpoint.META, checkpoint.MANIFEST)

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from quasistatic._files import PARTIAL
-from quasistatic._folder import RunFolder, default_path
+from quasistatic._storage.files import PARTIAL
+from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic.errors import QuasistaticError, RunError
 
 RECIPE = 'seed = 0\n[kernel]\nuse = "gaussian"\n'
@@ -167,7 +167,7 @@ def test_a_damaged_or_newer_run(run: RunFolder, text: str) -> None:
 def holder(run: RunFolder) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock."""
     code = (
-        "import sys; from quasistatic._folder import RunFolder\n"
+        "import sys; from quasistatic._storage.folder import RunFolder\n"
         "with RunFolder.open(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

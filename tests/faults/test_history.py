@@ -14,8 +14,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from quasistatic import _checkpoint as checkpoint
-from quasistatic._files import PARTIAL
+from quasistatic._storage import checkpoint
+from quasistatic._storage.files import PARTIAL
 from quasistatic.errors import CheckpointError
 
 
@@ -42,11 +42,7 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def damage(self, data: st.DataObject) -> None:
         step = data.draw(st.sampled_from(sorted(self.steps)))
-        file = (
-            self.folder
-            / checkpoint.step_name(step)
-            / data.draw(st.sampled_from([checkpoint.STATE, checkpoint.MANIFEST]))
-        )
+        file = self.folder / checkpoint.step_name(step) / data.draw(st.sampled_from([checkpoint.STATE, checkpoint.MANIFEST]))
         if file.exists() and data.draw(st.booleans()):
             file.unlink()
         else:
@@ -76,9 +72,7 @@ class History(RuleBasedStateMachine):
             return
         found = checkpoint.newest(self.folder)
         assert found.step == self.whole()[-1]
-        assert [int(path.name) for path, _ in found.skipped] == sorted(
-            (s for s in self.steps if s > found.step), reverse=True
-        )
+        assert [int(path.name) for path, _ in found.skipped] == sorted((s for s in self.steps if s > found.step), reverse=True)
         arrays, meta = checkpoint.load(found.path)
         assert meta == {"step": found.step} and (arrays["x"] == found.step).all()
 

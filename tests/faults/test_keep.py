@@ -10,8 +10,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from quasistatic import _checkpoint as checkpoint
-from quasistatic._files import PARTIAL
+from quasistatic._storage import checkpoint
+from quasistatic._storage.files import PARTIAL
 from quasistatic.errors import CheckpointError
 
 
@@ -71,9 +71,7 @@ def five(tmp_path: Path, arrays_of: Callable[[int], dict[str, np.ndarray]]) -> P
         ((1, 2, 3, 4, 5), 1, set(), [1, 2, 3, 4, 5]),
     ],
 )
-def test_the_last_whole_ones_stay(
-    five: Path, damaged: tuple[int, ...], keep: int, spare: set[int], left: list[int]
-) -> None:
+def test_the_last_whole_ones_stay(five: Path, damaged: tuple[int, ...], keep: int, spare: set[int], left: list[int]) -> None:
     for step in damaged:
         (five / checkpoint.step_name(step) / checkpoint.STATE).write_bytes(b"")
     (five / f"{PARTIAL}killed").mkdir()

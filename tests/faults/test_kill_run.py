@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quasistatic import _checkpoint as checkpoint
-from quasistatic._files import PARTIAL
-from quasistatic._folder import RunFolder
+from quasistatic._storage import checkpoint
+from quasistatic._storage.files import PARTIAL
+from quasistatic._storage.folder import RunFolder
 
 RECIPE = """
 seed = 5
@@ -31,7 +31,7 @@ depth = 1
 [trajectory]
 steps = 5
 [training]
-steps = 60
+updates = 60
 batch = 16
 fuse = 5
 validate_every = 20
@@ -43,7 +43,7 @@ events = 32
 samples = 8
 """
 
-# an observer that sends its own process a signal after step 25, once
+# an observer that sends its own process a signal after update 25, once
 SIGNALLER = """
 import os
 import attrs
@@ -56,11 +56,11 @@ class Options:
 class Signaller(qs.AbstractObserver):
     def __init__(self, options, out): ...
     def start(self, info): ...
-    def progress(self, step, metrics):
-        if step == 25:
+    def progress(self, update, metrics):
+        if update == 25:
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-    def validation(self, step, ledger, diffusion): ...
-    def finish(self, step, reason): ...
+    def validation(self, update, ledger, diffusion): ...
+    def finish(self, update, reason): ...
 
 @qs.hookimpl
 def quasistatic_observers():
@@ -94,7 +94,7 @@ class Runs:
         return self("train", self.recipe, "--out", folder, "-q", *more, **options)
 
     def stopped(self, folder: Path, signal: int = 15) -> str:
-        """A run that a signal stopped after step 25."""
+        """A run that a signal stopped after update 25."""
         seen = ("--set", 'training.observers=["jsonl", "signaller"]')
         env = {**self.env, "SIGNAL": str(signal)}
         return self("-p", "signaller", "train", self.recipe, "--out", folder, "-q", *seen, code=128 + signal, env=env)
@@ -108,8 +108,8 @@ def ending(folder: Path) -> tuple[dict[str, bytes], Any]:
     found = checkpoint.newest(folder / "checkpoints")
     assert found.step == 60 and not found.skipped
     arrays, meta = checkpoint.load(found.path)
-    assert arrays[".step"] == 60
-    checkpoint.verify(found.path.with_name(checkpoint.step_name(meta["best"]["step"])))
+    assert arrays[".update"] == 60
+    checkpoint.verify(found.path.with_name(checkpoint.step_name(meta["best"]["update"])))
     return {name: array.tobytes() for name, array in arrays.items()}, meta
 
 
@@ -167,7 +167,7 @@ def test_kill_9_fifty_times(runs: Runs, uninterrupted: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize("signal", [15, 2], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_saves_and_stops(runs: Runs, uninterrupted: Any, tmp_path: Path, signal: int) -> None:
     said = runs.stopped(tmp_path / "run", signal)
-    assert "stopped after step 25" in said and f"quasistatic resume {tmp_path / 'run'}" in said
+    assert "stopped after update 25" in said and f"quasistatic resume {tmp_path / 'run'}" in said
     assert checkpoint.newest(tmp_path / "run" / "checkpoints").step == 25
     runs.resume(tmp_path / "run")
     assert ending(tmp_path / "run") == uninterrupted
@@ -177,10 +177,7 @@ def test_a_second_process_is_refused(runs: Runs, tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", RECIPE, {})
     with folder.lock():
         said = runs.resume(folder.path, code=2)
-    assert (
-        said
-        == f"Error: {folder.path}: in use by process {os.getpid()} on {os.uname().nodename}; wait for it or stop it\n"
-    )
+    assert said == f"Error: {folder.path}: in use by process {os.getpid()} on {os.uname().nodename}; wait for it or stop it\n"
     assert not folder.checkpoints.exists()
 
 

@@ -17,7 +17,7 @@ import optax
 import pytest
 from hypothesis import given, settings
 
-from quasistatic import _checkpoint as checkpoint
+from quasistatic._storage import checkpoint
 from quasistatic.errors import CheckpointError
 
 NARROW = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float16", ml_dtypes.bfloat16, "float32"]
@@ -43,9 +43,7 @@ def _blank(leaf: Any) -> Any:
 
 
 names = st.text("ab'\n\u00e9\u202e/.", max_size=3)
-trees = st.recursive(
-    leaves() | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3)
-)
+trees = st.recursive(leaves() | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3))
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

@@ -24,7 +24,7 @@ import quasistatic as qs
 class Fault:
     """A broken component of a kind: the mistake in words, how to build it, and the law that must catch it.
 
-    `raises` says that the law is broken by an exception and not by a figure, `dear` that it takes minutes to see it.
+    `raises` says that the law is broken by an exception and not by a value, `dear` that it takes minutes to see it.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Fault:
     ports: qs.Ports | None = None
 
     def verdict(self) -> qs.testing.Verdict:
-        """What the law says of it, in one setting."""
+        """The verdict of the law, in one setting."""
         (law,) = (law for law in self.laws() if law.name == self.law)
         return law.verdict(self.name)
 
@@ -67,9 +67,7 @@ class Catalogue(list[Fault]):
         def enter(cls: type) -> type:
             name = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower()
             made = build or self.build
-            self.append(
-                Fault(self.kind, name, cls.__doc__ or "", law, lambda: made(cls), raises, missed, dear, self.ports)
-            )
+            self.append(Fault(self.kind, name, cls.__doc__ or "", law, lambda: made(cls), raises, missed, dear, self.ports))
             return cls
 
         return enter

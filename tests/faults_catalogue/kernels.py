@@ -12,42 +12,40 @@ from quasistatic_thinning.kernel import Thinned, ThinningKernel
 
 import quasistatic as qs
 from faults_catalogue import Catalogue
-from quasistatic.testing import _bench
-from quasistatic.testing._bench import Fading, Redraw
+from quasistatic.testing._tools.bench import Fading, OneVariance, Redraw
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import Bernoulli, BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.distribution import Normal
-from quasistatic_plugins.gaussian.kernel import GaussianKernel
+from quasistatic_plugins.gaussian.kernel import AbstractGaussianKernel, Eq65Kernel, GaussianKernel
 
 COLUMN = (2, 1)
 catalogue = Catalogue("kernel", lambda cls: cls())
 
 
-def gaussian(cls: Any, **options: Any) -> GaussianKernel:
-    return cls(GaussianOptions(**options), qs.Event(COLUMN))
+def gaussian(cls: Any, **options: Any) -> AbstractGaussianKernel:
+    return cls(GaussianOptions(**options), qs.Real(COLUMN))
 
 
 def binomial(cls: Any) -> BinomialKernel:
-    return cls(BinomialOptions(base_rate=0.3), qs.Event(COLUMN, "binary"))
+    return cls(BinomialOptions(base_rate=0.3), qs.Binary(COLUMN))
 
 
 class OwnNormal(GaussianKernel):
-    """A sound kernel whose noisy states have a normal law of a class of their own."""
+    """A sound kernel whose noisy states have a normal distribution of a class of their own."""
 
-    family: ClassVar[type[Normal]] = Normal
+    family: ClassVar[type[qs.Normal]] = qs.Normal
 
     def marginal(self, x, t):
-        law = super().marginal(x, t)
-        return self.family(law.loc, law.variance)
+        found = super().marginal(x, t)
+        return self.family(found.loc, found.variance)
 
     def posterior(self, x, z, s, t):
-        law = super().posterior(x, z, s, t)
-        return self.family(law.loc, law.variance)
+        found = super().posterior(x, z, s, t)
+        return self.family(found.loc, found.variance)
 
 
 class OwnFinite(Redraw):
-    """A sound kernel whose laws are all of a class of their own."""
+    """A sound kernel whose distributions are all of a class of their own."""
 
     family: ClassVar[type[qs.Finite]] = qs.Finite
 
@@ -70,19 +68,19 @@ class OwnFinite(Redraw):
 # times and schedules
 
 
-@catalogue.caught_by("grid")
+@catalogue.caught_by("times")
 class TimesEndBeforeOne(Redraw):
     """The chain is 0, 1/T, .., (T - 1)/T: equilibrium is never visited."""
 
-    def grid(self, steps):
+    def times(self, steps):
         return np.arange(steps) / steps
 
 
-@catalogue.caught_by("grid")
+@catalogue.caught_by("times")
 class OneTimeTooMany(Redraw):
     """A chain of T steps has T + 1 times, data's own among them."""
 
-    def grid(self, steps):
+    def times(self, steps):
         return np.linspace(0.0, 1.0, steps + 1)
 
 
@@ -99,18 +97,18 @@ class NoisePerStep(GaussianKernel):
     """A step adds a beta of its own, whatever the time that it takes."""
 
     def transition(self, z, s, t):
-        return Normal(math.sqrt(0.9) * z, jnp.full_like(z, 0.1))
+        return qs.Normal(math.sqrt(0.9) * z, jnp.full_like(z, 0.1))
 
 
 @catalogue.caught_by("arrival", gaussian)
 class ThousandStepsCutAtAHundred(GaussianKernel):
     """The linear betas of a thousand steps, of which a hundred are taken: a third of the signal is left."""
 
-    arrival_nats: ClassVar[float] = 0.01
+    max_prior_nats: ClassVar[float] = 0.01
 
     def marginal(self, x, t):
         kept = jnp.exp(-100.0 * (1e-4 * t + 0.5 * (0.02 - 1e-4) * t**2))
-        return Normal(jnp.sqrt(kept) * x, jnp.full_like(x, 1.0 - kept))
+        return qs.Normal(jnp.sqrt(kept) * x, jnp.full_like(x, 1.0 - kept))
 
 
 @catalogue.caught_by("relaxation", gaussian)
@@ -119,7 +117,7 @@ class SignalComesBack(GaussianKernel):
 
     def marginal(self, x, t):
         kept = 0.999 * jnp.cos(0.6 * jnp.pi * t) ** 2
-        return Normal(jnp.sqrt(kept) * x, jnp.full_like(x, 1.0 - kept))
+        return qs.Normal(jnp.sqrt(kept) * x, jnp.full_like(x, 1.0 - kept))
 
 
 # the forward process
@@ -130,16 +128,16 @@ class PriorTooWide(GaussianKernel):
     """The equilibrium is not the one that the steps lead to."""
 
     def equilibrium(self):
-        return Normal(jnp.zeros(COLUMN), 1.1 * jnp.ones(COLUMN))
+        return qs.Normal(jnp.zeros(COLUMN), 1.1 * jnp.ones(COLUMN))
 
 
-@catalogue.caught_by("bayes", lambda cls: cls(ThinningOptions(), qs.Event(COLUMN, "count")))
+@catalogue.caught_by("bayes", lambda cls: cls(ThinningOptions(), qs.Counts(COLUMN)))
 class NoDarkCounts(ThinningKernel):
     """A step loses photons and forgets the dark counts that come in."""
 
     def transition(self, z, s, t):
-        law = super().transition(z, s, t)
-        return Thinned(law.n, law.p, 1e-6 * law.rate, law.most)
+        found = super().transition(z, s, t)
+        return Thinned(found.n, found.p, 1e-6 * found.rate, found.most)
 
 
 @catalogue.caught_by("structure", binomial)
@@ -178,7 +176,7 @@ class DataAtTheLaterTime(GaussianKernel):
     def posterior(self, x, z, s, t):
         step = self._step(s, t)
         late = self.marginal(x, t).loc / jnp.maximum(self._level(s)[0], 1e-6)
-        return Normal(step.keep * z + step.pull * late, jnp.full_like(z, step.open))
+        return qs.Normal(step.z_weight * z + step.x_weight * late, jnp.full_like(z, step.variance))
 
 
 @catalogue.caught_by("bayes", gaussian)
@@ -186,7 +184,7 @@ class BetaForThePosteriorVariance(GaussianKernel):
     """The posterior has the variance of the forward step."""
 
     def posterior(self, x, z, s, t):
-        return Normal(super().posterior(x, z, s, t).loc, jnp.full_like(z, self._step(s, t).added))
+        return qs.Normal(super().posterior(x, z, s, t).loc, jnp.full_like(z, self._step(s, t).noise_variance))
 
 
 @catalogue.caught_by("bayes", binomial)
@@ -202,20 +200,20 @@ class ReverseVarianceTooSmall(GaussianKernel):
     """A step back has nine tenths of its variance."""
 
     def reverse(self, params, z, s, t):
-        law = super().reverse(params, z, s, t)
-        return Normal(law.loc, 0.9 * law.variance)
+        found = super().reverse(params, z, s, t)
+        return qs.Normal(found.loc, 0.9 * found.variance)
 
 
 @catalogue.caught_by("zero-params", lambda cls: gaussian(cls, mean="eq65"))
-class PrintedEq65(GaussianKernel):
+class PrintedEq65(Eq65Kernel):
     """Claims that the printed eq. 65, without its square root, keeps equilibrium at zero params."""
 
-    exact_at_zero: ClassVar[bool] = True
+    is_exact_at_zero: ClassVar[bool] = True
 
 
 @catalogue.caught_by("zero-params")
 class StepFromTheDenoisedMean(Fading):
-    """Puts the denoiser's mean into the posterior, and forgets what the mean does not say."""
+    """Puts the denoiser's mean into the posterior, and forgets its variance."""
 
     def reverse(self, params, z, s, t):
         return self.posterior(self.decode(params, z, t).loc, z, s, t)
@@ -226,13 +224,13 @@ class DenoisedDataClipped(Fading):
     """Clips the denoised data to [-1, 1], as for images, whatever the data."""
 
     def decode(self, params, z, t):
-        law = super().decode(params, z, t)
-        return _bench.Normal(jnp.clip(law.loc, -1.0, 1.0), law.variance)
+        found = super().decode(params, z, t)
+        return OneVariance(jnp.clip(found.loc, -1.0, 1.0), found.variance)
 
 
 @catalogue.caught_by("cross-entropy", binomial)
 class DecodeWithoutTheLikelihood(BinomialKernel):
-    """What the network says of the data is not weighed with the noisy bit."""
+    """The network's log-odds of the data are not weighed with the noisy bit."""
 
     def decode(self, params, z, t):
         return Bernoulli(self.base_logit + self._one(params, z))
@@ -240,7 +238,7 @@ class DecodeWithoutTheLikelihood(BinomialKernel):
 
 @catalogue.caught_by("structure", binomial)
 class ForwardStepBackwards(BinomialKernel):
-    """Steps back by the step forward, whatever the network says."""
+    """Steps back by the step forward, whatever the network."""
 
     def reverse(self, params, z, s, t):
         return self.transition(z, s, t)
@@ -250,38 +248,38 @@ class ForwardStepBackwards(BinomialKernel):
 class DecodeNotNormalised(Redraw):
     """Tilts the data by the params and does not divide by the sum."""
 
-    def _log_decode(self, params, z, t):
-        return super()._log_decode(jnp.zeros_like(params), z, t) + params
+    def decode(self, params, z, t):
+        return qs.Finite(super().decode(jnp.zeros_like(params), z, t).log_probs + params)
 
 
 @catalogue.caught_by("bound")
 class TiltCountedTwice(Redraw):
     """Normalises the decoder first and adds the network's log-weights once more after it."""
 
-    def _log_decode(self, params, z, t):
-        return super()._log_decode(params, z, t) + params
+    def decode(self, params, z, t):
+        return qs.Finite(super().decode(params, z, t).log_probs + params)
 
 
-# laws in closed form
+# distributions in closed form
 
 
-class _NoDeterminant(_bench.Normal):
+class _NoDeterminant(OneVariance):
     def log_prob(self, x):
         return -0.5 * jnp.sum((x - self.loc) ** 2 / self.variance + math.log(2 * math.pi))
 
 
-class _NoTau(_bench.Normal):
+class _NoTau(OneVariance):
     def log_prob(self, x):
         return -0.5 * jnp.sum((x - self.loc) ** 2 / self.variance + jnp.log(self.variance))
 
 
 class _FadingInto(Fading):
-    """A sound kernel whose laws are all of a class of their own."""
+    """A sound kernel whose distributions are all of a class of their own."""
 
-    family: ClassVar[type[_bench.Normal]] = _bench.Normal
+    family: ClassVar[type[OneVariance]] = OneVariance
 
-    def _own(self, law):
-        return self.family(law.loc, law.variance)
+    def _own(self, found):
+        return self.family(found.loc, found.variance)
 
     def equilibrium(self):
         return self._own(super().equilibrium())
@@ -311,12 +309,12 @@ class DeterminantForgotten(_FadingInto):
 
 @catalogue.caught_by("normalised")
 class ConstantForgotten(_FadingInto):
-    """log_prob has no logarithm of 2 pi, in any law, and no closed entropy says otherwise."""
+    """log_prob has no logarithm of 2 pi, in any distribution, and no closed entropy contradicts it."""
 
     family = _NoTau
 
 
-class _VarianceDraw(Normal):
+class _VarianceDraw(qs.Normal):
     def sample(self, key):
         return self.loc + self.variance * jr.normal(key, self.loc.shape)
 
@@ -328,7 +326,7 @@ class VarianceForDeviation(OwnNormal):
     family = _VarianceDraw
 
 
-class _MeanOverElements(Normal):
+class _MeanOverElements(qs.Normal):
     def log_prob(self, x):
         return super().log_prob(x) / x.size
 
@@ -340,19 +338,19 @@ class LogProbPerElement(OwnNormal):
     family = _MeanOverElements
 
 
-class _OneAxis(_bench.Normal):
+class _OneAxis(OneVariance):
     def log_prob(self, x):
         return -0.5 * jnp.sum((x - self.loc) ** 2 / self.variance + jnp.log(2 * jnp.pi * self.variance), axis=-1)
 
 
-@catalogue.caught_by("shapes", lambda cls: cls(qs.Event(COLUMN)))
+@catalogue.caught_by("shapes", lambda cls: cls(qs.Real(COLUMN)))
 class SumOverTheLastAxis(_FadingInto):
     """log_prob is summed over the last axis alone."""
 
     family = _OneAxis
 
 
-class _MirroredAtZero(Normal):
+class _MirroredAtZero(qs.Normal):
     def pair(self, key):
         first = self.sample(key)
         return first, -first
@@ -365,21 +363,21 @@ class PairMirroredAtZero(OwnNormal):
     family = _MirroredAtZero
 
 
-class _EntropyLessOne(Normal):
+class _EntropyLessOne(qs.Normal):
     def entropy(self, key=None):
         return super().entropy(key) - self.loc.size
 
 
 @catalogue.caught_by("entropy", gaussian)
 class EntropyWithAWrongSign(OwnNormal):
-    """The entropy of a normal law has -1/2 where it should have +1/2."""
+    """The entropy of a normal distribution has -1/2 where it should have +1/2."""
 
     family = _EntropyLessOne
 
 
 class _SwappedKl(qs.Finite):
-    def kl(self, other, key):
-        return qs.Finite(other.log_probs).kl(qs.Finite(self.log_probs), key)
+    def kl(self, other, *, key):
+        return qs.Finite(other.log_probs).kl(qs.Finite(self.log_probs), key=key)
 
 
 @catalogue.caught_by("divergence")
@@ -389,14 +387,14 @@ class DivergenceSwapped(OwnFinite):
     family = _SwappedKl
 
 
-class _FullKl(Normal):
-    def kl(self, other, key):
-        return 2.0 * Normal(self.loc, self.variance).kl(other, key)
+class _FullKl(qs.Normal):
+    def kl(self, other, *, key):
+        return 2.0 * qs.Normal(self.loc, self.variance).kl(other, key=key)
 
 
 @catalogue.caught_by("ledger", gaussian)
 class DivergenceWithoutItsHalf(OwnNormal):
-    """The KL of two normal laws without the factor 1/2."""
+    """The KL of two normal distributions without the factor 1/2."""
 
     family = _FullKl
 
@@ -478,9 +476,9 @@ class SymbolsCountedFromOne(OwnFinite):
     family = _FromOne
 
 
-@catalogue.caught_by("support", lambda cls: cls(GaussianOptions(), qs.Event(COLUMN, low=-1.0, high=1.0, levels=5)))
+@catalogue.caught_by("support", lambda cls: cls(GaussianOptions(), qs.Levels(COLUMN, -1.0, 1.0, 5)))
 class LevelsNotRounded(GaussianKernel):
-    """Data in levels are decoded to figures between them."""
+    """Data in levels are decoded to numbers between them."""
 
     def decode(self, params, z, t):
         return super().decode(params, z, t).normal
@@ -526,12 +524,12 @@ class LengthOfTheParams(Fading):
 class RootOfNothing(Fading):
     """The root of a survival that is zero at t = 1: its gradient is not finite."""
 
-    def _bridge(self, s, t):
+    def _weights(self, s, t):
         kept = (1.0 - t) / (1.0 - s)
         return jnp.sqrt(kept) * s / t, jnp.sqrt(1.0 - s) * (1.0 - kept) / t, s * (1.0 - kept) / t
 
 
-class _HalfTheDeviation(_bench.Normal):
+class _HalfTheDeviation(OneVariance):
     def sample(self, key):
         return self.loc + 0.5 * (super().sample(key) - self.loc)
 
@@ -541,11 +539,11 @@ class BridgeTooCalm(Fading):
     """Draws of the posterior have half of their deviation, while its log-probability is right."""
 
     def posterior(self, x, z, s, t):
-        law = super().posterior(x, z, s, t)
-        return _HalfTheDeviation(law.loc, law.variance)
+        found = super().posterior(x, z, s, t)
+        return _HalfTheDeviation(found.loc, found.variance)
 
 
-class _NumpyNoise(_bench.Normal):
+class _NumpyNoise(OneVariance):
     def sample(self, key):
         return self.loc + jnp.sqrt(self.variance) * np.random.normal(size=self.loc.shape)
 
@@ -555,8 +553,8 @@ class NoiseOfNumpy(Fading):
     """Draws its noise from numpy: a compiled program, or a batch, then has one noise for ever."""
 
     def marginal(self, x, t):
-        law = super().marginal(x, t)
-        return _NumpyNoise(law.loc, law.variance)
+        found = super().marginal(x, t)
+        return _NumpyNoise(found.loc, found.variance)
 
 
 @catalogue.caught_by("refinement")
@@ -564,5 +562,35 @@ class SmoothedAtEveryStep(Redraw):
     """A fifth of the equilibrium is mixed into every step back, against zeros: the more steps, the worse."""
 
     def reverse(self, params, z, s, t):
-        law = super().reverse(params, z, s, t)
-        return qs.Finite(jnp.log(0.8 * jnp.exp(law.log_probs) + 0.2 * jnp.exp(self.log_equilibrium())))
+        found = super().reverse(params, z, s, t)
+        return qs.Finite(jnp.log(0.8 * jnp.exp(found.log_probs) + 0.2 * jnp.exp(self.log_equilibrium())))
+
+
+# side information, averages and flows
+
+
+@catalogue.caught_by("given")
+class AbsentLabelTakenForALabel(Redraw):
+    """Has shares of its own for every label, and takes the zero of an absent label for the first of them."""
+
+    def given(self, side):
+        return Redraw(self.event, (0.2, 0.3, 0.5)) if np.all(np.asarray(side) == 0) else self
+
+
+@catalogue.caught_by("averaging")
+class BridgeOverTheReference(Redraw):
+    """Averages the posterior over the reference, whatever the data; a step of its own hides it."""
+
+    def bridge(self, data, z, s, t):
+        return super().bridge(self.reference(), z, s, t)
+
+    def reverse(self, params, z, s, t):
+        return super().bridge(self.decode(params, z, t), z, s, t)
+
+
+@catalogue.caught_by("flow", gaussian)
+class BothDriftsInTheFlow(GaussianKernel):
+    """The flow is the sum of the two drifts, not their mean."""
+
+    def flow(self, params, z, t):
+        return 2.0 * super().flow(params, z, t)

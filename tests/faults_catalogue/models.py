@@ -1,7 +1,5 @@
 """Mistakes in networks."""
 
-import math
-
 import attrs
 import equinox as eqx
 import jax
@@ -11,7 +9,9 @@ import jax.random as jr
 import quasistatic as qs
 from faults_catalogue import Catalogue
 
-PORTS = qs.Ports((3,), 2, 2, given=2)
+PORTS = qs.Ports(
+    jax.ShapeDtypeStruct((3, 2), "float32"), jax.ShapeDtypeStruct((3, 2), "float32"), qs.Fields({"code": qs.Real((2,))})
+)
 WIDTH = 5
 catalogue = Catalogue("model", lambda cls: cls(PORTS, jr.key(0)), PORTS)
 
@@ -24,22 +24,21 @@ class Small(qs.AbstractModel):
     ports: qs.Ports = eqx.field(static=True)
 
     def __init__(self, ports: qs.Ports, key: jax.Array):
-        size = math.prod(ports.shape)
-        self.inner = 0.5 * jr.normal(key, (WIDTH, size * ports.features + 2 + ports.given))
-        self.readout = jnp.zeros((size * ports.params, WIDTH))
+        self.inner = 0.5 * jr.normal(key, (WIDTH, ports.features.size + 2 + qs.side_size(ports.side)))
+        self.readout = jnp.zeros((ports.params.size, WIDTH))
         self.ports = ports
 
-    def __call__(self, features, t, given=None, key=None):
-        return (self.readout @ self.hidden(features, t, given, key)).reshape(*self.ports.shape, self.ports.params)
+    def __call__(self, features, t, side=None, *, key=None):
+        return self.ports.params.unravel(self.readout @ self.hidden(features, t, side, key))
 
-    def hidden(self, features, t, given, key):
-        side = jnp.zeros(self.ports.given) if given is None else given
-        return jnp.tanh(self.inner @ jnp.concatenate([features.reshape(-1), jnp.stack([t, jnp.ones(())]), side]))
+    def hidden(self, features, t, side, key):
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), qs.ravel_side(self.ports.side, side)]
+        return jnp.tanh(self.inner @ jnp.concatenate(inputs))
 
 
 @catalogue.caught_by("zero-start")
 class RandomReadout(Small):
-    """The last layer starts like every other: a fresh network says something."""
+    """The last layer starts like every other: the params of a fresh network are not zero."""
 
     def __init__(self, ports, key):
         super().__init__(ports, key)
@@ -50,32 +49,32 @@ class RandomReadout(Small):
 class TimeNotRead(Small):
     """One network for all times that is never told the time."""
 
-    def hidden(self, features, t, given, key):
-        return super().hidden(features, jnp.ones(()), given, key)
+    def hidden(self, features, t, side, key):
+        return super().hidden(features, jnp.ones(()), side, key)
 
 
 @catalogue.caught_by("reads-all")
 class TimeAsAWholeNumber(Small):
     """Takes t in [0, 1] for the number of a step."""
 
-    def hidden(self, features, t, given, key):
-        return super().hidden(features, t.astype(jnp.int32).astype(jnp.float32), given, key)
+    def hidden(self, features, t, side, key):
+        return super().hidden(features, t.astype(jnp.int32).astype(jnp.float32), side, key)
 
 
 @catalogue.caught_by("reads-all")
 class SideInformationIgnored(Small):
     """Takes side information and does nothing with it."""
 
-    def hidden(self, features, t, given, key):
+    def hidden(self, features, t, side, key):
         return super().hidden(features, t, None, key)
 
 
 @catalogue.caught_by("reads-all")
 class FirstFeatureAlone(Small):
-    """Reads the noisy state and not what the kernel says beside it."""
+    """Reads the noisy state and not what the kernel gives beside it."""
 
-    def hidden(self, features, t, given, key):
-        return super().hidden(features.at[..., 1:].set(0.0), t, given, key)
+    def hidden(self, features, t, side, key):
+        return super().hidden(features.at[..., 1:].set(0.0), t, side, key)
 
 
 @catalogue.caught_by("trained")
@@ -93,8 +92,8 @@ class BiasNeverAdded(Small):
 class HardThreshold(Small):
     """Hidden units are 0 or 1: no gradient reaches the weights below."""
 
-    def hidden(self, features, t, given, key):
-        return jnp.where(super().hidden(features, t, given, key) > 0, 1.0, 0.0)
+    def hidden(self, features, t, side, key):
+        return jnp.where(super().hidden(features, t, side, key) > 0, 1.0, 0.0)
 
 
 @catalogue.caught_by("counted")
@@ -121,44 +120,42 @@ class CountsItsCalls(Small):
         super().__init__(ports, key)
         self.calls = _Calls()
 
-    def hidden(self, features, t, given, key):
+    def hidden(self, features, t, side, key):
         self.calls.number += 1
-        return super().hidden(features, t, given, key) * min(1.0, self.calls.number / 1_000)
+        return super().hidden(features, t, side, key) * min(1.0, self.calls.number / 1_000)
 
 
 @catalogue.caught_by("shapes")
 class ParamsBeforeElements(Small):
     """The params come first, as channels do in other libraries."""
 
-    def __call__(self, features, t, given=None, key=None):
-        return super().__call__(features, t, given, key).T
+    def __call__(self, features, t, side=None, *, key=None):
+        return super().__call__(features, t, side, key=key).T
 
 
 @catalogue.caught_by("shapes", raises=True)
 class SideInformationExpected(Small):
     """Fails where the side information is left out."""
 
-    def hidden(self, features, t, given, key):
-        return super().hidden(features, t, given + 0.0, key)
+    def hidden(self, features, t, side, key):
+        return super().hidden(features, t, qs.Side(side.value, side.present), key)
 
 
 @catalogue.caught_by("agreement", raises=True)
 class BranchOnTime(Small):
     """Asks with a Python `if` whether it is late, which no compiled program can."""
 
-    def hidden(self, features, t, given, key):
-        return super().hidden(-features if t > 0.5 else features, t, given, key)
+    def hidden(self, features, t, side, key):
+        return super().hidden(-features if t > 0.5 else features, t, side, key)
 
 
 @catalogue.caught_by("keys")
 class OneKeyForTwoDropouts(Small):
     """Inputs and hidden units are silenced with one key."""
 
-    def hidden(self, features, t, given, key):
+    def hidden(self, features, t, side, key):
         if key is None:
-            return super().hidden(features, t, given, key)
+            return super().hidden(features, t, side, key)
         features = jnp.where(jr.bernoulli(key, 0.9, features.shape), features / 0.9, 0.0)
-        h = super().hidden(features, t, given, key)
+        h = super().hidden(features, t, side, key)
         return jnp.where(jr.bernoulli(key, 0.9, h.shape), h / 0.9, 0.0)
-
-

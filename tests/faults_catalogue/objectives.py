@@ -1,9 +1,12 @@
 """Mistakes in objectives, all of which promise a bound."""
 
+from typing import ClassVar
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 
+import quasistatic as qs
 from faults_catalogue import Catalogue
 from quasistatic_plugins.bound import BoundOptions
 from quasistatic_plugins.bound.objective import Bound
@@ -62,8 +65,8 @@ class ImportanceForgotten(Bound):
         index, weight = super()._draw(u, steps)
         return index, jnp.full_like(weight, steps)
 
-    def prepare(self, diffusion, xs, given, key):
-        return type(self)(self.options, super().prepare(diffusion, xs, given, key).shares)
+    def prepare(self, diffusion, xs, side=None, *, key):
+        return type(self)(self.options, super().prepare(diffusion, xs, side, key=key).shares)
 
 
 @catalogue.caught_by("never-better")
@@ -79,74 +82,95 @@ class NoFirstStep(Bound):
 class MeanOverElements(Bound):
     """The mean over elements, not their sum."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        loss, metrics = super().__call__(diffusion, x, u, key, given)
-        return loss / diffusion.kernel.event.size, metrics
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return loss / diffusion.kernel.event.size, scalars
 
 
 @catalogue.caught_by("never-better")
 class LargeLossesClipped(Bound):
     """Clips a loss at 2 nats, against outliers."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        loss, metrics = super().__call__(diffusion, x, u, key, given)
-        return jnp.minimum(loss, 2.0), metrics
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return jnp.minimum(loss, 2.0), scalars
 
 
 @catalogue.caught_by("finite-differences")
 class HalfTheGradient(Bound):
     """A stop_gradient too many: half of the loss does not move the network."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        loss, metrics = super().__call__(diffusion, x, u, key, given)
-        return 0.5 * (loss + jax.lax.stop_gradient(loss)), metrics
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return 0.5 * (loss + jax.lax.stop_gradient(loss)), scalars
 
 
 @catalogue.caught_by("gradients")
 class NoGradient(Bound):
     """The network is asked behind a stop_gradient."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        return super().__call__(jax.lax.stop_gradient(diffusion), x, u, key, given)
+    def __call__(self, diffusion, x, u, *, key):
+        return super().__call__(jax.lax.stop_gradient(diffusion), x, u, key=key)
+
+
+class _Unscored(qs.AbstractGrid):
+    """A grid that hides that it is learned."""
+
+    grid: qs.AbstractGrid
+    is_learned: ClassVar[bool] = False
+
+    @property
+    def steps(self):
+        return self.grid.steps
+
+    def times(self, kernel, steps=None):
+        return self.grid.times(kernel, steps)
 
 
 @catalogue.caught_by("unbiased-gradient")
 class NoScore(Bound):
     """Differentiates through draws that have no derivative: a learned grid moves where it should not."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        times = diffusion.times()
-        index, weight = self._draw(u, len(times))
-        key_z, key_term = jr.split(key)
-        z = diffusion.kernel.marginal(x, times[index]).sample(key_z)
-        return weight * diffusion.term(x, z, index, times, key_term, given, train=True), {}
+    def __call__(self, diffusion, x, u, *, key):
+        # a grid that does not know of its gradient leaves the score out of the term
+        return super().__call__(eqx.tree_at(lambda d: d.grid, diffusion, _Unscored(diffusion.grid)), x, u, key=key)
 
 
 @catalogue.caught_by("keys")
 class OneKeyForStateAndTerm(Bound):
     """Draws the noisy state, and what its term draws, with one key."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
+    def __call__(self, diffusion, x, u, *, key):
         times = diffusion.times()
         index, weight = self._draw(u, len(times))
         z = diffusion.kernel.marginal(x, times[index]).sample(key)
-        return weight * diffusion.term(x, z, index, times, key, given, train=True), {}
+        return weight * diffusion.term(x, z, index, times, key=key, train=True), {}
 
 
 @catalogue.caught_by("agreement")
 class LossPerElement(Bound):
     """A loss for each element, which the engine is to sum."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        loss, metrics = super().__call__(diffusion, x, u, key, given)
-        return jnp.broadcast_to(loss, x.shape) / x.size, metrics
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return jnp.broadcast_to(loss, x.shape) / x.size, scalars
 
 
 @catalogue.caught_by("variance")
 class DividedByTheTime(Bound):
     """Divides the loss by the number of the time, which is 0 for the first."""
 
-    def __call__(self, diffusion, x, u, key, given=None):
-        loss, metrics = super().__call__(diffusion, x, u, key, given)
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
         index, _ = self._draw(u, len(diffusion.times()))
-        return loss / index, metrics
+        return loss / index, scalars
+
+
+@catalogue.caught_by("scalars")
+class FirstStepsReportedAlone(Bound):
+    """Reports the loss of the first step where it is drawn, and nothing elsewhere."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        loss, _ = super().__call__(diffusion, x, u, key=key)
+        index, _ = self._draw(u, len(diffusion.times()))
+        return loss, {"first_nats": loss} if index == 0 else {}

@@ -1,29 +1,29 @@
 """Mistakes in samplers, all of which promise exact draws."""
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 from faults_catalogue import Catalogue
-from quasistatic_plugins.ancestral import AncestralOptions
-from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic._process.sampler import Ancestral
 
-catalogue = Catalogue("sampler", lambda cls: cls(AncestralOptions()))
+catalogue = Catalogue("sampler", lambda cls: cls())
 
 
 @catalogue.caught_by("exact-on-normal")
 class FirstStepSkipped(Ancestral):
     """Gives back the first noisy state as data, as the 2015 reference code does."""
 
-    def finish(self, diffusion, z, t, key, given):
-        return z
+    def finish(self, diffusion, state, t, *, key):
+        return state
 
 
 @catalogue.caught_by("exact-on-finite")
 class StartAtNothing(Ancestral):
     """Starts at zeros, not at a draw of the equilibrium."""
 
-    def init(self, diffusion, key):
+    def init(self, diffusion, *, key):
         return 0 * diffusion.kernel.equilibrium().sample(key)
 
 
@@ -31,64 +31,66 @@ class StartAtNothing(Ancestral):
 class MeanForADraw(Ancestral):
     """Takes the mean of a step back, without its noise."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        return diffusion.kernel.reverse(diffusion.params(z, t, given), z, s, t).loc
+    def step(self, diffusion, state, s, t, *, key):
+        return diffusion.kernel.reverse(diffusion.params(state, t), state, s, t).loc, {}
 
 
 @catalogue.caught_by("exact-on-normal")
 class StatesClipped(Ancestral):
     """Clips noisy states to the range of images."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        return jnp.clip(super().step(diffusion, z, s, t, key, given), -1, 1)
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return jnp.clip(z, -1, 1), info
 
 
 @catalogue.caught_by("exact-on-finite")
 class OneKeyForEverything(Ancestral):
     """All steps of all events draw the same noise."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        return super().step(diffusion, z, s, t, jr.key(0), given)
+    def step(self, diffusion, state, s, t, *, key):
+        return super().step(diffusion, state, s, t, key=jr.key(0))
 
 
 @catalogue.caught_by("exact-on-finite")
 class NetworkAskedTooEarly(Ancestral):
     """Asks the network at the time where the step ends, not where it starts."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        return diffusion.kernel.reverse(diffusion.params(z, s, given), z, s, t).sample(key)
+    def step(self, diffusion, state, s, t, *, key):
+        return diffusion.kernel.reverse(diffusion.params(state, s), state, s, t).sample(key), {}
 
 
 @catalogue.caught_by("exact-on-finite")
 class DataFromTheLastTime(Ancestral):
     """Decodes the first noisy state as if it were the last."""
 
-    def finish(self, diffusion, z, t, key, given):
-        return super().finish(diffusion, z, jnp.ones_like(t), key, given)
+    def finish(self, diffusion, state, t, *, key):
+        return super().finish(diffusion, state, jnp.ones_like(t), key=key)
 
 
 @catalogue.caught_by("path")
 class DataAsFloats(Ancestral):
     """Gives symbols back as floats."""
 
-    def finish(self, diffusion, z, t, key, given):
-        return super().finish(diffusion, z, t, key, given).astype(jnp.float32)
+    def finish(self, diffusion, state, t, *, key):
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), super().finish(diffusion, state, t, key=key))
 
 
 @catalogue.caught_by("path", raises=True)
 class StatesAsFloats(Ancestral):
     """Hands a float to the step that comes next, where states are whole numbers."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        return super().step(diffusion, z, s, t, key, given) * 1.0
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return jax.tree.map(lambda leaf: leaf * 1.0, z), info
 
 
 @catalogue.caught_by("batches")
 class NoiseOfNumpy(Ancestral):
     """Adds noise of numpy's generator: it is drawn when the program is compiled, once for each size of a batch."""
 
-    def finish(self, diffusion, z, t, key, given):
-        x = super().finish(diffusion, z, t, key, given)
+    def finish(self, diffusion, state, t, *, key):
+        x = super().finish(diffusion, state, t, key=key)
         return x + np.random.normal(size=x.shape).astype(x.dtype)
 
 
@@ -96,21 +98,30 @@ class NoiseOfNumpy(Ancestral):
 class OneKeyForTwoDraws(Ancestral):
     """Predicts and corrects with one key."""
 
-    def step(self, diffusion, z, s, t, key, given):
-        early = super().step(diffusion, z, s, t, key, given)
+    def step(self, diffusion, state, s, t, *, key):
+        early, _ = super().step(diffusion, state, s, t, key=key)
         late = diffusion.kernel.transition(early, s, t).sample(key)
-        return super().step(diffusion, late, s, t, jr.fold_in(key, 1), given)
+        return super().step(diffusion, late, s, t, key=jr.fold_in(key, 1))
 
 
 @catalogue.caught_by("events")
 class SeedOfItsOwn(Ancestral):
     """Every draw is made with a seed that the sampler keeps: all samples are one."""
 
-    def init(self, diffusion, key):
-        return super().init(diffusion, jr.key(1))
+    def init(self, diffusion, *, key):
+        return super().init(diffusion, key=jr.key(1))
 
-    def step(self, diffusion, z, s, t, key, given):
-        return super().step(diffusion, z, s, t, jr.key(2), given)
+    def step(self, diffusion, state, s, t, *, key):
+        return super().step(diffusion, state, s, t, key=jr.key(2))
 
-    def finish(self, diffusion, z, t, key, given):
-        return super().finish(diffusion, z, t, jr.key(3), given)
+    def finish(self, diffusion, state, t, *, key):
+        return super().finish(diffusion, state, t, key=jr.key(3))
+
+
+@catalogue.caught_by("info")
+class ReportsItsParams(Ancestral):
+    """Reports all params of a step, which are as many as the event has."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        z, _ = super().step(diffusion, state, s, t, key=key)
+        return z, {"params": diffusion.params(state, t)}

@@ -12,84 +12,102 @@ from faults_catalogue import Catalogue
 catalogue = Catalogue("source", lambda cls: cls())
 
 
-class Stored(qs.AbstractSource):
-    """A sound source: figures of a normal law, shown without their shift and in units of their deviation."""
+class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractBaselines, qs.AbstractDrawing, qs.AbstractReading):
+    """A sound source: normal numbers, without their shift and in units of their deviation."""
 
-    event = qs.Event((1,))
+    event = qs.Real((1,))
     units = qs.Units(shift=3.0, scale=2.0)
 
     def __init__(self):
         values = np.random.default_rng(0).normal(3.0, 2.0, size=(600, 1))
         self.x = self.units.to_model(values).astype(np.float32)
 
-    def split(self, name):
+    def split(self, name, count=None):
         first = {"train": 0, "validation": 400, "test": 500}[name]
-        return qs.Data(self.x[first : 400 if name == "train" else first + 100])
+        return qs.Data(self.x[first : 400 if name == "train" else first + 100][:count])
 
     def stored(self):
-        return self.split("train").x
+        return qs.ArrayRows(self.split("train").x)
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return row, None
 
-    def log_prob(self, x):
-        return -0.5 * np.asarray(x, np.float64)[:, 0] ** 2 - 0.5 * math.log(2 * math.pi)
+    def log_prob(self, xs):
+        return -0.5 * np.asarray(xs, np.float64)[:, 0] ** 2 - 0.5 * math.log(2 * math.pi)
+
+    def judge(self, xs):
+        return {"mean": float(np.mean(xs))}
+
+    def baselines(self):
+        return {"unit normal": float(np.mean(self.log_prob(self.split("test").x)))}
+
+    def render(self, xs, axes):
+        axes.hist(np.ravel(xs))
+
+    def read_events(self, path):
+        try:
+            values = np.array(path.read_text().split(), float)
+        except (OSError, ValueError) as error:
+            raise qs.DataError(f"{path}: {error}") from error
+        if len(values) == 0:
+            raise qs.DataError(f"{path}: holds no numbers")
+        return self.event.check(self.units.to_model(values.reshape(-1, 1)))
 
 
-class Generated(qs.GeneratedSource):
+class Generated(qs.AbstractGeneratedSource):
     """A sound source of throws of an uneven coin, which draws its events."""
 
-    event = qs.Event((2,), "binary")
+    event = qs.Binary((2,))
 
     def __init__(self):
         super().__init__(seed=0, validation_events=200, test_events=200)
 
-    def draw(self, row, key):
-        return jnp.where(qs.uniform(key, (2,)) < 0.3, 1.0, 0.0).astype(jnp.float32), None
+    def draw(self, row, *, key):
+        return jnp.where(qs.uniform((2,), key=key) < 0.3, 1.0, 0.0).astype(jnp.float32), None
 
 
 @catalogue.caught_by("disjoint")
 class ValidationFromTraining(Stored):
     """The validation events are the last of the training events."""
 
-    def split(self, name):
-        return qs.Data(self.x[350:400]) if name == "validation" else super().split(name)
+    def split(self, name, count=None):
+        return qs.Data(self.x[350:400][:count]) if name == "validation" else super().split(name, count)
 
 
 @catalogue.caught_by("splits")
 class ShuffledAtEveryCall(Stored):
     """Splits again, at random, whenever it is asked."""
 
-    def split(self, name):
-        return qs.Data(np.random.permutation(self.x)[:100])
+    def split(self, name, count=None):
+        return qs.Data(np.random.permutation(self.x)[: count or 100])
 
 
 @catalogue.caught_by("splits")
 class LabelGluedToTheEvent(Stored):
-    """The label stands beside the figures: the network is to guess what it is shown."""
+    """The label stands beside the numbers: the network is to guess what it is shown."""
 
-    def split(self, name):
-        x = super().split(name).x
+    def split(self, name, count=None):
+        x = super().split(name, count).x
         return qs.Data(np.concatenate([x, x > 0], axis=1).astype(np.float32))
 
 
 @catalogue.caught_by("splits")
 class SideInformationTooNarrow(Stored):
-    """Declares one figure for each of three classes and gives the number of the class."""
+    """Declares one number for each of three classes and gives the number of the class."""
 
-    event = qs.Event((1,), given=3)
+    side = qs.Real((3,))
 
-    def split(self, name):
-        x = super().split(name).x
+    def split(self, name, count=None):
+        x = super().split(name, count).x
         return qs.Data(x, np.digitize(x, [-0.5, 0.5]).astype(np.float32))
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return row, jnp.digitize(row, jnp.array([-0.5, 0.5])).astype(jnp.float32)
 
 
 @catalogue.caught_by("scale")
 class NotScaled(Stored):
-    """Shows the figures in the user's units."""
+    """Gives the numbers in the user's units."""
 
     units = qs.Units()
 
@@ -108,36 +126,36 @@ class ShiftForgotten(Stored):
 
 @catalogue.caught_by("true-log-prob")
 class DensityWithoutItsConstant(Stored):
-    """The density of a normal law without the root of 2 pi."""
+    """The normal density without the root of 2 pi."""
 
-    def log_prob(self, x):
-        return super().log_prob(x) + 0.5 * math.log(2 * math.pi)
+    def log_prob(self, xs):
+        return super().log_prob(xs) + 0.5 * math.log(2 * math.pi)
 
 
 @catalogue.caught_by("true-log-prob")
 class DensityInTheUsersUnits(Stored):
-    """Evaluates the density of the user's figures and forgets the Jacobian of the scale."""
+    """Evaluates the density of the user's numbers and forgets the Jacobian of the scale."""
 
-    def log_prob(self, x):
-        return super().log_prob(x) - math.log(self.units.scale)
+    def log_prob(self, xs):
+        return super().log_prob(xs) - math.log(self.units.scale)
 
 
 @catalogue.caught_by("support")
 class SpinsForBits(Generated):
     """Declares bits and gives spins."""
 
-    def draw(self, row, key):
-        bits, given = super().draw(row, key)
-        return 2.0 * bits - 1.0, given
+    def draw(self, row, *, key):
+        bits, side = super().draw(row, key=key)
+        return 2.0 * bits - 1.0, side
 
 
 @catalogue.caught_by("support")
 class ClassesCountedFromOne(Generated):
     """Declares classes 0 .. n - 1 and gives 1 .. n, as the file has them."""
 
-    event = qs.Event((2,), "categorical", 3)
+    event = qs.Categorical((2,), 3)
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return jr.randint(key, (2,), 1, 4), None
 
 
@@ -145,7 +163,7 @@ class ClassesCountedFromOne(Generated):
 class DrawsInAnotherType(Stored):
     """Training reads whole numbers, evaluation floats."""
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return jnp.round(row).astype(jnp.int32), None
 
 
@@ -153,7 +171,7 @@ class DrawsInAnotherType(Stored):
 class OneKeyForTwoChanges(Stored):
     """Flips and shifts an event with one key."""
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         flipped = jnp.where(jr.bernoulli(key), row, -row)
         return flipped + 0.1 * jr.normal(key, row.shape), None
 
@@ -162,7 +180,7 @@ class OneKeyForTwoChanges(Stored):
 class NoiseOfAGlobalGenerator(Stored):
     """Augments by numpy's global generator: no step can be replayed."""
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return row + np.random.normal(size=row.shape).astype(np.float32), None
 
 
@@ -170,15 +188,15 @@ class NoiseOfAGlobalGenerator(Stored):
 class GeneratorIgnoresItsKey(Generated):
     """Every event is drawn with a key of its own making."""
 
-    def draw(self, row, key):
-        return super().draw(row, jr.key(7))
+    def draw(self, row, *, key):
+        return super().draw(row, key=jr.key(7))
 
 
 @catalogue.caught_by("draws")
 class DrawIgnoresItsRow(Stored):
     """Trains on the first event for ever."""
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return jnp.asarray(self.x[0]), None
 
 
@@ -186,5 +204,59 @@ class DrawIgnoresItsRow(Stored):
 class EachProcessForItself(Stored):
     """Each process augments with noise of its own, drawn when its program is compiled."""
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return row + np.random.default_rng().normal(size=row.shape).astype(np.float32), None
+
+
+@catalogue.caught_by("splits")
+class CountFromTheEnd(Stored):
+    """Gives the last events where a count of the first is asked for."""
+
+    def split(self, name, count=None):
+        data = super().split(name)
+        return data if count is None else qs.Data(data.x[-count:])
+
+
+class _FlatRows(qs.ArrayRows):
+    def __getitem__(self, numbers):
+        return self.arrays[np.sort(numbers, axis=None)].reshape(*np.shape(numbers), *self.arrays.shape[1:])
+
+
+@catalogue.caught_by("rows")
+class RowsInTheOrderOfTheFile(Stored):
+    """Sorts the row numbers, to read a file from front to back, and forgets to put the rows back in order."""
+
+    def stored(self):
+        return _FlatRows(self.split("train").x)
+
+
+@catalogue.caught_by("judge")
+class JudgesEachEvent(Stored):
+    """Measures every event where one number for all of them is asked for."""
+
+    def judge(self, xs):
+        return {"distance": np.abs(xs)}
+
+
+@catalogue.caught_by("baselines")
+class BaselineOfNothing(Stored):
+    """The log-likelihood of a model whose variance was never fitted."""
+
+    def baselines(self):
+        return {"normal": -math.inf}
+
+
+@catalogue.caught_by("drawing")
+class DrawsOnAFigureOfItsOwn(Stored):
+    """Draws somewhere else and leaves the axes that it is given empty."""
+
+    def render(self, xs, axes):
+        axes.figure.add_subplot().hist(np.ravel(xs))
+
+
+@catalogue.caught_by("reading")
+class ErrorsOfItsReader(Stored):
+    """Lets through whatever the reader of files raises."""
+
+    def read_events(self, path):
+        return self.event.check(np.loadtxt(path, ndmin=2))

@@ -7,18 +7,16 @@ import pytest
 
 import quasistatic as qs
 
-SYMBOLS = qs.Event((2,), "categorical", 3)
+SYMBOLS = qs.Categorical((2,), 3)
 
 
 class Redrawn(qs.FiniteKernel):
     """Three symbols, redrawn evenly."""
 
-    event: qs.Event = eqx.field(static=True, default=SYMBOLS)
-    features: int = eqx.field(static=True, default=3)
-    params: int = eqx.field(static=True, default=3)
-    exact_at_zero: bool = eqx.field(static=True, default=True)
+    event: qs.Categorical = eqx.field(static=True, default=SYMBOLS)
+    is_exact_at_zero: bool = eqx.field(static=True, default=True)
 
-    def grid(self, steps):
+    def times(self, steps):
         return np.arange(1, steps + 1) / steps
 
     def log_matrix(self, s, t):
@@ -34,8 +32,6 @@ class Redrawn(qs.FiniteKernel):
 
 class Masked(Redrawn):
     """Three symbols that turn into a mask, a fourth state that data never have; the reference is no equilibrium."""
-
-    features: int = eqx.field(static=True, default=4)
 
     def log_matrix(self, s, t):
         kept = 1 - t if s is None else (1 - t) / (1 - s)
@@ -71,5 +67,5 @@ def test_the_laws_follow_from_what_a_kernel_declares():
 
 
 def test_a_kernel_that_promises_nothing_at_zero_is_not_held_to_it():
-    modest = names(Redrawn(exact_at_zero=False))
+    modest = names(Redrawn(is_exact_at_zero=False))
     assert not {"zero-params", "cross-entropy"} & modest and "bound" in modest

@@ -1,4 +1,4 @@
-"""Finite chains with every path enumerated: published figures, and the same by hand in numpy."""
+"""Finite chains with every path enumerated: published values, and the same by hand in numpy."""
 
 from __future__ import annotations
 
@@ -23,20 +23,12 @@ pytestmark = pytest.mark.usefixtures("x64")
 class Redraw(qs.FiniteKernel):
     """A symbol survives to t with 1 - t, else it is drawn from `target`; data are the first `data` of its states."""
 
-    event: qs.Event = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
     target: tuple[float, ...] = eqx.field(static=True)
     data: int = eqx.field(static=True)
-    exact_at_zero: bool = eqx.field(default=True, static=True)
+    is_exact_at_zero: bool = eqx.field(default=True, static=True)
 
-    @property
-    def features(self) -> int:
-        return len(self.target)
-
-    @property
-    def params(self) -> int:
-        return self.data
-
-    def grid(self, steps: int) -> np.ndarray:
+    def times(self, steps: int) -> np.ndarray:
         return np.arange(1, steps + 1) / steps
 
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
@@ -55,19 +47,11 @@ class Joint(qs.FiniteKernel):
     """Three symbols of another kernel as one: its reverse steps need not be independent."""
 
     element: Redraw
-    event: qs.Event = eqx.field(static=True)
-    exact_at_zero: bool = eqx.field(default=True, static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+    is_exact_at_zero: bool = eqx.field(default=True, static=True)
 
-    @property
-    def features(self) -> int:
-        return self.element.features**3
-
-    @property
-    def params(self) -> int:
-        return self.element.params**3
-
-    def grid(self, steps: int) -> np.ndarray:
-        return self.element.grid(steps)
+    def times(self, steps: int) -> np.ndarray:
+        return self.element.times(steps)
 
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
         return qs.floored_log(_cube(jnp.exp(self.element.log_matrix(s, t))))
@@ -84,10 +68,10 @@ def _cube(matrix: jax.Array) -> jax.Array:
 
 
 class Blurred(qs.AbstractDistribution):
-    """With probability 0.3 another law of bits: all patterns alike."""
+    """With probability 0.3 another distribution of bits: all patterns alike."""
 
     clear: qs.AbstractDistribution
-    reparametrised: ClassVar[bool] = False
+    is_reparametrised: ClassVar[bool] = False
 
     def sample(self, key: jax.Array) -> jax.Array:
         raise NotImplementedError
@@ -121,17 +105,17 @@ def times_of(*losses: float) -> np.ndarray:
 def bits(rate: float, kind: type[BinomialKernel] = BinomialKernel) -> System:
     xs = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
     weights = np.array([0.40, 0.05, 0.05, 0.10, 0.02, 0.08, 0.10, 0.20])
-    return System(kind(BinomialOptions(base_rate=rate), qs.Event((3,), "binary")), xs, weights, times_of(0.2, 0.4, 0.6))
+    return System(kind(BinomialOptions(base_rate=rate), qs.Binary((3,))), xs, weights, times_of(0.2, 0.4, 0.6))
 
 
 def heartbeat(times: np.ndarray) -> System:
     xs = np.array([[1.0, 0, 1, 0], [0, 1, 0, 1]])
-    return System(BinomialKernel(BinomialOptions(), qs.Event((4,), "binary")), xs, np.array([0.5, 0.5]), times)
+    return System(BinomialKernel(BinomialOptions(), qs.Binary((4,))), xs, np.array([0.5, 0.5]), times)
 
 
 def words(target: tuple[float, ...], times: np.ndarray) -> System:
     xs = np.array([[0, 1, 2], [1, 2, 0], [2, 2, 2]])
-    return System(Redraw(qs.Event((3,), "categorical", 3), target, 3), xs, np.array([0.5, 0.3, 0.2]), times)
+    return System(Redraw(qs.Categorical((3,), 3), target, 3), xs, np.array([0.5, 0.3, 0.2]), times)
 
 
 def jointly(system: System) -> System:
@@ -142,7 +126,7 @@ def jointly(system: System) -> System:
         kernel = Redraw(kernel.event, (1.0 - rate, rate), 2)
     assert isinstance(kernel, Redraw)
     codes = xs.astype(int) @ kernel.data ** np.arange(3)[::-1]
-    return System(Joint(kernel, qs.Event((), "categorical", kernel.data**3)), codes, weights, times)
+    return System(Joint(kernel, qs.Categorical((), kernel.data**3)), codes, weights, times)
 
 
 UNIFORM, ABSORBING = (1 / 3, 1 / 3, 1 / 3), (0.0, 0.0, 0.0, 1.0)
@@ -180,7 +164,7 @@ def best(system: System) -> qs.Diffusion:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_row(name: str) -> None:
-    """K, its split, likelihood, entropy production, and the law of the work, through the public oracles."""
+    """K, its split, likelihood, entropy production, and the log-weights, through the public oracles."""
     system = SYSTEMS[name]()
     kernel, xs, weights, times = system
     diffusion = best(system)
@@ -200,21 +184,21 @@ def test_row(name: str) -> None:
     assert production.total == pytest.approx(sigma, abs=1e-12)
     assert production.steps.min() > -1e-12
 
-    laws = [oracles.path_law(diffusion, x, times) for x in xs]
+    paths = [oracles.path_distribution(diffusion, x, times) for x in xs]
     p = np.exp(oracles.log_likelihood(diffusion, xs, times))
-    jarzynski = np.array([law.moment(1) for law in laws])
+    jarzynski = np.array([path.moment(1) for path in paths])
     np.testing.assert_allclose(jarzynski, p, rtol=0, atol=1e-12)
-    np.testing.assert_allclose([law.bound for law in laws], ledger.per_event, rtol=0, atol=1e-12)
-    assert np.all([law.upper_bound >= np.log(p[i]) - 1e-12 for i, law in enumerate(laws)])
+    np.testing.assert_allclose([path.bound for path in paths], ledger.per_event, rtol=0, atol=1e-12)
+    assert np.all([path.upper_bound >= np.log(p[i]) - 1e-12 for i, path in enumerate(paths)])
     everything = np.asarray(kernel.reference().nodes()[0], xs.dtype)
     all_p = np.exp(oracles.log_likelihood(diffusion, everything, times))
     assert all_p.sum() == pytest.approx(1.0, abs=1e-12)
     seen = (everything[:, None] == xs).reshape(len(all_p), len(xs), -1).all(axis=-1).any(axis=1)
-    missed = all_p[~seen].sum() + sum(law.unreachable for law in laws)
+    missed = all_p[~seen].sum() + sum(path.unreachable for path in paths)
     # the integral fluctuation theorem with its correction: E exp(-Sigma) = 1 - lambda
     assert jarzynski.sum() + missed == pytest.approx(1.0, abs=1e-12)
     assert missed == pytest.approx(float(unreached[0]), abs=0.6e-6)
-    fractions = [law.ess_fraction for law in laws]
+    fractions = [path.ess_fraction for path in paths]
     np.testing.assert_allclose([min(fractions), max(fractions)], ess, rtol=0, atol=0.6e-4)
 
     if name != "bits wrong":
@@ -266,7 +250,7 @@ def even(kernel: qs.FiniteKernel, times: np.ndarray) -> System:
     return System(kernel, xs, np.full(len(xs), 1 / len(xs)), times)
 
 
-LETTERS, BITS = qs.Event((3,), "categorical", 3), qs.Event((3,), "binary")
+LETTERS, BITS = qs.Categorical((3,), 3), qs.Binary((3,))
 # lower <= exact <= paper's upper bound (where it holds) <= the corrected bound, nats, for one step
 ENTROPIES = {
     "bits, second step": (bits(0.5), 0, (0.75729, 1.38327, 1.50121, 1.50121), True),
@@ -295,6 +279,6 @@ def test_conditional_entropies(name: str) -> None:
     assert np.all(found.lower <= found.exact + 1e-12)
     assert np.all(found.exact <= found.corrected_upper + 1e-12)
     assert bool(found.paper_upper_holds[step]) is holds
-    figures = (found.lower, found.exact, found.paper_upper, found.corrected_upper)
-    for figure, value in zip(figures, values, strict=True):
-        assert value is None or figure[step] == pytest.approx(value, abs=0.6e-5)
+    bounds = (found.lower, found.exact, found.paper_upper, found.corrected_upper)
+    for bound, value in zip(bounds, values, strict=True):
+        assert value is None or bound[step] == pytest.approx(value, abs=0.6e-5)

@@ -1,4 +1,4 @@
-"""The heartbeat's ceiling against published figures, and against all states on short sequences. Bits."""
+"""The heartbeat's ceiling against published values, and against all states on short sequences. Bits."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SMALL = [
 @pytest.mark.parametrize(("period", "length", "rate", "steps", "bound", "likelihood"), SMALL)
 def test_all_states(x64: None, period: int, length: int, rate: float, steps: int, bound: float, likelihood: float) -> None:
     xs = heartbeats(period, length)
-    kernel = BinomialKernel(BinomialOptions(base_rate=rate), qs.Event((length,), "binary"))
+    kernel = BinomialKernel(BinomialOptions(base_rate=rate), qs.Binary((length,)))
     diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs), steps, "paper")
     exact = oracles.exact_ledger(diffusion, xs).bound
     assert exact / math.log(2) == pytest.approx(bound, abs=1e-6)
@@ -82,7 +82,7 @@ def test_larger_system() -> None:
 def test_uneven_classes(x64: None, period: int, length: int) -> None:
     """Phases with more or fewer pulses, or none; a chain that ends before all is lost."""
     xs, times = heartbeats(period, length), np.array([0.1, 0.4, 0.9])
-    kernel = BinomialKernel(BinomialOptions(base_rate=0.3), qs.Event((length,), "binary"))
+    kernel = BinomialKernel(BinomialOptions(base_rate=0.3), qs.Binary((length,)))
     diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs))
     exact = oracles.exact_ledger(diffusion, xs, times=times).bound
     assert best_factorised_bound(period, length, 0.3, 1.0 - times) == pytest.approx(exact, abs=1e-10)

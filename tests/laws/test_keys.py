@@ -7,14 +7,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 import pytest
 
 import quasistatic as qs
-from quasistatic import _engine, _ledger, _sample
-from quasistatic.testing._bench import Backwards, Fading, Redraw
-from quasistatic.testing._key_trace import is_random, key_faults
+from quasistatic._process import ledger as _ledger
+from quasistatic._process import sample as _sample
+from quasistatic._process.sampler import Ancestral
+from quasistatic._training import engine as _engine
 from quasistatic.testing._setting import Setting
+from quasistatic.testing._tools.bench import Fading, Redraw
+from quasistatic.testing._tools.key_trace import is_random, key_faults
 
 ROOT = Path(__file__).parents[2]
 KEY = jr.key(0)
@@ -114,29 +116,28 @@ def kernels():
 
 @pytest.mark.parametrize("kernel", kernels(), ids=["finite", "normal"])
 def test_the_ledger_and_the_sampler_of_many_events_use_each_key_once(kernel):
-    diffusion, numbers = Setting().wrong(kernel, 3), jnp.arange(4)
+    diffusion, numbers = Setting().diffusion_with_random_network(kernel, 3), jnp.arange(4)
     xs = jax.vmap(kernel.reference().sample)(jr.split(jr.key(1), 4))
-    terms = lambda key: _ledger._batch_terms(diffusion, xs, diffusion.times(), key, numbers, None)  # noqa: E731
-    events = lambda key: _sample._chunk(Backwards(), diffusion, diffusion.times(), key, numbers, None)  # noqa: E731
+    terms = lambda key: _ledger._batch_terms(diffusion, xs, None, diffusion.times(), key, numbers, 8)  # noqa: E731
+    events = lambda key: _sample._block(Ancestral(), diffusion, diffusion.times(), key, numbers, None)  # noqa: E731
     assert key_faults(terms, KEY) == key_faults(events, KEY) == []
 
 
 @pytest.mark.parametrize("kernel", kernels(), ids=["finite", "normal"])
 def test_training_uses_each_key_once(kernel):
-    component = qs.plugins().component("objective", "bound")
-    objective, diffusion = component.load()(component.options()), Setting().wrong(kernel, 3)
-    optimiser = optax.sgd(0.1)
-    state = _engine.initial_state(diffusion, optimiser)
+    objective, diffusion = qs.make("objective", "bound"), Setting().diffusion_with_random_network(kernel, 3)
+    options = qs.TrainingOptions(updates=4, batch=4, fuse=2)
     _, rest = _engine.trained_part(diffusion)
 
-    def draw(row, key):
+    def draw(row, *, key):
         return kernel.reference().sample(key), None
 
-    def steps(key):
-        chunk = _engine.make_chunk(rest, objective, optimiser, draw, 4, 0.9, key)
-        return eqx.filter(chunk(state, None, jnp.asarray(2)), eqx.is_array)
+    def updates(key):
+        fixed = _engine.Fixed(rest, objective, key, draw, options)
+        chunk = (fixed, None, jnp.asarray(2)), _engine.initial_state(diffusion, options)
+        return eqx.filter(_engine.chunk.__wrapped__(*chunk), eqx.is_array)
 
-    assert key_faults(steps, KEY) == []
+    assert key_faults(updates, KEY) == []
 
 
 def calls(tree, function):

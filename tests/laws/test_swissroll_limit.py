@@ -1,4 +1,4 @@
-"""The swiss roll's ceiling against published Monte Carlo figures, in bits, and against its own density."""
+"""The swiss roll's ceiling against published Monte Carlo values, in bits, and against its own density."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_low_noise(log_snr: np.ndarray, learned: float, paper: float) -> None:
 
 @pytest.mark.parametrize(("first_noise", "value"), [(1e-3, -2.18), (1e-4, -2.10)])
 def test_paper_settings(first_noise: float, value: float) -> None:
-    """T = 40, even in log-SNR to a last survival of 1e-3, the paper's first step, noise 0.5; the figures are good to 0.05."""
+    """T = 40, even in log-SNR to a last survival of 1e-3, the paper's first step, noise 0.5; the values are good to 0.05."""
     log_snr = even((1 - first_noise) / first_noise, 1e-3 / (1 - 1e-3), 40)
     found = best_diagonal_bound(0.5, log_snr, 1000, first_step="paper").to("bits")
     assert abs(found.value - value) < 0.05 + 3 * found.standard_error
@@ -56,7 +56,6 @@ def test_spread_from_density() -> None:
     axis = np.linspace(-2.8, 2.8, 121)
     x = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     log_p = source.log_prob(x)
-    assert log_p is not None
     for level in (5.0, 1.0):
         a, variance = math.sqrt(1 / (1 + math.exp(-level))), 1 / (1 + math.exp(level))
         found = _spread(z, level, 0.75 / source.units.scale, source.units.scale)

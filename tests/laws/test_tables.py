@@ -1,4 +1,4 @@
-"""Normal data under Gaussian chains: published figures, and the same by hand in numpy. Nats unless a name says bits."""
+"""Normal data under Gaussian chains: published values, and the same by hand in numpy. Nats unless a name says bits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 import quasistatic as qs
 from quasistatic import oracles
 from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel
-from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, work_law
+from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel, build
+from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, log_weight_distribution
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -26,12 +26,12 @@ PLANE = GaussianData([1.0, -0.5], [[1.0, 0.8], [0.8, 1.0]])
 
 
 class Full(qs.AbstractIntegrable):
-    """A normal law whose covariance has these orthogonal axes (columns) and this spectrum."""
+    """A normal distribution whose covariance has these orthogonal axes (columns) and this spectrum."""
 
     loc: jax.Array
     spectrum: jax.Array
     axes: jax.Array
-    reparametrised: ClassVar[bool] = True
+    is_reparametrised: ClassVar[bool] = True
 
     def sample(self, key: jax.Array) -> jax.Array:
         raise NotImplementedError
@@ -60,14 +60,16 @@ class FullKernel(GaussianKernel):
 
     def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Any:
         step, (_, noise) = self._step(s, t), self._level(t)
-        spectrum = jnp.full(z.shape, step.open) if self.tight else step.open + step.pull**2 * noise * self._spread(params)
-        return Full(step.keep * z + step.pull * self._denoise(params, z, t), spectrum, self.axes)
+        spectrum = (
+            jnp.full(z.shape, step.variance) if self.tight else step.variance + step.x_weight**2 * noise * self._spread(params)
+        )
+        return Full(step.z_weight * z + step.x_weight * self._denoise(params, z, t), spectrum, self.axes)
 
 
 class FullDenoiser(qs.AbstractModel):
     means: AffineDenoiser
 
-    def __call__(self, features: jax.Array, t: jax.Array, given: Any = None, key: Any = None) -> jax.Array:
+    def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
         a, noise = self.means.kernel._level(t)
         left = self.means.spectrum / (a**2 * self.means.spectrum + noise)
         ratios = LIMIT * jnp.arctanh(jnp.log(left) / LIMIT)
@@ -79,7 +81,7 @@ class Silent(qs.AbstractModel):
 
     params: int = eqx.field(static=True)
 
-    def __call__(self, features: jax.Array, t: jax.Array, given: Any = None, key: Any = None) -> jax.Array:
+    def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
         return jnp.zeros((*features.shape[:-1], self.params))
 
 
@@ -89,7 +91,7 @@ def options(variance: Any, left: float = LEFT) -> GaussianOptions:
 
 def reversal(data: GaussianData, family: str, steps: int, first_step: Any = "learned") -> qs.Diffusion:
     """The reverse chains of the tables: means are exact, variances are those of the family."""
-    event = qs.Event((data.size,))
+    event = qs.Real((data.size,))
     if family in ("post", "exact") and (family, data.size) != ("exact", 1):
         means = data.model(GaussianKernel(options("forward"), event))
         kernel: GaussianKernel = FullKernel(options("learned"), event, means.axes, family == "post")
@@ -210,7 +212,7 @@ def test_row(case: tuple[GaussianData, list[float], str, int, str, str]) -> None
     ledger = oracles.exact_ledger(diffusion, np.array([*nodes, x]), [*weights, 0.0])
     production = oracles.entropy_production(ledger, data.information(log_snr), data.entropy())
     chain = affine_chain(diffusion)
-    divergence = data.kl(chain.law())
+    divergence = data.kl(chain.data())
     sigma = -data.entropy() - ledger.bound
     likelihood = -data.entropy() - divergence
     found = [ledger.bound, likelihood, divergence, sigma - divergence, sigma, production.steps.sum()]
@@ -226,11 +228,11 @@ def test_row(case: tuple[GaussianData, list[float], str, int, str, str]) -> None
     assert sigma == pytest.approx(hand.end + hand.produced.sum(), abs=1e-8)
 
     columns = np.array(at_x.split(), float)
-    found = [ledger.per_event[-1], chain.law().log_prob(x)]
+    found = [ledger.per_event[-1], chain.data().log_prob(x)]
     if len(columns) > 2:
-        work = work_law(chain, log_snr, x)
-        np.testing.assert_allclose((work.bound, work.log_moment(1)), found, **close)
-        found += [work.variance, work.upper_bound, work.ess_fraction]
+        weight = log_weight_distribution(chain, log_snr, x)
+        np.testing.assert_allclose((weight.bound, weight.log_moment(1)), found, **close)
+        found += [weight.variance, weight.upper_bound, weight.ess_fraction]
     limits = np.array([0.6e-5] * 4 + [0.6e-4])[: len(found)]
     assert np.all((np.abs(np.array(found) - columns) < limits) | np.isnan(columns))
 
@@ -238,7 +240,7 @@ def test_row(case: tuple[GaussianData, list[float], str, int, str, str]) -> None
 def test_information() -> None:
     for data, values in ((LINE, (0.0013, 0.5932, 1.1921, 2.7672)), (PLANE, (0.0100, 1.9461, 3.2298, 6.4087))):
         first = [reversal(data, "beta", steps).times()[0] for steps in (1, 10, 40, 1000)]
-        kernel = GaussianKernel(options("forward"), qs.Event((data.size,)))
+        kernel = GaussianKernel(options("forward"), qs.Real((data.size,)))
         found = data.information(kernel.schedule.log_odds(jnp.stack(first)))
         np.testing.assert_allclose(found, values, rtol=0, atol=0.6e-4)
     assert LINE.entropy() == pytest.approx(0.725791, abs=0.6e-6)
@@ -256,14 +258,14 @@ ENTROPIES = [
 @pytest.mark.parametrize(("data", "table", "holds"), ENTROPIES, ids=["1d", "2d", "wide"])
 def test_conditional_entropies(data: GaussianData, table: str, holds: bool) -> None:
     """The paper's upper bound fails for data of variance 4, the corrected one holds."""
-    kernel = GaussianKernel(options("learned"), qs.Event((data.size,)))
-    times = kernel.grid(10)
+    kernel = GaussianKernel(options("learned"), qs.Real((data.size,)))
+    times = kernel.times(10)
     known = data.information(kernel.schedule.log_odds(jnp.asarray(times)))
     nodes, weights = data.nodes()
     found = oracles.conditional_entropies(kernel, nodes - data.mean, weights, times, known)
-    figures = np.stack([found.lower, found.exact, found.paper_upper, found.corrected_upper], axis=1)
+    bounds = np.stack([found.lower, found.exact, found.paper_upper, found.corrected_upper], axis=1)
     expected = np.array([part.split() for part in table.split("|")], float)
-    np.testing.assert_allclose(figures[[0, 4, 8]], expected, rtol=0, atol=0.6e-5)
+    np.testing.assert_allclose(bounds[[0, 4, 8]], expected, rtol=0, atol=0.6e-5)
     assert np.all(found.paper_upper_holds == holds)
     assert np.all(found.exact <= found.corrected_upper + 1e-12)
 
@@ -312,7 +314,7 @@ REFERENCE = [
 def test_reference_schedule(steps: int, variance: float, formula: float, true: float, truth: float) -> None:
     """The schedule of the 2015 code with an exact reverse chain and the paper's first step."""
     data = GaussianData([0.0], [[variance]])
-    kernel = GaussianKernel(GaussianOptions(schedule="reference", reference_steps=steps), qs.Event((1,)))
+    kernel = GaussianKernel(GaussianOptions(schedule="reference", reference_steps=steps), qs.Real((1,)))
     ledger = oracles.exact_ledger(qs.Diffusion(kernel, data.model(kernel), steps, "paper"), *data.nodes())
     survivals = 1.0 / (1.0 + np.exp(-np.asarray(kernel.schedule.log_odds(jnp.asarray(ledger.times)))))
     found = np.array([paper_formula(data, ledger, survivals), ledger.bound, -data.entropy()])
@@ -324,11 +326,11 @@ def test_reference_schedule(steps: int, variance: float, formula: float, true: f
 
 @pytest.mark.parametrize(("steps", "excess"), [(1000, 0.004487), (40, 0.0671)])
 def test_silent_network(steps: int, excess: float) -> None:
-    """Unit normal data and a network that says nothing: K is L_null. With T in place of T - 1 it would be off by `excess` bits."""
+    """Unit normal data and zero params: K is L_null. With T in place of T - 1 it would be off by `excess` bits."""
     unit = GaussianData([0.0], [[1.0]])
     for first_step in ("paper", "learned"):
         chosen = GaussianOptions(schedule="reference", reference_steps=steps, mean="eq65-code")
-        kernel = GaussianKernel(chosen, qs.Event((1,)))
+        kernel = build(chosen, qs.Real((1,)))
         ledger = oracles.exact_ledger(qs.Diffusion(kernel, Silent(2), steps, first_step), *unit.nodes())
         assert ledger.bound == pytest.approx(-unit.entropy(), abs=1e-9)
         assert ledger.gaps.mean() / math.log(2) == pytest.approx(excess, abs=0.6e-4 if steps == 40 else 0.6e-6)
@@ -344,7 +346,7 @@ def test_least_variance_never_converges() -> None:
 
     assert waste(10_000).sum() == pytest.approx(0.28858, abs=1e-4)
     unit = GaussianData([0.0], [[1.0]])
-    kernel = GaussianKernel(options("posterior", 0.0), qs.Event((1,)))
+    kernel = build(options("posterior", 0.0), qs.Real((1,)))
     diffusion = qs.Diffusion(kernel, Silent(1), 200)
     ledger = oracles.exact_ledger(diffusion, *unit.nodes())
     known = unit.information(kernel.schedule.log_odds(diffusion.times()))

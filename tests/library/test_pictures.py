@@ -1,4 +1,4 @@
-"""Pictures show what they say: the right figures at the right places, with units; matplotlib stays as it was."""
+"""Pictures show what they say: the right values at the right places, with units; matplotlib stays as it was."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import quasistatic as qs
-from quasistatic import trajectory
-from quasistatic.pictures import Walks
-from quasistatic_plugins.ancestral import AncestralOptions
-from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic._data.draw import worth_drawing
+from quasistatic._process import trajectory
+from quasistatic._report.pictures import Walks
+from quasistatic._training.store import Measured
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
@@ -22,39 +22,37 @@ from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
 
-SAMPLER = Ancestral(AncestralOptions())
 BIT = math.log(2)
 
 
-class Anything(qs.GeneratedSource):
+class Anything(qs.AbstractGeneratedSource):
     """Unit-normal events, or even bits, of any shape."""
 
-    def __init__(self, event: qs.Event):
+    def __init__(self, event: qs.AbstractField):
         super().__init__(0, 10, 10)
         self.event = event
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return jr.normal(key, self.event.shape), None
 
 
-def make(event: qs.Event, steps: int = 5) -> qs.Diffusion:
+def make(event: qs.AbstractField, steps: int = 5) -> qs.Diffusion:
     kernel = (
         GaussianKernel(GaussianOptions(schedule="erasure", first_noise=0.0, last_survival=0.0), event)
-        if event.support == "real"
+        if isinstance(event, qs.Real)
         else BinomialKernel(BinomialOptions(), event)
     )
-    ports = qs.Ports(event.shape, kernel.features, kernel.params)
-    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), ports, jr.key(0)), steps)
+    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), qs.Ports.of(kernel), key=jr.key(0)), steps)
 
 
-def data(event: qs.Event, count: int) -> np.ndarray:
+def data(event: qs.AbstractField, count: int) -> np.ndarray:
     xs = np.random.default_rng(0).normal(size=(count, *event.shape)).astype(np.float32)
-    return xs if event.support == "real" else (xs > 0).astype(np.float32)
+    return xs if isinstance(event, qs.Real) else (xs > 0).astype(np.float32)
 
 
-def walked(event: qs.Event, count: int = 9, times: tuple[float, ...] = (0.2, 0.6, 1.0)) -> Walks:
+def walked(event: qs.AbstractField, count: int = 9, times: tuple[float, ...] = (0.2, 0.6, 1.0)) -> Walks:
     """Some walks, made up."""
-    kinds = [data(qs.Event((len(times), *event.shape), event.support), count) for _ in range(2)]
+    kinds = [data(type(event)((len(times), *event.shape)), count) for _ in range(2)]
     x, earlier = data(event, count), np.array([np.nan, *times[:-1]])
     return Walks(np.array(times), trajectory.Path(x, kinds[0]), trajectory.Path(x[::-1], kinds[1] + 0.0), earlier)
 
@@ -67,7 +65,7 @@ def words(figure: Figure) -> str:
 
 @pytest.mark.parametrize(("form", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_figure_becomes_a_file(form, begins):
-    figure = qs.pictures.samples(Anything(qs.Event((2,))), data(qs.Event((2,)), 5))
+    figure = qs.pictures.samples(Anything(qs.Real((2,))), data(qs.Real((2,)), 5))
     assert qs.pictures.encode(figure, form).startswith(begins)
 
 
@@ -78,9 +76,11 @@ assert "matplotlib" not in sys.modules
 import matplotlib, numpy as np
 settings = lambda: {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = settings()
-ledger = quasistatic.Ledger(np.array([0.5, 1.0]), np.ones((3, 3)), 2, 1)
+ledger = quasistatic.Ledger(np.array([0.5, 1.0]), {"": np.ones((3, 3))}, 2, 1)
 quasistatic.pictures.encode(quasistatic.pictures.ledger_per_step(ledger))
-quasistatic.pictures.encode(quasistatic.pictures.bound_history([1, 2], [-2.0, -1.0], [0.1, 0.1]))
+from quasistatic._training.store import Measured
+history = [Measured(1, -2.0, 0.1, 4), Measured(2, -1.0, 0.1, 4)]
+quasistatic.pictures.encode(quasistatic.pictures.bound_history(history))
 assert settings() == before
 assert "matplotlib.pyplot" not in sys.modules
 """
@@ -89,9 +89,9 @@ assert "matplotlib.pyplot" not in sys.modules
 
 class TestWalk:
     def test_data_are_destroyed_by_the_kernel_and_the_way_back_starts_at_equilibrium(self):
-        event = qs.Event((2,))
+        event = qs.Real((2,))
         diffusion, xs = make(event, 20), data(event, 2000)
-        walks = qs.pictures.walk(diffusion, SAMPLER, xs, jr.key(1))
+        walks = qs.pictures.walk(diffusion, xs, key=jr.key(1))
         assert walks.times == pytest.approx([0.05, 0.25, 0.45, 0.6, 0.8, 1.0])
         assert walks.earlier[1:] == pytest.approx(walks.times[1:] - 0.05) and math.isnan(walks.earlier[0])
         np.testing.assert_array_equal(walks.out.x, xs)
@@ -105,9 +105,9 @@ class TestWalk:
         np.testing.assert_allclose(with_samples, np.sqrt(1.0 - walks.times), atol=0.08)
 
     def test_a_chain_of_one_step(self):
-        event = qs.Event((2,))
+        event = qs.Real((2,))
         diffusion = make(event, 1)
-        walks = qs.pictures.walk(diffusion, SAMPLER, data(event, 10), jr.key(1))
+        walks = qs.pictures.walk(diffusion, data(event, 10), key=jr.key(1))
         assert walks.times.tolist() == [1.0] and walks.back.zs.shape == (10, 1, 2)
         qs.pictures.encode(qs.pictures.trajectories(Anything(event), walks))
         qs.pictures.encode(qs.pictures.drift(diffusion, walks))
@@ -115,37 +115,43 @@ class TestWalk:
 
 class TestTrajectories:
     @pytest.mark.parametrize("shape", [(1,), (2,), (5,), (3, 4)])
-    @pytest.mark.parametrize("support", ["real", "binary"])
-    def test_a_row_out_and_a_row_back_for_events_of_any_shape(self, shape, support):
-        event = qs.Event(shape, support)
-        figure = qs.pictures.trajectories(Anything(event), walked(event), shown=4)
+    @pytest.mark.parametrize("kind", [qs.Real, qs.Binary])
+    def test_a_row_out_and_a_row_back_for_events_of_any_shape(self, shape, kind):
+        event = kind(shape)
+        figure = qs.pictures.trajectories(Anything(event), walked(event))
         titles = [axes.get_title() for axes in figure.axes]
         assert titles[1:4] == ["t = 0.2", "t = 0.6", "t = 1"] and len(titles) == 8
         assert titles[0].startswith("data") and titles[4].startswith("samples")
         qs.pictures.encode(figure)
 
     def test_panels_hold_the_events_of_their_time_on_one_scale(self):
-        event = qs.Event((2,))
+        event = qs.Real((2,))
         walks = walked(event)
-        figure = qs.pictures.trajectories(Anything(event), walks, shown=4)
+        figure = qs.pictures.trajectories(Anything(event), walks)
         panels = [axes.collections[0].get_offsets() for axes in figure.axes]
-        np.testing.assert_allclose(panels[0], walks.out.x[:4])
-        np.testing.assert_allclose(panels[3], walks.out.zs[:4, 2])
-        np.testing.assert_allclose(panels[4], walks.back.x[:4])
-        np.testing.assert_allclose(panels[5], walks.back.zs[:4, 0])
+        np.testing.assert_allclose(panels[0], walks.out.x)
+        np.testing.assert_allclose(panels[3], walks.out.zs[:, 2])
+        np.testing.assert_allclose(panels[4], walks.back.x)
+        np.testing.assert_allclose(panels[5], walks.back.zs[:, 0])
         assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
         colours = [tuple(axes.collections[0].get_facecolor()[0]) for axes in figure.axes]
         assert len(set(colours[:4])) == len(set(colours[4:])) == 1 and colours[0] != colours[4]
 
-    def test_pictures_of_real_figures_share_their_greys(self):
-        event = qs.Event((5,))
+    def test_of_many_events_those_worth_drawing_are_shown(self):
+        event = qs.Real((5,))
+        shown = worth_drawing(event)
+        figure = qs.pictures.trajectories(Anything(event), walked(event, shown + 7))
+        assert {len(axes.images[0].get_array()) for axes in figure.axes} == {shown}
+
+    def test_pictures_of_real_numbers_share_their_greys(self):
+        event = qs.Real((5,))
         figure = qs.pictures.trajectories(Anything(event), walked(event))
         assert len({axes.images[0].get_clim() for axes in figure.axes}) == 1
 
 
 class TestDrift:
     def test_arrows_are_the_mean_step_back(self):
-        event = qs.Event((2,))
+        event = qs.Real((2,))
         figure = qs.pictures.drift(make(event), walked(event, 500))
         blank, first, second, _ = figure.axes
         assert not blank.axison
@@ -161,7 +167,7 @@ class TestDrift:
         assert float(second.get_xlabel().removeprefix("longest ")) == pytest.approx(length.max(), rel=0.05)
 
     def test_a_long_guess_far_from_the_data_does_not_dwarf_the_rest(self):
-        event = qs.Event((2,))
+        event = qs.Real((2,))
         walks = walked(event, 200)
         near = walks._replace(out=trajectory.Path(walks.out.x, 0.1 * walks.out.zs))
         quiver = next(item for item in qs.pictures.drift(make(event), near).axes[1].collections if hasattr(item, "U"))
@@ -171,9 +177,13 @@ class TestDrift:
         assert length.max() <= length[dark].max() * 1.001
 
 
+def history(updates: list[int], values: list[float], errors: list[float], steps: int = 4) -> list[Measured]:
+    return [Measured(*one, steps) for one in zip(updates, values, errors, strict=True)]
+
+
 class TestBoundHistory:
-    def test_figures_in_their_unit_beside_the_truth(self):
-        figure = qs.pictures.bound_history([100, 200], [-3 * BIT, -2 * BIT], [0.1, 0.1], -1.5 * BIT, "bits", 40)
+    def test_values_in_their_unit_beside_the_truth(self):
+        figure = qs.pictures.bound_history(history([100, 200], [-3 * BIT, -2 * BIT], [0.1, 0.1], 40), -1.5 * BIT, "bits")
         (axes,) = figure.axes
         measured, truth = axes.lines
         np.testing.assert_allclose(measured.get_xydata(), [[100, -3], [200, -2]])
@@ -183,14 +193,14 @@ class TestBoundHistory:
         assert low < -3 and high > -1.5
         assert "truth" in words(figure)
 
-    def test_an_early_figure_far_below_is_cut_off_and_the_last_is_not(self):
-        figure = qs.pictures.bound_history([1, 2, 3, 4], [-1e4, -2.2, -2.1, -2.0], [0.01] * 4, unit="nats")
+    def test_an_early_value_far_below_is_cut_off_and_the_last_is_not(self):
+        figure = qs.pictures.bound_history(history([1, 2, 3, 4], [-1e4, -2.2, -2.1, -2.0], [0.01] * 4), unit="nats")
         low, high = figure.axes[0].get_ylim()
         assert -10 < low < -2.2 and high > -2.0
         assert "truth" not in words(figure)
 
-    def test_a_single_figure_without_an_error(self):
-        figure = qs.pictures.bound_history([10], [-2.0], [math.nan], -1.0, "nats")
+    def test_a_single_value_without_an_error(self):
+        figure = qs.pictures.bound_history(history([10], [-2.0], [math.nan]), -1.0, "nats")
         low, high = figure.axes[0].get_ylim()
         assert low < -2.0 and high > -1.0
         qs.pictures.encode(figure)
@@ -199,7 +209,7 @@ class TestBoundHistory:
 class TestLedgerPerStep:
     def test_terms_stand_at_their_times_in_their_unit(self):
         terms = np.tile([0.5, 0.1, 0.3, 0.2], (6, 1)) * BIT
-        figure = qs.pictures.ledger_per_step(qs.Ledger(np.array([0.2, 0.6, 1.0]), terms, 3, 4), "bits")
+        figure = qs.pictures.ledger_per_step(qs.Ledger(np.array([0.2, 0.6, 1.0]), {"": terms}, 3, 4), "bits")
         left, right = figure.axes
         assert [bar.get_width() for bar in left.patches] == pytest.approx([0.5, 0.4, 0.2, 1.1])
         steps = next(line for line in right.lines if len(line.get_xdata()) == 2 and line.get_color() == "#2f5d8c")
@@ -212,25 +222,25 @@ class TestLedgerPerStep:
 
     @pytest.mark.parametrize("steps", [1, 2, 300])
     def test_chains_of_any_length(self, steps):
-        ledger = qs.Ledger(np.linspace(0, 1, steps + 1)[1:], np.full((3, steps + 1), -0.1), steps, 4)
+        ledger = qs.Ledger(np.linspace(0, 1, steps + 1)[1:], {"": np.full((3, steps + 1), -0.1)}, steps, 4)
         qs.pictures.encode(qs.pictures.ledger_per_step(ledger, "nats"))
 
 
 def test_samples_are_drawn_by_their_source():
-    class Odd(Anything):
+    class Odd(Anything, qs.AbstractDrawing):
         def render(self, xs, axes):
             axes.set_title(f"{len(xs)} odd events")
 
-    figure = qs.pictures.samples(Odd(qs.Event((2,))), data(qs.Event((2,)), 3))
+    figure = qs.pictures.samples(Odd(qs.Real((2,))), data(qs.Real((2,)), 3))
     assert figure.axes[0].get_title() == "3 odd events"
 
 
 def test_a_source_may_name_its_axes():
-    class Named(Anything):
+    class Named(Anything, qs.AbstractDrawing):
         def render(self, xs, axes):
             axes.scatter(*xs.T)
             axes.set_xlabel("first angle, degrees")
 
-    event = qs.Event((2,))
+    event = qs.Real((2,))
     own, plain = (qs.pictures.samples(source(event), data(event, 3)).axes[0].get_xlabel() for source in (Named, Anything))
     assert (own, plain) == ("first angle, degrees", "model units")

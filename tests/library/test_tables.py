@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
-from quasistatic import _tables
+from quasistatic._data import tables as _tables
 
-figures = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
 
 
 def read(path):
@@ -37,7 +37,7 @@ def written(tmp_path, text, name="my.csv"):
 
 
 @given(
-    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(figures, min_size=width, max_size=width), min_size=2)),
+    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(numbers, min_size=width, max_size=width), min_size=2)),
     st.sampled_from([",", ";", "\t", " ", ", ", " ; "]),
     st.sampled_from(["\n", "\r\n"]),
     st.sampled_from(["", "a", "# a", '"a b"']),
@@ -60,9 +60,7 @@ def test_csv_is_read_however_it_is_spelt(tmp_path_factory, rows, comma, newline,
     np.testing.assert_array_equal(table.values, np.array(rows, np.float64))
     assert (table.columns is not None) == bool(header)
     if header:
-        assert table.columns[0] == header.strip('"# ') and table.columns[1:] == tuple(
-            f"x{i}" for i in range(1, len(rows[0]))
-        )
+        assert table.columns[0] == header.strip('"# ') and table.columns[1:] == tuple(f"x{i}" for i in range(1, len(rows[0])))
 
 
 @given(
@@ -107,9 +105,9 @@ def test_savetxt_and_its_header_are_read(tmp_path):
         ("x,1\n2,3\n", "line 1, column 1: 'x' is not a number, and the line is no header, as it has numbers as well"),
         ("a;b\n1,5;2\n", "line 2, column 'a': '1,5' is not a number; write decimal points, not commas"),
         ("a,\n1,2\n3,oops\n", "line 3, column 2: 'oops' is not a number"),
-        ("a,b\n1,2\n,4\nNA,6\n", "2 of 6 figures are missing or not finite, the first at line 3, column 'a'"),
-        ("a,b\n1,2\n3,inf\n", "1 of 4 figures are missing or not finite, the first at line 3, column 'b'"),
-        ("a,b\n1,2\n\n3,nan\n", "1 of 4 figures are missing or not finite, the first at line 4, column 'b'"),
+        ("a,b\n1,2\n,4\nNA,6\n", "2 of 6 numbers are missing or not finite, the first at line 3, column 'a'"),
+        ("a,b\n1,2\n3,inf\n", "1 of 4 numbers are missing or not finite, the first at line 3, column 'b'"),
+        ("a,b\n1,2\n\n3,nan\n", "1 of 4 numbers are missing or not finite, the first at line 4, column 'b'"),
         ("a,b\n1,2\n3,1e999\n", "line 3, column 'b'"),
         (b"\xff\xfea\x00", "not UTF-8 text"),
         (b"caf\xe9,b\n1,2\n", "not UTF-8 text"),
@@ -179,18 +177,18 @@ def test_pickles_are_never_loaded(tmp_path, save):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (np.array(3.0), "a single figure"),
-        (np.array(["a", "b"]), "expected real figures, found type <U1"),
-        (np.array([1 + 2j]), "expected real figures, found type complex128"),
-        (np.array(["2020-01-01"], "M8[D]"), "expected real figures, found type datetime64[D]"),
-        (np.zeros(3, [("a", float), ("b", int)]), "expected real figures, found type"),
+        (np.array(3.0), "a single number"),
+        (np.array(["a", "b"]), "expected real numbers, found type <U1"),
+        (np.array([1 + 2j]), "expected real numbers, found type complex128"),
+        (np.array(["2020-01-01"], "M8[D]"), "expected real numbers, found type datetime64[D]"),
+        (np.zeros(3, [("a", float), ("b", int)]), "expected real numbers, found type"),
         (
             np.array([[[1.0, np.nan]], [[np.inf, 2.0]]]),
-            "2 of 4 figures are missing or not finite, the first at event 0, element (0, 1)",
+            "2 of 4 numbers are missing or not finite, the first at event 0, element (0, 1)",
         ),
     ],
 )
-def test_arrays_that_hold_no_figures_are_named(tmp_path, values, said):
+def test_arrays_that_hold_no_numbers_are_named(tmp_path, values, said):
     np.save(tmp_path / "a.npy", values)
     np.savez_compressed(tmp_path / "b.npz", values)
     assert said in problem(tmp_path / "a.npy")
@@ -231,7 +229,7 @@ def test_archives_that_unpack_to_more_than_the_limit_are_not_inflated(tmp_path, 
 def test_archive_that_holds_more_than_it_declares_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "more.npz", "w") as archive:
         archive.writestr("x.npy", header((4,)) + b"\0" * 40)
-    assert "is damaged: it declares 32 bytes of figures and holds 40" in problem(tmp_path / "more.npz")
+    assert "is damaged: it declares 32 bytes of numbers and holds 40" in problem(tmp_path / "more.npz")
 
 
 def test_archive_whose_directory_lies_about_a_size_is_refused(tmp_path):
@@ -245,7 +243,7 @@ def test_archive_whose_directory_lies_about_a_size_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.npy", "b.npz", "c.npz"])
-def test_damaged_bytes_give_the_message_and_no_wrong_figures(tmp_path, name):
+def test_damaged_bytes_give_the_message_and_no_wrong_numbers(tmp_path, name):
     values = np.random.default_rng(0).normal(size=(20, 3))
     {"a.npy": np.save, "b.npz": np.savez, "c.npz": np.savez_compressed}[name](tmp_path / name, values)
     whole, rng, path = (tmp_path / name).read_bytes(), random.Random(0), tmp_path / f"damaged-{name}"
@@ -275,8 +273,6 @@ def test_large_npy_stays_on_disk_and_small_one_does_not(tmp_path, monkeypatch):
     parts = list(table.chunks())
     assert [len(part) for part in parts] == [3, 3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(parts), table.values)
-    np.testing.assert_array_equal(
-        np.concatenate(list(table.chunks(np.array([9, 0, 3, 3])))), table.values[[9, 0, 3, 3]]
-    )
+    np.testing.assert_array_equal(np.concatenate(list(table.chunks(np.array([9, 0, 3, 3])))), table.values[[9, 0, 3, 3]])
     assert table.count(lambda x: x > 12) == (7, "event 6, column 2")
     assert table.count(lambda x: x < 0) == (0, "")

@@ -1,4 +1,4 @@
-"""The user's own data: shape and support inferred, stated and checked; splits, units, other files of the same kind."""
+"""The user's own data: fields inferred, stated and checked; splits, units, several parts, other files of the same kind."""
 
 import jax
 import jax.random as jr
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import quasistatic as qs
-from quasistatic import _tables
+from quasistatic._data import tables as _tables
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
 
@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def source_of(values, **options):
-    return build(ArrayOptions(**options), np.asarray(values))
+    return qs.ArraySource(np.asarray(values), qs.ArrayChoices(**options))
 
 
 def normal(*shape, seed=0):
@@ -98,27 +98,27 @@ def test_shares_are_those_asked_for():
 @pytest.mark.parametrize(
     ("values", "event"),
     [
-        (normal(20, 3), qs.Event((3,))),
-        (normal(20), qs.Event((1,))),
-        (normal(20, 4, 5), qs.Event((4, 5))),
-        (np.arange(40).reshape(20, 2) % 2, qs.Event((2,), "binary")),
-        (np.arange(40).reshape(20, 2) % 2.0, qs.Event((2,), "binary")),
-        (np.arange(20) % 2 == 0, qs.Event((1,), "binary")),
-        (np.arange(60).reshape(20, 3) % 4, qs.Event((3,), "categorical", categories=4)),
-        (np.arange(64) % 32.0, qs.Event((1,), "categorical", categories=32)),
-        (np.arange(66) % 33, qs.Event((1,))),  # too many to be categories
-        (np.arange(60) % 3 + 1, qs.Event((1,))),  # do not start at 0
-        (np.arange(60) % 3 * 2, qs.Event((1,))),  # 1 and 3 are missing
-        (np.arange(60) % 3 - 1, qs.Event((1,))),
+        (normal(20, 3), qs.Real((3,))),
+        (normal(20), qs.Real((1,))),
+        (normal(20, 4, 5), qs.Real((4, 5))),
+        (np.arange(40).reshape(20, 2) % 2, qs.Binary((2,))),
+        (np.arange(40).reshape(20, 2) % 2.0, qs.Binary((2,))),
+        (np.arange(20) % 2 == 0, qs.Binary((1,))),
+        (np.arange(60).reshape(20, 3) % 4, qs.Categorical((3,), 4)),
+        (np.arange(64) % 32.0, qs.Categorical((1,), 32)),
+        (np.arange(66) % 33, qs.Real((1,))),  # too many to be categories
+        (np.arange(60) % 3 + 1, qs.Real((1,))),  # do not start at 0
+        (np.arange(60) % 3 * 2, qs.Real((1,))),  # 1 and 3 are missing
+        (np.arange(60) % 3 - 1, qs.Real((1,))),
     ],
 )
-def test_support_is_read_off_the_figures(values, event):
+def test_the_field_is_read_off_the_numbers(values, event):
     source = source_of(values)
     assert source.event == event
     x = source.split("train").x
-    assert x.dtype == (np.int32 if event.support == "categorical" else np.float32)
+    assert x.dtype == (np.int32 if isinstance(event, qs.Categorical) else np.float32)
     assert source.event.check(x) is not None
-    if event.support != "real":
+    if not isinstance(event, qs.Real):
         assert source.units.scale == 1 and source.units.shift == 0
         assert sorted(np.concatenate([source.split(n).x for n in SPLITS]).ravel()) == sorted(np.ravel(values))
 
@@ -126,10 +126,10 @@ def test_support_is_read_off_the_figures(values, event):
 @pytest.mark.parametrize(
     ("values", "support", "event"),
     [
-        (np.arange(60).reshape(20, 3) % 2, "real", qs.Event((3,))),
-        (np.arange(20) % 2, "categorical", qs.Event((1,), "categorical", categories=2)),
-        (np.arange(60) % 3 * 2, "categorical", qs.Event((1,), "categorical", categories=5)),
-        (np.arange(300) % 100, "categorical", qs.Event((1,), "categorical", categories=100)),
+        (np.arange(60).reshape(20, 3) % 2, "real", qs.Real((3,))),
+        (np.arange(20) % 2, "categorical", qs.Categorical((1,), 2)),
+        (np.arange(60) % 3 * 2, "categorical", qs.Categorical((1,), 5)),
+        (np.arange(300) % 100, "categorical", qs.Categorical((1,), 100)),
     ],
 )
 def test_support_can_be_stated(values, support, event):
@@ -142,18 +142,18 @@ def test_support_can_be_stated(values, support, event):
         (
             np.arange(20) % 3,
             "binary",
-            "data: 6 figures are not 0 or 1 (source.support is 'binary'), the first at event 2, column 1",
+            "data: 6 numbers are not 0 or 1 (source.support is 'binary'), the first at event 2, column 1",
         ),
-        (np.arange(20) % 3 - 1, "categorical", "7 figures are not a whole number from 0"),
+        (np.arange(20) % 3 - 1, "categorical", "7 numbers are not a whole number from 0"),
         (
             normal(20, 2, 2),
             "categorical",
-            "80 figures are not a whole number from 0 (source.support is 'categorical'), "
+            "80 numbers are not a whole number from 0 (source.support is 'categorical'), "
             "the first at event 0, element (0, 0)",
         ),
     ],
 )
-def test_figures_outside_the_stated_support_are_named(values, support, said):
+def test_numbers_outside_the_stated_support_are_named(values, support, said):
     assert said in refused(values, support=support)
 
 
@@ -162,9 +162,9 @@ def test_figures_outside_the_stated_support_are_named(values, support, said):
     [
         (normal(9, 2), "data: holds 9 events, expected at least 10"),
         (np.zeros((0, 2)), "holds 0 events"),
-        (np.zeros((20, 0)), "its events (0,) hold no figures"),
-        (np.zeros((20, 3)), "every figure is 0: there is nothing to learn"),
-        (np.full((20, 3), 2.5), "every figure is 2.5"),
+        (np.zeros((20, 0)), "its events (0,) hold no numbers"),
+        (np.zeros((20, 3)), "every number is 0: there is nothing to learn"),
+        (np.full((20, 3), 2.5), "every number is 2.5"),
         (
             np.stack([normal(20), np.full(20, 0.1)], axis=1),
             "constant in the training split: column 2; a constant has an infinite density",
@@ -177,10 +177,10 @@ def test_figures_outside_the_stated_support_are_named(values, support, said):
         (normal(20, 2) * 1e-200, "too extreme; choose another unit"),
         (
             np.where(np.arange(20) == 3, np.nan, normal(20)),
-            "1 of 20 figures are missing or not finite, the first at event 3;",
+            "1 of 20 numbers are missing or not finite, the first at event 3;",
         ),
-        (np.array(1.0), "a single figure"),
-        (np.array(["a"] * 20), "expected real figures"),
+        (np.array(1.0), "a single number"),
+        (np.array(["a"] * 20), "expected real numbers"),
     ],
 )
 def test_data_that_cannot_be_learnt_are_named(values, said):
@@ -208,8 +208,6 @@ def test_a_file_and_the_same_array_in_memory_are_one_source(tmp_path):
     for source in sources:
         np.testing.assert_array_equal(source.split("test").x, source_of(values).split("test").x)
     assert sources[0].columns == ("u", "v") and sources[1].columns is None
-    # options win over the file they name if an array is handed over
-    assert build(ArrayOptions(path="gone.csv"), values).event == qs.Event((2,))
 
 
 def test_what_was_found_is_stated(tmp_path):
@@ -232,7 +230,7 @@ def test_what_was_found_is_stated(tmp_path):
             np.stack([normal(50), np.round(9 * normal(50))], axis=1),
             "whole numbers only in column 2: a density on such values has no upper limit",
         ),
-        (np.round(16 * normal(200, 4)) / 255, "all figures are among"),
+        (np.round(16 * normal(200, 4)) / 255, "all numbers are among"),
         (np.concatenate([normal(40, 2), normal(10, 2)]), "10 events (20.0%) are copies of others"),
         (normal(50, 3) * [1, 1e-3, 50], "(column 2) to 4"),
         (
@@ -253,11 +251,12 @@ def test_nothing_is_noted_of_plain_data():
 def test_draw_gives_the_stored_row():
     source = source_of(normal(30, 2))
     stored = source.stored()
-    np.testing.assert_array_equal(stored, source.split("train").x)
-    x, side = jax.jit(source.draw)(stored[3], jr.key(0))
+    np.testing.assert_array_equal(stored[np.arange(len(stored))], source.split("train").x)
+    row = stored[np.asarray(3)]
+    x, side = jax.jit(lambda row: source.draw(row, key=jr.key(0)))(row)
     assert side is None
-    np.testing.assert_array_equal(x, stored[3])
-    assert source.log_prob(stored) is None
+    np.testing.assert_array_equal(x, row)
+    assert qs.capability(source, qs.AbstractTruth) is None
 
 
 @pytest.mark.parametrize("values", [1e9 + normal(60, 2), np.arange(120).reshape(60, 2) % 5])
@@ -271,10 +270,10 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
     for name in SPLITS:
         np.testing.assert_allclose(mapped.split(name).x, plain.split(name).x, rtol=1e-6)
     stored = mapped.stored()
-    assert not isinstance(stored, np.ndarray) and len(stored) == len(plain.stored())
+    assert not isinstance(stored, qs.ArrayRows) and len(stored) == len(plain.stored())
     numbers = np.array([[3, 1, 1], [0, 41, 7]])
     np.testing.assert_allclose(stored[numbers], plain.stored()[numbers], rtol=1e-6)
-    assert stored[numbers].dtype == plain.stored().dtype
+    assert stored[numbers].dtype == plain.stored()[numbers].dtype
 
 
 def test_events_of_another_file_come_in_model_units(tmp_path):
@@ -321,3 +320,81 @@ def test_render_names_the_columns(tmp_path):
     axes = Figure().add_subplot()
     source.render(source.split("train").x, axes)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("age", "height")
+
+
+def parts_of(count=40):
+    """A mapping of arrays, one for each part of an event."""
+    return {
+        "size": 50 + 3 * normal(count),
+        "kind": np.arange(count) % 4,
+        "image": np.random.default_rng(0).integers(0, 2, (count, 3, 3)),
+    }
+
+
+def test_a_mapping_of_arrays_is_an_event_of_several_parts():
+    values = parts_of()
+    source = qs.ArraySource(values)
+    assert source.event == qs.Fields({"size": qs.Real((1,)), "kind": qs.Categorical((1,), 4), "image": qs.Binary((3, 3))})
+    assert source.columns is None and source.units["kind"].scale == 1
+    splits = [source.split(name).x for name in SPLITS]
+    assert [len(source.split(name)) for name in SPLITS] == [28, 4, 8]
+    for x in splits:
+        jax.tree.map(np.testing.assert_array_equal, source.event.check(x), x)
+    # the same rows of every part, and every event in one split
+    whole = {name: np.concatenate([x[name] for x in splits]) for name in values}
+    size = source.units["size"].to_user(whole["size"].astype(float)).ravel()
+    order, expected = np.argsort(size), np.argsort(values["size"])
+    np.testing.assert_allclose(size[order], values["size"][expected], atol=1e-5)
+    for name in ("kind", "image"):
+        np.testing.assert_array_equal(whole[name][order].reshape(values[name].shape), values[name][expected])
+    assert splits[0]["size"].std() == pytest.approx(1, abs=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, source.split("test", 3).x, jax.tree.map(lambda x: x[:3], splits[2]))
+    row = source.stored()[np.asarray(3)]
+    jax.tree.map(np.testing.assert_array_equal, source.draw(row, key=jr.key(0))[0], row)
+
+
+def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path, monkeypatch):
+    values = parts_of()
+    np.save(tmp_path / "image.npy", values["image"])
+    monkeypatch.setattr(_tables, "CHUNK", 27)
+    plain = qs.ArraySource(values)
+    mapped = qs.ArraySource({**values, "image": np.load(tmp_path / "image.npy", mmap_mode="r")})
+    assert mapped.event == plain.event
+    stored = mapped.stored()
+    assert not isinstance(stored, qs.ArrayRows) and len(stored) == len(plain.stored()) == 28
+    numbers = np.array([[3, 1, 1], [0, 27, 7]])
+    jax.tree.map(np.testing.assert_array_equal, stored[numbers], plain.stored()[numbers])
+    assert {name: array.dtype for name, array in stored[numbers].items()} == {
+        "size": np.float32, "kind": np.int32, "image": np.float32
+    }  # fmt: skip
+    for name in SPLITS:
+        jax.tree.map(np.testing.assert_array_equal, mapped.split(name).x, plain.split(name).x)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "data: expected at least one array, got an empty mapping"),
+        ({"a": normal(20), "b": normal(21)}, "data: expected as many events of every part, got {'a': 20, 'b': 21}"),
+        ({"a": normal(20), "b": np.full(20, 3.0)}, "b: every number is 3: there is nothing to learn"),
+        ({"a": normal(20), "b": np.where(np.arange(20) == 3, np.nan, 1.0)}, "b: 1 of 20 numbers are missing or not finite"),
+        ({"a": np.zeros((20, 0))}, "a: its events (0,) hold no numbers"),
+        ({"a": normal(3)}, "a: holds 3 events, expected at least 10"),
+    ],
+)
+def test_parts_that_cannot_be_used_are_named(values, said):
+    with pytest.raises(qs.DataError) as caught:
+        qs.ArraySource(values)
+    assert said in str(caught.value)
+
+
+def test_a_mapping_of_arrays_trains_and_samples_in_the_users_units(tmp_path):
+    (tmp_path / "parts.toml").write_text('[source]\nuse = "array"\n[kernel]\nuse = "product"\n')
+    small = {"model.width": 8, "model.depth": 1, "training.updates": 4, "training.batch": 8, "trajectory.steps": 3}
+    run = qs.train(qs.load_recipe(tmp_path / "parts.toml", small), parts_of())
+    xs = run.sample(5)
+    assert {name: x.shape for name, x in xs.items()} == {"size": (5, 1), "kind": (5, 1), "image": (5, 3, 3)}
+    assert 20 < xs["size"].mean() < 80 and set(np.unique(xs["kind"])) <= {0, 1, 2, 3}
+    bound = run.bound({name: values[:3] for name, values in parts_of().items()})
+    assert set(bound.by_part) == {"size", "kind", "image"}
+    np.testing.assert_allclose(bound.per_event, -sum(terms.sum(axis=1) for terms in bound.by_part.values()))

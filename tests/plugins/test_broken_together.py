@@ -10,9 +10,9 @@ import pytest
 import quasistatic as qs
 
 TINY = [
-    *("training.steps=4", "training.batch=8", "training.validation_events=8", "training.observers=['jsonl']"),
+    *("training.updates=4", "training.batch=8", "training.validation_events=8", "training.observers=['jsonl']"),
     *("model.width=8", "model.depth=1", "trajectory.steps=3"),
-    *("evaluation.events=8", "evaluation.steps=[3]", "evaluation.samples=4"),
+    *("evaluation.events=8", "evaluation.trajectory_steps=[3]", "evaluation.samples=4"),
 ]
 BROKEN = {
     "import_error": ("broken", "ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
@@ -38,7 +38,7 @@ BROKEN = {
     "shadows_rbf": ("conflict", f"model 'rbf' is also offered by 'rbf' (quasistatic {qs.__version__})"),
     "rival_one": ("conflict", "sampler 'disputed' is also offered by 'rival_two' (bad-rival-two 0.1)"),
     "rival_two": ("conflict", "sampler 'disputed' is also offered by 'rival_one' (bad-rival-one 0.1)"),
-    "bad_options": ("loaded", ""),  # said when it is used
+    "bad_options": ("loaded", ""),  # reported when it is used
     "prints": ("loaded", ""),
     "strict_warnings": ("loaded", ""),
 }
@@ -96,7 +96,7 @@ def test_whatever_does_not_need_them_works_and_each_is_listed(all_broken, shell,
     }
     healthy = [each for each in listed.values() if each["distribution"] == "quasistatic" and each["name"] not in ("rbf", "recipes")]
     assert healthy and all(each["state"] == "loaded" for each in healthy)
-    assert json.loads(said["run"])["steps_done"] == 4
+    assert json.loads(said["run"])["updates_done"] == 4
     assert (tmp_path / "runs" / "mine" / "report.html").exists()  # where it was asked for, though a plugin moved away
     assert "harmless" in said["help"] and "swiss-roll" in said["recipes"]
 

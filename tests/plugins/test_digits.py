@@ -27,15 +27,15 @@ def levels():
 
 
 def rows(source, count):
-    return jax.tree.map(lambda leaf: leaf[:count], source.stored())
+    return source.stored()[np.arange(count)]
 
 
 def augmented(source, count, key=0):
     """`count` augmented events of the first training image, with their codes."""
-    row = jax.tree.map(lambda leaf: leaf[0], source.stored())
+    row = source.stored()[np.asarray(0)]
     keys = jr.split(jr.key(key), count)
-    x, code = jax.jit(jax.vmap(lambda key: source.draw(row, key)))(keys)
-    return row["grey"].astype(int), np.asarray(x), np.asarray(code)
+    x, side = jax.jit(jax.vmap(lambda key: source.draw(row, key=key)))(keys)
+    return row["grey"].astype(int), np.asarray(x), np.asarray(side["code"])
 
 
 @pytest.mark.parametrize("view", ["binary", "grey"])
@@ -59,17 +59,17 @@ def test_splits_are_fixed_by_their_seed():
         np.testing.assert_array_equal(digits().split(name).x, digits().split(name).x)
     assert not np.array_equal(digits().split("test").x, digits(split_seed=1).split("test").x)
     # a change of the stream would silently change what every run is measured on
-    assert digits(labels=True).split("test").given[:12].argmax(axis=1).tolist() == FIRST_LABELS
+    assert digits(labels=True).split("test", 12).side.tolist() == FIRST_LABELS
 
 
 FIRST_LABELS = [7, 9, 4, 7, 0, 2, 6, 1, 3, 1, 3, 7]
 
 
 def test_events_of_both_views():
-    assert digits().event == qs.Event((8, 8), "binary")
+    assert digits().event == qs.Binary((8, 8))
     source = digits(view="grey")
     event = source.event
-    assert (event.support, event.levels, event.given) == ("real", 17, 0)
+    assert isinstance(event, qs.Levels) and event.levels == 17 and source.side is None
     train = source.split("train").x
     assert train.mean() == pytest.approx(0, abs=1e-5) and train.std() == pytest.approx(1, abs=1e-5)
     spacing = (event.high - event.low) / 16
@@ -79,45 +79,46 @@ def test_events_of_both_views():
     assert source.units.to_user(np.array([event.low, event.high])) == pytest.approx([0, 16], abs=1e-9)
 
 
-def test_labels_are_given_one_hot():
+def test_labels_are_integers_beside_the_images():
     source = digits(labels=True)
-    assert source.event.given == 10
+    assert source.side == qs.Categorical((), 10)
     for name in SPLITS:
-        given = source.split(name).given
-        assert given.dtype == np.float32 and set(np.unique(given)) == {0, 1} and (given.sum(axis=1) == 1).all()
+        side = source.split(name).side
+        assert side.dtype == np.int32 and set(np.unique(side)) == set(range(10))
+        np.testing.assert_array_equal(source.side.check(side), side)
     truth = {
         image.tobytes(): label for image, label in zip(levels(), sklearn_datasets.load_digits().target, strict=True)
     }
     grey = digits(view="grey", labels=True)
     data = grey.split("test")
     images = np.round(grey.units.to_user(data.x)).astype(int)
-    assert [truth[image.tobytes()] for image in images] == data.given.argmax(axis=1).tolist()
-    assert digits().split("test").given is None
+    assert [truth[image.tobytes()] for image in images] == data.side.tolist()
+    assert digits().split("test").side is None
 
 
 @pytest.mark.parametrize("options", [{}, {"view": "grey", "labels": True}])
 def test_draw_gives_the_training_events(options):
     source = digits(**options)
     data = source.split("train")
-    stored = source.stored()
-    assert stored["grey"].dtype == np.uint8 and len(stored["grey"]) == 1257
-    x, given = jax.vmap(source.draw)(rows(source, 50), jr.split(jr.key(0), 50))
+    assert rows(source, 5)["grey"].dtype == np.uint8 and len(source.stored()) == 1257
+    x, side = jax.vmap(lambda row, key: source.draw(row, key=key))(rows(source, 50), jr.split(jr.key(0), 50))
     np.testing.assert_array_equal(x, data.x[:50])
-    assert given is None if data.given is None else np.array_equal(given, data.given[:50])
+    assert side is None if data.side is None else np.array_equal(side, data.side[:50])
 
 
 @pytest.mark.parametrize("view", ["binary", "grey"])
 @pytest.mark.parametrize("labels", [False, True])
 def test_augmentation_is_off_in_every_split(view, labels):
     plain, source = digits(view=view, labels=labels), digits(view=view, labels=labels, augment=True)
-    size, own = (3 if view == "binary" else 2), 10 * labels
-    assert source.event.given == own + size and source.event.shape == plain.event.shape
+    own = {"side": qs.Categorical((), 10)} if labels else {}
+    assert source.side == qs.Fields({"code": qs.Real((3 if view == "binary" else 2,)), **own})
+    assert source.event == plain.event
     for name in SPLITS:
         data, expected = source.split(name), plain.split(name)
         np.testing.assert_array_equal(data.x, expected.x)
-        assert data.given.dtype == np.float32 and (data.given[:, own:] == 0).all()
+        assert data.side["code"].dtype == np.float32 and (data.side["code"] == 0).all()
         if labels:
-            np.testing.assert_array_equal(data.given[:, :own], expected.given)
+            np.testing.assert_array_equal(data.side["side"], expected.side)
 
 
 @pytest.mark.parametrize("view", ["binary", "grey"])
@@ -152,14 +153,14 @@ def test_a_fair_share_of_training_events_is_untouched():
 
 def test_augmented_draw_is_pure_in_its_key():
     source = digits(augment=True, labels=True)
-    row = jax.tree.map(lambda leaf: leaf[7], source.stored())
-    first, second = (source.draw(row, jr.key(4)) for _ in range(2))
+    row = source.stored()[np.asarray(7)]
+    first, second = (source.draw(row, key=jr.key(4)) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
-    assert first[1].shape == (13,) and first[1][:10].argmax() == row["label"]
+    assert first[1]["code"].shape == (3,) and first[1]["side"] == row["label"]
 
 
 def test_baselines_of_the_binary_view():
-    found = digits(augment=True).baselines()
+    found = qs.capability(digits(augment=True), qs.AbstractBaselines).baselines()
     assert found["independent pixels"] == pytest.approx(-25.06, abs=0.02)
     assert -18.2 < found["mixture of 60 independent-pixel models"] < -17.4
 
@@ -197,7 +198,7 @@ def test_render_tiles_the_images():
     axes = Figure().add_subplot()
     source = digits()
     x = source.split("test").x[:7]
-    source.render(x, axes)
+    qs.draw_field(x, source.event, axes)
     picture = axes.images[0].get_array()
     assert picture.shape == (3 * 9 - 1, 3 * 9 - 1)
     np.testing.assert_array_equal(picture[:8, :8], x[0])

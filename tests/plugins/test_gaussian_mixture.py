@@ -65,7 +65,7 @@ def test_draws_have_the_density():
 
 def test_rare_bumps_are_drawn_as_often_as_they_should():
     source = mixture(means=((0.0,), (100.0,)), weights=(0.99, 0.01), deviation=1.0)
-    x = np.asarray(jax.vmap(lambda key: source.draw(None, key)[0])(jr.split(jr.key(0), 50_000)))
+    x = np.asarray(jax.vmap(lambda key: source.draw(None, key=key)[0])(jr.split(jr.key(0), 50_000)))
     assert (x > 1).mean() == pytest.approx(0.01, abs=4 * math.sqrt(0.01 / 50_000))
 
 
@@ -81,10 +81,10 @@ def test_splits_are_fixed_and_disjoint():
 
 def test_draw_is_pure_in_its_key():
     source = mixture(**THREE)
-    x, given = source.draw(None, jr.key(5))
-    assert given is None and x.dtype == np.float32
-    np.testing.assert_allclose(x, jax.jit(source.draw)(None, jr.key(5))[0], rtol=0, atol=1e-6)
-    assert not np.array_equal(x, source.draw(None, jr.key(6))[0])
+    x, side = source.draw(None, key=jr.key(5))
+    assert side is None and x.dtype == np.float32
+    np.testing.assert_allclose(x, jax.jit(source.draw)(None, key=jr.key(5))[0], rtol=0, atol=1e-6)
+    assert not np.array_equal(x, source.draw(None, key=jr.key(6))[0])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import quasistatic as qs
 from quasistatic_plugins.heartbeat import HeartbeatOptions
 from quasistatic_plugins.heartbeat.source import Heartbeat
 
@@ -20,7 +21,7 @@ def beat(**options):
 
 
 def draws(source, count=4000):
-    return np.asarray(jax.vmap(lambda key: source.draw(None, key)[0])(jr.split(jr.key(0), count)))
+    return np.asarray(jax.vmap(lambda key: source.draw(None, key=key)[0])(jr.split(jr.key(0), count)))
 
 
 def test_five_sequences_of_twenty_bits_evenly():
@@ -65,9 +66,9 @@ def test_splits_are_fixed_and_of_the_sizes_asked_for():
 
 def test_draw_is_pure_in_its_key():
     source = beat()
-    x, given = source.draw(None, jr.key(1))
-    assert given is None
-    np.testing.assert_array_equal(x, jax.jit(source.draw)(None, jr.key(1))[0])
+    x, side = source.draw(None, key=jr.key(1))
+    assert side is None
+    np.testing.assert_array_equal(x, jax.jit(source.draw)(None, key=jr.key(1))[0])
 
 
 def test_judge_gives_the_share_of_valid_sequences():
@@ -79,5 +80,5 @@ def test_judge_gives_the_share_of_valid_sequences():
 
 def test_render_shows_a_row_per_sequence():
     axes = Figure().add_subplot()
-    beat().render(draws(beat(), 30), axes)
+    qs.draw_field(draws(beat(), 30), beat().event, axes)
     assert axes.images[0].get_array().shape == (30, 20)

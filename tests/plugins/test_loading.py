@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from quasistatic import Command, NamedRecipe, PluginError, PluginManager, __version__, hookimpl
-from quasistatic._installed import _out_of_range
+from quasistatic._plugins.installed import _out_of_range
 
 BAD = {
     "skips": ("broken", "Outcome"),
@@ -109,7 +109,7 @@ def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported
 
 
 def test_a_development_version_is_in_the_range_that_it_leads_to(monkeypatch):
-    monkeypatch.setattr("quasistatic._installed.metadata.version", lambda name: "0.2.0.dev1")
+    monkeypatch.setattr("quasistatic._plugins.installed.metadata.version", lambda name: "0.2.0.dev1")
     assert _out_of_range(["quasistatic>=0.1,<0.3"]) is None
     assert "this is 0.2.0.dev1" in str(_out_of_range(["quasistatic<0.1"]))
 

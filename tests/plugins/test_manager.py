@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 
 import quasistatic as qs
-from quasistatic._options import describe
+from quasistatic._recipes.options import describe
 
 
 def _status(manager: qs.PluginManager, name: str) -> qs.PluginStatus:
@@ -51,7 +51,7 @@ def test_an_unknown_name_is_answered_with_what_there_is_and_what_is_not_loaded(i
         qs.PluginManager().component("kernel", "gausian")
     assert str(caught.value) == (
         "no kernel is called 'gausian'; did you mean 'gaussian'?  "
-        "(known: binomial, gaussian; quasistatic plugins lists all; not loaded: exits)"
+        "(known: binomial, gaussian, product, uniform; quasistatic plugins lists all; not loaded: exits)"
     )
 
 
@@ -115,7 +115,7 @@ def test_two_owners_of_a_name_are_an_error_at_use_that_names_both(install_plugin
 def test_blocking_one_owner_settles_it(install_plugin):
     install_plugin("shadows_gaussian")
     built_in = qs.PluginManager(blocked=["shadows_gaussian"])
-    assert built_in.component("kernel", "gaussian").fits == ("real",)
+    assert built_in.component("kernel", "gaussian").supports == (qs.Real, qs.Levels)
     assert _status(built_in, "gaussian").state == "loaded"
     stranger = qs.PluginManager(blocked=["gaussian"])
     assert stranger.component("kernel", "gaussian").summary == "Another kernel called gaussian."

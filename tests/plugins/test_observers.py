@@ -1,4 +1,4 @@
-"""Observers: what they show and write, after an interruption too, and that trouble with files is said in a sentence."""
+"""Observers: what they show and write, after an interruption too, and that trouble with files is one sentence."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import quasistatic as qs
-from quasistatic._observe import Watched
-from quasistatic._train import fit
-from quasistatic._wire import wire
-from quasistatic_plugins.ancestral import AncestralOptions
-from quasistatic_plugins.ancestral.sampler import Ancestral
+from quasistatic._recipes.wire import build_task
+from quasistatic._training.loop import fit_task
+from quasistatic._training.observer import GuardedObserver
 from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -40,25 +38,24 @@ FULL = Path("/dev/full")
 on_linux = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
 
 
-class Line(qs.GeneratedSource):
+class Line(qs.AbstractGeneratedSource):
     """Points on a line in the plane."""
 
-    event = qs.Event((2,))
+    event = qs.Real((2,))
 
-    def draw(self, row, key):
+    def draw(self, row, *, key):
         return jnp.array([1.0, -1.0]) * jr.normal(key), None
 
 
 @pytest.fixture(scope="module")
 def diffusion() -> qs.Diffusion:
-    kernel = GaussianKernel(GaussianOptions(), qs.Event((2,)))
-    ports = qs.Ports(kernel.event.shape, kernel.features, kernel.params)
-    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), ports, jr.key(0)), 3)
+    kernel = GaussianKernel(GaussianOptions(), qs.Real((2,)))
+    return qs.Diffusion(kernel, Dense(DenseOptions(width=4, depth=1), qs.Ports.of(kernel), key=jr.key(0)), 3)
 
 
 @pytest.fixture
 def info() -> qs.RunInfo:
-    return qs.RunInfo({}, "2 real", 10, 40, 0, 1000, Line(0, 20, 20), Ancestral(AncestralOptions()))
+    return qs.RunInfo({}, "2 real", 10, 40, 0, 1000, Line(0, 20, 20), qs.Ancestral())
 
 
 def make_ledger(bound: float = -2.0, steps: int = 3, events: int = 4) -> qs.Ledger:
@@ -66,7 +63,7 @@ def make_ledger(bound: float = -2.0, steps: int = 3, events: int = 4) -> qs.Ledg
     terms = np.full((events, steps + 1), 0.2)
     terms[:, 0] = 0.5
     terms[:, -1] = -bound - terms[:, :-1].sum(axis=1)
-    return qs.Ledger(np.linspace(0, 1, steps), terms, steps, 2)
+    return qs.Ledger(np.linspace(0, 1, steps), {"": terms}, steps, 2)
 
 
 def lines_of(folder: Path) -> list[dict]:
@@ -81,29 +78,29 @@ class TestJsonLines:
     def train(self, folder: Path, info: qs.RunInfo, first: int, last: int, reason: str = "done") -> None:
         """Chunks of 50 updates with a validation every 400; what is reported is a function of the update alone."""
         observer = JsonLines(JsonlOptions(), folder)
-        observer.start(attrs.evolve(info, first_step=first))
-        for step in range(first + 50, last + 50, 50):
-            observer.progress(step, {"loss_nats": 1 / step})
-            if step % 400 == 0:
-                observer.validation(step, make_ledger(-1 / step), None)
+        observer.start(attrs.evolve(info, first_update=first))
+        for update in range(first + 50, last + 50, 50):
+            observer.progress(update, {"loss_nats": 1 / update})
+            if update % 400 == 0:
+                observer.validation(update, make_ledger(-1 / update), None)
         if reason == "killed":
             observer._close()
         else:
             observer.finish(last, reason)
 
-    def test_figures_in_nats_with_their_errors_and_their_steps(self, tmp_path, info):
+    def test_values_in_nats_with_their_errors_and_their_steps(self, tmp_path, info):
         self.train(tmp_path, info, 0, 400)
         start, *progress, validation, finish = lines_of(tmp_path)
-        assert start["kind"] == "start" and start["steps"] == 1000
-        assert [line["step"] for line in progress] == [100, 200, 300, 400]
-        assert progress[1] == {"kind": "progress", "step": 200, "loss_nats": 1 / 200}
+        assert start["kind"] == "start" and start["updates"] == 1000
+        assert [line["update"] for line in progress] == [100, 200, 300, 400]
+        assert progress[1] == {"kind": "progress", "update": 200, "loss_nats": 1 / 200}
         assert validation["bound_nats"] == pytest.approx(-1 / 400)
         assert validation["bound_bits_per_dim"] == pytest.approx(-1 / 400 / math.log(2) / 2)
         assert validation["first_nats"] + validation["gaps_nats"] + validation["prior_nats"] == pytest.approx(1 / 400)
         assert validation["first_nats"] == 0.5 and validation["gaps_nats"] == pytest.approx(0.4)
         assert validation["standard_error_nats"] == pytest.approx(0, abs=1e-12)
-        assert (validation["T"], validation["events"], validation["evaluations"]) == (3, 4, 3)
-        assert finish == {"kind": "finish", "step": 400, "reason": "done"}
+        assert (validation["trajectory_steps"], validation["events"], validation["evaluations"]) == (3, 4, 3)
+        assert finish == {"kind": "finish", "update": 400, "reason": "done"}
 
     @pytest.mark.parametrize("checkpoint", [0, 250, 400, 650])
     @pytest.mark.parametrize("reason", ["killed", "stopped"])
@@ -115,7 +112,7 @@ class TestJsonLines:
         self.train(broken, info, 0, 650, reason)
         if reason == "killed":
             with (broken / "metrics.jsonl").open("ab") as file:
-                file.write(b'{"kind": "progress", "step": 3\xff')
+                file.write(b'{"kind": "progress", "update": 3\xff')
         self.train(broken, info, checkpoint, 1000)
         assert (broken / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
         assert [path.name for path in broken.iterdir()] == ["metrics.jsonl"]
@@ -138,7 +135,7 @@ class TestJsonLines:
         assert validation["standard_error_nats"] is None and validation["bound_nats"] == -2.0
 
     @on_linux
-    def test_a_full_disk_is_said_once_with_the_path(self, tmp_path, info):
+    def test_a_full_disk_is_reported_once_with_the_path(self, tmp_path, info):
         observer = JsonLines(JsonlOptions(every=1), tmp_path)
         observer.start(info)
         observer._file.close()
@@ -172,8 +169,8 @@ class TestTensorBoard:
     def test_scalars_histograms_and_pictures(self, tmp_path, info, diffusion):
         observer = TensorBoard(TensorboardOptions(), tmp_path)
         observer.start(info)
-        for step in (50, 100, 150, 200):
-            observer.progress(step, {"loss_nats": 1 / step})
+        for update in (50, 100, 150, 200):
+            observer.progress(update, {"loss_nats": 1 / update})
         observer.validation(200, make_ledger(-1.5), diffusion)
         observer.finish(200, "done")
         values = values_of(tmp_path)
@@ -194,7 +191,7 @@ class TestTensorBoard:
     def test_a_resumed_run_hides_what_came_after_its_checkpoint(self, tmp_path, info):
         for first in (0, 200):
             observer = TensorBoard(TensorboardOptions(), tmp_path)
-            observer.start(attrs.evolve(info, first_step=first))
+            observer.start(attrs.evolve(info, first_update=first))
             observer.progress(first + 100, {"loss_nats": 1.0})
             observer.finish(first + 100, "stopped")
         starts = [event.step for event in events_of(tmp_path) if event.HasField("session_log")]
@@ -247,26 +244,26 @@ class TestProgressBar:
 
     def test_lines_where_there_is_no_terminal(self, capsys, info):
         observer, at = self.make(info)
-        for step, seconds in ((10, 30), (20, 31), (30, 41), (200, 42), (210, 62)):
+        for update, seconds in ((10, 30), (20, 31), (30, 41), (200, 42), (210, 62)):
             at(seconds)
-            observer.progress(step, {"loss_nats": 1.25})
+            observer.progress(update, {"loss_nats": 1.25})
         observer.validation(210, make_ledger(-math.log(2)), None)
         observer.finish(210, "stopped")
         out, err = capsys.readouterr()
         assert out == ""
         # compiling took 30 s and is left out of the pace; no line within 10 s or 1 % of the run of the one before
         assert err.splitlines() == [
-            "step 10 of 1000: loss 1.250 nats",
-            "step 30 of 1000: loss 1.250 nats, 0:08:54 left",
-            "step 210 of 1000: loss 1.250 nats, 0:02:06 left",
-            "step 210 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event",
+            "update 10 of 1000: loss 1.250 nats",
+            "update 30 of 1000: loss 1.250 nats, 0:08:54 left",
+            "update 210 of 1000: loss 1.250 nats, 0:02:06 left",
+            "update 210 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event",
         ]
 
     def test_a_long_run_fills_no_log(self, capsys, info):
-        observer, at = self.make(attrs.evolve(info, steps=100_000))
-        for step in range(100, 100_001, 100):
-            at(step)
-            observer.progress(step, {"loss_nats": 1.0})
+        observer, at = self.make(attrs.evolve(info, updates=100_000))
+        for update in range(100, 100_001, 100):
+            at(update)
+            observer.progress(update, {"loss_nats": 1.0})
         assert len(capsys.readouterr().err.splitlines()) == 100
 
     def test_a_bar_where_there_is_one(self, capsys, info, monkeypatch):
@@ -274,7 +271,7 @@ class TestProgressBar:
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("NO_COLOR", raising=False)
         stdout, stderr = sys.stdout, sys.stderr
-        observer, at = self.make(attrs.evolve(info, first_step=400))
+        observer, at = self.make(attrs.evolve(info, first_update=400))
         assert sys.stdout is stdout  # it may be a pipe that somebody reads
         at(1.0)
         observer.progress(500, {"loss_nats": 1.25})
@@ -288,55 +285,55 @@ class TestProgressBar:
         assert out == ""
         assert "compiling" in err and "400/1000" in err and "600/1000" in err
         assert "loss 1.500 nats, 0:00:04 left" in err
-        assert "step 600 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event" in err
+        assert "update 600 of 1000: K (T = 3) -1.0000 +- 0.0000 bits per event" in err
 
-    def test_large_events_are_told_in_nats(self, capsys, info):
+    def test_large_events_are_measured_in_nats(self, capsys, info):
         observer, _ = self.make(info)
         observer.validation(10, attrs.evolve(make_ledger(), size=64), None)
-        assert capsys.readouterr().err == "step 10 of 1000: K (T = 3) -2.0000 +- 0.0000 nats per event\n"
+        assert capsys.readouterr().err == "update 10 of 1000: K (T = 3) -2.0000 +- 0.0000 nats per event\n"
 
 
 TINY = {
-    "training.steps": 40, "training.batch": 8, "training.validate_every": 20, "training.validation_events": 8,
+    "training.updates": 40, "training.batch": 8, "training.validate_every": 20, "training.validation_events": 8,
     "training.checkpoint_every": 20, "model.width": 8, "model.depth": 1, "trajectory.steps": 3, "evaluation.events": 8,
-    "evaluation.steps": [3], "evaluation.samples": 4, "training.observers": [],
+    "evaluation.trajectory_steps": [3], "evaluation.samples": 4, "training.observers": [],
 }  # fmt: skip
 OCCASIONS = ("start", "progress", "validation", "finish")
 
 
 class Faulty(qs.AbstractObserver):
-    """Raises on one occasion, every time; counts what it is told."""
+    """Raises on one occasion, every time; keeps the names of its calls."""
 
     def __init__(self, occasion: str, error: BaseException):
         self.occasion, self.error = occasion, error
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
-    def _told(self, occasion: str) -> None:
-        self.told.append(occasion)
+    def _called(self, occasion: str) -> None:
+        self.calls.append(occasion)
         if occasion == self.occasion:
             raise self.error
 
     def start(self, info):
-        self._told("start")
+        self._called("start")
 
-    def progress(self, step, metrics):
-        self.figures = dict(metrics)
+    def progress(self, update, metrics):
+        self.metrics = dict(metrics)
         metrics.clear()
-        self._told("progress")
+        self._called("progress")
 
-    def validation(self, step, ledger, diffusion):
-        self._told("validation")
+    def validation(self, update, ledger, diffusion):
+        self._called("validation")
 
-    def finish(self, step, reason):
-        self._told("finish")
+    def finish(self, update, reason):
+        self._called("finish")
 
 
-def tell_all(observer: qs.AbstractObserver) -> None:
-    """What a run of two chunks says."""
+def call_all(observer: qs.AbstractObserver) -> None:
+    """The calls of a run of two chunks."""
     observer.start(None)
-    for step in (10, 20):
-        observer.progress(step, {"loss_nats": 1.0})
-        observer.validation(step, None, None)
+    for update in (10, 20):
+        observer.progress(update, {"loss_nats": 1.0})
+        observer.validation(update, None, None)
     observer.finish(20, "done")
 
 
@@ -346,52 +343,52 @@ class TestIsolation:
         ("error", "name"),
         [(KeyError("x"), "KeyError: 'x'"), (SystemExit(3), "SystemExit: 3"), (MemoryError(), "MemoryError")],
     )
-    def test_an_observer_that_raises_is_reported_once_and_told_no_more(self, occasion, error, name):
-        observer, said = Faulty(occasion, error), []
-        tell_all(Watched(observer, "observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)", said.append))
+    def test_an_observer_that_raises_is_reported_once_and_called_no_more(self, occasion, error, name):
+        observer, reported = Faulty(occasion, error), []
+        call_all(GuardedObserver(observer, "observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)", reported.append))
         goes_on = "" if occasion == "finish" else ", training goes on"
-        assert said == [
+        assert reported == [
             f"observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0) raised {name} in {occasion}; "
             f"it is switched off{goes_on}"
         ]
-        assert observer.told.count(occasion) == 1 and observer.told[-1] == occasion
+        assert observer.calls.count(occasion) == 1 and observer.calls[-1] == occasion
 
     def test_a_healthy_observer_notices_nothing(self):
-        observer, said = Faulty("never", KeyError()), []
-        tell_all(Watched(observer, "", said.append))
-        assert said == []
-        assert observer.told == ["start", "progress", "validation", "progress", "validation", "finish"]
+        observer, reported = Faulty("never", KeyError()), []
+        call_all(GuardedObserver(observer, "", reported.append))
+        assert reported == []
+        assert observer.calls == ["start", "progress", "validation", "progress", "validation", "finish"]
 
     def test_whoever_interrupts_the_program_is_obeyed(self):
         with pytest.raises(KeyboardInterrupt):
-            tell_all(Watched(Faulty("progress", KeyboardInterrupt())))
+            call_all(GuardedObserver(Faulty("progress", KeyboardInterrupt())))
 
     def test_in_the_library_it_is_a_warning(self):
-        said = "^observer Faulty raised KeyError: 'x' in start; it is switched off, training goes on$"
-        with pytest.warns(RuntimeWarning, match=said):
-            tell_all(Watched(Faulty("start", KeyError("x"))))
+        message = "^observer Faulty raised KeyError: 'x' in start; it is switched off, training goes on$"
+        with pytest.warns(RuntimeWarning, match=message):
+            call_all(GuardedObserver(Faulty("start", KeyError("x"))))
 
     def test_training_ends_with_the_same_bits(self):
-        wired = wire(qs.load_recipe("swiss-roll", TINY), qs.plugins())
-        alone = fit(wired)
+        task = build_task(qs.load_recipe("swiss-roll", TINY), qs.plugins())
+        alone = fit_task(task)
         faulty = [Faulty(occasion, ValueError(occasion)) for occasion in OCCASIONS]
         healthy = Faulty("never", ValueError())
         with pytest.warns(RuntimeWarning) as warned:
-            watched = fit(wired, [*faulty, healthy])
+            watched = fit_task(task, [*faulty, healthy])
         assert sorted(str(each.message).partition(" in ")[2].partition(";")[0] for each in warned) == sorted(OCCASIONS)
-        assert healthy.told == ["start", *(["progress"] * 2 + ["validation"]) * 2, "finish"]
-        assert set(healthy.figures) == {"loss_nats", "gradient_norm"}  # whatever the others did to theirs
-        assert eqx.tree_equal(alone.state, watched.state) and alone.best == watched.best and watched.reason == "done"
+        assert healthy.calls == ["start", *(["progress"] * 2 + ["validation"]) * 2, "finish"]
+        assert set(healthy.metrics) == {"loss_nats", "gradient_norm"}  # whatever the others did to theirs
+        assert eqx.tree_equal(alone.state, watched.state) and alone.progress == watched.progress and watched.reason == "done"
 
-    def test_a_failed_run_is_told_as_such_whatever_observers_do(self):
+    def test_a_failed_run_is_reported_as_such_whatever_observers_do(self):
         def stop() -> bool:
             raise qs.DataError("the disk is on fire")
 
-        wired = wire(qs.load_recipe("swiss-roll", TINY), qs.plugins())
+        task = build_task(qs.load_recipe("swiss-roll", TINY), qs.plugins())
         healthy = Faulty("never", ValueError())
         with pytest.warns(RuntimeWarning, match="in finish"), pytest.raises(qs.DataError, match="on fire"):
-            fit(wired, [Faulty("finish", ValueError()), healthy], stop=stop)
-        assert healthy.told == ["start", "finish"]
+            fit_task(task, [Faulty("finish", ValueError()), healthy], stop=stop)
+        assert healthy.calls == ["start", "finish"]
 
 
 class TestIsolationOnTheCommandLine:

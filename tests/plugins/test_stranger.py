@@ -13,7 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1] / "third_party" / "quasistatic-thinning"
 SHORT = [
-    *("--set", "training.steps=40", "--set", "training.validate_every=20", "--set", "training.validation_events=50"),
+    *("--set", "training.updates=40", "--set", "training.validate_every=20", "--set", "training.validation_events=50"),
     *("--set", "model.width=16", "--set", "evaluation.events=100"),
 ]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import quasistatic as qs
 from quasistatic_plugins.swiss_roll import SwissRollOptions
-from quasistatic_plugins.swiss_roll.source import MEAN, SwissRoll
+from quasistatic_plugins.swiss_roll.source import MEAN, build
 
 SPLITS = ("train", "validation", "test")
 # noise before scaling, scale, -h in bits of the scaled data: an independent sum, theta and the plane on even grids
@@ -25,7 +26,7 @@ TABLE = [
 
 
 def roll(**options):
-    return SwissRoll(SwissRollOptions(**options))
+    return build(SwissRollOptions(**options))
 
 
 def grid(source, step):
@@ -131,7 +132,7 @@ def test_drawn_points_have_the_density():
 def test_without_noise_there_is_no_density():
     source = roll(noise=0.0)
     x = source.split("validation").x
-    assert source.log_prob(x) is None
+    assert qs.capability(source, qs.AbstractTruth) is None
     raw = source.units.to_user(x.astype(float))
     theta = np.hypot(*raw.T)
     np.testing.assert_allclose(raw, theta[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1), atol=1e-4)
@@ -166,18 +167,18 @@ def test_keys_of_a_run_do_not_make_events_of_a_split():
     source = roll(test_events=1000)
     role = jr.fold_in(jr.key(0), 1)
     keys = [jr.split(role, 1000), jr.split(jr.key(0), 1000), jax.vmap(lambda i: jr.fold_in(role, i))(np.arange(1000))]
-    drawn = np.concatenate([jax.vmap(lambda key: source.draw(None, key)[0])(k) for k in keys])
+    drawn = np.concatenate([jax.vmap(lambda key: source.draw(None, key=key)[0])(k) for k in keys])
     both = np.concatenate([np.unique(drawn, axis=0), *(source.split(name).x for name in SPLITS)])
     assert len(np.unique(both, axis=0)) == len(both)
 
 
 def test_draw_is_pure_in_its_key():
     source = roll()
-    first, given = source.draw(None, jr.key(3))
-    assert given is None and first.shape == (2,) and first.dtype == np.float32
-    np.testing.assert_array_equal(first, source.draw(None, jr.key(3))[0])
-    assert not np.array_equal(first, source.draw(None, jr.key(4))[0])
-    np.testing.assert_allclose(first, jax.jit(source.draw)(None, jr.key(3))[0], rtol=0, atol=1e-6)
+    first, side = source.draw(None, key=jr.key(3))
+    assert side is None and first.shape == (2,) and first.dtype == np.float32
+    np.testing.assert_array_equal(first, source.draw(None, key=jr.key(3))[0])
+    assert not np.array_equal(first, source.draw(None, key=jr.key(4))[0])
+    np.testing.assert_allclose(first, jax.jit(source.draw)(None, key=jr.key(3))[0], rtol=0, atol=1e-6)
     assert source.stored() is None
 
 
@@ -190,5 +191,5 @@ def test_mean_is_that_of_the_curve():
 def test_render_draws_the_points():
     axes = Figure().add_subplot()
     source = roll(validation_events=50)
-    source.render(source.split("validation").x, axes)
+    qs.draw_field(source.split("validation").x, source.event, axes)
     assert len(axes.collections[0].get_offsets()) == 50

@@ -9,13 +9,13 @@ from importlib import metadata
 import pytest
 
 import quasistatic as qs
-from quasistatic._folder import RunFolder
-from quasistatic._provenance import about, kept_recipe
+from quasistatic._runs.provenance import about, kept_recipe
+from quasistatic._storage.folder import RunFolder
 
 TINY = {
-    "training.steps": 4, "training.batch": 8, "training.fuse": 2, "training.validate_every": 2, "training.validation_events": 8,
+    "training.updates": 4, "training.batch": 8, "training.fuse": 2, "training.validate_every": 2, "training.validation_events": 8,
     "training.checkpoint_every": 2, "model.width": 8, "model.depth": 1, "trajectory.steps": 3, "evaluation.events": 8,
-    "evaluation.steps": [3], "evaluation.samples": 4,
+    "evaluation.trajectory_steps": [3], "evaluation.samples": 4,
 }  # fmt: skip
 WITH = {"training.observers": ["jsonl", "raising"], "observer.raising.when": "build"}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+
 import attrs
 import pytest
 
 import quasistatic as qs
-from quasistatic._recipe import load_kept_recipe
+from quasistatic._recipes.recipe import load_kept_recipe
 
 BOTH = """
 [source]
@@ -98,9 +100,9 @@ def test_what_is_wrong_is_named_by_its_path(both, manager, override, said):
 
 
 def test_problems_of_observers_come_with_all_others(both, manager):
-    found = problems(both, ["training.steps=0.5", "observer.jsonl.every=0", "observer.raising.every=0", "model.use=x"], manager)
+    found = problems(both, ["training.updates=0.5", "observer.jsonl.every=0", "observer.raising.every=0", "model.use=x"], manager)
     assert [problem.partition(":")[0] for problem in found] == [
-        "model.use", "training.steps", "observer.jsonl.every", "observer.raising.every",
+        "model.use", "training.updates", "observer.jsonl.every", "observer.raising.every",
     ]  # fmt: skip
 
 
@@ -115,3 +117,47 @@ def test_completion_knows_them(cli):
     asked = {"_QUASISTATIC_COMPLETE": "bash_complete", "COMP_CWORD": "4"}
     found = cli(env={**asked, "COMP_WORDS": "quasistatic config swiss-roll --set observer.jsonl"})
     assert "observer.jsonl.every=" in found.stdout
+
+
+WATCHING = '''
+import attrs
+import quasistatic as qs
+
+@attrs.frozen
+class Options:
+    """Watches."""
+
+class Watcher(qs.AbstractObserver):
+    is_display = DISPLAY
+
+    def __init__(self, options, out):
+        self.seen = []
+        WATCHERS.append(self)
+
+    def start(self, info):
+        self.seen.append(info.updates)
+
+WATCHERS = []
+
+@qs.hookimpl
+def quasistatic_observers():
+    return [qs.Component("observer", "watcher", Options, Watcher, is_default=DEFAULT)]
+'''
+SMALL = {"model.width": 4, "model.depth": 1, "training.updates": 2, "training.batch": 4, "trajectory.steps": 2}
+
+
+@pytest.mark.parametrize("default", [True, False])
+@pytest.mark.parametrize("display", [True, False])
+def test_observers_that_are_defaults_are_attached_and_displays_are_left_out_of_a_quiet_run(
+    tmp_path, monkeypatch, default, display
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = f"watching_{default}_{display}".lower()
+    (tmp_path / f"{module}.py").write_text(f"DEFAULT, DISPLAY = {default}, {display}\n{WATCHING}")
+    manager = qs.PluginManager(modules=[module])
+    recipe = qs.load_recipe("swiss-roll", {**SMALL, "training.validation_events": 8}, manager)
+    names = [choice.component.name for choice in recipe.observers]
+    assert ("watcher" in names) == default and {"progress", "jsonl"} <= set(names)
+    qs.train(recipe, manager=manager)  # the library is quiet
+    watchers = importlib.import_module(module).WATCHERS
+    assert [watcher.seen for watcher in watchers] == ([] if not default else [[]] if display else [[2]])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
-from quasistatic._options import describe, structure, unstructure
+from quasistatic._recipes.options import describe, structure, unstructure
 
 
 @attrs.frozen

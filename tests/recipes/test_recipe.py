@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
-from quasistatic._options import describe
-from quasistatic._recipe import CHOICES, KEYS
-from quasistatic._sections import SECTIONS
+from quasistatic._recipes.options import describe
+from quasistatic._recipes.recipe import CHOICES, KEYS
+from quasistatic._recipes.sections import SECTIONS
 
 SMALL = """
 seed = 7
@@ -24,7 +24,7 @@ use = "binomial"
 base_rate = 0.2
 schedule = "cosine"
 [training]
-steps = 50
+updates = 50
 observers = []
 """
 
@@ -51,7 +51,7 @@ def test_a_file_is_read_and_what_it_does_not_say_is_the_default(small):
     assert [getattr(recipe, kind).component.name for kind in ("model", "objective", "sampler")] == [
         "dense", "bound", "ancestral",
     ]  # fmt: skip
-    assert (recipe.training.steps, recipe.training.batch, recipe.training.observers) == (50, 256, ())
+    assert (recipe.training.updates, recipe.training.batch, recipe.training.observers) == (50, 256, ())
     assert recipe.evaluation == SECTIONS["evaluation"]()
     assert qs.load_recipe(str(small)) == recipe
 
@@ -79,14 +79,14 @@ def test_the_resolved_recipe_has_every_option(small):
 @pytest.mark.parametrize(
     ("override", "section", "option", "expected"),
     [
-        ("training.steps=3000", "training", "steps", 3000),
-        (" training.steps = 3000 ", "training", "steps", 3000),
+        ("training.updates=3000", "training", "updates", 3000),
+        (" training.updates = 3000 ", "training", "updates", 3000),
         ("training.rate=1e-4", "training", "rate", 1e-4),
         ("training.schedule=constant", "training", "schedule", "constant"),
         ('training.schedule="constant"', "training", "schedule", "constant"),
         ("training.validation_steps=none", "training", "validation_steps", None),
         ('training.observers=["jsonl"]', "training", "observers", ("jsonl",)),
-        ("evaluation.steps=[40, 1000]", "evaluation", "steps", (40, 1000)),
+        ("evaluation.trajectory_steps=[40, 1000]", "evaluation", "trajectory_steps", (40, 1000)),
     ],
 )
 def test_overrides_are_toml_values_or_bare_words(small, override, section, option, expected):
@@ -94,7 +94,7 @@ def test_overrides_are_toml_values_or_bare_words(small, override, section, optio
 
 
 def test_overrides_may_be_a_mapping_and_the_last_one_holds(small):
-    assert qs.load_recipe(small, {"training.steps": 3, "seed": 4}).seed == 4
+    assert qs.load_recipe(small, {"training.updates": 3, "seed": 4}).seed == 4
     assert qs.load_recipe(small, ["seed=1", "seed=2"]).seed == 2
     assert qs.load_recipe(small, ["name=mine"]).name == "mine"
 
@@ -114,7 +114,7 @@ def test_all_problems_of_all_sections_come_at_once(tmp_path):
     path.write_text(
         'seed = -1\nkernal = 3\n[source]\nuse = "swis-roll"\n'
         '[kernel]\nuse = "gaussian"\nshedule = "cosine"\nmean = "velocty"\n'
-        '[model]\nuse = 3\n[training]\nsteps = 3.7\nobservers = ["jsnol"]\n[trajectory]\nsteps = 0\n'
+        '[model]\nuse = 3\n[training]\nupdates = 3.7\nobservers = ["jsnol"]\n[trajectory]\nsteps = 0\n'
     )
     found = problems(path, ["evaluation.samples=many", "objective=simple"])
     starts = [
@@ -126,7 +126,7 @@ def test_all_problems_of_all_sections_come_at_once(tmp_path):
         "model.use: expected the name of a model, got 3",
         "objective: expected a section with use = ..., got 'simple'  (write objective.use)",
         "trajectory.steps: expected a value >= 1, got 0",
-        "training.steps: expected a whole number, got 3.7",
+        "training.updates: expected a whole number, got 3.7",
         "evaluation.samples: expected a whole number, got 'many'",
         "training.observers: no observer is called 'jsnol'; did you mean 'jsonl'?",
     ]
@@ -140,7 +140,7 @@ def test_source_and_kernel_must_be_chosen(tmp_path):
     path.write_text("")
     found = problems(path)
     assert [problem.partition(":")[0] for problem in found] == ["source.use", "kernel.use"]
-    assert "must be given  (known: binomial, gaussian)" in found[1]
+    assert "must be given  (known: binomial, gaussian, product, uniform)" in found[1]
 
 
 def test_observers_are_looked_up(small):
@@ -151,16 +151,16 @@ def test_observers_are_looked_up(small):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("training.steps", "training.steps: expected section.option=value, such as training.steps=3000"),
+        ("training.updates", "training.updates: expected section.option=value, such as training.updates=3000"),
         ("=3", "=3: expected section.option=value"),
         ("seed.x=3", "seed.x: seed is not a section"),
-        ("training.steps.x=3", "training.steps.x: training.steps is not a section"),
+        ("training.updates.x=3", "training.updates.x: training.updates is not a section"),
         ("nowhere.x=3", "nowhere: unknown section"),
-        ("training.stepz=3", "training.stepz: unknown option; did you mean 'steps'?"),
-        ("training.steps=3\nbatch=4", "training.steps: expected a whole number, got '3\\nbatch=4'"),
-        ("training.steps=" + "[" * 5000, "training.steps: expected a whole number, got '[[["),
+        ("training.updatez=3", "training.updatez: unknown option; did you mean 'updates'?"),
+        ("training.updates=3\nbatch=4", "training.updates: expected a whole number, got '3\\nbatch=4'"),
+        ("training.updates=" + "[" * 5000, "training.updates: expected a whole number, got '[[["),
         ("training=3", "training: expected a table of options, got 3"),
-        ("training.steps=2024-01-01", "training.steps: expected a whole number, got datetime.date(2024, 1, 1)"),
+        ("training.updates=2024-01-01", "training.updates: expected a whole number, got datetime.date(2024, 1, 1)"),
         ("seed=" + "9" * 5000, "seed: expected a whole number, got '999"),
         ("seed=4294967296", "seed: expected a value < 4294967296, got 4294967296"),
         ("model.use=", "model.use: no model is called ''"),
@@ -225,7 +225,7 @@ def _value(field: Any) -> st.SearchStrategy[Any]:
         "whole number | none": st.integers(1, 2**40) | st.none(),
         "number": st.floats(1e-9, 0.999),
         "list of whole numbers": st.lists(st.integers(1, 2**40), max_size=3),
-        "list of text": st.lists(st.sampled_from(["jsonl", "progress"]), max_size=2),
+        "list of text | none": st.lists(st.sampled_from(["jsonl", "progress"]), max_size=2) | st.none(),
     }
     words = [word.strip("'") for word in field.type.split(" | ")]
     return by_type[field.type] if field.type in by_type else st.sampled_from(words)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from quasistatic._component import KINDS
+from quasistatic._plugins.component import KINDS
 from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
 from quasistatic.errors import PluginError
 
 if TYPE_CHECKING:
     from quasistatic.testing import Verdict
 
-COLUMNS = ("law", "verdict", "figure", "at most", "what it states", "source")
+COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
 @click.command()
@@ -88,8 +88,8 @@ def _echo(verdicts: Iterable[Verdict]) -> None:
 
 def _row(verdict: Verdict) -> list[str]:
     said = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}[verdict.outcome]
-    figures = [f"{verdict.figure:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
-    return [verdict.law, said, *figures, verdict.why, verdict.reference]
+    values = [f"{verdict.value:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
+    return [verdict.law, said, *values, verdict.why, verdict.reference]
 
 
 def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic._plugins import PluginManager
+from quasistatic._plugins.manager import PluginManager
 from quasistatic.errors import QuasistaticError
 
 if TYPE_CHECKING:
-    from quasistatic._recipe import Recipe
+    from quasistatic._recipes.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,7 +75,7 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override an option of the recipe, such as training.steps=3000. May be repeated.",
+    help="Override an option of the recipe, such as training.updates=3000. May be repeated.",
     shell_complete=_complete_override,
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -83,13 +83,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:
     """The resolved recipe that RECIPE and --set name."""
-    from quasistatic._recipe import load_recipe
+    from quasistatic._recipes.recipe import load_recipe
 
     return load_recipe(name, overrides, manager_of(ctx))
 
 
 def echo_json(value: Any) -> None:
-    """One JSON value on stdout; figures that are not finite become null."""
+    """One JSON value on stdout; numbers that are not finite become null."""
     click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
 
 
@@ -107,9 +107,7 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        *headers, box=None, show_header=any(headers), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
-    )
+    table = Table(*headers, box=None, show_header=any(headers), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)

@@ -14,19 +14,15 @@ from quasistatic.cli._common import echo_json, echo_table, json_option, manager_
 from quasistatic.cli._run import seed_option
 
 if TYPE_CHECKING:
-    from quasistatic._ledger import Ledger
-    from quasistatic._source import Split
+    from quasistatic._data.source import Split
+    from quasistatic._process.ledger import Ledger
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option(
-    "--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source."
-)
-@click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead."
-)
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead.")
 @click.option("--repeats", type=click.IntRange(1), help="Passes over the events; by default the recipe's.")
 @click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
 @seed_option
@@ -44,25 +40,28 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
-    from quasistatic._files import write_durably
-    from quasistatic._ledger import customary_unit
-    from quasistatic._run import open_run
-    from quasistatic._source import Data
-    from quasistatic._summary import describe, lines
+    from quasistatic._data.files import read_events
+    from quasistatic._data.source import Data
+    from quasistatic._process.estimate import customary_unit
+    from quasistatic._report.summary import compared_rows, describe, in_unit, split_rows
+    from quasistatic._runs.run import open_run
+    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    events = split if data is None else Data(run.wired.source.read_events(data))
-    measured = run.evaluate(events, steps, seed or 0, repeats or (4 if per_event else None))
+    events = split if data is None else Data(read_events(run.source, data))
+    measured = run.evaluate(events, steps=steps, seed=seed or 0, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured.ledger).encode())
     if as_json:
         echo_json({"run": str(folder), **describe(run, measured, split if data is None else str(data))})
     else:
-        echo_table(("", ""), list(lines(measured, customary_unit(run.wired.source.event.size))))
+        unit = customary_unit(run.source.event.size)
+        rows = [*split_rows(measured), *compared_rows(measured, {})]
+        echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in rows])
 
 
 def _table(ledger: Ledger) -> str:

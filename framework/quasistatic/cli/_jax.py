@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import sys
+from collections.abc import MutableMapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from quasistatic.errors import ArithmeticFault
+
+# releases that were tried: another one may end the process at a flag that it does not know
+_KNOWN = ((0, 9, 0), (0, 12, 1))
+
+
+def with_right_arithmetic(flags: str, jaxlib: str) -> str:
+    """`flags` of XLA with the one that keeps sums right, where this jaxlib knows it and the user has not chosen."""
+    first, beyond = _KNOWN
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", jaxlib)
+    known = found is not None and first <= tuple(map(int, found.groups())) < beyond
+    # XLA reads flags that do not begin with two dashes as the name of a file
+    in_a_file = flags.strip() and not flags.lstrip().startswith("--")
+    return flags if not known or in_a_file or ArithmeticFault.flag in flags else f"{flags} {ArithmeticFault.flag}=".lstrip()
+
+
+def set_xla_flags(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Before jax is imported, or not at all: XLA reads its flags once, with the first program.
+
+    They are part of the key under which compiled programs are kept.
+    """
+    if "jax" in sys.modules:
+        return
+    with contextlib.suppress(PackageNotFoundError):
+        before = environ.get("XLA_FLAGS", "")
+        flags = with_right_arithmetic(before, version("jaxlib"))
+        if flags != before:
+            environ["XLA_FLAGS"] = flags
 
 
 def configure_jax() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic._suggest import did_you_mean
 from quasistatic.cli._common import completer, manager_of
-from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, said
+from quasistatic.cli._jax import set_xla_flags
+from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line
 
 # name: (module:attribute, summary); the module is imported when the command is called
 BUILT_IN = {
@@ -65,7 +65,7 @@ def boundary(ctx: click.Context | None = None) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        what = _culprit(ctx, said(error))
+        what = _culprit(ctx, one_line(error))
         raise _Failure(f"{what}; set QUASISTATIC_DEBUG=1 for the traceback", 1) from error
 
 
@@ -97,9 +97,7 @@ class Group(click.Group):
             return getattr(importlib.import_module(f"quasistatic.cli.{module}"), attribute)
         return _plugin_command(ctx, name)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         try:
             return super().resolve_command(ctx, args)
@@ -112,9 +110,7 @@ class Group(click.Group):
             ctx.fail(f"no command is called {name!r}{hint}{lost}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {
-            "Commands": [(name, text) for name, (_, text) in BUILT_IN.items()]
-        }
+        sections: dict[str, list[tuple[str, str]]] = {"Commands": [(name, text) for name, (_, text) in BUILT_IN.items()]}
         manager = manager_of(ctx)
         for command in manager.commands():
             owner = manager.owner("command", command.name).name
@@ -138,7 +134,7 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command:
     try:
         loaded = command.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"command {name!r} of plugin {owner} cannot be loaded: {said(error)}") from error
+        raise PluginError(f"command {name!r} of plugin {owner} cannot be loaded: {one_line(error)}") from error
     if not isinstance(loaded, click.Command):
         raise PluginError(f"command {name!r} of plugin {owner} is not a click command but {loaded!r:.80}")
     return loaded
@@ -161,16 +157,14 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     is_eager=True,
     help="Load a module as a plugin for this call. May be repeated.",
 )
-@click.option(
-    "--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated."
-)
+@click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", is_eager=True, help="Block a plugin. May be repeated.")
 @click.option(
     "--only-plugin",
     "only",
     multiple=True,
     metavar="NAME",
     is_eager=True,
-    help="Load no plugin of others but this one; those of quasistatic itself stay. May be repeated.",
+    help="Load only this third-party plugin (built-ins are always loaded). May be repeated.",
 )
 @click.option(
     "--version",
@@ -185,3 +179,4 @@ def main(modules: tuple[str, ...], blocked: tuple[str, ...], only: tuple[str, ..
 
     Start with `quasistatic recipes`, then `quasistatic run swiss-roll`.
     """
+    set_xla_flags()

@@ -2,7 +2,7 @@
 
 Of `_skeleton`, the folder `project` is written for every kind, `component` for every kind but a command, and then the kind's
 own. What ends with .in becomes a file: its text is a string.Template, and MODULE and NAME in its path are filled in too. The
-files right in a kind's folder are words for these templates.
+words that differ between kinds are in `words.toml`, those of one kind in its folder.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
 import click
 
-from quasistatic._component import KINDS
-from quasistatic._plugins import RESERVED_COMMANDS, PluginManager
+from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.manager import RESERVED_COMMANDS, PluginManager
 from quasistatic.cli._common import manager_of
 from quasistatic.errors import InputError
 
 SKELETON = Path(__file__).parents[1] / "_skeleton"
 VALID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PREFIX = "quasistatic-"  # of every distribution
-# what the recipe of a new component is made of, besides the component itself
-PARTS = {"source": "heartbeat", "kernel": "binomial", "model": "dense", "objective": "bound", "sampler": "ancestral"}
 
 
 @click.command("new-plugin")
@@ -53,7 +52,7 @@ def new_plugin(ctx: click.Context, name: str, kind: str, into: Path | None) -> N
     click.echo(f"{kind} {name!r} in {folder}: {len(files)} files; it works as it is\n\nWhat comes next:")
     for line in commands(name, kind, str(folder if folder.is_absolute() else os.path.join(".", folder))):
         click.echo(f"  {line}")
-    click.echo(f"\nThen make it yours: {folder / _module(name) / kind}.py says where; pytest {folder} runs its tests.")
+    click.echo(f"\nMake it yours: comments in {folder / _module(name) / kind}.py show where; pytest {folder} runs its tests.")
 
 
 def project_files(name: str, kind: str, version: str) -> dict[str, str]:
@@ -71,7 +70,7 @@ def commands(name: str, kind: str, folder: str) -> list[str]:
     """What a person types next."""
     install = f'pip install -e "{folder}[test]"'  # the quotes are for shells in which brackets mean something
     if kind == "command":
-        train = f"quasistatic run swiss-roll --set training.steps=500 --out runs/{name}"
+        train = f"quasistatic run swiss-roll --set training.updates=500 --out runs/{name}"
         return [install, train, f"quasistatic {name} runs/{name}"]
     return [install, f"quasistatic check {name}", f"quasistatic run {name}"]
 
@@ -79,7 +78,7 @@ def commands(name: str, kind: str, folder: str) -> list[str]:
 def version_range(version: str) -> str:
     """The versions that promise what `version` does: '>=0.1,<0.2' for 0.1.3, '>=2.1,<3' for 2.1.0."""
     public = version.partition("+")[0]
-    major, minor = (int(figures) for figures in re.findall(r"\d+", public)[:2])
+    major, minor = (int(number) for number in re.findall(r"\d+", public)[:2])
     least = f"{major}.{minor}" if re.fullmatch(r"[\d.]+", public) else public  # 0.1 does not take its own 0.1.0rc1
     return f">={least},<{major + 1}" if major else f">={least},<0.{minor + 1}"
 
@@ -96,26 +95,11 @@ def _words(name: str, kind: str, version: str) -> dict[str, str]:
         "versions": version_range(version),
         "kind_class": stem.removesuffix(kind.capitalize()) + kind.capitalize(),
         "options_class": f"{stem}Options",
-        "hook": "quasistatic_observers" if kind == "observer" else "quasistatic_components",
-        "fits": '\n            fits=("binary", "categorical"),' if kind == "kernel" else "",
         "commands": "\n".join(f"$ {line}" for line in commands(name, kind, ".")),
-        "tested": f"The tests hold it against the laws that every {kind} keeps, as `quasistatic check` does.",
-        "recipe_row": f"\n| `{_module(name)}/recipe.toml` | the recipe that `quasistatic run {name}` runs |",
-        "observers": '["progress", "jsonl", "tensorboard"]',
-        **PARTS,
-        "waves": "",
     }
-    if kind == "source":  # the example gives real figures, on a ring
-        words |= {"kernel": "gaussian", "waves": "\nwaves = [1.0, 2.0, 4.0]  # a ring is fine structure: let the network see it"}
-    if kind == "command":
-        words |= {"tested": "The tests train a short run and read what the command prints.", "recipe_row": ""}
-    elif kind == "observer":
-        words["observers"] = f'["progress", "jsonl", "tensorboard", "{name}"]'
-    else:
-        words[kind] = name
-    for part in filter(Path.is_file, (SKELETON / kind).iterdir()):
-        words[part.stem] = Template(part.read_text(encoding="utf-8")).substitute(words)
-    words["summary"], _, words["about"] = words["about"].strip().partition("\n\n")
+    for file in (SKELETON / "words.toml", SKELETON / kind / "words.toml"):
+        for key, text in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            words[key] = Template(text).substitute(words)
     return words
 
 
@@ -156,5 +140,5 @@ def _check_folder(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if os.path.lexists(folder):
-        said = "a folder that is not empty" if folder.is_dir() else "not a folder"
-        raise InputError(f"--into: expected a new or empty folder, but {folder} is {said}; choose another with --into FOLDER")
+        found = "a folder that is not empty" if folder.is_dir() else "not a folder"
+        raise InputError(f"--into: expected a new or empty folder, but {folder} is {found}; choose another with --into FOLDER")

@@ -31,7 +31,5 @@ def plugins(ctx: click.Context, as_json: bool, trace: bool) -> None:
     if trace:
         columns["took"] = [f"{status.seconds * 1e3:.1f} ms" for status in statuses]
         columns["imported"] = [", ".join(status.imports) for status in statuses]
-    columns["provides, or why not"] = [
-        "; ".join(filter(None, (", ".join(status.provides), status.reason))) for status in statuses
-    ]
+    columns["provides, or why not"] = ["; ".join(filter(None, (", ".join(status.provides), status.reason))) for status in statuses]
     echo_table(list(columns), list(zip(*columns.values(), strict=True)))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quasistatic.cli._common import manager_of
 from quasistatic.errors import InputError
 
+if TYPE_CHECKING:
+    from quasistatic._runs.run import Run
+
 PICTURES = (".png", ".svg", ".pdf")
 
 
 def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
-    if out.suffix.lower() not in (".npz", *PICTURES):
-        raise click.BadParameter(f"{out}: expected a name that ends with .npz, {', '.join(PICTURES)}")
+    if out.suffix.lower() not in (".npz", ".csv", *PICTURES):
+        raise click.BadParameter(f"{out}: expected a name that ends with .npz, .csv, {', '.join(PICTURES)}")
     return out
 
 
@@ -31,16 +36,17 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
     required=True,
     callback=_checked,
     metavar="FILE",
-    help=".npz, or a picture.",
+    help=".npz, .csv for a table, or a picture.",
 )
 @click.pass_context
 def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
-    """Draw samples from a trained run, as an .npz file (array `x`, in the units of the data) or as a picture.
+    """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
+    part of an event), as a table (.csv, with the header of the data where they have one) or as a picture.
 
     Sample i depends on the seed and on i alone, not on the number of samples.
     """
-    from quasistatic._files import write_durably
-    from quasistatic._run import open_run
+    from quasistatic._runs.run import open_run
+    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
     if not out.absolute().parent.is_dir():
@@ -49,17 +55,38 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    xs = run.sample(number, seed, steps)
-    if out.suffix.lower() == ".npz":
-        import numpy as np
-
-        buffer = io.BytesIO()
-        np.savez(buffer, x=xs)
-        write_durably(out, buffer.getvalue())
+    kind = out.suffix.lower()
+    xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
+    if kind == ".npz":
+        write_durably(out, _arrays(xs))
+    elif kind == ".csv":
+        write_durably(out, _table(run, xs).encode())
     else:
-        from quasistatic.pictures import encode, samples
+        from quasistatic._report.pictures import encode, samples
 
-        write_durably(
-            out, encode(samples(run.wired.source, run.wired.source.units.to_model(xs)), out.suffix[1:].lower())
-        )
+        write_durably(out, encode(samples(run.source, xs), kind[1:]))
     click.echo(f"{number} samples: {out}")
+
+
+def _arrays(xs: Any) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **(xs if isinstance(xs, dict) else {"x": xs}))
+    return buffer.getvalue()
+
+
+def _table(run: Run, xs: Any) -> str:
+    """A row for each event; the elements of a part are named 'part', or 'part.0', 'part.1' and so on."""
+    event, header, columns = run.source.event, getattr(run.source, "columns", None), {}
+    for name, field in event.parts().items():
+        part = event.part_of(xs, name)
+        flat = part.reshape(len(part), -1)
+        for number in range(field.size):
+            label = f"{name or 'x'}.{number}" if field.size > 1 else name or "x"
+            columns[header[number] if header else label] = flat[:, number].tolist()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

@@ -7,10 +7,10 @@ import json
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic._component import KINDS
-from quasistatic._sections import SECTIONS
-from quasistatic._suggest import did_you_mean
+from quasistatic._plugins.component import KINDS
+from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._common import completer, echo_table, manager_of
+from quasistatic.errors import did_you_mean
 
 
 def _complete_kind(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
@@ -69,8 +69,10 @@ def _echo_component(ctx: click.Context, kind: str, name: str) -> None:
     component = manager.component(kind, name)
     click.echo(f"{kind} {name}, of plugin {manager.owner(kind, name).owner}")
     click.echo(component.description)
-    if component.fits:
-        click.echo(f"\nFits data that are: {', '.join(component.fits)}")
+    if component.supports:
+        click.echo(f"\nFits data that are: {', '.join(kind.kind for kind in component.supports)}")
+    if component.joins:
+        click.echo("\nTakes events of several parts; [kernel.parts.NAME] chooses the kernel of a part, by default one that fits.")
     click.echo("")
     _echo_options(component.options)
     if component.references:
@@ -80,14 +82,14 @@ def _echo_component(ctx: click.Context, kind: str, name: str) -> None:
 
 
 def _echo_options(options: type) -> None:
-    from quasistatic._options import describe
+    from quasistatic._recipes.options import describe
 
     fields = describe(options)
     if not fields:
         click.echo("It takes no options.")
         return
     rows = [
-        # JSON of text, figures and lists is TOML
+        # JSON of text, numbers and lists is TOML
         [field.name, field.type, "must be given" if field.required else json.dumps(field.default), field.help]
         for field in fields
     ]

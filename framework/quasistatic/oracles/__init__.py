@@ -1,8 +1,8 @@
 """Exact values on small systems: users test their own kernels and networks with them.
 
-A law of data is given by its points `xs` (N, *event) and their weights (N,): all the states of a finite space, or the nodes of
-a normal law. Nothing is sampled: expectations are sums over the nodes of the kernel's laws. That is exact on finite spaces, and
-for normal laws as long as every term is quadratic in the state (linear reverse steps whose variances do not depend on the
+Data are given as points `xs` (N, ...) and weights (N,): all the states of a finite space, or the nodes of a normal distribution.
+Nothing is sampled: expectations are sums over the nodes of the kernel's distributions. That is exact on finite spaces, and for
+normal distributions as long as every term is quadratic in the state (linear reverse steps whose variances do not depend on the
 state). Everything is in nats, and in float64 when jax's x64 mode is on. The cost grows with the number of states squared.
 """
 
@@ -18,6 +18,6 @@ from quasistatic.oracles._ledger import ExactLedger as ExactLedger
 from quasistatic.oracles._ledger import exact_ledger as exact_ledger
 from quasistatic.oracles._ledger import expect as expect
 from quasistatic.oracles._ledger import moments as moments
-from quasistatic.oracles._paths import PathLaw as PathLaw
+from quasistatic.oracles._paths import PathDistribution as PathDistribution
 from quasistatic.oracles._paths import log_likelihood as log_likelihood
-from quasistatic.oracles._paths import path_law as path_law
+from quasistatic.oracles._paths import path_distribution as path_distribution

@@ -10,31 +10,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._distribution import AbstractDistribution, State
-from quasistatic._finite import FiniteKernel
-from quasistatic._kernel import AbstractKernel
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, State
+from quasistatic._process.finite import FiniteKernel
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.product import AbstractProductKernel
 from quasistatic.oracles._ledger import ExactLedger, Times, Weights, checked_times, checked_weights, expect
 
 
-def information(kernel: FiniteKernel, xs: State, weights: Weights | None, times: Times) -> np.ndarray:
+def information(kernel: AbstractKernel, xs: State, weights: Weights | None, times: Times) -> np.ndarray:
     """I(X; Z_t) in nats at `times` (T,) on a finite space, by enumeration of the states; raises TypeError for other spaces."""
     shares = checked_weights(xs, weights)
     return np.array([_information(kernel, xs, shares, t) for t in checked_times(times)])
 
 
 @eqx.filter_jit
-def _information(kernel: FiniteKernel, xs: State, weights: np.ndarray, t: jax.Array) -> jax.Array:
+def _information(kernel: AbstractKernel, xs: State, weights: np.ndarray, t: jax.Array) -> jax.Array:
     states = noisy_states(kernel)
     log_q = jax.vmap(lambda x: jax.vmap(kernel.marginal(x, t).log_prob)(states))(xs)
     joint = weights[:, None] * jnp.exp(log_q)
     return jnp.sum(jnp.where(joint > 0, joint * (log_q - jnp.log(joint.sum(axis=0))), 0.0))
 
 
+def is_finite(kernel: AbstractKernel) -> bool:
+    """Whether all states can be enumerated: a `FiniteKernel`, or a product of them."""
+    if isinstance(kernel, AbstractProductKernel):
+        return all(is_finite(part) for part in kernel.parts.values())
+    return isinstance(kernel, FiniteKernel)
+
+
 def noisy_states(kernel: AbstractKernel) -> State:
-    """All noisy states (M, *event) of a finite space."""
-    if not isinstance(kernel, FiniteKernel):
-        raise TypeError(f"{type(kernel).__name__} is not a FiniteKernel: its states cannot be enumerated")
-    return kernel.equilibrium().nodes()[0]
+    """All noisy states (M, ...) of a finite space; raises TypeError for other spaces."""
+    equilibrium = kernel.equilibrium()
+    if not (is_finite(kernel) and isinstance(equilibrium, AbstractIntegrable)):
+        raise TypeError(f"{type(kernel).__name__} is not a FiniteKernel, or a product of them: its states cannot be enumerated")
+    return equilibrium.nodes()[0]
 
 
 @attrs.frozen(eq=False)
@@ -89,7 +98,7 @@ class ConditionalEntropies:
 def conditional_entropies(
     kernel: AbstractKernel, xs: State, weights: Weights | None, times: Times, information: np.ndarray
 ) -> ConditionalEntropies:
-    """Entropies of the true steps back for a data law, given the information I(X; Z_t) (T,) at `times` (T,)."""
+    """Entropies of the true steps back for weighted data, from the information I(X; Z_t) (T,) at `times` (T,)."""
     shares, at = checked_weights(xs, weights), checked_times(times)
     steps = [_entropies(kernel, xs, shares, s, t) for s, t in itertools.pairwise(at)]
     lower, upper, excess = np.array(steps).reshape(-1, 3).T
@@ -110,5 +119,5 @@ def _entropies(kernel: AbstractKernel, xs: State, weights: np.ndarray, s: jax.Ar
     return weights @ jax.lax.map(one, xs)
 
 
-def _entropy(law: AbstractDistribution) -> jax.Array:
-    return -expect(law, law.log_prob)
+def _entropy(distribution: AbstractDistribution) -> jax.Array:
+    return -expect(distribution, distribution.log_prob)

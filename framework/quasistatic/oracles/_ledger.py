@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._diffusion import Diffusion
-from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, State
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Scalar, State, Time
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.tree import Layout, count_of
 
 Times = Sequence[float] | np.ndarray | jax.Array
 Weights = Sequence[float] | np.ndarray | jax.Array
@@ -22,7 +24,7 @@ Weights = Sequence[float] | np.ndarray | jax.Array
 class ExactLedger:
     """K split into its terms, all in nats per event, as `quasistatic.Ledger` is, but exact.
 
-    `terms` (N, T + 1) holds the terms of -K of each point x of the data law: first step, the T - 1 steps, prior; the properties
+    `terms` (N, T + 1) holds the terms of -K of each point x of the data: first step, the T - 1 steps, prior; the properties
     average them with the `weights` (N,) of the points.
     """
 
@@ -57,71 +59,91 @@ class ExactLedger:
 
 
 def exact_ledger(diffusion: Diffusion, xs: State, weights: Weights | None = None, times: Times | None = None) -> ExactLedger:
-    """The ledger of the data law with points `xs` (N, *event) and `weights` (N,), by default equal ones.
+    """The ledger of data with points `xs` (N, ...) and `weights` (N,), by default equal ones.
 
     `times` (T,) increase, by default as in training. The last need not be 1: the chain then starts from equilibrium there.
-    Raises TypeError for laws without nodes, ValueError for times that do not increase within [0, 1] or weights that do not sum
-    to one. Source: Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the data.
+    Raises TypeError for distributions without nodes, ValueError for times that do not increase within [0, 1] or weights that do
+    not sum to one. Source: Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the data.
     """
     diffusion, at = on_times(diffusion, times)
     shares = checked_weights(xs, weights)
     first, prior = _ends(diffusion, xs, at[0], at[-1])
-    rest = Diffusion(diffusion.kernel, diffusion.model, 1)  # however the first step is taken
+    rest = Diffusion(diffusion.kernel, diffusion.model, 1, side=diffusion.side)  # however the first step is taken
     steps = [_gap(rest, xs, s, t) for s, t in itertools.pairwise(at)]
     return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1, dtype=np.float64))
 
 
-@eqx.filter_jit
-def _ends(diffusion: Diffusion, xs: State, first: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
+def first_term(diffusion: Diffusion, x: State, t: Time) -> Scalar:
+    """The first step's term of -K(x), the first time being t; jax can trace and differentiate it."""
+
+    def at(z: State) -> Scalar:
+        return -diffusion.decode(diffusion.params(z, t), z, t).log_prob(x)
+
+    return expect(diffusion.kernel.marginal(x, t), at)
+
+
+def gap_term(diffusion: Diffusion, x: State, s: Time, t: Time) -> Scalar:
+    """The term of -K(x) of a step s < t; jax can trace and differentiate it."""
     kernel = diffusion.kernel
 
-    def one(x: State) -> tuple[jax.Array, jax.Array]:
-        def at(z: State) -> jax.Array:
-            return -diffusion.decode(diffusion.params(z, first), z, first).log_prob(x)
+    def at(z: State) -> Scalar:
+        return divergence(kernel.posterior(x, z, s, t), kernel.reverse(diffusion.params(z, t), z, s, t))
 
-        return expect(kernel.marginal(x, first), at), divergence(kernel.marginal(x, last), kernel.equilibrium())
+    return expect(kernel.marginal(x, t), at)
 
-    return jax.lax.map(one, xs)
+
+def prior_term(kernel: AbstractKernel, x: State, t: Time) -> Scalar:
+    """The prior term of -K(x), the last time being t."""
+    return divergence(kernel.marginal(x, t), kernel.equilibrium())
+
+
+@eqx.filter_jit
+def _ends(diffusion: Diffusion, xs: State, first: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jax.lax.map(lambda x: (first_term(diffusion, x, first), prior_term(diffusion.kernel, x, last)), xs)
 
 
 @eqx.filter_jit
 def _gap(diffusion: Diffusion, xs: State, s: jax.Array, t: jax.Array) -> jax.Array:
-    kernel = diffusion.kernel
-
-    def one(x: State) -> jax.Array:
-        def at(z: State) -> jax.Array:
-            return divergence(kernel.posterior(x, z, s, t), kernel.reverse(diffusion.params(z, t), z, s, t))
-
-        return expect(kernel.marginal(x, t), at)
-
-    return jax.lax.map(one, xs)
+    return jax.lax.map(lambda x: gap_term(diffusion, x, s, t), xs)
 
 
-def expect(law: AbstractDistribution, f: Callable[[State], jax.Array]) -> jax.Array:
-    """E f(z) for z from a law with nodes; f takes one state. Points without probability add nothing, whatever f says there."""
-    if not isinstance(law, AbstractIntegrable):
-        raise TypeError(f"{type(law).__name__} is not an AbstractIntegrable: an exact value needs the law's nodes()")
-    points, weights = law.nodes()
+def expect(distribution: AbstractDistribution, f: Callable[[State], jax.Array]) -> jax.Array:
+    """E f(z) for z from a distribution with nodes; f takes one state. Points without probability add nothing, whatever f is there.
+
+    Raises TypeError for a distribution without nodes.
+    """
+    if not isinstance(distribution, AbstractIntegrable):
+        raise TypeError(f"{type(distribution).__name__} is not an AbstractIntegrable: an exact value needs its nodes()")
+    points, weights = distribution.nodes()
     values = jax.vmap(f)(points)
     weights = weights.reshape(-1, *[1] * (values.ndim - 1))
     return jnp.sum(jnp.where(weights > 0, weights * values, 0.0), axis=0)
 
 
-def divergence(law: AbstractDistribution, other: AbstractDistribution) -> jax.Array:
-    """KL(law || other) by the nodes of `law`: owes nothing to the family's own `kl`."""
-    return expect(law, lambda z: law.log_prob(z) - other.log_prob(z))
+def divergence(p: AbstractDistribution, q: AbstractDistribution) -> Scalar:
+    """KL(p || q) by the nodes of p: owes nothing to the family's own `kl`."""
+    return expect(p, lambda z: p.log_prob(z) - q.log_prob(z))
 
 
-def moments(law: AbstractDistribution) -> tuple[jax.Array, jax.Array]:
-    """Mean (size,) and covariance (size, size) of the elements of a state."""
-    mean = expect(law, jnp.ravel)
-    return mean, expect(law, lambda z: jnp.outer(z.ravel() - mean, z.ravel() - mean))
+def moments(distribution: AbstractDistribution) -> tuple[jax.Array, jax.Array]:
+    """Mean (size,) and covariance (size, size) of the elements of a state, part after part."""
+    mean = expect(distribution, _vector)
+
+    def square(z: State) -> jax.Array:
+        away = _vector(z) - mean
+        return jnp.outer(away, away)
+
+    return mean, expect(distribution, square)
+
+
+def _vector(z: State) -> jax.Array:
+    return Layout.of(z).ravel(z)
 
 
 def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, np.ndarray]:
     """The times (T,), and the pair without its grid, so that programs are compiled once for all grids."""
     at = checked_times(diffusion.times() if times is None else times)
-    return Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step), at
+    return Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side), at
 
 
 def checked_times(times: Times) -> np.ndarray:
@@ -132,7 +154,7 @@ def checked_times(times: Times) -> np.ndarray:
 
 
 def checked_weights(xs: State, weights: Weights | None) -> np.ndarray:
-    count = len(jax.tree.leaves(xs)[0])
+    count = count_of(xs)
     values = np.full(count, 1.0 / count) if weights is None else np.asarray(weights, np.float64)
     if values.shape != (count,) or np.any(values < 0) or abs(values.sum() - 1.0) > 1e-6:
         raise ValueError(f"weights: expected {count} weights, at least 0, that sum to one, got {weights!r}")

@@ -1,4 +1,4 @@
-"""Finite spaces with every path written out: exact likelihood, and the law of the work."""
+"""Finite spaces with every path written out: exact likelihood, and the distribution of the log-weight."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from quasistatic._diffusion import Diffusion
-from quasistatic._distribution import State
-from quasistatic._kernel import AbstractKernel
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import State
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.tree import count_of, take
 from quasistatic.oracles._entropy import noisy_states
 from quasistatic.oracles._ledger import Times, on_times
 
@@ -19,7 +20,7 @@ MOST_PATHS = 2**24
 
 
 def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) -> np.ndarray:
-    """log p(x) of the reverse chain on a finite space for `xs` (N, *event): (N,), in nats; -inf where it cannot arrive.
+    """log p(x) of the reverse chain on a finite space for `xs` (N, ...): (N,), in nats; -inf where it cannot arrive.
 
     The chain starts from equilibrium at the last of `times` (T,), by default those of training.
     """
@@ -28,7 +29,7 @@ def log_likelihood(diffusion: Diffusion, xs: State, times: Times | None = None) 
     for t, s in itertools.pairwise(at[::-1]):
         p = p @ np.exp(_reverse(diffusion, s, t))
     with np.errstate(divide="ignore"):
-        return np.log([p @ np.exp(_first(diffusion, x, at[0])) for x in np.asarray(xs)])
+        return np.log([p @ np.exp(_first(diffusion, take(xs, number), at[0])) for number in range(count_of(xs))])
 
 
 @eqx.filter_jit
@@ -70,47 +71,47 @@ def _marginal(kernel: AbstractKernel, x: State, t: jax.Array) -> jax.Array:
 
 
 @attrs.frozen(eq=False)
-class PathLaw:
-    """All paths z_1 .. z_T of one event x: the forward law's log q(path given x) and the model's log p(x, path), (M**T,), in nats.
+class PathDistribution:
+    """All paths z_1 .. z_T of one event x: the forward process's log q(path given x), the model's log p(x, path), (M**T,), in nats.
 
-    The work of a path is log p - log q (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997).
+    The log-weight of a path is log p - log q (Sohl-Dickstein et al. 2015, eq. 9; Jarzynski 1997), minus the dissipated work.
     """
 
     log_q: np.ndarray
     log_p: np.ndarray
 
     @property
-    def work(self) -> tuple[np.ndarray, np.ndarray]:
-        """Work and probability of every path that the forward process can take."""
+    def log_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Log-weight and probability of every path that the forward process can take."""
         q = np.exp(self.log_q)
         return (self.log_p - self.log_q)[q > 0], q[q > 0]
 
     def moment(self, power: float) -> float:
-        """E exp(power * work) over forward paths; 1 gives p(x), Jarzynski's equality, if `unreachable` is 0."""
-        work, q = self.work
-        return float(q @ np.exp(power * work))
+        """E exp(power * log-weight) over forward paths; 1 gives p(x), Jarzynski's equality, if `unreachable` is 0."""
+        log_weights, q = self.log_weights
+        return float(q @ np.exp(power * log_weights))
 
     @property
     def bound(self) -> float:
-        """K(x), the mean work."""
-        work, q = self.work
-        return float(q @ work)
+        """K(x), the mean log-weight."""
+        log_weights, q = self.log_weights
+        return float(q @ log_weights)
 
     @property
     def variance(self) -> float:
-        """Variance of the work; half of it is log p(x) - K(x) where the work is nearly normal."""
-        work, q = self.work
-        return float(q @ (work - self.bound) ** 2)
+        """Variance of the log-weight; half of it is log p(x) - K(x) where the log-weight is nearly normal."""
+        log_weights, q = self.log_weights
+        return float(q @ (log_weights - self.bound) ** 2)
 
     @property
     def upper_bound(self) -> float:
-        """Mean work over the model's own paths to x: at least log p(x)."""
-        work, q = self.work
-        return float(q @ (np.exp(work) * work)) / self.moment(1)
+        """Mean log-weight over the model's own paths to x: at least log p(x)."""
+        log_weights, q = self.log_weights
+        return float(q @ (np.exp(log_weights) * log_weights)) / self.moment(1)
 
     @property
     def ess_fraction(self) -> float:
-        """Share of the forward paths that effectively count in an average of exp(work)."""
+        """Share of the forward paths that effectively count in an average of exp(log-weight)."""
         return self.moment(1) ** 2 / self.moment(2)
 
     @property
@@ -119,21 +120,22 @@ class PathLaw:
         return float(np.exp(self.log_p[np.exp(self.log_q) == 0]).sum())
 
 
-def path_law(diffusion: Diffusion, x: State, times: Times | None = None) -> PathLaw:
+def path_distribution(diffusion: Diffusion, x: State, times: Times | None = None) -> PathDistribution:
     """Every path z_1 .. z_T for one event x on a finite space of M states: M**T of them.
 
-    Raises ValueError if they are more than 2**24. The forward law is built from `transition`, so that a mean of the work that
-    agrees with the ledger also checks `posterior`.
+    Raises ValueError if they are more than 2**24. The forward process is built from `transition`, so that a mean log-weight
+    that agrees with the ledger also checks `posterior`.
     """
     diffusion, at = on_times(diffusion, times)
-    x = np.asarray(x)
-    states = len(noisy_states(diffusion.kernel))
+    x = jax.tree.map(np.asarray, x)
+    states = count_of(noisy_states(diffusion.kernel))
     if states ** len(at) > MOST_PATHS:
-        raise ValueError(f"path_law: {states} states and {len(at)} times make {states ** len(at)} paths, too many to enumerate")
+        paths = states ** len(at)
+        raise ValueError(f"path_distribution: {states} states and {len(at)} times make {paths} paths, too many to enumerate")
     # one axis for each time, the last is the latest
     log_q = np.asarray(_marginal(diffusion.kernel, x, at[0]))
     log_p = np.asarray(_first(diffusion, x, at[0]))
     for s, t in itertools.pairwise(at):
         log_q = log_q[..., None] + np.asarray(_forward(diffusion.kernel, s, t))
         log_p = log_p[..., None] + np.asarray(_reverse(diffusion, s, t)).T
-    return PathLaw(log_q.ravel(), (log_p + np.asarray(_log_equilibrium(diffusion))).ravel())
+    return PathDistribution(log_q.ravel(), (log_p + np.asarray(_log_equilibrium(diffusion))).ravel())

@@ -1,7 +1,7 @@
 """Laws: what must hold for a component, as theorems that are measured on it.
 
 Which laws hold follows from the component's class and from what it declares. Each law is read in several settings (keys, times,
-params), which hypothesis chooses, the same ones every time. A statistical figure beyond chance 1e-3 is measured again with ten
+params), which hypothesis chooses, the same ones every time. A statistical value beyond chance 1e-3 is measured again with ten
 times the draws, and beyond 1e-6 there the law is broken; the others state a tolerance in their unit. A plugin tests itself in
 three lines:
 

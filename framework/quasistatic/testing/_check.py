@@ -12,13 +12,16 @@ from typing import Any
 
 import attrs
 
-from quasistatic._component import Command, Component, NamedRecipe
-from quasistatic._plugins import PluginManager, plugins
+from quasistatic._plugins.component import Command, Component, NamedRecipe
+from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._process.event import AbstractField, Binary, Categorical, Counts, Fields, Levels, Real
 from quasistatic.errors import InputError
-from quasistatic.testing._law import Law, Reading, Verdict, faults
+from quasistatic.testing._law import PROTOCOL, Law, Verdict
+from quasistatic.testing._reading import Reading, faults
 
 Options = Mapping[tuple[str, str], Sequence[Any]]
 Offer = Component | Command | NamedRecipe
+FIELDS: tuple[type[AbstractField], ...] = (Real, Levels, Binary, Categorical, Counts)
 
 
 @attrs.frozen
@@ -32,16 +35,14 @@ class Built:
 def check(offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None) -> list[Verdict]:
     """Every law for all that is offered, with default options and with those given for a component's (kind, name).
 
-    A kernel is built for small events of each support that it fits, a model for several ports, an observer with a folder and
-    without. What cannot be built is a verdict that did not pass, with the message as its reason. `manager` knows the other
-    plugins that a recipe names, by default all that are installed.
+    A kernel is built for small events of each field that it supports, or, if it joins others, for an event of three parts; a
+    model for several ports, an observer with a folder and without. What cannot be built is a verdict that did not pass, with the
+    message as its reason. `manager` knows the other plugins that a recipe names, by default all that are installed.
     """
     return [law.verdict(built.label) for built in build_all(offers, options, manager) for law in built.laws]
 
 
-def build_all(
-    offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None
-) -> Iterator[Built]:
+def build_all(offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None) -> Iterator[Built]:
     """All that is offered, built, in order."""
     for offer in offers:
         if isinstance(offer, Command):
@@ -74,7 +75,7 @@ def laws(kind: str, name: str, **options: Any) -> Callable[[Callable[[Law], None
 def _marks(law: Law) -> list[Any]:
     import pytest
 
-    return [pytest.mark.xfail(reason=law.exception, strict=False)] if law.exception else []
+    return [pytest.mark.xfail(reason=law.expected_failure, strict=False)] if law.expected_failure else []
 
 
 def _menu(component: Component, options: Options) -> list[Any]:
@@ -94,13 +95,13 @@ def builds(component: Component, options: Any = None) -> Iterator[Built]:
         if changed := _changed(options):
             name += f" ({changed})"
         for setting, instance, extra in _instances(component, options):
-            laws = laws_of(component.kind, instance, exceptions=component.exceptions, **extra)
+            laws = laws_of(component.kind, instance, expected_failures=component.expected_failures, **extra)
             seen |= {law.name for law in laws}
             yield Built(f"{name}{setting}", laws)
     except Exception as error:
         yield Built(name, [_unbuilt(component.kind, error)])
     else:
-        if unknown := sorted(set(component.exceptions) - seen):
+        if unknown := sorted(set(component.expected_failures) - seen):
             yield Built(name, [_unknown(component.kind, unknown, seen)])
 
 
@@ -111,7 +112,8 @@ def _changed(options: Any) -> str:
 
 
 def _default(field: attrs.Attribute[Any]) -> Any:
-    return field.default.factory() if isinstance(field.default, attrs.Factory) else field.default
+    default: Any = field.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
 
 
 def _unbuilt(kind: str, error: Exception) -> Law:
@@ -120,13 +122,13 @@ def _unbuilt(kind: str, error: Exception) -> Law:
     def raise_it(_setting: Any) -> Reading:
         raise error
 
-    return Law("build", kind, "A component can be built with its options.", "the protocol", raise_it)
+    return Law("build", kind, "A component can be built with its options.", PROTOCOL, raise_it)
 
 
 def _unknown(kind: str, names: list[str], seen: set[str]) -> Law:
-    """The law that exceptions are made from laws that there are, broken."""
+    """The law that expected failures name laws of the component, broken."""
     reading = faults(f"no law is called {name!r}, there are {', '.join(sorted(seen))}" for name in names)
-    return Law("exceptions", kind, "Exceptions name laws of the component.", "the protocol", lambda _setting: reading)
+    return Law("expected-failures", kind, "Expected failures name laws of the component.", PROTOCOL, lambda _setting: reading)
 
 
 def _command(command: Command) -> Built:
@@ -137,34 +139,40 @@ def _command(command: Command) -> Built:
             return faults([f"not a click command but {loaded!r:.80}"])
         return faults([] if loaded.get_short_help_str() else ["it has no help"])
 
-    law = Law("loads", "command", "A command can be imported, is one of click and says what it does.", "the protocol", loads)
+    law = Law("loads", "command", "A command can be imported, is one of click and says what it does.", PROTOCOL, loads)
     return Built(f"command {command.name}", [law])
 
 
 def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     def resolves(_setting: Any) -> Reading:
-        from quasistatic._recipe import load_recipe
+        from quasistatic._recipes.recipe import load_recipe
 
         load_recipe(named.name, (), manager)
         return faults([])
 
     why = "A recipe ships with its package, and every name and option in it is known."
-    law = Law("resolves", "recipe", why, "the protocol", resolves)
+    law = Law("resolves", "recipe", why, PROTOCOL, resolves)
     return Built(f"recipe {named.name}", [law])
 
 
 def _instances(component: Component, options: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """What was built, what is particular about it, and what its laws need to know."""
     build = component.load()
-    if component.kind == "kernel":
-        for event, kernel in _accepted(_events(component.fits), lambda event: build(options, event)):
+    if component.kind == "kernel" and component.joins:
+        from quasistatic.testing._tools.bench import three_parts
+
+        kernel = build(options, three_parts())
+        yield f" on {kernel.event.describe()}", kernel, {}
+    elif component.kind == "kernel":
+        # two axes, so that a slip in broadcasting changes a shape
+        events = [field.example((2, 1)) for field in component.supports or FIELDS]
+        for event, kernel in _accepted(events, lambda event: build(options, event)):
             yield f" on {event.describe()}", kernel, {}
     elif component.kind == "model":
         import jax.random as jr
 
-        for ports, model in _accepted(_ports(), lambda ports: build(options, ports, jr.key(0))):
-            shape = "x".join(map(str, ports.shape)) or "1"
-            yield f" on {shape}, {ports.given} given", model, {"ports": ports}
+        for (name, ports), model in _accepted(_ports(), lambda item: build(options, item[1], key=jr.key(0))):
+            yield f" on {name}", model, {"ports": ports}
     elif component.kind == "observer":
         yield " without a folder", build(options, None), {}
         yield " with a folder", build(options, _scratch()), {}
@@ -186,22 +194,25 @@ def _accepted(menu: Sequence[Any], build: Callable[[Any], Any]) -> Iterator[tupl
         raise refusals[0]
 
 
-def _events(fits: tuple[str, ...]) -> list[Any]:
-    from quasistatic._event import Event
+def _ports() -> list[tuple[str, Any]]:
+    """Ports of several kinds, by name."""
+    import jax
+    import jax.numpy as jnp
 
-    shape = (2, 1)  # two axes, so that a slip in broadcasting changes a shape
-    menu = {
-        "real": [Event(shape), Event(shape, low=-1.0, high=1.0, levels=5)],
-        "categorical": [Event(shape, "categorical", 3)],
-    }
-    supports = fits or ("real", "binary", "categorical")
-    return [event for support in supports for event in menu.get(support, [Event(shape, support)])]
+    from quasistatic._process.model import Ports
 
+    def numbers(*shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
 
-def _ports() -> list[Any]:
-    from quasistatic._model import Ports
-
-    return [Ports((3,), 1, 1), Ports((8, 8), 2, 3, given=2), Ports((), 1, 2)]
+    side = Fields({"code": Real((2,)), "label": Categorical((), 3)})
+    features = {"kind": numbers(5), "place": numbers(2, 1)}
+    params = {"kind": numbers(5), "place": numbers(2, 2)}
+    return [
+        ("3", Ports(numbers(3, 1), numbers(3, 1))),
+        ("4x4 with a label", Ports(numbers(4, 4, 2), numbers(4, 4, 3), Categorical((), 3))),
+        ("two parts with two of side information", Ports(features, params, side)),
+        ("a single number", Ports(numbers(), numbers(2))),
+    ]
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quasistatic.errors import InputError
-from quasistatic.testing._law import Reading, worst
+from quasistatic.testing._reading import Reading, worst
 from quasistatic.testing._setting import Setting
 
 try:
@@ -16,13 +16,13 @@ except ModuleNotFoundError as error:
 
 
 def settings() -> strategies.SearchStrategy[Setting]:
-    """Any seed, any three times, a network that says nothing up to one that says much."""
-    marks = strategies.lists(strategies.integers(1, 999), min_size=3, max_size=3, unique=True)
+    """Any seed, any three times, params from zero up to large ones."""
+    times = strategies.lists(strategies.integers(1, 999), min_size=3, max_size=3, unique=True)
     return strategies.builds(
         Setting,
         seed=strategies.integers(0, 2**31 - 1),
-        marks=marks.map(lambda drawn: tuple(sorted(drawn))),
-        size=strategies.floats(0.0, 2.0),
+        times_permille=times.map(lambda drawn: tuple(sorted(drawn))),
+        params_scale=strategies.floats(0.0, 2.0),
     )
 
 

@@ -1,52 +1,24 @@
-"""What a law is, and what it says of a component."""
+"""What a law is, the registry of all of them, and how a component is held against one."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import attrs
+import jax
 
-if TYPE_CHECKING:
-    from quasistatic.testing._setting import Setting
+from quasistatic.testing._reading import Reading
+from quasistatic.testing._setting import Setting, widened
 
 Outcome = Literal["holds", "broken", "expected"]
-# a statistical figure is in standard errors, corrected for how many were compared: beyond SUSPECT (level 1e-3) it is measured
-# again with ten times the draws, and beyond LIMIT (level 1e-6) there the law is broken
-SUSPECT, LIMIT = 3.29, 4.89
-
-
-@attrs.frozen
-class Reading:
-    """How far a component is from a law: `figure`, in `unit`, at most `tolerance`; `where` says at which place."""
-
-    figure: float
-    tolerance: float
-    unit: str
-    where: str = ""
-    statistical: bool = False
-
-    @property
-    def passed(self) -> bool:
-        """False also where the figure is not a number."""
-        return self.figure <= self.tolerance
-
-    @property
-    def suspect(self) -> bool:
-        """Whether it may still be chance, and more draws will tell."""
-        return self.statistical and SUSPECT < self.figure < 2 * LIMIT
-
-
-def statistical(figure: float, where: str = "", unit: str = "standard errors") -> Reading:
-    """A figure in standard errors."""
-    return Reading(figure, LIMIT, unit, where, statistical=True)
-
-
-def faults(found: Iterable[str], unit: str = "faults") -> Reading:
-    """What is wrong, line by line; nothing may be."""
-    lines = list(dict.fromkeys(found))
-    return Reading(float(len(lines)), 0.0, unit, "; ".join(lines))
+Measure = Callable[..., Reading]
+PROTOCOL = "the protocol"
+PAPER = "Sohl-Dickstein et al. 2015"
+WORK = "Sohl-Dickstein et al. 2015, eq. 9 to 14; Jarzynski 1997"
+SETTINGS = 3  # in which a law is read
 
 
 @attrs.frozen
@@ -56,7 +28,7 @@ class Verdict:
     law: str
     component: str
     outcome: Outcome
-    figure: float
+    value: float
     tolerance: float
     unit: str
     reason: str
@@ -72,8 +44,8 @@ class Verdict:
 class Law:
     """A statement that must hold for a component; calling it raises AssertionError where it does not.
 
-    `why` says what it states, `reference` where it comes from. `check` measures it on the component it was made for, in one
-    setting. `exception` is the reason why this component may break it, empty if it may not.
+    `why` is the statement, `reference` its source. `check` measures it on the component it was made for, in one setting.
+    `expected_failure` is the reason why this component may break it, empty if it may not.
     """
 
     name: str
@@ -82,12 +54,12 @@ class Law:
     reference: str
     check: Callable[[Setting], Reading]
     examples: int = 1
-    exception: str = ""
+    expected_failure: str = ""
 
     def measure(self, setting: Setting) -> Reading:
-        """One reading; where chance may have played a trick, that of ten times the draws."""
+        """One reading; if it is suspect, a second one with ten times the draws."""
         reading = self.check(setting)
-        return self.check(setting.again()) if reading.suspect else reading
+        return self.check(setting.repeated()) if reading.suspect else reading
 
     def read(self) -> Reading:
         """The worst reading over the settings that hypothesis chooses, the same ones every time."""
@@ -109,27 +81,73 @@ class Law:
         else:
             reason = "" if reading.passed else self.describe(reading)
         outcome: Outcome = "broken" if reason else "holds"
-        if reason and self.exception:
-            outcome, reason = "expected", self.exception
+        if reason and self.expected_failure:
+            outcome, reason = "expected", self.expected_failure
         return Verdict(
-            self.name, component, outcome, reading.figure, reading.tolerance, reading.unit, reason, self.why, self.reference
+            self.name, component, outcome, reading.value, reading.tolerance, reading.unit, reason, self.why, self.reference
         )
 
     def describe(self, reading: Reading) -> str:
         """One line on a broken law."""
         place = f" at {reading.where}" if reading.where else ""
         return (
-            f"{self.kind} law {self.name!r} is broken{place}: {reading.figure:.3g} {reading.unit}, "
+            f"{self.kind} law {self.name!r} is broken{place}: {reading.value:.3g} {reading.unit}, "
             f"at most {reading.tolerance:.3g}. {self.why} ({self.reference})"
         )
 
 
-def worst(readings: Iterable[Reading]) -> Reading:
-    """The reading that is furthest beyond its tolerance, or closest to it."""
+@attrs.frozen
+class Entry:
+    """A law of a kind in the registry; `applies` tells from a component whether it is held to it."""
 
-    def excess(reading: Reading) -> float:
-        if math.isnan(reading.figure):
-            return math.inf
-        return reading.figure / reading.tolerance if reading.tolerance > 0 else reading.figure
+    kind: str
+    name: str
+    statement: str
+    source: str
+    measure: Measure
+    applies: Callable[[Any], bool]
+    settings: int
 
-    return max(readings, key=excess)
+    def of(self, *subject: Any, expected_failure: str = "") -> Law:
+        """The law for one component."""
+        check = functools.partial(self.measure, *subject)
+        return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure)
+
+
+REGISTRY: dict[str, dict[str, Entry]] = {}  # by kind and name
+
+
+def law(
+    kind: str,
+    name: str,
+    statement: str,
+    source: str = PROTOCOL,
+    *,
+    when: Callable[[Any], bool] = lambda component: True,
+    once: bool = False,
+    float64: bool = False,
+) -> Callable[[Measure], Measure]:
+    """Enters a function of a component and a setting into the registry, as the law of this name.
+
+    `when` says which components are held to it, `once` that it is read in the plain setting alone, `float64` that it is
+    measured in float64 whatever the process runs in.
+    """
+
+    def enter(measure: Measure) -> Measure:
+        entries = REGISTRY.setdefault(kind, {})
+        if name in entries:
+            raise ValueError(f"{kind} law {name!r} is there twice")
+        taken = _in_float64(measure) if float64 else measure
+        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS)
+        return taken
+
+    return enter
+
+
+def _in_float64(measure: Measure) -> Measure:
+    @functools.wraps(measure)
+    def measured(component: Any, setting: Setting) -> Reading:
+        with jax.enable_x64(True):
+            return measure(widened(component), setting)
+
+    return measured

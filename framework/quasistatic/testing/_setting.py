@@ -1,11 +1,8 @@
-"""Where laws are looked at: a seed, three times and how loudly the network speaks; and what is found there.
-
-Everything that is random in a law is drawn from its setting, so that one law can be tried at many.
-"""
+"""The random inputs of a law (seed, three times, scale of the params), and the objects built from them."""
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,14 +12,17 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
-from quasistatic._diffusion import Diffusion
-from quasistatic._distribution import AbstractDistribution, AbstractIntegrable, Key, State
-from quasistatic._event import Event
-from quasistatic._finite import FiniteKernel
-from quasistatic._kernel import AbstractKernel
-from quasistatic._model import AbstractModel
-from quasistatic.testing._law import Reading
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.event import Levels
+from quasistatic._process.grid import AbstractGrid
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.model import AbstractModel, Ports, Side
+from quasistatic._process.product import AbstractProductKernel
+from quasistatic._process.tree import Layout, count_of, take
+from quasistatic.oracles._entropy import is_finite
 
 
 class Spot(NamedTuple):
@@ -37,66 +37,71 @@ class Spot(NamedTuple):
 class Setting:
     """Where a law is read.
 
-    `marks` are three times, in thousandths of the way from the first time to the last, `size` is that of the params of a
-    wrong network, and `more` multiplies the draws of statistical laws.
+    `times_permille` are three times, in thousandths of the way from the first time to the last, `params_scale` is the size of
+    the params of a random network, and `draws_factor` multiplies the draws of statistical laws.
     """
 
     seed: int = 0
-    marks: tuple[int, int, int] = (150, 450, 800)
-    size: float = 0.8
-    more: int = 1
+    times_permille: tuple[int, int, int] = (150, 450, 800)
+    params_scale: float = 0.8
+    draws_factor: int = 1
 
-    def again(self) -> Setting:
+    def repeated(self) -> Setting:
         """The same place with ten times the draws, all of them new."""
-        return attrs.evolve(self, seed=self.seed ^ 0x5EED, more=10 * self.more)
+        return attrs.evolve(self, seed=self.seed ^ 0x5EED, draws_factor=10 * self.draws_factor)
 
     def key(self, role: int) -> Key:
         """A key for each use that a law has for one."""
         return jr.fold_in(jr.key(self.seed), role)
 
     def keys(self, role: int, count: int) -> Key:
-        """Keys of a statistical law, `more` times as many as usual."""
-        return jr.split(self.key(role), count * self.more)
+        """Keys of a statistical law, `draws_factor` times as many as usual."""
+        return jr.split(self.key(role), count * self.draws_factor)
 
-    def times(self, kernel: AbstractKernel) -> jax.Array:
+    def times(self, kernel: AbstractKernel) -> Float[Array, " 5"]:
         """Five times from the earliest of a chain of eight to the last, not on one grid."""
-        first = float(kernel.grid(8)[0])
-        way = np.array([0, *self.marks, 1000]) / 1000
+        first = float(kernel.times(8)[0])
+        way = np.array([0, *self.times_permille, 1000]) / 1000
         return jnp.asarray(first + (1.0 - first) * way, jnp.result_type(float))
 
-    def params(self, kernel: AbstractKernel, role: int = 5, size: float | None = None) -> State:
-        """Params of a network that says something."""
+    def params(self, kernel: AbstractKernel, role: int = 5, scale: float | None = None) -> State:
+        """Random params of the size `params_scale`, or another."""
+        scale = self.params_scale if scale is None else scale
         leaves, tree = jax.tree.flatten(kernel.zero_params())
         keys = jr.split(self.key(role), len(leaves))
-        size = self.size if size is None else size
-        drawn = [leaf + size * jr.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)]
+        drawn = [leaf + scale * jr.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)]
         return jax.tree.unflatten(tree, drawn)
 
     def data(self, kernel: AbstractKernel, count: int, role: int = 3) -> State:
-        """Events (count, *event) that the kernel may meet: some of a list where there is one, else drawn."""
-        start = 13 * self.seed
-        if isinstance(kernel, FiniteKernel):
-            xs, _ = kernel.reference().nodes()
-            return xs[(start + np.arange(count) * 7) % len(xs)]
-        event = kernel.event
-        if event.quantised:
-            return all_levels(event)[(start + np.arange(count) * 7) % event.levels**event.size]
-        return _some_data(kernel, self.times(kernel)[0], jr.split(self.key(role), count))
+        """Events (count, ...) that the kernel may meet: some of all of them where these can be enumerated, else drawn."""
+        if isinstance(kernel, AbstractProductKernel):
+            roles = {name: role + 50 * number for number, name in enumerate(kernel.parts, 1)}
+            return {name: self.data(part, count, roles[name]) for name, part in kernel.parts.items()}
+        if is_finite(kernel):
+            everything = enumerate_states(kernel)[0]
+        elif isinstance(kernel.event, Levels):
+            everything = all_levels(kernel.event)
+        else:
+            return _some_data(kernel, self.times(kernel)[0], jr.split(self.key(role), count))
+        return take(everything, (13 * self.seed + role - 3 + np.arange(count) * 7) % count_of(everything))
 
-    def spots(self, kernel: AbstractKernel, s: jax.Array, t: jax.Array, count: int, role: int = 4) -> Spot:
+    def spots(self, kernel: AbstractKernel, s: Time, t: Time, count: int, role: int = 4) -> Spot:
         """Events (count, ...) on their way, drawn by marginal and transition."""
         return _some_spots(kernel, self.data(kernel, count), s, t, jr.split(self.key(role), count))
 
-    def wrong(self, kernel: AbstractKernel, steps: Any) -> Diffusion:
-        """The kernel with a network that is wrong; `steps` may be a grid."""
+    def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
+        """The kernel with a network that is wrong everywhere."""
+        ports = Ports.of(kernel)
+        reads, gives = ports.features.size, ports.params.size
         key_weights, key_shift = jr.split(self.key(11))
-        weights = 0.9 * self.size * jr.normal(key_weights, (kernel.params, kernel.features))
-        return Diffusion(kernel, Wave(weights, 0.6 * self.size * jr.normal(key_shift, (kernel.params,))), steps)
+        scale = 0.9 * self.params_scale / math.sqrt(max(1, kernel.event.size))
+        weights = scale * jr.normal(key_weights, (gives, reads))
+        return Diffusion(kernel, Wave(weights, 0.6 * self.params_scale * jr.normal(key_shift, (gives,)), ports), steps)
 
 
 @eqx.filter_jit
-def _some_data(kernel: AbstractKernel, t: jax.Array, keys: Key) -> State:
-    """By the reference law, or by what a network that knows nothing would say of pure noise."""
+def _some_data(kernel: AbstractKernel, t: Time, keys: Key) -> State:
+    """From the reference, or from decode of pure noise at zero params."""
     rho = kernel.reference()
     if rho is not None:
         return jax.vmap(rho.sample)(keys)
@@ -109,7 +114,7 @@ def _some_data(kernel: AbstractKernel, t: jax.Array, keys: Key) -> State:
 
 
 @eqx.filter_jit
-def _some_spots(kernel: AbstractKernel, xs: State, s: jax.Array, t: jax.Array, keys: Key) -> Spot:
+def _some_spots(kernel: AbstractKernel, xs: State, s: Time, t: Time, keys: Key) -> Spot:
     def draw(x: State, key: Key) -> Spot:
         key_early, key_late = jr.split(key)
         early = kernel.marginal(x, s).sample(key_early)
@@ -126,88 +131,58 @@ def spread(tree: Any) -> Any:
 
 def widened(tree: Any) -> Any:
     """The same with every floating leaf in the widest float that is switched on."""
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, jnp.result_type(float)) if eqx.is_inexact_array(leaf) else leaf, tree
-    )
-
-
-def in_float64(law: Callable[..., Reading]) -> Callable[..., Reading]:
-    """The law, measured in float64 whatever the process runs in."""
-
-    @functools.wraps(law)
-    def measured(subject: Any, setting: Setting) -> Reading:
-        with jax.enable_x64(True):
-            return law(widened(subject), setting)
-
-    return measured
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 class Constant(AbstractModel):
-    """Says the same at every state and time."""
+    """The same params at every state and time."""
 
     value: Any
 
-    def __call__(
-        self, features: State, t: jax.Array, given: jax.Array | None = None, key: Key | None = None
-    ) -> State:
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
         return self.value
 
 
 class Wave(AbstractModel):
-    """An arbitrary smooth function of features and time: a decoder that is wrong everywhere."""
+    """An arbitrary smooth function of features and time."""
 
-    weights: jax.Array  # (params, features)
-    shift: jax.Array
+    weights: Float[Array, "params features"]
+    shift: Float[Array, " params"]
+    ports: Ports = eqx.field(static=True)
 
-    def __call__(
-        self, features: State, t: jax.Array, given: jax.Array | None = None, key: Key | None = None
-    ) -> State:
-        return features @ self.weights.T * jnp.cos(3.0 * t) + self.shift * jnp.sin(2.0 * t)
-
-
-class Answering(Diffusion):
-    """A diffusion whose params are any function of z and t."""
-
-    answer: Callable[[State, jax.Array], State] = eqx.field(static=True)
-
-    def __init__(self, kernel: AbstractKernel, answer: Callable[[State, jax.Array], State], steps: int):
-        super().__init__(kernel, Constant(kernel.zero_params()), steps)
-        self.answer = answer
-
-    def params(self, z: State, t: jax.Array, given: jax.Array | None = None, key: Key | None = None) -> State:
-        return self.answer(z, t)
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
+        flat = self.weights @ self.ports.features.ravel(features) * jnp.cos(3.0 * t) + self.shift * jnp.sin(2.0 * t)
+        return self.ports.params.unravel(flat)
 
 
 def fresh(kernel: AbstractKernel, steps: int) -> Diffusion:
-    """The kernel with a network that knows nothing."""
+    """The kernel with zero params."""
     return Diffusion(kernel, Constant(kernel.zero_params()), steps)
 
 
-def all_levels(event: Event) -> jax.Array:
-    """All events of quantised data, (levels**size, *event)."""
-    assert event.low is not None and event.high is not None and event.levels is not None
-    axes = [jnp.linspace(event.low, event.high, event.levels)] * event.size
-    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1).reshape(-1, *event.shape)
+def all_levels(field: Levels) -> Float[Array, "events ..."]:
+    """All events of data in levels, (levels**size, *shape)."""
+    axes = [jnp.linspace(field.low, field.high, field.levels)] * field.size
+    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1).reshape(-1, *field.shape)
 
 
-def listed(kernel: FiniteKernel) -> tuple[State, State]:
-    """All events of data, and all noisy states."""
-    return kernel.reference().nodes()[0], kernel.equilibrium().nodes()[0]
+def enumerate_states(kernel: AbstractKernel) -> tuple[State, State]:
+    """All events of data, and all noisy states, of a kernel on a finite space."""
+    reference, equilibrium = kernel.reference(), kernel.equilibrium()
+    assert isinstance(reference, AbstractIntegrable) and isinstance(equilibrium, AbstractIntegrable)
+    return reference.nodes()[0], equilibrium.nodes()[0]
 
 
-def table(law_of: Callable[[State], AbstractDistribution], froms: State, tos: State) -> jax.Array:
+def table(distribution_from: Callable[[State], AbstractDistribution], froms: State, tos: State) -> Float[Array, "froms tos"]:
     """log-probabilities [from, to]."""
-    return jax.vmap(lambda a: jax.vmap(law_of(a).log_prob)(tos))(froms)
+    return jax.vmap(lambda a: jax.vmap(distribution_from(a).log_prob)(tos))(froms)
 
 
-def mean_of(law: AbstractDistribution, function: Callable[[State], jax.Array]) -> jax.Array:
-    """E f(z) by the nodes of an integrable law; points without weight do not count."""
-    assert isinstance(law, AbstractIntegrable), f"{type(law).__name__} has no nodes"
-    zs, weights = law.nodes()
-    values = jax.vmap(function)(zs)
-    return jnp.sum(jnp.where(weights > 0, weights * values, 0.0))
+def types_of(tree: Any) -> Any:
+    """A tree of arrays in words: 'float32[2]' for each."""
+    return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree)
 
 
-def at(tree: State, index: int) -> State:
-    """One of many."""
-    return jax.tree.map(lambda leaf: leaf[index], tree)
+def layout_of(tree: State) -> Layout:
+    """The layout of one state, whatever weak types its leaves have."""
+    return Layout.of(jax.tree.map(jnp.asarray, tree))

@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class AncestralOptions:
-    """Draw every step back from the learned law itself: samples of the model whose bound is K."""
+    """Draw every step back from the learned distribution itself: samples of the model whose bound is K."""
 
 
 @qs.hookimpl
@@ -19,7 +19,8 @@ def quasistatic_components() -> list[qs.Component]:
             "sampler",
             "ancestral",
             AncestralOptions,
-            build="quasistatic_plugins.ancestral.sampler:Ancestral",
+            build="quasistatic_plugins.ancestral.sampler:build",
+            is_default=True,
             references=("Sohl-Dickstein et al. 2015, section 2.2",),
         )
     ]

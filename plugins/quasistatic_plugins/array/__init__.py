@@ -13,14 +13,10 @@ import quasistatic as qs
 class ArrayOptions:
     """Your own data, a row per event, from a .csv, .npy or .npz file: shape and support are read off it and checked."""
 
-    path: str = attrs.field(
-        default="", metadata={"help": "the file; must be given, unless an array is handed over in Python"}
-    )
+    path: str = attrs.field(default="", metadata={"help": "the file; must be given, unless an array is handed over in Python"})
     support: Literal["auto", "real", "binary", "categorical"] = attrs.field(
         default="auto",
-        metadata={
-            "help": "what the figures are; auto: 0 and 1 are binary, 0 to n - 1 for n up to 32 categorical, else real"
-        },
+        metadata={"help": "what the numbers are; auto: 0 and 1 are binary, 0 to n - 1 for n up to 32 categorical, else real"},
     )
     key: str | None = attrs.field(default=None, metadata={"help": "which array of an .npz file that holds several"})
     validation_share: float = attrs.field(
@@ -36,8 +32,7 @@ class ArrayOptions:
     def __attrs_post_init__(self) -> None:
         if self.validation_share + self.test_share > 0.8:
             raise ValueError(
-                "validation_share and test_share: expected at most 0.8 together, "
-                f"got {self.validation_share} and {self.test_share}"
+                f"validation_share and test_share: expected at most 0.8 together, got {self.validation_share} and {self.test_share}"
             )
 
 

@@ -48,7 +48,8 @@ def quasistatic_components() -> list[qs.Component]:
             "binomial",
             BinomialOptions,
             build="quasistatic_plugins.binomial.kernel:BinomialKernel",
-            fits=("binary",),
+            supports=(qs.Binary,),
+            is_default=True,
             references=("Sohl-Dickstein et al. 2015, Table App.1 and section 2.4.1",),
         )
     ]

@@ -20,11 +20,11 @@ from quasistatic_plugins.binomial import BinomialOptions
 Key = jax.Array
 
 
-class Bernoulli(qs.AbstractIntegrable):
+class Bernoulli(qs.AbstractIntegrable, qs.AbstractWithMean):
     """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
 
     logits: jax.Array
-    reparametrised: ClassVar[bool] = False
+    is_reparametrised: ClassVar[bool] = False
 
     def _at(self, u: jax.Array) -> jax.Array:
         # the rarer value is compared with its own probability: both tails keep full relative precision
@@ -32,26 +32,25 @@ class Bernoulli(qs.AbstractIntegrable):
         return jnp.where(rarer == (self.logits < 0), 1.0, 0.0)
 
     def sample(self, key: Key) -> jax.Array:
-        return self._at(qs.uniform(key, self.logits.shape))
+        return self._at(qs.uniform(self.logits.shape, key=key))
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
-        u = qs.uniform(key, self.logits.shape)
+        u = qs.uniform(self.logits.shape, key=key)
         return self._at(u), self._at(1.0 - u)
 
     def log_prob(self, x: jax.Array) -> jax.Array:
         return -jnp.sum(jnp.logaddexp(0.0, jnp.where(x > 0.5, -self.logits, self.logits)))
 
-    def kl(self, other: qs.AbstractDistribution, key: Key) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
         if not isinstance(other, Bernoulli):
-            return super().kl(other, key)
+            return super().kl(other, key=key)
         p = jax.nn.sigmoid(self.logits)
-        ones = jnp.logaddexp(0.0, -other.logits) - jnp.logaddexp(0.0, -self.logits)
-        zeros = jnp.logaddexp(0.0, other.logits) - jnp.logaddexp(0.0, self.logits)
-        return jnp.sum(p * ones + (1.0 - p) * zeros)
+        (zero, one), (other_zero, other_one) = _surprises(self.logits), _surprises(other.logits)
+        return jnp.sum(p * (other_one - one) + (1.0 - p) * (other_zero - zero))
 
     def entropy(self, key: Key | None = None) -> jax.Array:
-        p = jax.nn.sigmoid(self.logits)
-        return jnp.sum(p * jnp.logaddexp(0.0, -self.logits) + (1.0 - p) * jnp.logaddexp(0.0, self.logits))
+        p, (zero, one) = jax.nn.sigmoid(self.logits), _surprises(self.logits)
+        return jnp.sum(p * one + (1.0 - p) * zero)
 
     def mean(self) -> jax.Array:
         return jax.nn.sigmoid(self.logits)
@@ -63,6 +62,12 @@ class Bernoulli(qs.AbstractIntegrable):
         return states.astype(self.logits.dtype), weights
 
 
+def _surprises(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """-log p(0) and -log p(1), small ones to full precision, from one exponential and one logarithm."""
+    small = jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.maximum(logits, 0.0) + small, jnp.maximum(-logits, 0.0) + small
+
+
 class BinomialKernel(qs.FiniteKernel):
     """Closed forms in log-odds; the matrices of `FiniteKernel` say the same and are what the laws compare with.
 
@@ -70,10 +75,8 @@ class BinomialKernel(qs.FiniteKernel):
     """
 
     options: BinomialOptions = eqx.field(static=True)
-    event: qs.Event = eqx.field(static=True)
-    features: ClassVar[int] = 1
-    params: ClassVar[int] = 1
-    exact_at_zero: ClassVar[bool] = True
+    event: qs.Binary = eqx.field(static=True)
+    is_exact_at_zero: ClassVar[bool] = True
 
     @property
     def schedule(self) -> qs.AbstractSchedule:
@@ -81,7 +84,7 @@ class BinomialKernel(qs.FiniteKernel):
         return qs.make_schedule(options.schedule, options.first_noise, options.last_survival)
 
     @property
-    def arrival_nats(self) -> float:
+    def max_prior_nats(self) -> float:
         """For the bit that is rarer at equilibrium: its own chance is raised most."""
         kept, rare = self.schedule.last_survival, min(self.options.base_rate, 1.0 - self.options.base_rate)
         return math.log1p(kept * (1.0 - rare) / rare)
@@ -91,8 +94,12 @@ class BinomialKernel(qs.FiniteKernel):
         """Log-odds of the coin."""
         return math.log(self.options.base_rate) - math.log1p(-self.options.base_rate)
 
-    def grid(self, steps: int) -> np.ndarray:
-        return self.schedule.grid(steps)
+    def times(self, steps: int) -> np.ndarray:
+        return self.schedule.times(steps)
+
+    def zero_params(self) -> jax.Array:
+        """One log-weight for each bit, (*event, 1)."""
+        return jnp.zeros((*self.event.shape, 1))
 
     def _evidence(self, bit: jax.Array, log_odds: jax.Array) -> jax.Array:
         """log q(bit given 1) - log q(bit given 0) when the earlier bit survives with these log-odds."""
@@ -128,12 +135,19 @@ class BinomialKernel(qs.FiniteKernel):
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Bernoulli:
         return Bernoulli(self.base_logit + self._evidence(z, self.schedule.log_odds(t)) + self._one(params, z))
 
-    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
-        data = self.decode(params, z, t).logits
+    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+        """`data` are `Bernoulli` bits, or a `qs.Finite` over 0 and 1. Raises TypeError for another."""
+        if isinstance(data, qs.Finite):
+            data = Bernoulli(data.log_probs[..., 1] - data.log_probs[..., 0])
+        if not isinstance(data, Bernoulli):
+            raise TypeError(f"BinomialKernel.bridge: expected data as bits, got a {type(data).__name__}")
         one, zero = (self.posterior(jnp.full_like(z, bit), z, s, t).logits for bit in (1.0, 0.0))
-        says_one, says_zero = jax.nn.log_sigmoid(data), jax.nn.log_sigmoid(-data)
-        up = jnp.logaddexp(says_one + jax.nn.log_sigmoid(one), says_zero + jax.nn.log_sigmoid(zero))
-        down = jnp.logaddexp(says_one + jax.nn.log_sigmoid(-one), says_zero + jax.nn.log_sigmoid(-zero))
+        # log of p(1) over p(0), numerator and denominator multiplied by what makes them sums of few terms
+        of_one, of_zero = jax.nn.softplus(one), jax.nn.softplus(zero)
+        # and divided by the larger of the two weights of the data: nothing cancels where these are certain
+        is_one, is_zero = jnp.minimum(data.logits, 0.0), jnp.minimum(-data.logits, 0.0)
+        up = jnp.logaddexp(is_one + one + of_zero, is_zero + zero + of_one)
+        down = jnp.logaddexp(is_one + of_zero, is_zero + of_one)
         return Bernoulli(up - down)
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:

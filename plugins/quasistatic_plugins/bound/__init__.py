@@ -30,6 +30,7 @@ def quasistatic_components() -> list[qs.Component]:
             "bound",
             BoundOptions,
             build="quasistatic_plugins.bound.objective:Bound",
+            is_default=True,
             references=("Sohl-Dickstein et al. 2015, eq. 14", "Kingma et al. 2021 (low-discrepancy times)"),
         )
     ]

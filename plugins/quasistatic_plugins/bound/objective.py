@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -28,18 +28,13 @@ class Bound(qs.AbstractObjective):
     options: BoundOptions = eqx.field(static=True)
     shares: jax.Array | None = None
 
-    def __call__(
-        self, diffusion: qs.Diffusion, x: jax.Array, u: jax.Array, key: Key, given: jax.Array | None = None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(self, diffusion: qs.Diffusion, x: Any, u: jax.Array, *, key: Key) -> tuple[jax.Array, dict[str, jax.Array]]:
         times = diffusion.times()
         index, weight = self._draw(u, len(times))
         key_z, key_term = jr.split(key)
         marginal = diffusion.kernel.marginal(x, times[index])
         zs = marginal.pair(key_z) if self.options.antithetic else (marginal.sample(key_z),)
-        terms = [
-            _with_score(diffusion.term(x, z, index, times, key_term, given, train=True), marginal, z, diffusion)
-            for z in zs
-        ]
+        terms = [diffusion.term(x, z, index, times, key=key_term, train=True) for z in zs]
         return weight * sum(terms) / len(terms), {}
 
     def _draw(self, u: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:
@@ -48,22 +43,11 @@ class Bound(qs.AbstractObjective):
         index = jnp.minimum(jnp.searchsorted(jnp.cumsum(self.shares), u), steps - 1)
         return index, 1.0 / self.shares[index]
 
-    def prepare(self, diffusion: qs.Diffusion, xs: np.ndarray, given: np.ndarray | None, key: Key) -> Bound:
+    def prepare(self, diffusion: qs.Diffusion, xs: Any, side: Any = None, *, key: Key) -> Bound:
         """With `draw = importance`: measures the root mean square of every term, the shares of least variance."""
         if self.options.draw == "stratified":
             return self
-        terms = qs.ledger(diffusion, xs, key, given=given).terms[:, :-1]
+        terms = qs.ledger(diffusion, xs, key=key, side=side).terms[:, :-1]
         size = np.sqrt(np.mean(terms**2, axis=0))
         shares = 0.5 / len(size) + 0.5 * size / size.sum()
         return Bound(self.options, jnp.asarray(shares, jnp.result_type(float)))
-
-
-def _with_score(term: jax.Array, marginal: qs.AbstractDistribution, z: jax.Array, diffusion: qs.Diffusion) -> jax.Array:
-    """A draw that cannot be differentiated moves with a learned grid through its probability instead.
-
-    The factor is one; its gradient is that of the log-probability, which makes the gradient of the mean unbiased.
-    """
-    if marginal.reparametrised or isinstance(diffusion.grid, qs.FixedGrid):
-        return term
-    score = marginal.log_prob(jax.lax.stop_gradient(z))
-    return term * jnp.exp(score - jax.lax.stop_gradient(score))

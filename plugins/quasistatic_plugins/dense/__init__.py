@@ -20,9 +20,7 @@ class DenseOptions:
     activation: Literal["silu", "relu", "tanh", "sigmoid"] = attrs.field(
         default="silu", metadata={"help": "non-linearity of the hidden layers"}
     )
-    residual: bool = attrs.field(
-        default=False, metadata={"help": "add each hidden layer but the first to what it reads"}
-    )
+    residual: bool = attrs.field(default=False, metadata={"help": "add each hidden layer but the first to what it reads"})
     dropout: float = attrs.field(
         default=0.0,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
@@ -43,4 +41,4 @@ class DenseOptions:
 
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
-    return [qs.Component("model", "dense", DenseOptions, build="quasistatic_plugins.dense.model:Dense")]
+    return [qs.Component("model", "dense", DenseOptions, build="quasistatic_plugins.dense.model:Dense", is_default=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ ACTIVATIONS = {"silu": jax.nn.silu, "relu": jax.nn.relu, "tanh": jnp.tanh, "sigm
 
 
 class Dense(qs.AbstractModel):
-    """Reads (*shape, features), time and side information as one vector.
+    """Reads all features, time and side information as one vector, whatever the event is built like.
 
     Hidden layers and, beside them, a linear map from the features: what a kernel knows of z_t in closed form is often linear in
     them. Both readouts start at zero: a safe start.
@@ -27,50 +27,51 @@ class Dense(qs.AbstractModel):
     hidden: list[eqx.nn.Linear]
     readout: jax.Array  # (readouts, outputs, width)
     bias: jax.Array  # (readouts, outputs)
-    straight: jax.Array  # (outputs, size * features)
+    straight: jax.Array  # (outputs, inputs)
     options: DenseOptions = eqx.field(static=True)
     ports: qs.Ports = eqx.field(static=True)
 
-    def __init__(self, options: DenseOptions, ports: qs.Ports, key: Key):
-        size = math.prod(ports.shape)
-        inputs = size * ports.features * (1 + 2 * len(options.waves)) + 2 * options.time_waves + ports.given
+    def __init__(self, options: DenseOptions, ports: qs.Ports, *, key: Key):
+        reads, gives = ports.features.size, ports.params.size
+        inputs = reads * (1 + 2 * len(options.waves)) + 2 * options.time_waves + qs.side_size(ports.side)
         widths = [inputs] + [options.width] * options.depth
         keys = jr.split(key, options.depth)
         self.hidden = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(widths, widths[1:], keys, strict=False)]
-        self.readout = jnp.zeros((options.readouts, size * ports.params, options.width))
-        self.bias = jnp.zeros((options.readouts, size * ports.params))
-        self.straight = jnp.zeros((size * ports.params, size * ports.features))
+        self.readout = jnp.zeros((options.readouts, gives, options.width))
+        self.bias = jnp.zeros((options.readouts, gives))
+        self.straight = jnp.zeros((gives, reads))
         self.options = options
         self.ports = ports
 
-    def __call__(
-        self, features: jax.Array, t: jax.Array, given: jax.Array | None = None, key: Key | None = None
-    ) -> jax.Array:
-        options, ports = self.options, self.ports
-        h = self._inputs(features, t, given)
+    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        options = self.options
+        flat = self.ports.features.ravel(features)
+        h = self._inputs(flat, t, side)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
         for number, (layer, key_layer) in enumerate(zip(self.hidden, keys, strict=True)):
-            out = _drop(ACTIVATIONS[options.activation](layer(h)), options.dropout, key_layer)
+            out = _drop(ACTIVATIONS[options.activation](_linear(layer, h)), options.dropout, key_layer)
             h = h + out if options.residual and number > 0 else out
         if options.readouts == 1:
-            out = self.readout[0] @ h + self.bias[0]
+            out = h @ self.readout[0].T + self.bias[0]
         else:
             share = qs.bumps(t, options.readouts)
-            out = share @ (self.readout @ h + self.bias)
-        out = out + self.straight @ features.reshape(-1)
-        return out.reshape(*ports.shape, ports.params)
+            out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
+        return self.ports.params.unravel(out + flat @ self.straight.T)
 
-    def _inputs(self, features: jax.Array, t: jax.Array, given: jax.Array | None) -> jax.Array:
-        flat = features.reshape(-1)
+    def _inputs(self, flat: jax.Array, t: jax.Array, side: qs.Side | None) -> jax.Array:
         parts = [flat]
         if self.options.waves:
             parts += _waves(jnp.outer(jnp.asarray(self.options.waves, flat.dtype), flat).reshape(-1))
         # from a quarter of a wave over the whole of time upwards, so that late and early times are told apart
         frequencies = 0.5 * np.pi * 2.0 ** np.arange(self.options.time_waves)
         parts += _waves(jnp.asarray(frequencies, flat.dtype) * t)
-        if self.ports.given:
-            parts.append(jnp.zeros(self.ports.given) if given is None else given)
-        return jnp.concatenate(parts)
+        return jnp.concatenate([*parts, qs.ravel_side(self.ports.side, side)])
+
+
+def _linear(layer: eqx.nn.Linear, h: jax.Array) -> jax.Array:
+    # the event on the left: under vmap the product then has its batch first, and nothing is transposed
+    assert layer.bias is not None
+    return h @ layer.weight.T + layer.bias
 
 
 def _waves(angles: jax.Array) -> list[jax.Array]:

@@ -7,9 +7,7 @@ import numpy as np
 EXTRA = 0.2  # images by which every state of a pixel counts more than it was seen
 
 
-def mixture(
-    train: np.ndarray, test: np.ndarray, states: int, components: int = 1, rounds: int = 50, seed: int = 0
-) -> np.ndarray:
+def mixture(train: np.ndarray, test: np.ndarray, states: int, components: int = 1, rounds: int = 50, seed: int = 0) -> np.ndarray:
     """Log-likelihood in nats of each of `test` (M, pixels) under a mixture of independent pixels.
 
     Figures are states 0 .. states - 1. The mixture is fitted to `train` (N, pixels) by `rounds` of expectation and

@@ -27,11 +27,13 @@ def build(options: DigitsOptions) -> qs.AbstractSource:
     return qs.AugmentedSource(source, source.change, 3 if options.view == "binary" else 2)
 
 
-class Digits(qs.AbstractSource):
-    """Events (8, 8): 0. and 1., or 17 levels centred by one figure and scaled by another, both of the training split.
+class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
+    """Events (8, 8): 0. and 1., or 17 levels centred by one number and scaled by another, both of the training split.
 
     Stored rows are {'grey': levels 0 .. 16, 'label': 0 .. 9}.
     """
+
+    units: qs.Units = qs.Units()
 
     def __init__(self, options: DigitsOptions):
         grey, labels = _load()
@@ -39,31 +41,29 @@ class Digits(qs.AbstractSource):
         order = np.random.RandomState(options.split_seed % 2**32).permutation(len(grey))
         parts = np.split(order, np.cumsum([*SIZES.values()])[:-1])
         self.options = options
-        self._rows = {
-            name: {"grey": grey[rows], "label": labels[rows]} for name, rows in zip(SIZES, parts, strict=True)
-        }
-        given = 10 if options.labels else 0
+        self._rows = {name: {"grey": grey[rows], "label": labels[rows]} for name, rows in zip(SIZES, parts, strict=True)}
+        self.side = qs.Categorical((), 10) if options.labels else None
         if options.view == "binary":
-            self.event = qs.Event((SIDE, SIDE), "binary", given=given)
+            self.event = qs.Binary((SIDE, SIDE))
         else:
             train = self._rows["train"]["grey"]
             self.units = qs.Units(float(train.mean()), float(train.std()))
             low, high = (float(level) for level in self.units.to_model(np.array([0.0, TOP])))
-            self.event = qs.Event((SIDE, SIDE), low=low, high=high, levels=TOP + 1, given=given)
+            self.event = qs.Levels((SIDE, SIDE), low, high, TOP + 1)
 
-    def split(self, name: qs.Split) -> qs.Data:
-        x, given = jax.vmap(self._event)(self._rows[name])
-        return qs.Data(np.asarray(x), None if given is None else np.asarray(given))
+    def split(self, name: qs.Split, count: int | None = None) -> qs.Data:
+        x, side = jax.vmap(self._event)({key: rows[:count] for key, rows in self._rows[name].items()})
+        return qs.Data(*jax.tree.map(np.asarray, (x, side)))
 
-    def stored(self) -> dict[str, np.ndarray]:
-        return self._rows["train"]
+    def stored(self) -> qs.ArrayRows:
+        return qs.ArrayRows(self._rows["train"])
 
-    def draw(self, row: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    def draw(self, row: dict[str, jax.Array], *, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         return self._event(row)
 
     def _event(self, row: dict[str, Any]) -> tuple[jax.Array, jax.Array | None]:
-        given = jax.nn.one_hot(row["label"], 10, dtype=jnp.float32) if self.options.labels else None
-        return self._view(row["grey"], INK), given
+        label = jnp.asarray(row["label"], jnp.int32) if self.options.labels else None
+        return self._view(row["grey"], INK), label
 
     def _view(self, grey: jax.Array, ink: jax.Array | int) -> jax.Array:
         grey = jnp.asarray(grey, jnp.float32)

@@ -13,7 +13,7 @@ Mean = Literal["velocity", "noise", "data", "eq65", "eq65-sqrt", "eq65-code"]
 
 @attrs.frozen
 class GaussianOptions:
-    """Real figures fade into a unit normal: each step shrinks them and adds noise."""
+    """Real numbers fade into a unit normal: each step shrinks them and adds noise."""
 
     schedule: Literal["log-linear", "erasure", "cosine", "reference"] = attrs.field(
         default="log-linear", metadata={"help": "how the log signal-to-noise ratio falls with time"}
@@ -21,9 +21,7 @@ class GaussianOptions:
     first_noise: float = attrs.field(
         default=1e-4,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={
-            "help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"
-        },
+        metadata={"help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"},
     )
     last_survival: float = attrs.field(
         default=1e-3,
@@ -52,8 +50,9 @@ def quasistatic_components() -> list[qs.Component]:
             "kernel",
             "gaussian",
             GaussianOptions,
-            build="quasistatic_plugins.gaussian.kernel:GaussianKernel",
-            fits=("real",),
+            build="quasistatic_plugins.gaussian.kernel:build",
+            supports=(qs.Real, qs.Levels),
+            is_default=True,
             references=(
                 "Sohl-Dickstein et al. 2015, Table App.1, eq. 64 and 65",
                 "Kingma et al. 2021 (log-SNR as the coordinate)",

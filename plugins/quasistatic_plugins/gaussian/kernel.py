@@ -1,11 +1,10 @@
 """Variance-preserving Gaussian noise: z_t = a x + d eps, with a^2 = survival and d^2 = 1 - survival.
 
 A step s < t keeps a_ts = a_t / a_s of z_s and adds noise of variance d_ts^2 = 1 - a_ts^2. Data x and z_t give
-q(z_s given z_t, x) = N(keep * z_t + pull * x, open) with keep = a_ts d_s^2 / d_t^2, pull = a_s d_ts^2 / d_t^2 and
-open = d_s^2 d_ts^2 / d_t^2. Everything comes from the log-SNR, where float32 keeps both ends of time.
+q(z_s given z_t, x) = N(z_weight * z_t + x_weight * x, variance) with z_weight = a_ts d_s^2 / d_t^2,
+x_weight = a_s d_ts^2 / d_t^2 and variance = d_s^2 d_ts^2 / d_t^2. Everything comes from the log-SNR, where float32 keeps
+both ends of time.
 """
-
-from __future__ import annotations
 
 import math
 from typing import NamedTuple
@@ -17,7 +16,6 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.distribution import BinnedNormal, Normal
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
@@ -27,51 +25,39 @@ class Step(NamedTuple):
     """Coefficients of a step back s < t, scalars."""
 
     shrink: jax.Array  # a_ts
-    added: jax.Array  # d_ts^2
-    keep: jax.Array
-    pull: jax.Array
-    open: jax.Array
+    noise_variance: jax.Array  # d_ts^2
+    z_weight: jax.Array
+    x_weight: jax.Array
+    variance: jax.Array
 
 
-class GaussianKernel(qs.AbstractKernel):
-    """Normal laws in closed form. Params per element: a prediction, and with `variance = learned` a log-variance ratio.
+def build(options: GaussianOptions, event: qs.AbstractField) -> "AbstractGaussianKernel":
+    """The kernel of these options. Raises ValueError where they do not fit each other, or the event."""
+    if options.mean.startswith("eq65"):
+        return Eq65Kernel(options, event)
+    if options.variance == "posterior":
+        return FixedVarianceKernel(options, event)
+    return GaussianKernel(options, event)
 
-    The prediction is a residual on the exact denoiser of unit-normal data, x = a z + c * params, where only the scale c
-    says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every rule.
-    The three readings of eq. 65 (Sohl-Dickstein et al. 2015) give the step's mean and variance directly.
+
+class AbstractGaussianKernel(qs.AbstractKernel):
+    """Normal distributions in closed form; a subclass says what a step back is. Params are (*event, 1), or (*event, 2) with
+    a learned variance.
     """
 
-    options: GaussianOptions = eqx.field(static=True)
-    event: qs.Event = eqx.field(static=True)
-
-    def __check_init__(self) -> None:
-        options = self.options
-        schedule = self.schedule  # raises where the ends do not fit
-        if options.mean == "noise" and schedule.last_survival == 0:
-            raise ValueError(
-                "kernel.mean: 'noise' divides by the survival, which is 0 at t = 1 under this schedule; "
-                "use 'velocity' or 'data', or set kernel.last_survival above 0"
-            )
-        if options.mean.startswith("eq65") and self.event.quantised:
-            raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
+    options: eqx.AbstractVar[GaussianOptions]
+    event: eqx.AbstractVar[qs.AbstractField]
 
     @property
-    def features(self) -> int:
-        return 1
+    def is_exact_at_zero(self) -> bool:
+        return not isinstance(self.event, qs.Levels) and self.options.variance != "posterior" and self.options.mean != "eq65"
 
     @property
-    def params(self) -> int:
-        return 2 if self.options.variance == "learned" else 1
-
-    @property
-    def exact_at_zero(self) -> bool:
-        return not self.event.quantised and self.options.variance != "posterior" and self.options.mean != "eq65"
-
-    @property
-    def arrival_nats(self) -> float:
-        """For data of mean square 1 at most, or as far out as the levels of quantised data go."""
+    def max_prior_nats(self) -> float:
+        """For data of mean square 1 at most, or as far out as bounds or levels go."""
         kept = self.schedule.last_survival
-        outermost = max((value**2 for value in (self.event.low, self.event.high) if value is not None), default=1.0)
+        bounds = (self.event.low, self.event.high) if isinstance(self.event, qs.Real | qs.Levels) else ()
+        outermost = max((value**2 for value in bounds if value is not None), default=1.0)
         return 0.5 * (kept * max(0.0, outermost - 1.0) - math.log1p(-kept))
 
     @property
@@ -79,17 +65,17 @@ class GaussianKernel(qs.AbstractKernel):
         options = self.options
         return qs.make_schedule(options.schedule, options.first_noise, options.last_survival, options.reference_steps)
 
-    def grid(self, steps: int) -> np.ndarray:
-        return self.schedule.grid(steps)
+    def times(self, steps: int) -> np.ndarray:
+        return self.schedule.times(steps)
 
-    def _unit(self) -> Normal:
-        return Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
+    def zero_params(self) -> jax.Array:
+        return jnp.zeros((*self.event.shape, 2 if self.options.variance == "learned" else 1))
 
-    def equilibrium(self) -> Normal:
-        return self._unit()
+    def equilibrium(self) -> qs.Normal:
+        return qs.Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
 
-    def reference(self) -> Normal | None:
-        return None if self.event.quantised else self._unit()
+    def reference(self) -> qs.Normal | None:
+        return None if isinstance(self.event, qs.Levels) else self.equilibrium()
 
     def _level(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """a_t and d_t^2."""
@@ -99,51 +85,46 @@ class GaussianKernel(qs.AbstractKernel):
     def _step(self, s: jax.Array, t: jax.Array) -> Step:
         early, late = self.schedule.log_odds(s), self.schedule.log_odds(t)
         log_kept = qs.log_survival(late) - qs.log_survival(early)
-        shrink, added = jnp.exp(0.5 * log_kept), -jnp.expm1(log_kept)
+        shrink, noise_variance = jnp.exp(0.5 * log_kept), -jnp.expm1(log_kept)
         share = jnp.exp(qs.log_noise(early) - qs.log_noise(late))  # d_s^2 / d_t^2
-        pull = jnp.exp(0.5 * qs.log_survival(early) - qs.log_noise(late)) * added
-        return Step(shrink, added, shrink * share, pull, share * added)
+        x_weight = jnp.exp(0.5 * qs.log_survival(early) - qs.log_noise(late)) * noise_variance
+        return Step(shrink, noise_variance, shrink * share, x_weight, share * noise_variance)
 
-    def marginal(self, x: jax.Array, t: jax.Array) -> Normal:
+    def marginal(self, x: jax.Array, t: jax.Array) -> qs.Normal:
         a, noise = self._level(t)
-        return Normal(a * x, jnp.full_like(x, noise))
+        return qs.Normal(a * x, jnp.full_like(x, noise))
 
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Normal:
+    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         step = self._step(s, t)
-        return Normal(step.shrink * z, jnp.full_like(z, step.added))
+        return qs.Normal(step.shrink * z, jnp.full_like(z, step.noise_variance))
 
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Normal:
+    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         step = self._step(s, t)
-        return Normal(step.keep * z + step.pull * x, jnp.full_like(z, step.open))
-
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.AbstractDistribution:
-        a, noise = self._level(t)
-        if self.options.mean.startswith("eq65"):
-            data = self._eq65(params, z, a, noise, noise, t)
-        else:
-            data = Normal(self._denoise(params, z, t), noise * self._spread(params))
-        event = self.event
-        if event.levels is None:
-            return data
-        assert event.low is not None and event.high is not None
-        return BinnedNormal(data, event.low, event.high, event.levels)
-
-    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Normal:
-        step = self._step(s, t)
-        if self.options.mean.startswith("eq65"):
-            return self._eq65(params, z, step.shrink, step.added, step.open, t - s)
-        if self.options.variance == "posterior":
-            variance = jnp.full_like(z, step.open)
-        else:
-            _, noise = self._level(t)
-            variance = step.open + step.pull**2 * noise * self._spread(params)
-        return Normal(step.keep * z + step.pull * self._denoise(params, z, t), variance)
+        return qs.Normal(step.z_weight * z + step.x_weight * x, jnp.full_like(z, step.variance))
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return z[..., None]
 
+
+class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
+    """Params are a prediction of the data, and with `variance = learned` a log-variance ratio.
+
+    The prediction is a residual on the exact denoiser of unit-normal data, x = a z + c * params, where only the scale c
+    says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every rule.
+    """
+
+    def __check_init__(self) -> None:
+        schedule = self.schedule  # raises where the ends do not fit
+        if self.options.mean.startswith("eq65"):
+            raise ValueError(f"kernel.mean: {type(self).__name__} predicts data, noise or velocity, got {self.options.mean!r}")
+        if self.options.mean == "noise" and schedule.last_survival == 0:
+            raise ValueError(
+                "kernel.mean: 'noise' divides by the survival, which is 0 at t = 1 under this schedule; "
+                "use 'velocity' or 'data', or set kernel.last_survival above 0"
+            )
+
     def _denoise(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
-        """E[x given z_t] as the network says it."""
+        """E[x given z_t] of the learned distribution."""
         a, noise = self._level(t)
         d = jnp.sqrt(noise)
         scale = {"velocity": -d, "noise": -d / a, "data": jnp.ones_like(d)}[self.options.mean]
@@ -155,9 +136,74 @@ class GaussianKernel(qs.AbstractKernel):
             return jnp.ones(self.event.shape)
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal:
+        _, noise = self._level(t)
+        data = qs.Normal(self._denoise(params, z, t), noise * self._spread(params))
+        if isinstance(self.event, qs.Levels):
+            return qs.BinnedNormal(data, self.event.low, self.event.high, self.event.levels)
+        return data
+
+    def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
+        """With lambda the log-SNR: dz/dt = lambda' a (E[x given z_t] - a z) / 2."""
+        fall = jax.grad(lambda time: self.schedule.log_odds(time))(jnp.asarray(t, jnp.result_type(float)))
+        a, _ = self._level(t)
+        return 0.5 * fall * a * (self._denoise(params, z, t) - a * z)
+
+
+class GaussianKernel(AbstractDenoisingKernel, qs.AbstractBridged):
+    """A step back is the posterior averaged over the learned normal distribution of data."""
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if self.options.variance == "posterior":
+            raise ValueError("kernel.variance: a step back with that of the posterior is a FixedVarianceKernel")
+
+    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts. Raises TypeError for another."""
+        if isinstance(data, qs.BinnedNormal):
+            data = data.normal
+        if not isinstance(data, qs.Normal) or data.basis is not None:
+            raise TypeError(f"GaussianKernel.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
+        step = self._step(s, t)
+        return qs.Normal(step.z_weight * z + step.x_weight * data.loc, step.variance + step.x_weight**2 * data.variance)
+
+
+class FixedVarianceKernel(AbstractDenoisingKernel):
+    """A step back has the variance of the posterior, as if the data were known: the lower of its two bounds."""
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+
+    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+        step = self._step(s, t)
+        loc = step.z_weight * z + step.x_weight * self._denoise(params, z, t)
+        return qs.Normal(loc, jnp.full_like(z, step.variance))
+
+
+class Eq65Kernel(AbstractGaussianKernel):
+    """The three readings of eq. 65 (Sohl-Dickstein et al. 2015), which give a step's mean and variance directly."""
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        _ = self.schedule  # raises where the ends do not fit
+        if isinstance(self.event, qs.Levels):
+            raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
+
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal:
+        a, noise = self._level(t)
+        return self._eq65(params, z, a, noise, noise, t)
+
+    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+        step = self._step(s, t)
+        return self._eq65(params, z, step.shrink, step.noise_variance, step.variance, t - s)
+
     def _eq65(
         self, params: jax.Array, z: jax.Array, shrink: jax.Array, added: jax.Array, tight: jax.Array, span: jax.Array
-    ) -> Normal:
+    ) -> qs.Normal:
         """Eq. 64 and 65, for a step that shrinks by `shrink` and adds `added`; data are a step to t = 0.
 
         The printed mean is (z - m)(1 - V) + m; with a square root it keeps the forward step at zero params; the
@@ -173,7 +219,7 @@ class GaussianKernel(qs.AbstractKernel):
             variance = jnp.full_like(z, tight if self.options.variance == "posterior" else added)
             log_kept = jnp.log1p(-variance)
         if self.options.mean == "eq65-code":
-            return Normal(z * shrink + move * jnp.sqrt(added), variance)
+            return qs.Normal(z * shrink + move * jnp.sqrt(added), variance)
         # 1 - V from its logarithm: a root of what rounds to zero would have no gradient
         kept = jnp.exp(log_kept if self.options.mean == "eq65" else 0.5 * log_kept)
-        return Normal((z - move) * kept + move, variance)
+        return qs.Normal((z - move) * kept + move, variance)

@@ -1,7 +1,7 @@
 """Normal data under the Gaussian kernel: everything in closed form.
 
-With a linear reverse chain the model's law of data is normal and the work is a quadratic in the path, so the likelihood, K and
-every moment of the exponential of the work are finite sums. Use float64 (jax's x64 mode).
+With a linear reverse chain the model's distribution of data is normal and the log-weight is a quadratic in the path, so the
+likelihood, K and every moment of the weight are finite sums. Use float64 (jax's x64 mode).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel
+from quasistatic_plugins.gaussian.kernel import LIMIT, AbstractDenoisingKernel, AbstractGaussianKernel
 
 
 def _array(value: Sequence[Any] | np.ndarray | jax.Array) -> np.ndarray:
@@ -27,7 +27,7 @@ def _array(value: Sequence[Any] | np.ndarray | jax.Array) -> np.ndarray:
 
 @attrs.frozen(eq=False)
 class GaussianData:
-    """A normal law of events (size,): `mean` (size,), `covariance` (size, size). Entropies and divergences in nats."""
+    """A normal distribution of events (size,): `mean` (size,), `covariance` (size, size). Entropies and divergences in nats."""
 
     mean: np.ndarray = attrs.field(converter=_array)
     covariance: np.ndarray = attrs.field(converter=_array)
@@ -61,8 +61,8 @@ class GaussianData:
         xs, weights = self.nodes()
         return -self.entropy() - float(weights @ [other.log_prob(x) for x in xs])
 
-    def model(self, kernel: GaussianKernel) -> AffineDenoiser:
-        """The network that says E[x given z_t] exactly and, where the kernel learns it, each element's variance.
+    def model(self, kernel: AbstractGaussianKernel) -> AffineDenoiser:
+        """The network that gives E[x given z_t] exactly and, where the kernel learns it, each element's variance.
 
         In one dimension, or for a diagonal covariance, a kernel with `variance = learned` is then the exact reversal.
         """
@@ -73,17 +73,17 @@ class GaussianData:
 class AffineDenoiser(qs.AbstractModel):
     """Params for normal data, for kernels that predict the data, the noise or the velocity; the covariance as its eigenvectors."""
 
-    kernel: GaussianKernel
+    kernel: AbstractGaussianKernel
     mean: jax.Array
     spectrum: jax.Array
     axes: jax.Array
 
     def __check_init__(self) -> None:
-        if self.kernel.options.mean.startswith("eq65") or self.kernel.event.quantised:
+        if not isinstance(self.kernel, AbstractDenoisingKernel) or isinstance(self.kernel.event, qs.Levels):
             raise ValueError("AffineDenoiser: expected a kernel that predicts data, noise or velocity of real data")
 
     def __call__(
-        self, features: jax.Array, t: jax.Array, given: jax.Array | None = None, key: jax.Array | None = None
+        self, features: jax.Array, t: jax.Array, side: qs.Side | None = None, *, key: jax.Array | None = None
     ) -> jax.Array:
         kernel, z = self.kernel, features[..., 0]
         log_snr = kernel.schedule.log_odds(t)
@@ -93,11 +93,16 @@ class AffineDenoiser(qs.AbstractModel):
         mean = self.mean + a * self.axes @ (left * (self.axes.T @ (z - a * self.mean)))
         zero = kernel.zero_params()
         # the mean of decode is linear in the first param
-        start, end = (kernel.decode(zero.at[..., 0].set(p), z, t).mean() for p in (0.0, 1.0))
-        says = (mean - start) / (end - start)
-        if kernel.params == 1:
-            return says[..., None]
-        return jnp.stack([says, LIMIT * jnp.arctanh(jnp.log(self.axes**2 @ left) / LIMIT)], axis=-1)
+        start, end = (self._mean(zero.at[..., 0].set(p), z, t) for p in (0.0, 1.0))
+        param = (mean - start) / (end - start)
+        if zero.shape[-1] == 1:
+            return param[..., None]
+        return jnp.stack([param, LIMIT * jnp.arctanh(jnp.log(self.axes**2 @ left) / LIMIT)], axis=-1)
+
+    def _mean(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
+        data = self.kernel.decode(params, z, t)
+        assert isinstance(data, qs.AbstractWithMean)
+        return data.mean()
 
 
 @attrs.frozen(eq=False)
@@ -111,8 +116,8 @@ class AffineChain:
     offsets: np.ndarray
     noises: np.ndarray
 
-    def law(self) -> GaussianData:
-        """The model's law of data."""
+    def data(self) -> GaussianData:
+        """The model's distribution of data."""
         mean, covariance = self.offsets[-1], self.noises[-1]
         for slope, offset, noise in zip(self.slopes[-2::-1], self.offsets[-2::-1], self.noises[-2::-1], strict=True):
             mean, covariance = slope @ mean + offset, slope @ covariance @ slope.T + noise
@@ -123,7 +128,7 @@ def affine_chain(diffusion: qs.Diffusion, times: np.ndarray | None = None) -> Af
     """The reverse chain through `times` (T,), by default those of training; steps must be linear, with constant variances."""
     at = np.asarray(diffusion.times() if times is None else times, np.float64)
     diffusion = qs.Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step)  # compiled once for all grids
-    origin = jnp.zeros(diffusion.kernel.event.shape)
+    origin = jnp.zeros(diffusion.kernel.event.structs.shape)
     last = (jnp.zeros((origin.size, origin.size)), *qs.oracles.moments(diffusion.kernel.equilibrium()))
     steps = [_step(diffusion, s, t) for s, t in itertools.pairwise(at)]
     return AffineChain(*map(np.stack, zip(_first(diffusion, at[0]), *steps, last, strict=True)))
@@ -144,15 +149,15 @@ def _step(diffusion: qs.Diffusion, s: jax.Array, t: jax.Array) -> Step:
 
 def _line(diffusion: qs.Diffusion, back: Callable[[jax.Array], qs.AbstractDistribution]) -> Step:
     """Slope, offset and noise of a step back."""
-    origin = jnp.zeros(diffusion.kernel.event.shape)
+    origin = jnp.zeros(diffusion.kernel.event.structs.shape)
     offset, noise = qs.oracles.moments(back(origin))
     ends = jax.vmap(lambda z: qs.oracles.moments(back(z))[0], out_axes=1)(jnp.eye(origin.size))
     return ends - offset[:, None], offset, noise
 
 
 @attrs.frozen(eq=False)
-class WorkLaw:
-    """The law of the work of forward paths from one event: w = offset + sum of slope * e + curvature * e^2 / 2, e unit normal.
+class LogWeightDistribution:
+    """The log-weight of forward paths from one event: w = offset + sum of slope * e + curvature * e^2 / 2, e unit normal.
 
     In nats; one e for each number of a path.
     """
@@ -190,8 +195,8 @@ class WorkLaw:
         return math.exp(2.0 * self.log_moment(1) - self.log_moment(2))
 
 
-def work_law(chain: AffineChain, log_snr: np.ndarray | jax.Array, x: np.ndarray) -> WorkLaw:
-    """The law of the work for one event x (size,), given the log signal-to-noise ratios (T,) at the chain's times, all finite.
+def log_weight_distribution(chain: AffineChain, log_snr: np.ndarray | jax.Array, x: np.ndarray) -> LogWeightDistribution:
+    """The distribution of the log-weight for one event x (size,), given the log-SNRs (T,) at the chain's times, all finite.
 
     Costs a matrix of (T * size)^2 numbers and its eigenvectors.
     """
@@ -214,4 +219,4 @@ def work_law(chain: AffineChain, log_snr: np.ndarray | jax.Array, x: np.ndarray)
     curvature, axes = np.linalg.eigh(np.eye(many * size) - linear.T @ linear)
     volume = np.log(np.abs(np.linalg.det(white))).sum() + size * np.log(np.diag(root)).sum()
     offset = volume - 0.5 * (start**2).sum() - 0.5 * size * math.log(2.0 * math.pi)
-    return WorkLaw(float(offset), -axes.T @ linear.T @ start.ravel(), curvature)
+    return LogWeightDistribution(float(offset), -axes.T @ linear.T @ start.ravel(), curvature)

@@ -21,7 +21,7 @@ def _positive(_instance: object, _attribute: object, value: tuple[float, ...]) -
 
 
 @attrs.frozen
-class GaussianMixtureOptions:
+class GaussianMixtureOptions(qs.SplitOptions):
     """Round bumps of one width at chosen places, in any number of dimensions."""
 
     means: tuple[tuple[float, ...], ...] = attrs.field(
@@ -34,13 +34,6 @@ class GaussianMixtureOptions:
     )
     weights: tuple[float, ...] = attrs.field(
         default=(), validator=_positive, metadata={"help": "relative weights of the bumps; empty: all equal"}
-    )
-    seed: int = attrs.field(default=0, metadata={"help": "fixes the splits"})
-    validation_events: int = attrs.field(
-        default=2_000, validator=attrs.validators.ge(1), metadata={"help": "events of the validation split"}
-    )
-    test_events: int = attrs.field(
-        default=10_000, validator=attrs.validators.ge(1), metadata={"help": "events of the test split"}
     )
 
     def __attrs_post_init__(self) -> None:

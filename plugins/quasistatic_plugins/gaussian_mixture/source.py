@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class GaussianMixture(qs.GeneratedSource):
+class GaussianMixture(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
     """Events (dimensions,), centred by the exact mean and scaled by one constant to a mean variance of 1."""
+
+    event: qs.Real
+    units: qs.Units
 
     def __init__(self, options: GaussianMixtureOptions):
         super().__init__(options.seed, options.validation_events, options.test_events)
@@ -30,12 +33,12 @@ class GaussianMixture(qs.GeneratedSource):
         self.units = qs.Units(centre, scale)
         self.means = self.units.to_model(means)
         self.deviation = options.deviation / scale
-        self.event = qs.Event(centre.shape)
+        self.event = qs.Real(centre.shape)
 
-    def draw(self, row: None, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_bump, key_noise = jr.split(key)
         ends = jnp.asarray(np.cumsum(self.weights)[:-1], jnp.float32)
-        bump = jnp.sum(qs.uniform(key_bump, ()) >= ends)
+        bump = jnp.sum(qs.uniform((), key=key_bump) >= ends)
         noise = jr.normal(key_noise, self.event.shape, jnp.float32)
         return jnp.asarray(self.means, jnp.float32)[bump] + self.deviation * noise, None
 
@@ -47,7 +50,7 @@ class GaussianMixture(qs.GeneratedSource):
         return np.logaddexp.reduce(exponents, axis=1) - log_volume
 
     def render(self, xs: np.ndarray, axes: Axes) -> None:
-        super().render(xs, axes)
+        qs.draw_field(np.asarray(xs), self.event, axes)
         if self.event.size == 1:
             grid = np.linspace(self.means.min() - 4 * self.deviation, self.means.max() + 4 * self.deviation, 400)
             axes.plot(grid, np.exp(self.log_prob(grid[:, None])), color="black", linewidth=1, label="true density")

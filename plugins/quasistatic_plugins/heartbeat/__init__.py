@@ -19,9 +19,7 @@ class HeartbeatOptions:
     validation_events: int = attrs.field(
         default=500, validator=at_least_one, metadata={"help": "sequences of the validation split"}
     )
-    test_events: int = attrs.field(
-        default=2_000, validator=at_least_one, metadata={"help": "sequences of the test split"}
-    )
+    test_events: int = attrs.field(default=2_000, validator=at_least_one, metadata={"help": "sequences of the test split"})
 
 
 @qs.hookimpl

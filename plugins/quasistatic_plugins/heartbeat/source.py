@@ -11,15 +11,15 @@ import quasistatic as qs
 from quasistatic_plugins.heartbeat import HeartbeatOptions
 
 
-class Heartbeat(qs.GeneratedSource):
+class Heartbeat(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractJudge):
     """Events (length,), 0. or 1.: `period` different ones, all equally probable, if the period fits into the length."""
 
     def __init__(self, options: HeartbeatOptions):
         super().__init__(options.seed, options.validation_events, options.test_events)
         self.options = options
-        self.event = qs.Event((options.length,), "binary")
+        self.event = qs.Binary((options.length,))
 
-    def draw(self, row: None, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         options = self.options
         phase = jr.randint(key, (), 0, options.period, jnp.int32)
         pulse = (jnp.arange(options.length, dtype=jnp.int32) - phase) % options.period == 0

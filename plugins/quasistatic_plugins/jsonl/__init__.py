@@ -20,4 +20,4 @@ class JsonlOptions:
 
 @qs.hookimpl
 def quasistatic_observers() -> list[qs.Component]:
-    return [qs.Component("observer", "jsonl", JsonlOptions, build="quasistatic_plugins.jsonl.observer:JsonLines")]
+    return [qs.Component("observer", "jsonl", JsonlOptions, build="quasistatic_plugins.jsonl.observer:JsonLines", is_default=True)]

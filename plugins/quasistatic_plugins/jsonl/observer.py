@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,37 +31,38 @@ class JsonLines(qs.AbstractObserver):
     def start(self, info: qs.RunInfo) -> None:
         if self._path is None:
             return
-        begin = {"kind": "start", "step": 0, "steps": info.steps, "event": info.event, "parameters": info.parameters}
+        begin = {"kind": "start", "update": 0, "updates": info.updates, "event": info.event, "parameters": info.parameters}
         with self._explained():
-            _replace(self._path, [begin, *_kept(self._path, info.first_step)])
+            lines = [begin, *_kept(self._path, info.first_update)]
+            qs.write_durably(self._path, "".join(map(_text, lines)).encode())
             self._file = self._path.open("a", encoding="utf-8")
-        self._written = info.first_step
+        self._written = info.first_update
 
-    def progress(self, step: int, metrics: Mapping[str, float]) -> None:
-        if step // self._every > self._written // self._every:
-            self._written = step
-            self._write({"kind": "progress", "step": step, **metrics})
+    def progress(self, update: int, metrics: Mapping[str, float]) -> None:
+        if update // self._every > self._written // self._every:
+            self._written = update
+            self._write({"kind": "progress", "update": update, **metrics})
 
-    def validation(self, step: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
+    def validation(self, update: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
         bound = ledger.bound
         parts = {"first": ledger.first, "gaps": ledger.total_gap, "prior": ledger.prior}
         self._write(
             {
                 "kind": "validation",
-                "step": step,
+                "update": update,
                 "bound_nats": bound.value,
                 "standard_error_nats": bound.standard_error,
                 "bound_bits_per_dim": bound.to("bits/dim").value,
                 **{f"{name}_nats": part.value for name, part in parts.items()},
                 **{f"{name}_standard_error_nats": part.standard_error for name, part in parts.items()},
-                "T": ledger.steps,
+                "trajectory_steps": ledger.steps,
                 "events": bound.events,
                 "evaluations": ledger.evaluations,
             }
         )
 
-    def finish(self, step: int, reason: str) -> None:
-        self._write({"kind": "finish", "step": step, "reason": reason})
+    def finish(self, update: int, reason: str) -> None:
+        self._write({"kind": "finish", "update": update, "reason": reason})
         self._close()
 
     def _write(self, line: Line) -> None:
@@ -94,16 +94,6 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _replace(path: Path, lines: Iterable[Line]) -> None:
-    """The whole file at once: a kill leaves the old one or the new one."""
-    draft = path.with_name(f".partial-{path.name}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.writelines(map(_text, lines))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-
-
 def _kept(path: Path, last: int) -> Iterator[dict[str, Any]]:
     """What an earlier part of the run reported of the updates up to `last`; a line that a kill cut short is no more."""
     if last == 0 or not path.exists():
@@ -114,5 +104,5 @@ def _kept(path: Path, last: int) -> Iterator[dict[str, Any]]:
         except ValueError:
             continue
         match line:
-            case {"kind": "progress" | "validation", "step": int(step)} if step <= last:
+            case {"kind": "progress" | "validation", "update": int(update)} if update <= last:
                 yield line

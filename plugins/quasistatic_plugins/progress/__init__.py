@@ -15,5 +15,11 @@ class ProgressOptions:
 @qs.hookimpl
 def quasistatic_observers() -> list[qs.Component]:
     return [
-        qs.Component("observer", "progress", ProgressOptions, build="quasistatic_plugins.progress.observer:ProgressBar")
+        qs.Component(
+            "observer",
+            "progress",
+            ProgressOptions,
+            build="quasistatic_plugins.progress.observer:ProgressBar",
+            is_default=True,
+        )
     ]

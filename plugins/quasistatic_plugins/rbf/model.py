@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -28,23 +29,20 @@ class Rbf(qs.AbstractModel):
     options: RbfOptions = eqx.field(static=True)
     ports: qs.Ports = eqx.field(static=True)
 
-    def __init__(self, options: RbfOptions, ports: qs.Ports, key: Key):
-        size = math.prod(ports.shape)
-        self.centres = jr.normal(key, (options.units, size * ports.features + ports.given))
+    def __init__(self, options: RbfOptions, ports: qs.Ports, *, key: Key):
+        gives = ports.params.size
+        self.centres = jr.normal(key, (options.units, ports.features.size + qs.side_size(ports.side)))
         self.log_widths = jnp.full((options.units,), -math.log(2.0))
-        self.readout = jnp.zeros((options.readouts, size * ports.params, options.units))
-        self.bias = jnp.zeros((options.readouts, size * ports.params))
+        self.readout = jnp.zeros((options.readouts, gives, options.units))
+        self.bias = jnp.zeros((options.readouts, gives))
         self.options = options
         self.ports = ports
 
-    def __call__(
-        self, features: jax.Array, t: jax.Array, given: jax.Array | None = None, key: Key | None = None
-    ) -> jax.Array:
-        inputs = features.reshape(-1)
-        if self.ports.given:
-            side = jnp.zeros(self.ports.given) if given is None else given
-            inputs = jnp.concatenate([inputs, side])
+    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        ports = self.ports
+        inputs = jnp.concatenate([ports.features.ravel(features), qs.ravel_side(ports.side, side)])
         distance = jnp.sum((inputs - self.centres) ** 2, axis=-1)
         h = jax.nn.softmax(-0.5 * distance * jnp.exp(-2.0 * self.log_widths))
         share = qs.bumps(t, self.options.readouts, self.options.bump_width)
-        return (share @ (self.readout @ h + self.bias)).reshape(*self.ports.shape, self.ports.params)
+        # the event on the left: under vmap nothing is transposed then
+        return ports.params.unravel(share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias))

@@ -10,6 +10,7 @@ SUMMARIES = {
     "heartbeat": "bits with a pulse every five bins, base rate 0.2, all steps learned",
     "heartbeat-2015": "the same with the 2015 paper's fixed first step, T = 2000",
     "digits": "binarised 8x8 digits (needs scikit-learn)",
+    "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
     "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,11 +20,9 @@ class Simple(qs.AbstractObjective):
 
     options: SimpleOptions = eqx.field(static=True)
 
-    def __call__(
-        self, diffusion: qs.Diffusion, x: jax.Array, u: jax.Array, key: Key, given: jax.Array | None = None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(self, diffusion: qs.Diffusion, x: Any, u: jax.Array, *, key: Key) -> tuple[jax.Array, dict[str, jax.Array]]:
         times = diffusion.times()
         t = times[jnp.minimum((u * len(times)).astype(jnp.int32), len(times) - 1)]
         key_z, key_net = jr.split(key)
         z = diffusion.kernel.marginal(x, t).sample(key_z)
-        return -diffusion.kernel.decode(diffusion.params(z, t, given, key_net), z, t).log_prob(x), {}
+        return -diffusion.kernel.decode(diffusion.params(z, t, key=key_net), z, t).log_prob(x), {}

@@ -8,20 +8,13 @@ import quasistatic as qs
 
 
 @attrs.frozen
-class SwissRollOptions:
+class SwissRollOptions(qs.SplitOptions):
     """A spiral in the plane, blurred by noise: the truth is known to every digit that matters."""
 
     noise: float = attrs.field(
         default=0.5,
         validator=attrs.validators.ge(0),
         metadata={"help": "standard deviation, before scaling (radii go from 4.7 to 14.1); 0 has no density"},
-    )
-    seed: int = attrs.field(default=0, metadata={"help": "fixes the splits"})
-    validation_events: int = attrs.field(
-        default=2_000, validator=attrs.validators.ge(1), metadata={"help": "points of the validation split"}
-    )
-    test_events: int = attrs.field(
-        default=10_000, validator=attrs.validators.ge(1), metadata={"help": "points of the test split"}
     )
 
 
@@ -32,7 +25,7 @@ def quasistatic_components() -> list[qs.Component]:
             "source",
             "swiss-roll",
             SwissRollOptions,
-            build="quasistatic_plugins.swiss_roll.source:SwissRoll",
+            build="quasistatic_plugins.swiss_roll.source:build",
             references=(
                 "Sohl-Dickstein et al. 2015, section 3.1.1",
                 "Marsland 2009, Machine Learning: An Algorithmic Perspective, chapter 10 (this parametrisation)",

@@ -23,33 +23,41 @@ ORDER = 12  # Gauss-Legendre nodes per panel, a panel being about one deviation 
 CHUNK = 2**20  # exponentials at a time
 
 
-class SwissRoll(qs.GeneratedSource):
-    """Events (2,), centred by the exact mean and scaled by one constant to a mean variance of 1, noise included.
+def build(options: SwissRollOptions) -> AbstractSwissRoll:
+    """With noise its density is known; without noise the points lie on a curve and have none."""
+    return SwissRoll(options) if options.noise > 0 else SwissCurve(options)
 
-    Without noise the points lie on a curve and have no density: `log_prob` is then None, and K grows without bound as
-    the kernel's first noise falls.
-    """
 
-    event = qs.Event((2,))
+class AbstractSwissRoll(qs.AbstractGeneratedSource):
+    """Events (2,), centred by the exact mean and scaled by one constant to a mean variance of 1, noise included."""
+
+    event: qs.Real = qs.Real((2,))
+    units: qs.Units
 
     def __init__(self, options: SwissRollOptions):
         super().__init__(options.seed, options.validation_events, options.test_events)
         self.options = options
         self.units = qs.Units(MEAN, math.sqrt(0.5 * CURVE_VARIANCE + options.noise**2))
 
-    def draw(self, row: None, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_along, key_noise = jr.split(key)
         theta = START + (END - START) * jr.uniform(key_along, (), jnp.float32)
         curve = theta * jnp.stack([jnp.cos(theta), jnp.sin(theta)])
         raw = curve + self.options.noise * jr.normal(key_noise, (2,), jnp.float32)
         return (raw - jnp.asarray(MEAN, jnp.float32)) / self.units.scale, None
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray | None:
-        """Exact to 1e-6 nats for points within 30 deviations of noise of the curve; None without noise."""
+
+class SwissCurve(AbstractSwissRoll):
+    """Without noise: K grows without bound as the kernel's first noise falls."""
+
+
+class SwissRoll(AbstractSwissRoll, qs.AbstractTruth):
+    """With noise."""
+
+    def log_prob(self, xs: np.ndarray) -> np.ndarray:
+        """Exact to 1e-6 nats for points within 30 deviations of noise of the curve."""
         noise = self.options.noise
-        if noise == 0:
-            return None
-        points = self.units.to_user(np.asarray(x, np.float64))
+        points = self.units.to_user(np.asarray(xs, np.float64))
         nodes, log_weights = _quadrature(noise)
         size = max(1, CHUNK // len(nodes))
         parts = [_log_mixture(points[i : i + size], nodes, log_weights, noise) for i in range(0, len(points), size)]

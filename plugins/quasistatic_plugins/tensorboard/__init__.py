@@ -16,6 +16,10 @@ class TensorboardOptions:
 def quasistatic_observers() -> list[qs.Component]:
     return [
         qs.Component(
-            "observer", "tensorboard", TensorboardOptions, build="quasistatic_plugins.tensorboard.observer:TensorBoard"
+            "observer",
+            "tensorboard",
+            TensorboardOptions,
+            build="quasistatic_plugins.tensorboard.observer:TensorBoard",
+            is_default=True,
         )
     ]

@@ -41,31 +41,31 @@ class TensorBoard(qs.AbstractObserver):
     def start(self, info: qs.RunInfo) -> None:
         if self._folder is None:
             return
-        self._info, self._written = info, info.first_step
+        self._info, self._written = info, info.first_update
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
-            self._writer = EventsWriter(str(self._folder / "events"), f".{info.first_step}")
+            self._writer = EventsWriter(str(self._folder / "events"), f".{info.first_update}")
             # tells readers to drop what an earlier part of the run wrote after the update it is resumed from
-            self._write(info.first_step + 1, session_log=SessionLog(status=SessionLog.START))
+            self._write(info.first_update + 1, session_log=SessionLog(status=SessionLog.START))
             self._writer.flush()
 
-    def progress(self, step: int, metrics: Mapping[str, float]) -> None:
-        if self._writer is None or step // EVERY == self._written // EVERY:
+    def progress(self, update: int, metrics: Mapping[str, float]) -> None:
+        if self._writer is None or update // EVERY == self._written // EVERY:
             return
-        self._written = step
+        self._written = update
         with self._explained():
-            self._write(step, summary=_scalars({f"training/{name}": value for name, value in metrics.items()}))
+            self._write(update, summary=_scalars({f"training/{name}": value for name, value in metrics.items()}))
 
-    def validation(self, step: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
+    def validation(self, update: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
         if self._writer is None or self._info is None:
             return
         with self._explained():
             for summary in _validation(ledger, diffusion, self._info):
-                self._write(step, summary=summary)
+                self._write(update, summary=summary)
             self._writer.flush()
 
-    def finish(self, step: int, reason: str) -> None:
+    def finish(self, update: int, reason: str) -> None:
         if self._writer is not None:
             with self._explained():
                 self._writer.close()
@@ -91,7 +91,7 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
             "validation/bound_nats": ledger.bound.value,
             "validation/bound_bits_per_dim": ledger.bound.to("bits/dim").value,
             "validation/standard_error_nats": ledger.bound.standard_error,
-            "validation/T": ledger.steps,
+            "validation/trajectory_steps": ledger.steps,
             "ledger/first_nats": ledger.first.value,
             "ledger/gaps_nats": ledger.total_gap.value,
             "ledger/prior_nats": ledger.prior.value,
@@ -101,15 +101,16 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
                 yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
-    given = info.source.split("validation").given
+    side = info.source.split("validation", SAMPLES).side
+    steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
-    drawn = qs.sample(info.sampler, diffusion, SAMPLES, jr.key(0), min(STEPS, len(diffusion.times())), given)
+    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=info.sampler, steps=steps, side=side)
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 
 
-def _scalars(figures: Mapping[str, float]) -> Summary:
-    return Summary(value=[Summary.Value(tag=name, simple_value=float(value)) for name, value in figures.items()])
+def _scalars(values: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()])
 
 
 def _picture(name: str, figure: Any) -> Summary:

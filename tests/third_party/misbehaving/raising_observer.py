@@ -1,4 +1,4 @@
-"""Observers that raise when they are told something, or when they are built."""
+"""Observers that raise when they are called, or when they are built."""
 
 from typing import Literal
 
@@ -28,14 +28,14 @@ class Raising(qs.AbstractObserver):
     def start(self, info):
         self._fail("start")
 
-    def progress(self, step, metrics):
-        metrics.clear()  # what it does to the figures is its own affair
+    def progress(self, update, metrics):
+        metrics.clear()  # changes of the metrics stay here
         self._fail("progress")
 
-    def validation(self, step, ledger, diffusion):
+    def validation(self, update, ledger, diffusion):
         self._fail("validation")
 
-    def finish(self, step, reason):
+    def finish(self, update, reason):
         self._fail("finish")
 
     def _fail(self, occasion):

@@ -1,4 +1,4 @@
-"""A command that writes samples of a run as plain figures."""
+"""A command that writes samples of a run as plain numbers."""
 
 import quasistatic as qs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed: int, steps: int | None) -> None:
     """Write samples of a finished RUN, in the units of its data, to OUT: .npy, or .csv with a row per event.
 
-    OUT.json beside it says what they are: recipe, seed, T, number, units, and K of the run on its test split.
+    OUT.json beside it describes them: recipe, seed, T, number, units, and K of the run on its test split.
     """
     if out.suffix not in (".npy", ".csv"):
         raise qs.InputError(f"{out}: expected a name that ends with .npy or .csv")
     if not out.absolute().parent.is_dir():
         raise qs.InputError(f"{out}: the folder {out.parent} does not exist")
     run = qs.open_run(folder, manager)
-    xs, said = run.sample(number, seed, steps), describe(run, number, seed, steps)
-    write(out, xs)
+    if not isinstance(run.source.event, qs.AbstractField):
+        raise qs.InputError(f"{folder}: its events have several parts; `quasistatic sample` writes them as .npz")
+    write(out, run.sample(number, seed=seed, steps=steps))
     beside = out.with_name(f"{out.name}.json")
-    beside.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    qs.write_durably(beside, json.dumps(describe(run, number, seed, steps), indent=2).encode())
     click.echo(f"{number} samples: {out}, described in {beside}")
 
 
@@ -42,24 +44,26 @@ def write(out: Path, xs: np.ndarray) -> None:
     """Events (N, *event); a .csv has a column for each element, with a name, and as many digits as float32 holds."""
     import numpy as np
 
+    file = io.BytesIO()
     if out.suffix == ".npy":
-        np.save(out, xs)
+        np.save(file, xs)
     else:
         names = ("x" + "_".join(map(str, index)) for index in np.ndindex(xs.shape[1:]))
-        np.savetxt(out, xs.reshape(len(xs), -1), "%.9g", ",", header=",".join(names), comments="")
+        np.savetxt(file, xs.reshape(len(xs), -1), "%.9g", ",", header=",".join(names), comments="")
+    qs.write_durably(out, file.getvalue())
 
 
 def describe(run: qs.Run, number: int, seed: int, steps: int | None) -> dict[str, Any]:
     """What the samples are, as JSON values; K is that of the events' model units."""
     import numpy as np
 
-    source, measured = run.wired.source, run.evaluate("test", steps).to_dict()
+    source, measured = run.source, run.evaluate("test", steps=steps).to_dict()
     units = {"user": "scale * model + shift", "scale": source.units.scale, "shift": np.asarray(source.units.shift).tolist()}
     return {
         "recipe": run.recipe.name,
         "number": number,
         "seed": seed,
-        "steps": measured["bound"]["steps"],
+        "trajectory_steps": measured["bound"]["trajectory_steps"],
         "event": source.event.describe(),
         "units": units,
         "bound": measured["bound"],

@@ -7,7 +7,7 @@ from quasistatic_export.command import export
 import quasistatic as qs
 
 SHORT = (
-    *("training.steps=20", "training.validate_every=20", "training.validation_events=20"),
+    *("training.updates=20", "training.validate_every=20", "training.validation_events=20"),
     *("model.width=8", "trajectory.steps=4", "evaluation.events=20"),
 )
 
@@ -20,7 +20,7 @@ def test_what_is_written_is_what_the_run_draws(tmp_path):
     xs = run.sample(5)
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), xs)
     np.testing.assert_allclose(qs.read_table(tmp_path / "x.csv").values, xs, rtol=1e-6)
-    said = json.loads((tmp_path / "x.npy.json").read_text())
-    assert (said["recipe"], said["number"], said["seed"], said["steps"]) == ("swiss-roll", 5, 0, 4)
-    assert said["units"]["scale"] == run.wired.source.units.scale
-    assert said["bound"]["value"] == run.evaluate().bound.value and said["bound"]["standard_error"] > 0
+    described = json.loads((tmp_path / "x.npy.json").read_text())
+    assert [described[key] for key in ("recipe", "number", "seed", "trajectory_steps")] == ["swiss-roll", 5, 0, 4]
+    assert described["units"]["scale"] == run.source.units.scale
+    assert described["bound"]["value"] == run.evaluate().bound.value and described["bound"]["standard_error"] > 0

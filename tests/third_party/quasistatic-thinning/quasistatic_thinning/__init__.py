@@ -21,7 +21,7 @@ class ThinningOptions:
 
 
 @attrs.frozen
-class PhotonsOptions:
+class PhotonsOptions(qs.SplitOptions):
     """Counts of several detectors that all see one lamp, which is dim or bright."""
 
     detectors: int = attrs.field(default=4, validator=attrs.validators.ge(1), metadata={"help": "number of detectors"})
@@ -31,14 +31,14 @@ class PhotonsOptions:
 
 @attrs.frozen
 class TallyOptions:
-    """Count what an observer is told."""
+    """Count the calls of an observer."""
 
 
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     return [
         qs.Component(
-            "kernel", "thinning", ThinningOptions, build="quasistatic_thinning.kernel:ThinningKernel", fits=("count",)
+            "kernel", "thinning", ThinningOptions, build="quasistatic_thinning.kernel:ThinningKernel", supports=(qs.Counts,)
         ),
         qs.Component("source", "photons", PhotonsOptions, build="quasistatic_thinning.source:Photons"),
     ]

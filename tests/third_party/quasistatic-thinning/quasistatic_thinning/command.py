@@ -12,5 +12,5 @@ def photons(number: int) -> None:
     from quasistatic_thinning import PhotonsOptions
     from quasistatic_thinning.source import Photons
 
-    for event in Photons(PhotonsOptions()).split("test").x[:number]:
+    for event in Photons(PhotonsOptions()).split("test", number).x:
         click.echo(" ".join(str(int(count)) for count in event))

@@ -41,14 +41,14 @@ def log_survivors(n: jax.Array, total: jax.Array, p: jax.Array, mean: jax.Array,
     return log_binomial(k, n, p) + log_poisson(total - k, mean)
 
 
-class Thinned(qs.AbstractDistribution):
+class Thinned(qs.AbstractWithMean):
     """Binomial(n, p) + Poisson(mean), elements independent."""
 
     n: jax.Array
     p: jax.Array
     rate: jax.Array
     most: int = eqx.field(static=True)
-    reparametrised: ClassVar[bool] = False
+    is_reparametrised: ClassVar[bool] = False
 
     def sample(self, key: Key) -> jax.Array:
         key_kept, key_dark = jr.split(key)
@@ -70,7 +70,7 @@ class ThinnedBridge(qs.AbstractDistribution):
     keep: jax.Array  # survival s -> t
     survive: jax.Array  # survival to t
     dark: float = eqx.field(static=True)
-    reparametrised: ClassVar[bool] = False
+    is_reparametrised: ClassVar[bool] = False
 
     def log_prob(self, z_s: jax.Array) -> jax.Array:
         most = self.arrive.most
@@ -88,7 +88,7 @@ class ThinnedBridge(qs.AbstractDistribution):
             self.arrive.most,
         )  # fmt: skip
         chances = jnp.cumsum(jax.nn.softmax(weights, axis=-1), axis=-1)[..., :-1]
-        photons = jnp.sum(qs.uniform(key_who, self.z.shape)[..., None] >= chances, axis=-1).astype(self.z.dtype)
+        photons = jnp.sum(qs.uniform(self.z.shape, key=key_who)[..., None] >= chances, axis=-1).astype(self.z.dtype)
         lost = jr.binomial(key_lost, jnp.maximum(self.x - photons, 0.0), (early - survive) / (1.0 - survive))
         dark = jr.binomial(key_dark, self.z - photons, (1.0 - early) * keep / (1.0 - survive))
         gone = jr.poisson(key_gone, (1.0 - early) * (1.0 - keep) * self.dark, self.z.shape)
@@ -99,13 +99,14 @@ class ThinningKernel(qs.AbstractKernel):
     """Two params per element bend the exact reversal of Poisson(dark): log-odds of keeping a photon, and log-rate of new ones."""
 
     options: ThinningOptions = eqx.field(static=True)
-    event: qs.Event = eqx.field(static=True)
-    features: ClassVar[int] = 2
-    params: ClassVar[int] = 2
-    exact_at_zero: ClassVar[bool] = True
+    event: qs.Counts = eqx.field(static=True)
+    is_exact_at_zero: ClassVar[bool] = True
 
-    def grid(self, steps: int) -> np.ndarray:
-        return qs.make_schedule(self.options.schedule).grid(steps)
+    def times(self, steps: int) -> np.ndarray:
+        return qs.make_schedule(self.options.schedule).times(steps)
+
+    def zero_params(self) -> jax.Array:
+        return jnp.zeros((*self.event.shape, 2))
 
     def _log_survival(self, t: jax.Array) -> jax.Array:
         # at t = 1 nothing survives; what float32 can tell from nothing keeps gradients finite

@@ -10,17 +10,17 @@ from quasistatic_thinning import TallyOptions
 
 
 class Tally(qs.AbstractObserver):
-    """Writes tally.txt at the end: how often it was told of progress and of a validation."""
+    """Writes tally.txt at the end: how many chunks and validations there were."""
 
     def __init__(self, options: TallyOptions, out: Path | None):
         self.out, self.chunks, self.validations = out, 0, 0
 
-    def progress(self, step: int, metrics: Mapping[str, float]) -> None:
+    def progress(self, update: int, metrics: Mapping[str, float]) -> None:
         self.chunks += 1
 
-    def validation(self, step: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
+    def validation(self, update: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
         self.validations += 1
 
-    def finish(self, step: int, reason: str) -> None:
+    def finish(self, update: int, reason: str) -> None:
         if self.out is not None:
             (self.out / "tally.txt").write_text(f"{self.chunks} chunks, {self.validations} validations, {reason}\n")

@@ -12,20 +12,20 @@ import quasistatic as qs
 from quasistatic_thinning import PhotonsOptions
 
 
-class Photons(qs.GeneratedSource):
+class Photons(qs.AbstractGeneratedSource, qs.AbstractTruth):
     """Poisson counts whose common mean is `dim` or `bright`, each half of the time: the detectors are not independent."""
 
     def __init__(self, options: PhotonsOptions):
-        super().__init__(seed=0, validation_events=500, test_events=2000)
+        super().__init__(options.seed, options.validation_events, options.test_events)
         self.options = options
-        self.event = qs.Event((options.detectors,), "count")
+        self.event = qs.Counts((options.detectors,))
 
-    def draw(self, row: None, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_lamp, key_count = jr.split(key)
         mean = jnp.where(jr.bernoulli(key_lamp), self.options.bright, self.options.dim)
         return jr.poisson(key_count, mean, self.event.shape).astype(jnp.float32), None
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, xs: np.ndarray) -> np.ndarray:
         means = np.array([self.options.dim, self.options.bright])
-        each = x[..., None] * np.log(means) - means - np.asarray(gammaln(x + 1.0))[..., None]
+        each = xs[..., None] * np.log(means) - means - np.asarray(gammaln(xs + 1.0))[..., None]
         return np.logaddexp.reduce(each.sum(axis=1), axis=-1) - np.log(2.0)

@@ -19,7 +19,7 @@ SPLITS = {"test": slice(0, 4), "validation": slice(4, 6), "train": slice(6, BLOC
 PCM = {1: "u1", 2: "<i2", 4: "<i4"}  # by bytes of a sample
 
 
-class Windows(qs.AbstractSource):
+class Windows(qs.AbstractSource, qs.AbstractDrawing):
     """Events (length,). The mean and the one scale come from the training windows."""
 
     def __init__(self, options: WindowsOptions):
@@ -36,18 +36,18 @@ class Windows(qs.AbstractSource):
         windows = sliding_window_view(blocks, options.length, axis=1)[order, :: options.hop]
         train = windows[SPLITS["train"]]
         if not train.std() > 0:
-            raise qs.DataError(f"{options.path}: every training sample is {train.flat[0]:g}: there is nothing to learn")
-        self.event, self.units, self._windows = qs.Event((options.length,)), qs.Units(train.mean(), float(train.std())), windows
+            raise qs.DataError(f"{options.path}: every training sample is {train.flat[0]:g}, so there is nothing to learn")
+        self.event, self.units, self._windows = qs.Real((options.length,)), qs.Units(train.mean(), float(train.std())), windows
         self.notes = (f"read {len(series)} samples from {options.path}: {windows.shape[1]} windows in each of {BLOCKS} blocks",)
 
-    def split(self, name: str) -> qs.Data:
-        chosen = self._windows[SPLITS[name]].reshape(-1, *self.event.shape)
+    def split(self, name: str, count: int | None = None) -> qs.Data:
+        chosen = self._windows[SPLITS[name]].reshape(-1, *self.event.shape)[:count]
         return qs.Data(self.units.to_model(chosen).astype(np.float32))
 
-    def stored(self) -> np.ndarray:
-        return self.split("train").x
+    def stored(self) -> qs.Rows:
+        return qs.ArrayRows(self.split("train").x)
 
-    def draw(self, row: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: jax.Array, *, key: jax.Array) -> tuple[jax.Array, None]:
         return jnp.asarray(row), None
 
     def render(self, xs: np.ndarray, axes: Any) -> None:
@@ -55,10 +55,10 @@ class Windows(qs.AbstractSource):
 
 
 def read(options: WindowsOptions) -> np.ndarray:
-    """All samples (N,), in float64. Raises DataError, which says what is wrong with the file and a way out."""
+    """All samples (N,), in float64. Raises DataError with what is wrong with the file and a way out."""
     if Path(options.path).suffix.lower() == ".wav":
         return read_wav(options.path)
-    table = qs.read_table(options.path)  # missing files and figures that are missing are its own messages
+    table = qs.read_table(options.path)  # it names missing files and missing numbers itself
     values, names = table.values.reshape(len(table.values), -1), table.columns or ()
     if options.column not in names and (options.column or values.shape[1] != 1):
         shown = ", ".join(names) or f"{values.shape[1]}, without names"

@@ -6,7 +6,7 @@ import quasistatic as qs
 
 
 @attrs.frozen
-class AnglesOptions:
+class AnglesOptions(qs.SplitOptions):
     """Two angles that go together, as those of a protein's backbone do: three bumps on the torus, density known."""
 
 

@@ -1,4 +1,4 @@
-"""Two angles of a molecule, in radians: a mixture of wrapped normal laws."""
+"""Two angles of a molecule, in radians: a mixture of wrapped normals."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_angles.molecule import AnglesOptions
+from quasistatic_angles.wrapped_normal import Angle
 from quasistatic_angles.wrapped_normal.kernel import WrappedNormal, log_wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Angles(qs.GeneratedSource):
-    """Bumps of deviation 0.3 at the usual angles of helices, strands and left-handed turns: each angle tells of the other."""
+class Angles(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
+    """Bumps of deviation 0.3 at the usual angles of helices, strands and left-handed turns: each angle depends on the other."""
 
-    event = qs.Event((2,), "angle", low=-np.pi, high=np.pi)
+    event = Angle((2,))
     bumps = np.array([[-1.1, -0.75], [-2.1, 2.36], [1.0, 0.8]], np.float32)
     weights = np.array([0.5, 0.4, 0.1], np.float32)
     variance = np.float32(0.09)
 
     def __init__(self, options: AnglesOptions):
-        super().__init__(seed=0, validation_events=2_000, test_events=10_000)
+        super().__init__(options.seed, options.validation_events, options.test_events)
 
-    def draw(self, row: None, key: jax.Array) -> tuple[jax.Array, None]:
+    def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_bump, key_noise = jr.split(key)
-        bump = jnp.sum(qs.uniform(key_bump, ()) >= np.cumsum(self.weights)[:-1])
+        bump = jnp.sum(qs.uniform((), key=key_bump) >= np.cumsum(self.weights)[:-1])
         return WrappedNormal(jnp.asarray(self.bumps)[bump], self.variance).sample(key_noise), None
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
-        each = log_wrapped(jnp.asarray(x)[:, None] - self.bumps, self.variance).sum(axis=-1)
+    def log_prob(self, xs: np.ndarray) -> np.ndarray:
+        each = log_wrapped(jnp.asarray(xs)[:, None] - self.bumps, self.variance).sum(axis=-1)
         return np.asarray(jax.nn.logsumexp(each + np.log(self.weights), axis=-1))
 
     def render(self, xs: np.ndarray, axes: Axes) -> None:

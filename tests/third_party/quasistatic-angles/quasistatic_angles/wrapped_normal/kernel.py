@@ -1,8 +1,8 @@
 """Angles that diffuse on the circle. All angles and variances are in radians.
 
 Brownian motion of variance v carries an angle x to x + sqrt(v) noise, wrapped to [-pi, pi]. Variances of steps add, so this is a
-semigroup in v, reversible with respect to the uniform law. Time only names the variance: v(t) grows from `first` to LAST by equal
-factors, and data, which sit before every time, have t = -inf, where v = 0.
+semigroup in v, reversible with respect to the uniform distribution. Time only names the variance: v(t) grows from `first` to LAST
+by equal factors, and data, which sit before every time, have t = -inf, where v = 0.
 """
 
 import equinox as eqx
@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_angles.wrapped_normal import WrappedNormalOptions
+from quasistatic_angles.wrapped_normal import Angle, WrappedNormalOptions
 
 TAU, LAST, LIMIT = 2.0 * np.pi, 10.0, 8.0  # exp(+-LIMIT) bounds what a network can ask of a variance
 
@@ -43,21 +43,21 @@ class WrappedNormal(qs.AbstractDistribution):
 
     loc: jax.Array
     variance: jax.Array
-    reparametrised = True
+    is_reparametrised = True
 
     def sample(self, key: jax.Array) -> jax.Array:
-        return wrap(self.loc + jnp.sqrt(self.variance) * jr.normal(key, self.loc.shape, self.loc.dtype))
+        return wrap(qs.Normal(self.loc, self.variance).sample(key))
 
     def log_prob(self, x: jax.Array) -> jax.Array:
         return jnp.sum(log_wrapped(x - self.loc, self.variance))
 
 
 class Product(qs.AbstractDistribution):
-    """What two wrapped normals say together: one came from data x at s, the other goes to z at t."""
+    """The normalised product of two wrapped normals: of z_s given data x, and of z_t = z given z_s."""
 
     one: WrappedNormal
     two: WrappedNormal
-    reparametrised = False
+    is_reparametrised = False
 
     def log_prob(self, z: jax.Array) -> jax.Array:
         whole = WrappedNormal(self.one.loc, self.one.variance + self.two.variance)
@@ -67,35 +67,35 @@ class Product(qs.AbstractDistribution):
         return self.pair(key)[0]
 
     def pair(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """First how often the path from x to z went round, then a Brownian bridge and its mirror image."""
+        """The number of turns of the path from x to z first, then a Brownian bridge and its mirror image."""
         key_turn, key_bridge = jr.split(key)
         share = self.one.variance / (self.one.variance + self.two.variance)
         ways = turns(self.two.loc - self.one.loc)
         turn = jr.categorical(key_turn, -0.5 * ways**2 * share / self.one.variance)
         loc = self.one.loc + share * jnp.take_along_axis(ways, turn[..., None], axis=-1)[..., 0]
-        drawn = WrappedNormal(loc, share * self.two.variance).sample(key_bridge)
-        return drawn, wrap(2.0 * loc - drawn)
+        drawn, mirrored = qs.Normal(loc, share * self.two.variance).pair(key_bridge)
+        return wrap(drawn), wrap(mirrored)
 
-    def kl(self, other: qs.AbstractDistribution, key: jax.Array) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: jax.Array) -> jax.Array:
         """Unbiased, from both images: what is linear in the noise cancels."""
         return 0.5 * sum(self.log_prob(z) - other.log_prob(z) for z in self.pair(key))
 
 
 class WrappedNormalKernel(qs.AbstractKernel):
-    """Two params per angle say what the data are, given z_t: their distance in units of the noise, and the log of their spread.
+    """Two params per angle give the data, given z_t: their distance in units of the noise, and the log of their spread.
 
     In the plane, where an angle keeps its turns, x is normal around z_t + sqrt(v_t) * params[0] with variance
-    v_t exp(params[1]), and `reverse` averages Brownian bridges to z_t over it. Zero params say nothing: the exact reversal.
+    v_t exp(params[1]), and `reverse` averages Brownian bridges to z_t over it. Zero params are the exact reversal.
     """
 
     options: WrappedNormalOptions = eqx.field(static=True)
-    event: qs.Event = eqx.field(static=True)
-    features, params, exact_at_zero = 2, 2, True
+    event: Angle = eqx.field(static=True)
+    is_exact_at_zero = True
 
     def _variance(self, t: jax.Array) -> jax.Array:
         return self.options.first * jnp.exp(np.log(LAST / self.options.first) * t)
 
-    def grid(self, steps: int) -> np.ndarray:
+    def times(self, steps: int) -> np.ndarray:
         return np.linspace(1.0, 0.0, steps)[::-1]
 
     def equilibrium(self) -> WrappedNormal:
@@ -123,4 +123,5 @@ class WrappedNormalKernel(qs.AbstractKernel):
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return jnp.stack([jnp.cos(z), jnp.sin(z)], axis=-1)
 
-
+    def zero_params(self) -> jax.Array:
+        return jnp.zeros((*self.event.shape, 2))

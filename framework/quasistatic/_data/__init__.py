@@ -1,0 +1,1 @@
+"""Where events come from, and how tables are read and drawn."""

@@ -1,0 +1,202 @@
+"""Events from arrays, in memory or on disk: split, centred and scaled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quasistatic._data.draw import draw_field
+from quasistatic._data.source import (
+    SPLITS,
+    AbstractDrawing,
+    AbstractReading,
+    AbstractSource,
+    ArrayRows,
+    Data,
+    Rows,
+    Split,
+    Units,
+)
+from quasistatic._data.survey import choose_field, names, notes, survey
+from quasistatic._data.tables import Table, as_table, read_table
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.event import AbstractField, Fields, Real
+from quasistatic.errors import DataError
+
+FEWEST = 10
+
+
+@attrs.frozen
+class ArrayChoices:
+    """How arrays become events: `support` is 'auto' or the kind of the numbers, `key` the array of an .npz file."""
+
+    support: str = "auto"
+    key: str | None = None
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    split_seed: int = 0
+
+
+@attrs.frozen(eq=False)
+class _Part:
+    """One array of events, and what was found in it."""
+
+    table: Table
+    field: AbstractField
+    units: Units
+    notes: tuple[str, ...]
+
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """These events in model units, read a few at a time."""
+        x = np.empty((len(numbers), *self.field.shape), self.field.dtype)
+        start = 0
+        for chunk in self.table.chunks(numbers):
+            x[start : start + len(chunk)] = self.units.to_model(chunk)
+            start += len(chunk)
+        return x
+
+
+class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
+    """An array (N, *shape), or a mapping of arrays for an event of several parts.
+
+    Real data are centred element by element and scaled by one constant, the rms deviation over all elements of the array.
+    Both come from the training split. `columns` are the names in a header. A table mapped from disk stays there.
+    Raises DataError, which names the place and a way out.
+    """
+
+    def __init__(self, values: Any, choices: ArrayChoices = ArrayChoices()):
+        tables = _tables(values)
+        counts = {name: len(table.values) for name, table in tables.items()}
+        if len(set(counts.values())) > 1:
+            raise DataError(f"data: expected as many events of every part, got {counts}")
+        count = max(counts.values())
+        if count < FEWEST:
+            raise DataError(f"{next(iter(tables.values())).name}: holds {count} events, expected at least {FEWEST}")
+        self._key = choices.key
+        self._numbers = _split_rows(count, choices)
+        self._parts = {name: _part(table, choices.support, self._numbers["train"]) for name, table in tables.items()}
+        fields = {name: part.field for name, part in self._parts.items()}
+        self.event = fields[""] if "" in fields else Fields(fields)
+        units = {name: part.units for name, part in self._parts.items()}
+        self.units = units.get("", units)
+        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in self._numbers.items())
+        self.notes = (*(note for part in self._parts.values() for note in part.notes), f"splits: {sizes}")
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        return self._parts[""].table.columns if "" in self._parts else None
+
+    def split(self, name: Split, count: int | None = None) -> Data:
+        numbers = self._numbers[name][:count]
+        return Data(self.event.build({part: each.rows(numbers) for part, each in self._parts.items()}))
+
+    def stored(self) -> Rows:
+        if any(isinstance(part.table.values, np.memmap) for part in self._parts.values()):
+            return _StoredRows(self, self._numbers["train"])
+        return ArrayRows(self.split("train").x)
+
+    def draw(self, row: Any, *, key: Key) -> tuple[State, None]:
+        return jax.tree.map(jnp.asarray, row), None
+
+    def read_events(self, path: str | Path) -> State:
+        """Events of another file, in model units. Raises DataError where shape, columns or numbers are not as here."""
+        if "" not in self._parts:
+            raise DataError(f"{path}: events of several parts are read from memory alone, as a mapping of arrays")
+        table, part = _as_events(read_table(path, self._key)), self._parts[""]
+        if self.columns and table.columns and self.columns != table.columns:
+            found, expected = (", ".join(columns) for columns in (table.columns, self.columns))
+            raise DataError(f"{table.name}: its columns are {found}; expected {expected}, in this order")
+        if table.values.shape[1:] != part.field.shape:
+            given = attrs.evolve(part.field, shape=table.values.shape[1:])
+            raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
+        return self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+
+    def render(self, xs: State, axes: Any) -> None:
+        """In the user's units, with the names of two columns at the axes."""
+        if "" not in self._parts:
+            raise TypeError("ArraySource.render: draws an event of one part")
+        part = self._parts[""]
+        draw_field(part.units.to_user(np.asarray(xs)), part.field, axes)
+        if part.field.shape == (2,) and isinstance(part.field, Real) and self.columns:
+            axes.set_xlabel(self.columns[0])
+            axes.set_ylabel(self.columns[1])
+
+
+class _StoredRows:
+    """Training rows of arrays of which one is on disk; rows that are asked for are read, and come in model units."""
+
+    def __init__(self, source: ArraySource, numbers: np.ndarray):
+        self._source, self._numbers = source, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, numbers: np.ndarray) -> State:
+        chosen = self._numbers[numbers].ravel()
+        parts = {name: part.rows(chosen) for name, part in self._source._parts.items()}
+        return jax.tree.map(lambda x: x.reshape(*numbers.shape, *x.shape[1:]), self._source.event.build(parts))
+
+
+def _tables(values: Any) -> dict[str, Table]:
+    if isinstance(values, Mapping):
+        if not values:
+            raise DataError("data: expected at least one array, got an empty mapping")
+        return {name: _as_events(as_table(array, name)) for name, array in values.items()}
+    return {"": _as_events(values if isinstance(values, Table) else as_table(values))}
+
+
+def _as_events(table: Table) -> Table:
+    """A one-dimensional array is one number per event."""
+    if table.values.ndim == 1:
+        table = attrs.evolve(table, values=table.values.reshape(-1, 1))
+    if math.prod(table.values.shape[1:]) == 0:
+        raise DataError(f"{table.name}: its events {table.values.shape[1:]} hold no numbers")
+    return table
+
+
+def _part(table: Table, support: str, train: np.ndarray) -> _Part:
+    found = survey(table)
+    field = choose_field(table, found, support)
+    units, deviation = _standardise(table, train) if isinstance(field, Real) else (Units(), np.empty(0))
+    return _Part(table, field, units, tuple(notes(table, field, found, support, deviation)))
+
+
+def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
+    """Which rows are in which split, in random order."""
+    # RandomState: its stream is frozen for all versions of numpy
+    order = np.random.RandomState(choices.split_seed % 2**32).permutation(count)
+    test = max(1, round(count * choices.test_share))
+    validation = max(1, round(count * choices.validation_share))
+    parts = order[test + validation :], order[test : test + validation], order[:test]
+    return dict(zip(SPLITS, parts, strict=True))
+
+
+def _standardise(table: Table, rows: np.ndarray) -> tuple[Units, np.ndarray]:
+    """Units of the training rows, and the deviation of each element. Raises DataError for one that is constant."""
+    # deviations from one event are small where the numbers themselves may be large
+    origin = next(table.chunks(rows[:1]))[0]
+    total, low, high = np.zeros_like(origin), np.zeros_like(origin), np.zeros_like(origin)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for chunk in table.chunks(rows):
+            away = chunk - origin
+            total = total + away.sum(axis=0)
+            low, high = np.minimum(low, away.min(axis=0)), np.maximum(high, away.max(axis=0))
+        mean = origin + total / len(rows)
+        variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in table.chunks(rows)) / len(rows)
+        scale = float(np.sqrt(np.mean(variance)))
+    constant = low == high
+    if constant.any():
+        raise DataError(
+            f"{table.name}: constant in the training split: {names(table, constant)}; a constant has an infinite "
+            "density: remove it, or set source.support if the numbers are categories"
+        )
+    if not 1e-100 < scale < 1e100:
+        raise DataError(f"{table.name}: the numbers spread over {scale:.3g}, too extreme; choose another unit")
+    return Units(mean, scale), np.sqrt(variance)

@@ -1,0 +1,64 @@
+"""Events as a person would look at them, by their shape."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quasistatic._data.source import AbstractDrawing, AbstractSource, capability
+from quasistatic._process.event import AbstractField, Binary, Levels, Real
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_part(source: AbstractSource, xs: np.ndarray, part: str, axes: Axes) -> None:
+    """One part of events (N, ...), in model units: as the source draws it, or as suits its shape."""
+    drawing = capability(source, AbstractDrawing)
+    if drawing is not None and part == "":
+        drawing.render(xs, axes)
+    else:
+        draw_field(source.event.part_of(xs, part), source.event.parts()[part], axes)
+
+
+def worth_drawing(field: AbstractField) -> int:
+    """As many events as one can look at in a small panel."""
+    if field.size <= 2:
+        return 1000
+    return 25 if len(field.shape) > 1 else 32
+
+
+def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
+    """One number as a histogram, two real ones as points, a matrix as tiles, anything else as rows of a picture."""
+    if isinstance(field, Real) and field.size == 2:
+        points = xs.reshape(-1, 2)
+        axes.scatter(points[:, 0], points[:, 1], s=4, linewidths=0)
+        axes.set_aspect("equal")
+    elif isinstance(field, Real) and field.size == 1:
+        axes.hist(xs.ravel(), bins=60, density=True)
+    elif field.size == 1:
+        values, counts = np.unique(xs.ravel(), return_counts=True)
+        axes.bar(values, counts / len(xs))
+    else:
+        picture = tiles(xs) if len(field.shape) == 2 else xs.reshape(len(xs), -1)
+        low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
+        axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
+        axes.set_aspect("equal" if len(field.shape) == 2 else "auto")
+        axes.set_axis_off()
+
+
+def _bounds(field: AbstractField) -> tuple[float | None, float | None]:
+    return (field.low, field.high) if isinstance(field, Real | Levels) else (None, None)
+
+
+def tiles(xs: np.ndarray) -> np.ndarray:
+    """Matrices (N, height, width) side by side in a near-square picture, with gaps of nan."""
+    count, height, width = xs.shape
+    across = math.ceil(math.sqrt(count))
+    down = math.ceil(count / across)
+    padded = np.full((down * across, height + 1, width + 1), np.nan)
+    padded[:count, :-1, :-1] = xs
+    grid = padded.reshape(down, across, height + 1, width + 1).swapaxes(1, 2)
+    return grid.reshape(down * (height + 1), across * (width + 1))[:-1, :-1]

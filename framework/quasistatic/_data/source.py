@@ -1,0 +1,266 @@
+"""Where data come from. The only protocol that knows of more than one event.
+
+Training needs an event, splits, stored rows and a draw. What else a source can do is a capability: a class that it also
+inherits from.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+import attrs
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Real
+from quasistatic._process.tree import count_of, take
+from quasistatic.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+C = TypeVar("C")
+
+
+@attrs.frozen(eq=False)
+class Data:
+    """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...)."""
+
+    x: State
+    side: State | None = None
+
+    def __len__(self) -> int:
+        return count_of(self.x)
+
+    def head(self, count: int) -> Data:
+        """The first events, `count` at most."""
+        return Data(take(self.x, slice(count)), take(self.side, slice(count)))
+
+
+class Rows(Protocol):
+    """Stored training events: what is read from them is what `AbstractSource.draw` takes. They may be on disk."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+
+    def __getitem__(self, numbers: np.ndarray) -> Any:
+        """The rows of these numbers (any shape), as a pytree of arrays that begin with that shape."""
+
+
+@attrs.frozen(eq=False)
+class ArrayRows:
+    """Rows in memory: a pytree of numpy arrays with one leading axis."""
+
+    arrays: Any
+
+    def __len__(self) -> int:
+        return count_of(self.arrays)
+
+    def __getitem__(self, numbers: np.ndarray) -> Any:
+        return take(self.arrays, numbers)
+
+
+@attrs.frozen(eq=False)
+class Units:
+    """Model units are (user - shift) / scale: one scale for all elements, so that K shifts by size * log(scale)."""
+
+    shift: np.ndarray | float = 0.0
+    scale: float = 1.0
+
+    def to_model(self, x: Any) -> Any:
+        return x if self._are_the_same else (x - self.shift) / self.scale
+
+    def to_user(self, x: Any) -> Any:
+        return x if self._are_the_same else x * self.scale + self.shift
+
+    @property
+    def _are_the_same(self) -> bool:
+        # symbols stay whole numbers
+        return self.scale == 1.0 and np.ndim(self.shift) == 0 and self.shift == 0.0
+
+
+AnyUnits = Units | Mapping[str, Units]
+
+
+class AbstractSource(ABC):
+    """Events in three splits, with what is known about them.
+
+    `event` and `side` say what an event and its side information are. `units` are those of the event, or of its parts by
+    name. `notes` are sentences for the user about what was found in the data.
+    """
+
+    event: AbstractEvent
+    side: AbstractEvent | None = None
+    units: AnyUnits = Units()
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def split(self, name: Split, count: int | None = None) -> Data:
+        """The events of a split, or its first `count`, in model units, always the same ones."""
+
+    @abstractmethod
+    def stored(self) -> Rows | None:
+        """The rows that `draw` takes, or None for a source that generates."""
+
+    @abstractmethod
+    def draw(self, row: Any, *, key: Key) -> tuple[State, State | None]:
+        """One training event and its side information from one stored row (or None): pure, and traceable by jax."""
+
+
+class AbstractTruth(ABC):
+    """A source whose distribution is known."""
+
+    @abstractmethod
+    def log_prob(self, xs: State) -> np.ndarray:
+        """True log density (or probability) of N events in model units, in nats, shape (N,)."""
+
+
+class AbstractJudge(ABC):
+    """A source that can tell good samples from bad ones."""
+
+    @abstractmethod
+    def judge(self, xs: State) -> dict[str, float]:
+        """Measures of the source's own field for generated events (N, ...), in model units."""
+
+
+class AbstractBaselines(ABC):
+    """A source that knows simple models to read K against."""
+
+    @abstractmethod
+    def baselines(self) -> dict[str, float]:
+        """Log-likelihood in nats per test event of simple models fitted to the training split, by their names."""
+
+
+class AbstractDrawing(ABC):
+    """A source whose events are drawn in a way of their own."""
+
+    @abstractmethod
+    def render(self, xs: State, axes: Axes) -> None:
+        """Draw events (N, ...), in model units, as a person would look at them."""
+
+
+class AbstractReading(ABC):
+    """A source that reads files of its own kind."""
+
+    @abstractmethod
+    def read_events(self, path: str | Path) -> State:
+        """Events (N, ...) in model units from a file in the user's units. Raises DataError."""
+
+
+def capability(source: Any, kind: type[C]) -> C | None:
+    """The source as one with this capability, or None where it has not got it."""
+    while isinstance(source, AugmentedSource) and not isinstance(source, kind):
+        source = source.source
+    return source if isinstance(source, kind) else None
+
+
+def units_of(source: AbstractSource) -> dict[str, Units]:
+    """The units of each part; a field alone has the name ''."""
+    units = source.units
+    named = units if isinstance(units, Mapping) else dict.fromkeys(source.event.parts(), units)
+    return {name: named.get(name, Units()) for name in source.event.parts()}
+
+
+def to_user(source: AbstractSource, xs: State) -> State:
+    """Events (N, ...) from model units to the user's."""
+    event = source.event
+    return event.build({name: units.to_user(event.part_of(xs, name)) for name, units in units_of(source).items()})
+
+
+def log_scale(source: AbstractSource) -> float | None:
+    """How much lower log densities are in the user's units, in nats; None where no part has a density."""
+    units, parts = units_of(source), source.event.parts()
+    real = [field.size * math.log(units[name].scale) for name, field in parts.items() if not field.is_discrete]
+    return sum(real) if real else None
+
+
+def events_of(source: AbstractSource, values: Any) -> State:
+    """Events in model units from values (N, ...) in the user's units; a field may also come as a table, a row for each event.
+
+    Raises DataError for what does not fit.
+    """
+    event, units = source.event, units_of(source)
+    if isinstance(event, Fields) and not isinstance(values, Mapping):
+        raise DataError(f"events: expected a mapping with the parts {', '.join(event)}, got a {type(values).__name__}")
+    parts = {
+        name: _to_model(field, units[name], np.asarray(event.part_of(values, name)))
+        for name, field in event.parts().items()
+        if not isinstance(event, Fields) or name in values
+    }
+    return event.check(event.build(parts) if len(parts) == len(event.parts()) else values)
+
+
+def _to_model(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:
+    flat = values.reshape(len(values), -1) if values.ndim else values
+    if flat.shape[1:] == (field.size,) and values.shape[1:] in (flat.shape[1:], (), field.shape):
+        values = flat.reshape(-1, *field.shape)
+    fits = values.shape[1:] == field.shape and values.dtype.kind in "biuf"
+    return units.to_model(values) if fits else values
+
+
+class AbstractGeneratedSource(AbstractSource):
+    """A source that makes every event from a key and stores none: a subclass writes `event` and `draw`.
+
+    Splits are fixed by `seed`. As training draws new events for ever, 'train' is one more set as large as 'validation'.
+    `draw` names its float type (float32), so that the splits are the same in whatever precision jax runs.
+    """
+
+    def __init__(self, seed: int, validation_events: int, test_events: int):
+        # a domain of its own: no key of a run, all small folds of its seed, can make an event of a split
+        self._key = jr.fold_in(jr.key(seed, impl="threefry2x32"), 0x73706C74)
+        self._sizes = {"train": validation_events, "validation": validation_events, "test": test_events}
+        self._splits: dict[str, Data] = {}
+
+    def stored(self) -> None:
+        return None
+
+    def split(self, name: Split, count: int | None = None) -> Data:
+        if name not in self._splits:
+            keys = jr.split(jr.fold_in(self._key, SPLITS.index(name)), self._sizes[name])
+            x, side = jax.jit(jax.vmap(lambda key: self.draw(None, key=key)))(keys)
+            self._splits[name] = Data(*jax.tree.map(np.asarray, (x, side)))
+        data = self._splits[name]
+        return data if count is None else data.head(count)
+
+
+class AugmentedSource(AbstractSource):
+    """A source whose training events are changed at random, without a leak.
+
+    `transform(row, x, key)` takes a stored row and the event that the source makes of it, and gives the changed event
+    and a code (size,) of what was done. The code is side information, the part 'code', beside the source's own; at
+    evaluation and sampling it is zero, so what is modelled is the untouched data.
+    """
+
+    def __init__(self, source: AbstractSource, transform: Callable[[Any, State, Key], tuple[State, jax.Array]], size: int):
+        self.source, self._transform, self._size = source, transform, size
+        self.event, self.units, self.notes = source.event, source.units, source.notes
+        own = {} if source.side is None else {name or "side": field for name, field in source.side.parts().items()}
+        self.side = Fields({**own, "code": Real((size,))})
+
+    def _side(self, own: State | None, code: Any) -> State:
+        if own is None or self.source.side is None:
+            return {"code": code}
+        parts = {name or "side": self.source.side.part_of(own, name) for name in self.source.side.parts()}
+        return {**parts, "code": code}
+
+    def split(self, name: Split, count: int | None = None) -> Data:
+        data = self.source.split(name, count)
+        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)))
+
+    def stored(self) -> Rows | None:
+        return self.source.stored()
+
+    def draw(self, row: Any, *, key: Key) -> tuple[State, State]:
+        key_draw, key_change = jr.split(key)
+        x, side = self.source.draw(row, key=key_draw)
+        x, code = self._transform(row, x, key_change)
+        return x, self._side(side, jnp.asarray(code))

@@ -1,0 +1,128 @@
+"""What a plugin hands over: plain values, light to import (no jax here)."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from quasistatic._process.event import AbstractEvent, AbstractField
+
+KINDS = ("source", "kernel", "model", "objective", "sampler", "observer")
+
+
+def _word(instance: object, attribute: attrs.Attribute, value: str) -> None:
+    if not (isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value)):
+        raise ValueError(f"{type(instance).__name__}.{attribute.name}: expected a word such as 'my-own', got {value!r}")
+
+
+def _text(instance: object, attribute: attrs.Attribute, value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(instance).__name__}.{attribute.name}: expected text, got {value!r}")
+
+
+def _kind(_instance: object, _attribute: object, value: str) -> None:
+    if value not in KINDS:
+        raise ValueError(f"Component.kind: expected one of {', '.join(KINDS)}, got {value!r}")
+
+
+def _options(_instance: object, _attribute: object, value: type) -> None:
+    if not (isinstance(value, type) and attrs.has(value)):
+        raise TypeError(f"Component.options: expected an attrs class, got {value!r}")
+    if any(field.name == "use" for field in attrs.fields(value)):
+        raise ValueError(f"Component.options: {value.__name__}.use has the name that a recipe's section uses itself")
+
+
+def _field_types(_instance: object, _attribute: object, value: tuple[type[AbstractField], ...]) -> None:
+    if not (isinstance(value, tuple) and all(isinstance(kind, type) and issubclass(kind, AbstractField) for kind in value)):
+        raise TypeError(f"Component.supports: expected a tuple of fields such as (qs.Real,), got {value!r:.80}")
+
+
+def _reasons(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
+    for law, reason in value.items():
+        if not (isinstance(reason, str) and reason.strip()):
+            raise ValueError(f"Component.expected_failures: law {law!r} needs a written reason, got {reason!r}")
+
+
+def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    if callable(target):
+        return target
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@attrs.frozen
+class Component:
+    """One thing that can be named in a recipe.
+
+    `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}` their help, its
+    docstring the summary. `build` is a callable or 'module:attribute', imported only when something is built. It is
+    called as
+
+    - source: `build(options)`
+    - kernel: `build(options, event)`
+    - model: `build(options, ports, key=key)`
+    - objective, sampler: `build(options)`
+    - observer: `build(options, out)`, where `out` is the run folder or None
+
+    `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). A kernel that `joins`
+    others takes an event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
+    `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
+    that it may break, each with the reason in words.
+    """
+
+    kind: str = attrs.field(validator=_kind)
+    name: str = attrs.field(validator=_word)
+    options: type = attrs.field(validator=_options)
+    build: str | Callable[..., Any]
+    supports: tuple[type[AbstractField], ...] = attrs.field(default=(), validator=_field_types)
+    references: tuple[str, ...] = ()
+    expected_failures: Mapping[str, str] = attrs.field(factory=dict, validator=_reasons, hash=False)
+    joins: bool = False
+    is_default: bool = False
+
+    @property
+    def description(self) -> str:
+        """The docstring of the options class."""
+        return inspect.cleandoc(self.options.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """Its first line."""
+        return self.description.split("\n", 1)[0]
+
+    def takes(self, event: AbstractEvent) -> bool:
+        """Whether a kernel takes such events."""
+        if isinstance(event, AbstractField):
+            return not self.joins and (not self.supports or isinstance(event, self.supports))
+        return self.joins
+
+    def load(self) -> Callable[..., Any]:
+        """The builder itself; this is where the heavy module is imported."""
+        return _resolve(self.build)
+
+
+@attrs.frozen
+class Command:
+    """A command that a plugin adds to the command line; `target` is a click command or its 'module:attribute'."""
+
+    name: str = attrs.field(validator=_word)
+    summary: str = attrs.field(validator=_text)
+    target: str | Callable[..., Any]
+
+    def load(self) -> Any:
+        return _resolve(self.target)
+
+
+@attrs.frozen
+class NamedRecipe:
+    """A recipe that ships with a plugin: the TOML file `path` inside `package`, as 'recipes/my.toml' in 'my_plugin'."""
+
+    name: str = attrs.field(validator=_word)
+    package: str
+    path: str
+    summary: str = attrs.field(default="", validator=_text)

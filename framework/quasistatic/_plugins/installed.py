@@ -1,0 +1,99 @@
+"""Which plugins are installed: entry points of the group `quasistatic`, whatever state their distributions are in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from typing import Any
+
+from quasistatic._plugins.loading import Load, PluginStatus, Refused
+
+GROUP = "quasistatic"
+OURS = "quasistatic"  # the distribution that the built-in plugins come with
+ENTRY_POINTS = "entry_points.txt"
+
+_MODULE = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\]\s*)?")
+# 'quasistatic>=1', 'Quasistatic[data] ; ...'; neither 'quasistatic' alone nor 'quasistatic-thinning>=1'
+_RANGE = re.compile(r"quasistatic\s*[^\w\s.-]", re.IGNORECASE)
+
+
+def module_point(module: str) -> Load:
+    """How to load an importable module as a plugin."""
+    return _loader(metadata.EntryPoint(name=module, value=module, group=GROUP))
+
+
+def installed() -> Iterator[tuple[PluginStatus, Load]]:
+    """Every entry point of the group, with how to load it. What is on the path twice counts once, as in an import."""
+    known: dict[Any, tuple[str, str, Refused | None]] = {}
+    seen: set[tuple[str, str]] = set()
+    try:
+        points: Iterable[metadata.EntryPoint] = metadata.entry_points(group=GROUP)
+    except Exception:  # one damaged file stops the scan of all
+        points, damaged = _points_one_by_one()
+        yield from damaged
+    for point in points:
+        if point.dist not in known:
+            known[point.dist] = _described(point.dist)  # parses the whole metadata: once for each distribution
+        distribution, version, refusal = known[point.dist]
+        if distribution and (point.name, distribution) in seen:
+            continue
+        seen.add((point.name, distribution))
+        status = PluginStatus(point.name, point.value, distribution, version)
+        yield status, _loader(point) if refusal is None else _refusing(refusal)
+
+
+def _points_one_by_one() -> tuple[list[metadata.EntryPoint], list[tuple[PluginStatus, Load]]]:
+    """The entry points of the distributions that can be read, and the distributions that cannot."""
+    points: list[metadata.EntryPoint] = []
+    damaged: list[tuple[PluginStatus, Load]] = []
+    for distribution in metadata.distributions():
+        try:
+            points += distribution.entry_points.select(group=GROUP)
+        except Exception:
+            name, version, _ = _described(distribution)
+            status = PluginStatus(name or "(nameless)", ENTRY_POINTS, name, version)
+            damaged.append((status, _refusing(Refused(f"its {ENTRY_POINTS} cannot be read, and jax needs to read it too"))))
+    return points, damaged
+
+
+def _loader(point: metadata.EntryPoint) -> Load:
+    return point.load if _MODULE.fullmatch(point.value) else _refusing(Refused(f"{point.value!r} names no module"))
+
+
+def _refusing(refusal: Refused) -> Load:
+    def load() -> Any:
+        raise refusal
+
+    return load
+
+
+def _described(distribution: metadata.Distribution | None) -> tuple[str, str, Refused | None]:
+    """Name and version of a distribution, empty where it does not say, and why its plugins cannot be taken."""
+    if distribution is None:
+        return "", "", None
+    try:
+        said = distribution.metadata
+        name, version = (said[key] if key in said else "" for key in ("Name", "Version"))
+        return name, version, None if name.lower() == OURS else _out_of_range(distribution.requires or ())
+    except Exception:
+        return "", "", Refused("its METADATA cannot be read")
+
+
+def _out_of_range(requirements: Iterable[str]) -> Refused | None:
+    """Whether a distribution asks for another version of quasistatic than this one."""
+    ranges = [line for line in requirements if _RANGE.match(line)]
+    if not ranges:
+        return None
+    from packaging.requirements import Requirement  # only ever needed for the plugins of others
+
+    ours = metadata.version(OURS)
+    for line in ranges:
+        try:
+            asked = Requirement(line)
+            applies = asked.marker is None or asked.marker.evaluate({"extra": ""})
+            if applies and not asked.specifier.contains(ours, prereleases=True):
+                return Refused(f"it needs quasistatic {asked.specifier}, this is {ours}", "incompatible")
+        except ValueError:  # what cannot be read asks for nothing
+            continue
+    return None

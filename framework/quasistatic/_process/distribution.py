@@ -1,0 +1,93 @@
+"""The one value that kernels return: a distribution of one event, in nats, summed over the event."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+Key = jax.Array
+State = Any  # a pytree of arrays: one event, one noisy state
+Scalar = Float[Array, ""]
+Time = Float[Array, ""]
+
+
+class AbstractDistribution(eqx.Module):
+    """A distribution that can be sampled and evaluated.
+
+    `kl` and `entropy` have honest one-sample defaults (unbiased, not exact); families override them in closed form.
+    """
+
+    @property
+    @abstractmethod
+    def is_reparametrised(self) -> bool:
+        """Whether `sample` is differentiable in the distribution's own parameters; mostly a ClassVar."""
+
+    @abstractmethod
+    def sample(self, key: Key) -> State:
+        """One event."""
+
+    @abstractmethod
+    def log_prob(self, x: State) -> Scalar:
+        """log p(x) in nats, a scalar."""
+
+    def kl(self, other: "AbstractDistribution", *, key: Key) -> Scalar:
+        """KL(self || other) in nats; by default an unbiased estimate from one sample."""
+        x = self.sample(key)
+        return self.log_prob(x) - other.log_prob(x)
+
+    def log_prob_by_part(self, x: State) -> dict[str, Scalar]:
+        """log p(x) in nats, split over the parts of an event; a field alone has the name ''."""
+        return {"": self.log_prob(x)}
+
+    def kl_by_part(self, other: "AbstractDistribution", *, key: Key) -> dict[str, Scalar]:
+        """KL(self || other) in nats, split over the parts of an event."""
+        return {"": self.kl(other, key=key)}
+
+    def entropy(self, key: Key) -> Scalar:
+        """Entropy in nats; by default an unbiased estimate from one sample."""
+        return -self.log_prob(self.sample(key))
+
+    def pair(self, key: Key) -> tuple[State, State]:
+        """Two samples, each exact; families couple them antithetically, by default they are independent."""
+        first, second = jr.split(key)
+        return self.sample(first), self.sample(second)
+
+    def score(self, x: State) -> Scalar:
+        """log p(x) of a drawn x, of those elements whose draw has no derivative; zero where `sample` has one.
+
+        A mean over draws is differentiated through this, where it cannot be through the draw (the score estimator).
+        """
+        return jnp.zeros(()) if self.is_reparametrised else self.log_prob(jax.lax.stop_gradient(x))
+
+
+class AbstractWithMean(AbstractDistribution):
+    """A distribution whose mean is known."""
+
+    @abstractmethod
+    def mean(self) -> State:
+        """The mean, of the shape of an event; for symbols the probabilities of the states, (*event, n)."""
+
+
+class AbstractIntegrable(AbstractDistribution):
+    """A distribution whose expectations are finite sums.
+
+    `nodes` is exact for every function on a finite space, and for polynomials up to degree 3 for a normal distribution:
+    enough for every term of a ledger whose reverse steps are linear.
+    """
+
+    @abstractmethod
+    def nodes(self) -> tuple[State, Float[Array, " nodes"]]:
+        """Points (M, *event) and weights (M,) that sum to one."""
+
+
+def uniform(shape: tuple[int, ...], *, key: Key) -> Float[Array, "..."]:
+    """Uniform numbers on (0, 1) with 32 random bits and full relative precision near zero.
+
+    `jax.random.uniform` has 23 bits: a comparison with a probability of 1e-4 would then be off by up to 1e-3 of it.
+    """
+    bits = jr.bits(key, shape, jnp.uint32)
+    return (bits.astype(jnp.result_type(float)) + 0.5) * 2.0**-32

@@ -1,0 +1,286 @@
+"""What one event (one datum) is: a field, or several fields with names.
+
+A field is what its type says: `Real`, `Levels`, `Binary`, `Categorical`, `Counts`, or a type that a plugin brings. No jax
+here, so that a plugin can name fields where it registers.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import attrs
+
+from quasistatic.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class AbstractEvent(ABC):
+    """The shape and support of one event, for arrays of data as well as for side information."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of scalar elements of one event: the 'dim' of bits per dimension."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for a person: '2 real', '8x8 real in 17 levels', 'size: 1 real, kind: 1 of 5 categories'."""
+
+    @abstractmethod
+    def parts(self) -> Mapping[str, AbstractField]:
+        """The fields by name; a field alone has the name ''."""
+
+    @abstractmethod
+    def part_of(self, tree: Any, name: str) -> Any:
+        """What belongs to one part in a tree that is built like an event."""
+
+    @abstractmethod
+    def build(self, parts: Mapping[str, Any]) -> Any:
+        """The tree, built like an event, of what belongs to each part."""
+
+    @property
+    def structs(self) -> Any:
+        """The event as a pytree of `jax.ShapeDtypeStruct`."""
+        import jax
+
+        return self.build({name: jax.ShapeDtypeStruct(field.shape, field.dtype) for name, field in self.parts().items()})
+
+    def check(self, xs: Any) -> Any:
+        """Events on a leading axis N as they are if all of them fit, in the dtypes that kernels read.
+
+        Raises DataError naming the first that does not.
+        """
+        import numpy as np
+
+        self._check_structure(xs)
+        checked = {name: field.check_array(np.asarray(self.part_of(xs, name)), name) for name, field in self.parts().items()}
+        counts = {name: len(array) for name, array in checked.items()}
+        if len(set(counts.values())) > 1:
+            raise DataError(f"events: expected as many of every part, got {counts}")
+        return self.build(checked)
+
+    def contains(self, xs: Any) -> Any:
+        """Whether each element of events (N, ...) is one that its field declares; booleans, built like the events."""
+        import numpy as np
+
+        return self.build({name: field.contains_array(np.asarray(self.part_of(xs, name))) for name, field in self.parts().items()})
+
+    @abstractmethod
+    def _check_structure(self, xs: Any) -> None:
+        """Raise DataError where a tree is not built like an event."""
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)
+
+
+@attrs.frozen
+class AbstractField(AbstractEvent):
+    """An array of elements of one kind, `shape` being that of one event.
+
+    `is_discrete` says that its distributions have probabilities, not densities, and so no units.
+    """
+
+    shape: tuple[int, ...] = attrs.field(default=(), converter=_shape)
+    kind: ClassVar[str] = ""
+    is_discrete: ClassVar[bool] = False
+    dtype: ClassVar[str] = "float32"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def describe(self) -> str:
+        return f"{'x'.join(map(str, self.shape)) or '1'} {self.kind}"
+
+    def parts(self) -> Mapping[str, AbstractField]:
+        return {"": self}
+
+    def part_of(self, tree: Any, name: str) -> Any:
+        return tree
+
+    def build(self, parts: Mapping[str, Any]) -> Any:
+        return parts[""]
+
+    def _check_structure(self, xs: Any) -> None:
+        """An array is checked as one."""
+
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Self:
+        """A field of this kind and shape on which the laws can be tried."""
+        return cls(shape)
+
+    @abstractmethod
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        """Whether each element of an array (N, *shape) is one that this field declares."""
+
+    def check_array(self, array: np.ndarray, name: str = "") -> np.ndarray:
+        """An array (N, *shape) in the field's dtype if every element fits. Raises DataError naming the first that does not."""
+        import numpy as np
+
+        place = f"events.{name}" if name else "events"
+        if array.shape[1:] != self.shape or array.ndim == 0 or len(array) == 0:
+            wanted = ", ".join(map(str, ("N", *self.shape)))
+            raise DataError(f"{place}: expected an array of shape ({wanted}), got {array.shape}")
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{place}: expected numbers, got {array.dtype}")
+        wrong = ~(np.isfinite(array) & self.contains_array(array)).reshape(len(array), -1)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise DataError(
+                f"{place}: event {row}, element {column} is {array.reshape(len(array), -1)[row, column]!r}, which is not "
+                f"{self.kind} ({wrong.any(axis=1).sum()} of {len(array)} events do not fit)"
+            )
+        return array.astype(self.dtype)
+
+
+@attrs.frozen
+class Real(AbstractField):
+    """Real numbers, between `low` and `high` where these are given, in model units."""
+
+    low: float | None = None
+    high: float | None = None
+    kind: ClassVar[str] = "real"
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        low, high = (-np.inf if self.low is None else self.low), (np.inf if self.high is None else self.high)
+        return np.isfinite(array) & (array >= low) & (array <= high)
+
+
+def _two_or_more(_instance: object, attribute: attrs.Attribute, value: int) -> None:
+    if value < 2:
+        raise ValueError(f"{attribute.name}: expected at least 2, got {value}")
+
+
+@attrs.frozen
+class Levels(AbstractField):
+    """Real numbers in `levels` equally spaced values from `low` to `high`, in model units."""
+
+    low: float = attrs.field(default=-1.0)
+    high: float = attrs.field(default=1.0)
+    levels: int = attrs.field(default=2, validator=_two_or_more)
+    kind: ClassVar[str] = "levels"
+    is_discrete: ClassVar[bool] = True
+
+    @property
+    def spacing(self) -> float:
+        """The distance between two neighbours."""
+        return (self.high - self.low) / (self.levels - 1)
+
+    def describe(self) -> str:
+        return f"{'x'.join(map(str, self.shape)) or '1'} real in {self.levels} levels"
+
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Self:
+        return cls(shape, -1.0, 1.0, 5)
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        level = (array - self.low) / self.spacing
+        return (np.abs(level - np.round(level)) < 1e-3) & (level > -0.5) & (level < self.levels - 0.5)
+
+
+@attrs.frozen
+class Binary(AbstractField):
+    """Bits: 0. and 1."""
+
+    kind: ClassVar[str] = "binary"
+    is_discrete: ClassVar[bool] = True
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        return (array == 0) | (array == 1)
+
+
+@attrs.frozen
+class Categorical(AbstractField):
+    """One of `categories` symbols, 0 .. categories - 1, as integers."""
+
+    categories: int = attrs.field(default=2, validator=_two_or_more)
+    kind: ClassVar[str] = "categorical"
+    is_discrete: ClassVar[bool] = True
+    dtype: ClassVar[str] = "int32"
+
+    def describe(self) -> str:
+        return f"{'x'.join(map(str, self.shape)) or '1'} of {self.categories} categories"
+
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Self:
+        return cls(shape, 3)
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return (array == np.round(array)) & (array >= 0) & (array < self.categories)
+
+
+@attrs.frozen
+class Counts(AbstractField):
+    """Whole numbers from 0."""
+
+    kind: ClassVar[str] = "counts"
+    is_discrete: ClassVar[bool] = True
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return (array == np.round(array)) & (array >= 0)
+
+
+def _named(parts: Mapping[str, AbstractField] | tuple[tuple[str, AbstractField], ...]) -> tuple[tuple[str, AbstractField], ...]:
+    # in the order in which jax goes through a dict
+    return tuple(sorted(parts.items() if isinstance(parts, Mapping) else parts))
+
+
+def _fields(_instance: object, _attribute: object, value: tuple[tuple[str, AbstractField], ...]) -> None:
+    for name, field in value:
+        if not (isinstance(name, str) and name and name.replace("-", "_").isidentifier()):
+            raise ValueError(f"Fields: expected names such as 'size', got {name!r}")
+        if not isinstance(field, AbstractField):
+            raise TypeError(f"Fields.{name}: expected a field such as qs.Real((2,)), got {field!r:.80}")
+    if not value:
+        raise ValueError("Fields: expected at least one field, got none")
+
+
+@attrs.frozen
+class Fields(AbstractEvent, Mapping[str, AbstractField]):
+    """An event of several parts: `Fields({"size": Real(), "kind": Categorical((), 5)})`; its data are dicts of arrays."""
+
+    named: tuple[tuple[str, AbstractField], ...] = attrs.field(converter=_named, validator=_fields)
+
+    def __getitem__(self, name: str) -> AbstractField:
+        return dict(self.named)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.named)
+
+    def __len__(self) -> int:
+        return len(self.named)
+
+    @property
+    def size(self) -> int:
+        return sum(field.size for _, field in self.named)
+
+    def describe(self) -> str:
+        return ", ".join(f"{name}: {field.describe()}" for name, field in self.named)
+
+    def parts(self) -> Mapping[str, AbstractField]:
+        return dict(self.named)
+
+    def part_of(self, tree: Any, name: str) -> Any:
+        return tree[name]
+
+    def build(self, parts: Mapping[str, Any]) -> Any:
+        return {name: parts[name] for name in self}
+
+    def _check_structure(self, xs: Any) -> None:
+        found = sorted(xs) if isinstance(xs, Mapping) else type(xs).__name__
+        if found != sorted(self):
+            raise DataError(f"events: expected a mapping with the parts {', '.join(self)}, got {found}")

@@ -1,0 +1,64 @@
+"""Grids: the T increasing times of a chain, the last of which is 1."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from quasistatic._process.kernel import AbstractKernel
+
+
+class AbstractGrid(eqx.Module):
+    """The times of a chain; `is_learned` says whether they are trained."""
+
+    steps: eqx.AbstractVar[int]
+    is_learned: eqx.AbstractClassVar[bool]
+
+    @abstractmethod
+    def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
+        """T increasing times (T,), by default T = `self.steps`; another T is the same schedule, finer or coarser."""
+
+
+class FixedGrid(AbstractGrid):
+    """The kernel's natural chain."""
+
+    steps: int = eqx.field(static=True)
+    is_learned: ClassVar[bool] = False
+
+    def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
+        return jnp.asarray(kernel.times(steps or self.steps), jnp.result_type(float))
+
+
+class LearnedGrid(AbstractGrid):
+    """A learned schedule: the times between two constant ends are trained with the network.
+
+    `increments` are log-weights of the T - 1 distances between neighbours; they are the only leaf.
+    """
+
+    increments: Float[Array, " T-1"]
+    steps: int = eqx.field(static=True)
+    first: float = eqx.field(static=True)
+    is_learned: ClassVar[bool] = True
+
+    def __init__(self, kernel: AbstractKernel, steps: int):
+        """Starts at the kernel's natural chain of T = `steps` >= 2 steps."""
+        if steps < 2:
+            raise ValueError(f"LearnedGrid: expected at least 2 steps, got {steps}")
+        start = kernel.times(steps)
+        self.increments = jnp.log(jnp.asarray(np.diff(start), jnp.result_type(float)))
+        self.steps = steps
+        self.first = float(start[0])
+
+    def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
+        inner = jnp.cumsum(jax.nn.softmax(self.increments))[:-1]
+        # the ends are constants: no gradient ever flows into a time without signal
+        knots = jnp.concatenate([jnp.array([self.first]), self.first + (1.0 - self.first) * inner, jnp.ones(1)])
+        if steps is None or steps == self.steps:
+            return knots
+        if steps == 1:
+            return jnp.ones(1)
+        return jnp.interp(jnp.linspace(0.0, 1.0, steps), jnp.linspace(0.0, 1.0, self.steps), knots)

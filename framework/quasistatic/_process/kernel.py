@@ -1,0 +1,97 @@
+"""The forward process and what follows from it, for one event.
+
+Data sit before every time. Noisy states z_t live on times t in [0, 1]; t = 1 is (close to) equilibrium. A kernel is a
+semigroup in real time: it answers for any s < t, traced or not. So a chain of T steps, a finer grid at evaluation and a
+coarser one at sampling are the same code with other times.
+"""
+
+from abc import abstractmethod
+from typing import Self
+
+import equinox as eqx
+import numpy as np
+
+from quasistatic._process.distribution import AbstractDistribution, State, Time
+from quasistatic._process.event import AbstractEvent
+
+
+class AbstractKernel(eqx.Module):
+    """Destruction of one event, and its reversal with the params that a network gives.
+
+    x is data, built like `event`; z is a noisy state; both, and params, are any pytrees of arrays. `is_exact_at_zero`
+    promises that all-zero params are the exact time reversal of the process started in `reference()`.
+    """
+
+    event: eqx.AbstractVar[AbstractEvent]
+    is_exact_at_zero: eqx.AbstractVar[bool]
+
+    @property
+    def max_prior_nats(self) -> float:
+        """Upper bound on KL(q(z_1 given x) || equilibrium) per element, in nats, for data of mean square 1."""
+        return 0.01
+
+    def given(self, side: State) -> Self:
+        """The kernel of an event with this side information (a mask, a size); by default it does not look at it."""
+        return self
+
+    @abstractmethod
+    def times(self, steps: int) -> np.ndarray:
+        """The natural chain of T = `steps` increasing times (T,); the last is 1."""
+
+    @abstractmethod
+    def reference(self) -> AbstractDistribution | None:
+        """The distribution of data rho that zero params reverse, also the null model; None for data in levels."""
+
+    @abstractmethod
+    def equilibrium(self) -> AbstractDistribution:
+        """pi(z), where everything ends."""
+
+    @abstractmethod
+    def marginal(self, x: State, t: Time) -> AbstractDistribution:
+        """q(z_t given data x)."""
+
+    @abstractmethod
+    def transition(self, z: State, s: Time, t: Time) -> AbstractDistribution:
+        """q(z_t given z_s = z), s < t."""
+
+    @abstractmethod
+    def posterior(self, x: State, z: State, s: Time, t: Time) -> AbstractDistribution:
+        """q(z_s given z_t = z and data x), s < t."""
+
+    @abstractmethod
+    def decode(self, params: State, z: State, t: Time) -> AbstractDistribution:
+        """p(x given z_t = z), the learned distribution of data."""
+
+    @abstractmethod
+    def reverse(self, params: State, z: State, s: Time, t: Time) -> AbstractDistribution:
+        """p(z_s given z_t = z), s < t: the posterior averaged over `decode`, where that closes."""
+
+    @abstractmethod
+    def encode(self, z: State, t: Time) -> State:
+        """What the network reads of z_t: floats, or integers for a network that embeds them."""
+
+    @abstractmethod
+    def zero_params(self) -> State:
+        """The params of a network that knows nothing: zeros, in the shapes that a network must give."""
+
+
+class AbstractBridged(AbstractKernel):
+    """A kernel that can average its posterior over any distribution of data of its family; `reverse` follows from it."""
+
+    @abstractmethod
+    def bridge(self, data: AbstractDistribution, z: State, s: Time, t: Time) -> AbstractDistribution:
+        """q(z_s given z_t = z and x) averaged over x from `data`, s < t."""
+
+    def reverse(self, params: State, z: State, s: Time, t: Time) -> AbstractDistribution:
+        return self.bridge(self.decode(params, z, t), z, s, t)
+
+
+class AbstractFlowing(AbstractKernel):
+    """A kernel on real states whose learned marginals are also carried by an ordinary differential equation."""
+
+    @abstractmethod
+    def flow(self, params: State, z: State, t: Time) -> State:
+        """dz/dt at z_t = z, of the shape of z: the mean of the drifts of the forward and of the learned reverse process.
+
+        Source: Nelson 1966 (current velocity); Song et al. 2021, section 4.3.
+        """

@@ -1,0 +1,171 @@
+"""The ledger: K, the bound on log p(x), as an exact sum of its terms.
+
+-K(x) = KL(q(z_1 given x) || equilibrium) + sum over neighbours s < t of E KL(posterior || reverse) - E log decode(x)
+
+One function serves every kernel and every grid (Sohl-Dickstein et al. 2015, eq. 14, without its assumption on the
+data's second moment). T times are T network calls. Nats inside; units are named where numbers leave.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from quasistatic._process.arithmetic import check_arithmetic
+from quasistatic._process.blocks import events_together
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, Scalar, State, Time
+from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.tree import count_of
+
+EVENTS = 1024  # at most, before the times of an event are computed together instead
+
+
+@attrs.frozen(eq=False)
+class Ledger:
+    """K split into its terms. All in nats per event.
+
+    `by_part` holds (N, T + 1) terms of -K for each part of an event, of each event: first step, the T - 1 steps (from
+    `times[k]` back to `times[k-1]`), prior; a field alone has the name ''. The terms share their events, so their errors
+    do not add; every total's error comes from per-event totals. `evaluations` counts calls of the network per event.
+    `per_event_error` (N,) is the standard error of each event's K over repeats, None for a single draw.
+    """
+
+    times: np.ndarray
+    by_part: Mapping[str, np.ndarray]
+    evaluations: int
+    size: int
+    per_event_error: np.ndarray | None = None
+
+    @functools.cached_property
+    def terms(self) -> np.ndarray:
+        """The terms of -K of each event, (N, T + 1)."""
+        return np.sum(list(self.by_part.values()), axis=0)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.times)
+
+    @property
+    def per_event(self) -> np.ndarray:
+        """K of each event in nats, (N,)."""
+        return -self.terms.sum(axis=1)
+
+    @property
+    def bound(self) -> Estimate:
+        """K."""
+        return estimate(self.per_event, self.size)
+
+    @property
+    def first(self) -> Estimate:
+        """The first step's term of -K."""
+        return estimate(self.terms[:, 0], self.size)
+
+    @property
+    def gaps(self) -> list[Estimate]:
+        """The terms of -K of the T - 1 steps, first to last."""
+        return [estimate(column, self.size) for column in self.terms[:, 1:-1].T]
+
+    @property
+    def total_gap(self) -> Estimate:
+        """All T - 1 steps together."""
+        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size)
+
+    @property
+    def prior(self) -> Estimate:
+        """What the end of the forward process still knows of the data: KL(q(z_1 given x) || equilibrium)."""
+        return estimate(self.terms[:, -1], self.size)
+
+    @property
+    def bound_by_part(self) -> dict[str, Estimate]:
+        """The share of each part in K; they sum to K. A share is no bound by itself: the network reads all parts."""
+        return {name: estimate(-terms.sum(axis=1), self.size) for name, terms in self.by_part.items()}
+
+
+def ledger_terms(
+    diffusion: Diffusion, x: State, times: Float[Array, " T"], *, key: Key, fold: int = 8
+) -> dict[str, Float[Array, " T+1"]]:
+    """One draw of the T + 1 terms of -K(x) for one event, in nats, by part: first step, steps, prior.
+
+    `fold` times share one call of the network.
+    """
+    key_first, key_steps, key_prior = jr.split(key, 3)
+    first = diffusion.first(x, times[0], key=key_first)
+    prior = diffusion.prior(x, key=key_prior)
+    if len(times) == 1:
+        return jax.tree.map(lambda *terms: jnp.stack(terms), first, prior)
+
+    def gap(at: tuple[Time, Time, Key]) -> dict[str, Scalar]:
+        s, t, key_step = at
+        return diffusion.gap(x, s, t, key=key_step)
+
+    keys = jr.split(key_steps, len(times) - 1)
+    gaps = jax.lax.map(gap, (times[:-1], times[1:], keys), batch_size=min(fold, len(keys)))
+    return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
+
+
+@eqx.filter_jit
+def _batch_terms(
+    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, fold: int
+) -> dict[str, jax.Array]:
+    def one(x: State, side_one: State | None, number: jax.Array) -> dict[str, jax.Array]:
+        return ledger_terms(diffusion.given(side_one), x, times, key=jr.fold_in(key, number), fold=fold)
+
+    return jax.vmap(one)(xs, side, numbers)
+
+
+def ledger(
+    diffusion: Diffusion,
+    xs: State,
+    *,
+    key: Key,
+    steps: int | Sequence[float] | None = None,
+    side: State | None = None,
+    repeats: int = 1,
+) -> Ledger:
+    """The ledger of events `xs` (N, ...), in model units, on a chain of T = `steps` (default: that of training).
+
+    `steps` may also be the T increasing times themselves, the last of which is 1. `side` (N, ...) is their side
+    information. `repeats` independent draws are averaged for every event. Event i's noise is a function of `key` and i
+    alone. Raises ValueError for no events, or times that are none.
+    """
+    check_arithmetic()
+    times = diffusion.times(steps) if steps is None or isinstance(steps, int) else _checked_times(steps)
+    count = count_of(xs)
+    if count == 0:
+        raise ValueError("ledger: expected at least one event, got none")
+    together = events_together(diffusion)
+    width = min(EVENTS, together, count)
+    fold = max(1, together // width)
+    found = []
+    for start in range(0, count, width):
+        # the last block is filled up with events again, so that every block has one shape and compiles once
+        rows = np.arange(start, start + width) % count
+        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
+        draws = []
+        for repeat in range(repeats):
+            numbers = jnp.asarray(np.arange(start, start + width) * repeats + repeat)
+            drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold)
+            draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
+        means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
+        totals = np.array([-np.sum(list(drawn.values()), axis=0).sum(axis=1) for drawn in draws])
+        found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(width)))
+    terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
+    times_used = np.asarray(times, np.float64)
+    return Ledger(times_used, terms, len(times) * repeats, diffusion.kernel.event.size, errors if repeats > 1 else None)
+
+
+def _checked_times(times: Sequence[float]) -> jax.Array:
+    values = np.asarray(times, np.float64)
+    if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or np.any(np.diff(values) <= 0):
+        raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
+    return jnp.asarray(values, jnp.result_type(float))

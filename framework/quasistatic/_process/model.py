@@ -1,0 +1,102 @@
+"""Networks: features in, params out; and side information, which they may read."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.event import AbstractEvent, Categorical
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.tree import Layout
+
+
+class Side(eqx.Module):
+    """Side information of one event: `value` is built like the source's `side`; zeros where it is not `present`.
+
+    `present` is a traced flag, so that one program serves with side information and without.
+    """
+
+    value: State
+    present: Bool[Array, ""]
+
+    @classmethod
+    def absent(cls, event: AbstractEvent | None) -> Side | None:
+        """None where a source has no side information at all."""
+        if event is None:
+            return None
+        return cls(jax.tree.map(lambda struct: jnp.zeros(struct.shape, struct.dtype), event.structs), jnp.asarray(False))
+
+
+def _layout(tree: Any) -> Layout:
+    return Layout.of(tree)
+
+
+@attrs.frozen
+class Ports:
+    """What a network must fit: layouts of the features it reads and of the params it gives, and what side information is.
+
+    `features` and `params` may be given as pytrees of arrays or of `jax.ShapeDtypeStruct`.
+    """
+
+    features: Layout = attrs.field(converter=_layout)
+    params: Layout = attrs.field(converter=_layout)
+    side: AbstractEvent | None = None
+
+    @classmethod
+    def of(cls, kernel: AbstractKernel, side: AbstractEvent | None = None) -> Ports:
+        """The ports of a kernel, and of a source with this side information."""
+
+        def features(key: Key) -> State:
+            return kernel.encode(kernel.equilibrium().sample(key), jnp.ones(()))
+
+        return cls(jax.eval_shape(features, jax.random.key(0)), jax.eval_shape(kernel.zero_params), side)
+
+
+class AbstractModel(eqx.Module):
+    """A plain network for one event. Every inexact array leaf is trained; constants are static."""
+
+    @abstractmethod
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
+        """Params, in the layout `ports.params`, from features in `ports.features` at time t.
+
+        `side` is None where the source offers no side information. `key` is given in training alone (dropout).
+        """
+
+
+def side_size(event: AbstractEvent | None) -> int:
+    """The length of `ravel_side`."""
+    parts = {} if event is None else event.parts()
+    return sum(field.size * (field.categories if isinstance(field, Categorical) else 1) for field in parts.values())
+
+
+def ravel_side(event: AbstractEvent | None, side: Side | None) -> Float[Array, " numbers"]:
+    """Side information as one vector: symbols are one-hot, numbers as they are, zeros where it is absent."""
+    if event is None or side is None:
+        return jnp.zeros(side_size(event))
+    vectors = [_numbers(field, event.part_of(side.value, name)) for name, field in event.parts().items()]
+    return jnp.where(side.present, jnp.concatenate(vectors), 0.0)
+
+
+def _numbers(field: Any, array: jax.Array) -> jax.Array:
+    if isinstance(field, Categorical):
+        array = jax.nn.one_hot(array, field.categories)
+    return jnp.ravel(array).astype(jnp.result_type(float))
+
+
+def bumps(t: Time, count: int, width: float = 1.0) -> Float[Array, " count"]:
+    """Normalised Gaussian bumps of time, shape (count,), that sum to one: weights of readouts that change with time.
+
+    Centres are evenly spaced on [0, 1], both ends included; `width` is in units of their spacing: 1 in the paper, 1/2
+    in its code (Sohl-Dickstein et al. 2015, eq. 62 and 63).
+    """
+    if count == 1:
+        return jnp.ones(1)
+    place = t * (count - 1)
+    return jax.nn.softmax(-0.5 * ((place - jnp.arange(count)) / width) ** 2)

@@ -1,0 +1,126 @@
+"""Normal distributions, with independent elements or in a basis, and the same seen through bins."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.special import log_ndtr
+from jaxtyping import Array, Float
+
+from quasistatic._process.distribution import (
+    AbstractDistribution,
+    AbstractIntegrable,
+    AbstractWithMean,
+    Key,
+    Scalar,
+    State,
+)
+
+LOG_TAU = math.log(2 * math.pi)
+
+
+class AbstractBasis(eqx.Module):
+    """An orthonormal change of coordinates of one event: lengths stay what they are."""
+
+    @abstractmethod
+    def to_basis(self, x: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """Coordinates of x."""
+
+    @abstractmethod
+    def from_basis(self, c: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """The point with these coordinates."""
+
+
+class Normal(AbstractIntegrable, AbstractWithMean):
+    """Normal elements; `loc` and `variance` have the event's shape. The elements are independent in `basis`, if one is given.
+
+    With a basis `variance` is that of the coordinates, and two normals are compared in one basis: correlated noise is a
+    kernel of a few lines. The variance is stored, not its logarithm: a KL then costs one logarithm of a ratio.
+    """
+
+    loc: Float[Array, "*event"]
+    variance: Float[Array, "*event"]
+    basis: AbstractBasis | None = None
+    is_reparametrised: ClassVar[bool] = True
+
+    def _in_basis(self, x: jax.Array) -> jax.Array:
+        return x if self.basis is None else self.basis.to_basis(x)
+
+    def _noise(self, key: Key) -> jax.Array:
+        noise = jnp.sqrt(self.variance) * jr.normal(key, self.loc.shape, self.loc.dtype)
+        return noise if self.basis is None else self.basis.from_basis(noise)
+
+    def sample(self, key: Key) -> jax.Array:
+        return self.loc + self._noise(key)
+
+    def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
+        """Mirrored around the mean."""
+        noise = self._noise(key)
+        return self.loc + noise, self.loc - noise
+
+    def log_prob(self, x: State) -> Scalar:
+        return -0.5 * jnp.sum(self._in_basis(x - self.loc) ** 2 / self.variance + jnp.log(self.variance) + LOG_TAU)
+
+    def kl(self, other: AbstractDistribution, *, key: Key) -> Scalar:
+        """Exact between normals of the same class of basis, which must be the same basis."""
+        if not isinstance(other, Normal) or type(other.basis) is not type(self.basis):
+            return super().kl(other, key=key)
+        ratio = self.variance / other.variance
+        distance = self._in_basis(self.loc - other.loc) ** 2
+        return 0.5 * jnp.sum(distance / other.variance + ratio - 1.0 - jnp.log(ratio))
+
+    def entropy(self, key: Key | None = None) -> Scalar:
+        return 0.5 * jnp.sum(jnp.log(self.variance) + LOG_TAU + 1.0)
+
+    def mean(self) -> jax.Array:
+        return self.loc
+
+    def nodes(self) -> tuple[jax.Array, jax.Array]:
+        """2 * size points at sqrt(size) deviations along the axes: exact up to degree 3."""
+        size = self.loc.size
+        axes = math.sqrt(size) * jnp.eye(size).reshape(size, *self.loc.shape)
+        steps = jnp.sqrt(self.variance) * jnp.concatenate([axes, -axes])
+        if self.basis is not None:
+            steps = jax.vmap(self.basis.from_basis)(steps)
+        return self.loc + steps, jnp.full((2 * size,), 0.5 / size)
+
+
+class BinnedNormal(AbstractDistribution):
+    """A normal distribution seen through equally spaced levels: a level has the mass of its bin; the end bins are open."""
+
+    normal: Normal
+    low: float = eqx.field(static=True)
+    high: float = eqx.field(static=True)
+    levels: int = eqx.field(static=True)
+    is_reparametrised: ClassVar[bool] = False
+
+    @property
+    def _spacing(self) -> float:
+        return (self.high - self.low) / (self.levels - 1)
+
+    def sample(self, key: Key) -> jax.Array:
+        level = jnp.round((self.normal.sample(key) - self.low) / self._spacing)
+        return self.low + self._spacing * jnp.clip(level, 0, self.levels - 1)
+
+    def log_prob(self, x: State) -> Scalar:
+        deviation = jnp.sqrt(self.normal.variance)
+        centre = (x - self.normal.loc) / deviation
+        half = 0.5 * self._spacing / deviation
+        first, last = x < self.low + 0.5 * self._spacing, x > self.high - 0.5 * self._spacing
+        inside = log_interval(centre - half, centre + half)
+        ends = jnp.where(first, log_ndtr(centre + half), log_ndtr(half - centre))
+        return jnp.sum(jnp.where(first | last, ends, inside))
+
+
+def log_interval(a: jax.Array, b: jax.Array) -> jax.Array:
+    """log(Phi(b) - Phi(a)) for a < b, without cancellation in either tail."""
+    flip = a + b > 0
+    near, far = jnp.where(flip, -a, b), jnp.where(flip, -b, a)
+    top, bottom = log_ndtr(near), log_ndtr(far)
+    return top + jnp.log(-jnp.expm1(jnp.minimum(bottom - top, -1e-12)))

@@ -1,0 +1,68 @@
+"""Many events from a diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process import trajectory
+from quasistatic._process.arithmetic import check_arithmetic
+from quasistatic._process.blocks import events_together
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.sampler import AbstractSampler, Ancestral
+from quasistatic._process.tree import concatenate, count_of, take
+
+FEW, MANY = 256, 2048  # events of the first block, so that a handful costs little, and of the others, at most
+
+
+@eqx.filter_jit
+def _block(
+    sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, key: Key, numbers: jax.Array, side: State | None
+) -> State:
+    def one(number: jax.Array, side_one: State | None) -> State:
+        keyed = jr.fold_in(key, number)
+        return trajectory.reverse(sampler, diffusion.given(side_one), times, key=keyed, keep=False).x
+
+    return jax.vmap(one)(numbers, side)
+
+
+def sample(
+    diffusion: Diffusion,
+    count: int,
+    *,
+    key: Key,
+    sampler: AbstractSampler | None = None,
+    steps: int | None = None,
+    side: State | None = None,
+) -> State:
+    """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training).
+
+    `sampler` is `Ancestral` unless given. Event i is a function of `key`, i and its own row of `side` (rows, ...), which is
+    repeated as needed, and of nothing else: it is computed in a block whose size depends on i alone, so not even rounding
+    depends on `count`.
+    """
+    check_arithmetic()
+    sampler = Ancestral() if sampler is None else sampler
+    times = diffusion.times(steps)
+    parts = []
+    for start, size in _blocks(count, events_together(diffusion)):
+        numbers = np.arange(start, start + size)
+        rows = None if side is None else jax.tree.map(jnp.asarray, take(side, numbers % count_of(side)))
+        drawn = _block(sampler, diffusion, times, key, jnp.asarray(numbers), rows)
+        parts.append(jax.tree.map(np.asarray, drawn))
+    return take(concatenate(parts), slice(count))
+
+
+def _blocks(count: int, largest: int) -> Iterator[tuple[int, int]]:
+    """First event and size of each block: a small one, then large ones, however many events there are."""
+    size = min(FEW, largest)
+    start = 0
+    while start < count:
+        yield start, size
+        start, size = start + size, min(MANY, largest)

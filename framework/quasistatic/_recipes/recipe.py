@@ -1,0 +1,291 @@
+"""Recipes: which components, with which options, in a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli_w
+
+from quasistatic._plugins.component import KINDS, Component, NamedRecipe
+from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._recipes.options import structure, unstructure
+from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingSection, TrajectoryOptions
+from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
+
+CHOICES = KINDS[:-1]  # all kinds but observers, of which there may be several
+OBSERVERS = "training.observers"
+KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
+LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
+
+Overrides = Iterable[str] | Mapping[str, Any]
+
+
+@attrs.frozen
+class Choice:
+    """A component and its options; for a kernel that joins others also those that are named for some parts."""
+
+    component: Component
+    options: Any
+    parts: Mapping[str, Choice] = attrs.field(factory=dict, hash=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        parts = {name: part.to_dict() for name, part in self.parts.items()}
+        return {"use": self.component.name, **unstructure(self.options), **({"parts": parts} if parts else {})}
+
+
+@attrs.frozen
+class _Top:
+    name: str
+    seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
+
+
+@attrs.frozen
+class Recipe:
+    """Everything that a run depends on, but the versions of the software."""
+
+    name: str
+    seed: int
+    source: Choice
+    kernel: Choice
+    model: Choice
+    objective: Choice
+    sampler: Choice
+    trajectory: TrajectoryOptions
+    training: TrainingSection
+    evaluation: EvaluationOptions
+    observers: tuple[Choice, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as TOML values: every option, given or default."""
+        chosen = {kind: getattr(self, kind).to_dict() for kind in CHOICES}
+        watching = {choice.component.name: unstructure(choice.options) for choice in self.observers}
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            **chosen,
+            **{key: unstructure(getattr(self, key)) for key in SECTIONS},
+            "observer": {name: options for name, options in watching.items() if options},
+        }
+
+    def to_toml(self) -> str:
+        """The text of the resolved recipe; `load_recipe` of it gives an equal recipe."""
+        return tomli_w.dumps(self.to_dict())
+
+
+def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
+    """A recipe by the name of one that ships with a plugin, or from a TOML file.
+
+    `overrides` are texts such as 'training.updates=3000' or a mapping of dotted paths to values. Where one changes the
+    `use` of a section, the recipe's other options of that section are dropped.
+    Raises RecipeError with all problems at once; ComponentNotFound if there is no recipe of this name.
+    """
+    manager = manager or plugins()
+    name, values = _read(recipe, manager)
+    problems = _override(values, _pairs(overrides), manager)
+    return _resolve(name, values, manager, problems)
+
+
+def load_kept_recipe(path: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
+    """The recipe of a run as it was kept, and the observers that are no longer there, which it is read without."""
+    name, values = _read(path, manager)
+    training = values.get("training")
+    named = training.get("observers") if isinstance(training, dict) else None
+    here = [component.name for component in manager.components("observer")]
+    gone = [each for each in named if each not in here] if isinstance(named, list) else []
+    left_out = [(OBSERVERS, [each for each in named or () if each in here])] if gone else []
+    return _resolve(name, values, manager, _override(values, left_out, manager)), gone
+
+
+def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
+    if isinstance(recipe, os.PathLike) or recipe.endswith(".toml") or os.sep in recipe:
+        path = Path(recipe)
+        return path.stem, _parse(_file_text(path), str(path))
+    named = manager.recipe(recipe)
+    return named.name, _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
+
+
+def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
+    try:
+        return resources.files(named.package).joinpath(named.path).read_bytes()
+    except (OSError, ImportError) as error:
+        owner = manager.owner("recipe", named.name).owner
+        raise PluginError(f"recipe {named.name!r} of plugin {owner} cannot be read: {error}") from None
+
+
+def _file_text(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecipeError([f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]) from None
+    if len(text) > LARGEST:
+        raise RecipeError([f"{path}: expected a recipe of at most {LARGEST} bytes"])
+    return text
+
+
+def _parse(text: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode())
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{where}: expected UTF-8 text, byte {error.start} is not"]) from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise RecipeError([f"{where}: not TOML: {error}"]) from None
+
+
+def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    pairs = [text.partition("=") for text in overrides]
+    wrong = ["".join(pair) for pair in pairs if not (pair[1] and pair[0].strip())]
+    if wrong:
+        raise RecipeError([f"{text}: expected section.option=value, such as training.updates=3000" for text in wrong])
+    return [(key.strip(), _value(text.strip())) for key, _, text in pairs]
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the bare text where it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _override(values: dict[str, Any], pairs: list[tuple[str, Any]], manager: PluginManager) -> list[str]:
+    """Write the overrides into `values`; what cannot be written comes back."""
+    problems = []
+    # choices first: each drops the recipe's options of what it takes the place of
+    for path, value in sorted(pairs, key=lambda pair: not (pair[0].endswith(".use") or pair[0] == OBSERVERS)):
+        *tables, last = path.split(".")
+        table: Any = values
+        for key in tables:
+            table = table.setdefault(key, {}) if isinstance(table, dict) else table
+        if not isinstance(table, dict):
+            problems.append(f"{path}: {'.'.join(tables)} is not a section")
+        elif last == "use" and value != table.get("use", _default_name(path.removesuffix(".use"), manager)):
+            table.clear()
+            table["use"] = value
+        else:
+            table[last] = value
+        options = values.get("observer")
+        if path == OBSERVERS and isinstance(value, list | tuple) and isinstance(options, dict):
+            values["observer"] = {name: table for name, table in options.items() if name in value}
+    return problems
+
+
+def _default_name(kind: str, manager: PluginManager) -> str | None:
+    """What a section without `use` names."""
+    default = manager.default(kind) if kind in CHOICES and kind not in ("source", "kernel") else None
+    return None if default is None else default.name
+
+
+def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
+    problems += [
+        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+    ]
+    parts: dict[str, Any] = {}
+
+    def collect(key: str, make: Any) -> None:
+        try:
+            parts[key] = make()
+        except RecipeError as error:
+            problems.extend(error.problems)
+        except QuasistaticError as error:
+            problems.append(f"{key}: {error}")
+
+    top = {"name": name, **{key: values[key] for key in ("name", "seed") if key in values}}
+    collect("top", lambda: structure(_Top, top, ""))
+    for kind in CHOICES:
+        collect(kind, lambda kind=kind: _choose(kind, values.get(kind, {}), manager))
+    for key, cls in SECTIONS.items():
+        collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
+    watching = _watching(values.get("training", {}), manager)
+    if watching is not None:
+        collect("observers", lambda: _observers(watching, values.get("observer", {}), manager))
+        if "training" in parts:
+            parts["training"] = attrs.evolve(parts["training"], observers=watching)
+    if problems:
+        raise RecipeError([problem.removeprefix(".") for problem in problems])
+    top_level = parts.pop("top")
+    return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+
+
+def _watching(training: Any, manager: PluginManager) -> tuple[str, ...] | None:
+    """The observers that the section names, whatever else is wrong in it; None where it cannot be said."""
+    if not isinstance(training, dict):
+        return None
+    try:
+        named = structure(
+            TrainingSection, {key: value for key, value in training.items() if key == "observers"}, "training"
+        ).observers
+    except RecipeError:
+        return None
+    if named is not None:
+        return named
+    return tuple(component.name for component in manager.components("observer") if component.is_default)
+
+
+def _observers(names: tuple[str, ...], tables: Any, manager: PluginManager) -> tuple[Choice, ...]:
+    """The observers of these names, with their options in the tables [observer.NAME]."""
+    if not isinstance(tables, dict):
+        raise RecipeError([f"observer: expected a table [observer.NAME] for each with options, got {tables!r:.80}"])
+    known = f"(it names: {', '.join(names) or 'none'})"
+    problems = [
+        f"observer.{name}: {OBSERVERS} does not name it{did_you_mean(name, names)}  {known}" for name in tables if name not in names
+    ]
+    found = []
+    for name in names:
+        try:
+            component = manager.component("observer", name)
+            options: Any = structure(component.options, tables.get(name, {}), f"observer.{name}", owner=name)
+            found.append(Choice(component, options))
+        except RecipeError as error:
+            problems += error.problems
+        except QuasistaticError as error:
+            problems.append(f"{OBSERVERS}: {error}")
+    if problems:
+        raise RecipeError(problems)
+    return tuple(found)
+
+
+def _choose(kind: str, section: Any, manager: PluginManager, where: str = "") -> Choice:
+    """The component that a section names, or the default one; `where` is its dotted path, by default the kind."""
+    where = where or kind
+    if not isinstance(section, dict):
+        raise RecipeError([f"{where}: expected a section with use = ..., got {section!r:.80}  (write {where}.use)"])
+    use = section.get("use", _default_name(kind, manager))
+    if use is None:
+        known = ", ".join(component.name for component in manager.components(kind))
+        raise RecipeError([f"{where}.use: must be given  (known: {known or 'none'})"])
+    if not isinstance(use, str):
+        raise RecipeError([f"{where}.use: expected the name of a {kind}, got {use!r:.80}"])
+    try:
+        component = manager.component(kind, use)
+    except QuasistaticError as error:
+        raise RecipeError([f"{where}.use: {error}"]) from None
+    options = {key: value for key, value in section.items() if key != "use"}
+    problems: list[str] = []
+    parts: dict[str, Choice] = {}
+    if component.joins:
+        tables = options.pop("parts", {})
+        if not isinstance(tables, dict):
+            raise RecipeError([f"{where}.parts: expected a table for each part, got {tables!r:.80}"])
+        for name, table in tables.items():
+            try:
+                parts[name] = _choose(kind, table, manager, f"{where}.parts.{name}")
+            except RecipeError as error:
+                problems += error.problems
+    try:
+        structured: Any = structure(component.options, options, where, owner=component.name)
+    except RecipeError as error:
+        raise RecipeError([*error.problems, *problems]) from None
+    if problems:
+        raise RecipeError(problems)
+    return Choice(component, structured, parts)

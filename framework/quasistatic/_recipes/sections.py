@@ -1,0 +1,45 @@
+"""The sections of a recipe that belong to the core."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs.validators import deep_iterable, ge
+
+from quasistatic._training.options import TrainingOptions, option
+
+
+@attrs.frozen
+class TrajectoryOptions:
+    """The chain between data and equilibrium."""
+
+    steps: int = option(100, "number of steps T of the chain", ge(1))
+    grid: Literal["fixed", "learned"] = option("fixed", "where the times lie: as the kernel has them, or learned")
+    first_step: Literal["learned", "paper"] = option(
+        "learned", "the reverse step that ends at data: learned, or fixed as in the 2015 paper"
+    )
+
+
+@attrs.frozen
+class TrainingSection(TrainingOptions):
+    """How the network is trained."""
+
+    observers: tuple[str, ...] | None = option(None, "observers to attach (default: all that say they are)")
+
+
+@attrs.frozen
+class EvaluationOptions:
+    """What is measured and drawn after training."""
+
+    trajectory_steps: tuple[int, ...] = option((), "further T at which K is measured", deep_iterable(ge(1)))
+    events: int = option(10000, "maximum number of events in a measurement", ge(1))
+    repeats: int = option(1, "passes over these events", ge(1))
+    samples: int = option(64, "number of samples drawn", ge(1))
+
+
+SECTIONS: dict[str, type] = {
+    "trajectory": TrajectoryOptions,
+    "training": TrainingSection,
+    "evaluation": EvaluationOptions,
+}

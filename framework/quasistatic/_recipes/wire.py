@@ -1,0 +1,162 @@
+"""From a recipe to the things it names, or one message that says which two choices do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from quasistatic._data.array import ArrayChoices, ArraySource
+from quasistatic._data.source import AbstractSource
+from quasistatic._plugins.component import Component
+from quasistatic._plugins.installed import ENTRY_POINTS
+from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.event import AbstractEvent
+from quasistatic._process.grid import AbstractGrid, FixedGrid, LearnedGrid
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.model import AbstractModel, Ports, Side
+from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.sampler import AbstractSampler
+from quasistatic._recipes.options import structure
+from quasistatic._recipes.recipe import Choice, Recipe
+from quasistatic._training.keys import Role, role_key
+from quasistatic._training.observer import AbstractObserver, GuardedObserver
+from quasistatic._training.task import Task
+from quasistatic.errors import IncompatibleError, InputError, PluginError, QuasistaticError, one_line
+
+EXPECTED: dict[str, type] = {
+    "source": AbstractSource,
+    "kernel": AbstractKernel,
+    "model": AbstractModel,
+    "objective": AbstractObjective,
+    "sampler": AbstractSampler,
+    "observer": AbstractObserver,
+}
+
+
+def build_task(recipe: Recipe, manager: PluginManager, data: Any = None) -> Task:
+    """Build all components of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes the place of its source.
+
+    Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
+    """
+    source = _build(manager, "source", recipe.source) if data is None else ArraySource(data, _choices(recipe.source.options))
+    kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
+    ports = Ports.of(kernel, source.side)
+    model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
+    diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, Side.absent(source.side))
+    return Task(
+        source,
+        diffusion,
+        _build(manager, "objective", recipe.objective),
+        _build(manager, "sampler", recipe.sampler),
+        recipe.training,
+        recipe.seed,
+        recipe.to_dict(),
+    )
+
+
+def build_observer(
+    choice: Choice, manager: PluginManager, out: Path | None, report: Callable[[str], None], quiet: bool = False
+) -> GuardedObserver | None:
+    """An observer that cannot stop training, which says to `report` why it is switched off; None for a display when quiet.
+
+    Raises InputError where it refuses its options, PluginError where it cannot be built.
+    """
+    built = _build(manager, "observer", choice, out)
+    if quiet and built.is_display:
+        return None
+    return GuardedObserver(built, _named(manager, "observer", choice.component), report)
+
+
+def make(kind: str, name: str, *inputs: Any, key: Any = None, **options: Any) -> Any:
+    """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
+
+    `inputs` are what its builder takes besides the options: an event for a kernel, ports (and `key`) for a model, a folder
+    or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
+    """
+    manager = plugins()
+    component = manager.component(kind, name)
+    choice = Choice(component, structure(component.options, options, f"{kind} {name}", owner=name))
+    return _build(manager, kind, choice, *inputs, **({} if key is None else {"key": key}))
+
+
+def _named(manager: PluginManager, kind: str, component: Component) -> str:
+    """ "observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)", for messages."""
+    try:
+        return f"{kind} {component.name!r} of plugin {manager.owner(kind, component.name).owner}"
+    except QuasistaticError:  # made by hand
+        return f"{kind} {component.name!r}"
+
+
+def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, **keywords: Any) -> Any:
+    expected = EXPECTED[kind]
+    try:
+        built = choice.component.load()(choice.options, *inputs, **keywords)
+    except (QuasistaticError, OSError):
+        raise
+    except ValueError as error:
+        raise InputError(f"{kind} {choice.component.name!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        # jax does not start beside a damaged distribution, whoever asks for it first
+        damaged = "".join(f"; {status}" for status in manager.statuses() if status.module == ENTRY_POINTS)
+        raise PluginError(f"{_named(manager, kind, choice.component)} cannot be built: {one_line(error)}{damaged}") from error
+    if not isinstance(built, expected):
+        raise PluginError(
+            f"{_named(manager, kind, choice.component)}: its build gave a {type(built).__name__}, expected a {expected.__name__}"
+        )
+    return built
+
+
+def _choices(options: Any) -> ArrayChoices:
+    """How an array is split and read, as far as the recipe's source has such options."""
+    names = ("support", "validation_share", "test_share", "split_seed")
+    return ArrayChoices(**{name: getattr(options, name) for name in names if hasattr(options, name)})
+
+
+def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver: str) -> AbstractKernel:
+    component = choice.component
+    if not component.takes(event):
+        fitting = [each.name for each in manager.components("kernel") if each.takes(event)]
+        wanted = "events of several parts" if component.joins else f"{_kinds(component)} data"
+        raise IncompatibleError(
+            f"kernel {component.name!r} takes {wanted}, but {giver} {event.describe()}; "
+            + (f"kernels that fit: {', '.join(fitting)} (--set kernel.use={fitting[0]})" if fitting else "no kernel fits")
+        )
+    if not component.joins:
+        return _build(manager, "kernel", choice, event)
+    return _build(manager, "kernel", choice, _parts(choice, event, manager))
+
+
+def _kinds(component: Component) -> str:
+    return " or ".join(kind.kind for kind in component.supports) or "single"
+
+
+def _parts(choice: Choice, event: AbstractEvent, manager: PluginManager) -> Mapping[str, AbstractKernel]:
+    """A kernel for each part: the one that is named for it, or the one that fits. Raises IncompatibleError naming a part."""
+    fields = event.parts()
+    for name in choice.parts:
+        if name not in fields:
+            raise IncompatibleError(f"kernel.parts.{name}: the source has no such part  (it has: {', '.join(fields)})")
+    kernels = {}
+    for name, field in fields.items():
+        default = manager.default("kernel", field)
+        if name in choice.parts:
+            part = choice.parts[name]
+        elif default is not None:
+            part = Choice(default, default.options())
+        else:
+            fitting = [each.name for each in manager.components("kernel") if each.takes(field)]
+            which = f"several do: {', '.join(fitting)}; choose one with kernel.parts.{name}.use" if fitting else "no kernel does"
+            raise IncompatibleError(f"kernel.parts.{name}: the part is {field.describe()}, and a kernel must fit it; {which}")
+        kernels[name] = _kernel(part, field, manager, f"part {name!r} is")
+    return kernels
+
+
+def _grid(recipe: Recipe, kernel: AbstractKernel) -> AbstractGrid:
+    steps = recipe.trajectory.steps
+    if recipe.trajectory.grid == "fixed":
+        return FixedGrid(steps)
+    if steps < 3:
+        raise IncompatibleError(f"trajectory.grid: a learned grid needs at least 3 steps, trajectory.steps is {steps}")
+    return LearnedGrid(kernel, steps)

@@ -1,0 +1,299 @@
+"""Pictures of a diffusion, on matplotlib figures of their own: the global state of matplotlib stays as it is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from quasistatic._data.draw import draw_part, worth_drawing
+from quasistatic._data.source import AbstractSource
+from quasistatic._process import trajectory
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import AbstractWithMean, Key, State
+from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._process.event import Real
+from quasistatic._process.ledger import Ledger
+from quasistatic._process.sampler import AbstractSampler, Ancestral
+from quasistatic._process.tree import count_of, take
+from quasistatic._training.store import Measured
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# one colour per meaning, in every picture: data and measurement, the learned way back, the truth
+DATA, LEARNED, TRUTH = "#2f5d8c", "#c2542d", "#3d7a57"
+TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
+COLUMNS = 6  # times shown of a chain
+WIDTH = 10.5  # inches, of pictures with a column per time
+SMALL, NORMAL = 7.5, 9.0  # points
+
+
+def encode(figure: Figure, form: str = "png") -> bytes:
+    """The figure as a 'png', 'svg' or 'pdf' file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=160)
+    return buffer.getvalue()
+
+
+def samples(source: AbstractSource, xs: State) -> Figure:
+    """Events (N, ...) in model units, as their source draws them, part by part."""
+    parts = source.event.parts()
+    figure = _new_figure(4.5 * len(parts), 4.5)
+    for axes, (name, field) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
+        shown = xs if len(parts) == 1 else take(xs, slice(worth_drawing(field)))
+        _draw(source, shown, name, axes, LEARNED, _reach(source.event.part_of(xs, name)))
+        if axes.axison:
+            _quiet(axes)
+            label = axes.get_xlabel() or ("model units" if not name else name)
+            axes.set_xlabel(label, fontsize=NORMAL, color=TEXT)
+            axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
+        elif name:
+            axes.set_title(name, fontsize=NORMAL, color=TEXT)
+    return figure
+
+
+class Walks(NamedTuple):
+    """As many paths out as back, at the same few times (k,): `x` (N, ...) and `zs` (N, k, ...) of each."""
+
+    times: np.ndarray
+    out: trajectory.Path
+    back: trajectory.Path
+    earlier: np.ndarray  # the chain's time before each of `times`; nan before the first
+
+
+def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler | None = None, side: State | None = None) -> Walks:
+    """From data xs (N, ...) to noise, and from noise to as many samples; both with side information (N, ...)."""
+    sampler = Ancestral() if sampler is None else sampler
+    times = diffusion.times()
+    chosen = np.unique(np.linspace(0, len(times) - 1, COLUMNS).round().astype(int))
+    key_out, key_back = jr.split(key)
+
+    def out(x: State, key: Key, side_one: State | None) -> trajectory.Path:
+        # the same distribution as with all steps between
+        return trajectory.forward(diffusion.given(side_one).kernel, x, times[chosen], key=key)
+
+    def back(x: State, key: Key, side_one: State | None) -> trajectory.Path:
+        path = trajectory.reverse(sampler, diffusion.given(side_one), times, key=key)
+        return trajectory.Path(path.x, take(path.zs, chosen))
+
+    def all_of(path: Callable[..., trajectory.Path], key: Key) -> trajectory.Path:
+        found = eqx.filter_jit(jax.vmap(path))(jax.tree.map(jnp.asarray, xs), jr.split(key, count_of(xs)), side)
+        return trajectory.Path(*jax.tree.map(np.asarray, (found.x, found.zs)))
+
+    before = np.concatenate([[np.nan], np.asarray(times)])
+    return Walks(np.asarray(times[chosen]), all_of(out, key_out), all_of(back, key_back), before[chosen])
+
+
+def trajectories(source: AbstractSource, walks: Walks) -> Figure:
+    """Above, data on their way to noise; below, the learned way back at the same times; some events of each.
+
+    An event of several parts has both rows for every part. After figure 1 of Sohl-Dickstein et al. 2015.
+    """
+    parts = source.event.parts()
+    figure = _new_figure(WIDTH, 3.42 * len(parts))
+    rows = figure.subplots(2 * len(parts), len(walks.times) + 1, squeeze=False)
+    for number, (name, field) in enumerate(parts.items()):
+        reach = _reach(source.event.part_of(walks.out.x, name))
+        two = rows[2 * number : 2 * number + 2]
+        for row, path, colour in zip(two, (walks.out, walks.back), (DATA, LEARNED), strict=True):
+            states = (path.x, *(jax.tree.map(lambda zs, k=k: zs[:, k], path.zs) for k in range(len(walks.times))))
+            for axes, events in zip(row, states, strict=True):
+                _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour, reach)
+                axes.set_axis_on()
+                axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
+                axes.spines[:].set_color(FRAME)
+        if name:
+            two[0, 0].set_ylabel(name, fontsize=NORMAL, color=TEXT)
+    for axes, time in zip(rows[0, 1:], walks.times, strict=True):
+        axes.set_title(f"t = {time:.2g}", fontsize=NORMAL, color=TEXT)
+    rows[0, 0].set_title("data \N{RIGHTWARDS ARROW}", fontsize=NORMAL, color=DATA, fontweight="bold")
+    rows[1, 0].set_title("samples \N{LEFTWARDS ARROW}", fontsize=NORMAL, color=LEARNED, fontweight="bold")
+    return figure
+
+
+def drift(diffusion: Diffusion, walks: Walks) -> Figure:
+    """The mean step back E[z_s | z_t] - z_t of 2-D real data without side information, over the data at that time.
+
+    Arrows are scaled in each panel, where the longest one's length is said, and dark where there are data at that time.
+    """
+    reach = _reach(walks.out.x)
+    ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
+    spacing = ticks[1] - ticks[0]
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    figure = _new_figure(WIDTH, 1.95)
+    # as wide as the panels of `trajectories`, below whose columns they stand
+    row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
+    row[0].set_axis_off()
+    label = "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$"
+    row[0].text(0.96, 0.5, label, ha="right", va="center", fontsize=NORMAL, color=LEARNED)
+    clouds = np.moveaxis(np.asarray(walks.out.zs), 1, 0)
+    for axes, t, s, cloud in zip(row[1:], walks.times, walks.earlier, clouds, strict=True):
+        before = None if np.isnan(s) else jnp.asarray(s)
+        arrows = np.asarray(_mean_step(diffusion, jnp.asarray(points, cloud.dtype), jnp.asarray(t), before))
+        near = np.array([np.min(np.sum((cloud - point) ** 2, axis=1)) for point in points]) < spacing**2
+        length = np.maximum(np.sqrt(np.sum(arrows**2, axis=1)), 1e-30)
+        longest = float(length[near].max()) if near.any() else float(length.max())
+        # far from the data the network was never asked; a long guess there must not dwarf the rest
+        shown = arrows * np.minimum(1.0, longest / length)[:, None]
+        axes.scatter(*cloud.T, s=1.5, color=PALE, linewidths=0)
+        scale = dict(angles="xy", scale_units="xy", scale=longest / (1.7 * spacing), width=0.009)
+        axes.quiver(*points.T, *shown.T, color=np.where(near, LEARNED, PALE), **scale)
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+        axes.spines[:].set_color(FRAME)
+        to = "data" if before is None else f"{s:.2g}"
+        axes.set_title(f"{t:.2g} \N{RIGHTWARDS ARROW} {to}", fontsize=NORMAL, color=TEXT)
+        axes.set_xlabel(f"longest {longest:.2g}", fontsize=SMALL, color=TEXT)
+    return figure
+
+
+def bound_history(history: Sequence[Measured], truth_nats: float | None = None, unit: Unit = "bits") -> Figure:
+    """K after so many updates, with a band of two standard errors, beside the truth where it is known.
+
+    Early values far below the rest are cut off.
+    """
+    steps = [one.update for one in history]
+    values = np.array([one.bound_nats for one in history]) / _nats(unit)
+    errors = np.array([one.standard_error_nats for one in history]) / _nats(unit)
+    figure = _new_figure(6.5, 3.2)
+    axes = figure.add_subplot()
+    low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
+    axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
+    axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
+    top, late = high.max(), low[len(low) // 3 :].min()
+    bottom = max(low.min(), late - 0.3 * (top - late))
+    if truth_nats is not None:
+        truth = truth_nats / _nats(unit)
+        top = max(top, truth)
+        axes.axhline(truth, color=TRUTH, linewidth=1.2)
+        across = axes.get_yaxis_transform()
+        axes.text(1, truth, "truth", transform=across, color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
+    axes.set_xlim(0, 1.02 * max(steps))
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
+    axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
+    axes.set_ylabel(f"K (T = {history[-1].trajectory_steps}), {unit} per event", fontsize=NORMAL, color=TEXT)
+    _quiet(axes)
+    return figure
+
+
+def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
+    """The terms of -K: on the left the three that make it up, on the right every step's over time, both per event.
+
+    A step's term stands at the time t that it starts from; the band is two standard errors wide on each side.
+    """
+    figure = _new_figure(8.0, 3.2)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
+    total = ledger.bound.to(unit)
+    parts = [
+        ("first step", ledger.first.to(unit), LEARNED),
+        (f"{ledger.steps - 1} steps", ledger.total_gap.to(unit), DATA),
+        ("left at t = 1", ledger.prior.to(unit), TRUTH),
+        (f"\N{MINUS SIGN}K (T = {ledger.steps})", Estimate(-total.value, total.standard_error, unit), TEXT),
+    ]
+    _split(left, parts)
+    left.set_xlabel(f"{unit} per event", fontsize=NORMAL, color=TEXT)
+    if ledger.steps > 1:
+        gaps = [gap.to(unit) for gap in ledger.gaps]
+        means = np.array([gap.value for gap in gaps])
+        spread = 2 * np.nan_to_num([gap.standard_error for gap in gaps])
+        times = ledger.times[1:]
+        right.fill_between(times, means - spread, means + spread, color=DATA, alpha=0.15, linewidth=0)
+        right.plot(times, means, color=DATA, linewidth=1.4, marker="o" if ledger.steps <= 100 else None, markersize=2.5)
+    right.axhline(0.0, color=FRAME, linewidth=0.8, zorder=0)
+    marks = [(ledger.times[0], "first step", LEARNED, "left"), (1.0, "left at t = 1", TRUTH, "right")]
+    for time, label, colour, side in marks:
+        right.axvline(time, color=colour, linewidth=1.0, linestyle=(0, (4, 2)))
+        shift = 0.01 if side == "left" else -0.01
+        across = right.get_xaxis_transform()
+        right.text(time + shift, 0.99, label, transform=across, color=colour, fontsize=SMALL, ha=side, va="top")
+    low, high = right.get_ylim()
+    right.set_ylim(low, high + 0.12 * (high - low))
+    right.set_xlim(-0.03, 1.03)
+    right.set_xlabel("time t", fontsize=NORMAL, color=TEXT)
+    right.set_ylabel(f"{unit} per event and step", fontsize=NORMAL, color=TEXT)
+    _quiet(left)
+    _quiet(right)
+    return figure
+
+
+def _split(axes: Axes, parts: Sequence[tuple[str, Estimate, str]]) -> None:
+    """Bars one below the other, each with its value."""
+    rows = np.arange(len(parts))[::-1]
+    values = [part.value for _, part, _ in parts]
+    axes.barh(rows, values, height=0.55, color=[colour for *_, colour in parts])
+    axes.axvline(0.0, color=FRAME, linewidth=0.8)
+    for row, value in zip(rows, values, strict=True):
+        side, shift = ("left", 3) if value >= 0 else ("right", -3)
+        place: dict[str, Any] = dict(xytext=(shift, 0), textcoords="offset points", ha=side, va="center")
+        axes.annotate(f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, row), fontsize=SMALL, color=TEXT, **place)
+    axes.set_yticks(rows, [label for label, *_ in parts])
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.32)
+
+
+@eqx.filter_jit
+def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Array | None) -> jax.Array:
+    """Mean move of each point (N, 2) from t to s, or to data for no s."""
+
+    def move(z: jax.Array) -> jax.Array:
+        params = diffusion.params(z, t)
+        back = diffusion.decode(params, z, t) if s is None else diffusion.kernel.reverse(params, z, s, t)
+        assert isinstance(back, AbstractWithMean)
+        return back.mean() - z
+
+    return jax.vmap(move)(points)
+
+
+def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str, reach: float) -> None:
+    """One part of events as the source draws it, in our colour; real ones on one scale for all panels of a picture."""
+    axes.set_prop_cycle(color=[colour])
+    draw_part(source, xs, part, axes)
+    for patch in axes.patches:
+        patch.set_facecolor(colour)
+    for image in axes.images:
+        if image.get_cmap().name == "gray_r":
+            image.set_cmap(LinearSegmentedColormap.from_list("ink", ["white", colour]))
+    field = source.event.parts()[part]
+    if not isinstance(field, Real):
+        return
+    if field.size <= 2:
+        axes.set_xlim(-reach, reach)
+    if field.size == 2:
+        axes.set_ylim(-reach, reach)
+        for points in axes.collections:
+            if isinstance(points, PathCollection):
+                points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
+    for image in axes.images:
+        image.set_clim(-reach, reach)
+
+
+def _reach(xs: np.ndarray) -> float:
+    """How far to look in model units: unit noise, and all but the farthest data."""
+    return max(3.0, 1.1 * float(np.quantile(np.abs(xs), 0.995)))
+
+
+def _nats(unit: Unit) -> float:
+    return Estimate(0.0, 1.0, unit).to("nats").standard_error
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _quiet(axes: Axes) -> None:
+    """No more ink than needed."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FRAME)
+    axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT)

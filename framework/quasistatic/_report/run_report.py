@@ -1,0 +1,163 @@
+"""report.html: what a run found, and the pictures to go with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from quasistatic._data.draw import worth_drawing
+from quasistatic._data.source import AbstractJudge, capability
+from quasistatic._process.estimate import Estimate, Unit, customary_unit
+from quasistatic._process.event import Real
+from quasistatic._process.tree import count_of
+from quasistatic._report import pictures
+from quasistatic._report.page import HtmlTable, Picture, page
+from quasistatic._report.summary import Summary, compared_rows
+from quasistatic._runs.evaluation import Evaluation
+from quasistatic._runs.run import Run
+from quasistatic._storage.files import write_durably
+from quasistatic._storage.folder import RunFolder
+from quasistatic._training.keys import Role, role_key
+
+UNITS: tuple[Unit, ...] = ("bits", "nats", "bits/dim")
+PER_UNIT = ("bits per event", "nats per event", "bits per dim")
+
+
+def run_report(summary: Summary, folder: RunFolder) -> str:
+    """The page of a finished run; its pictures are also left in the run folder as files."""
+    run, versions = summary.run, folder.read_about()
+    drawn = list(_pictures(summary))
+    folder.pictures.mkdir(exist_ok=True)
+    for picture in drawn:
+        write_durably(folder.pictures / f"{picture.name}.png", picture.png)
+    packages = ", ".join(f"{name} {version}" for name, version in versions.get("packages", {}).items())
+    software = f"Python {versions.get('python', '')}, {packages}"
+    recipe = run.recipe
+    return page(recipe.name, _about(run), _tiles(summary), [*_tables(summary), *drawn], recipe.to_toml(), [software])
+
+
+def format_estimate(value: Estimate) -> str:
+    """'-2.611 ± 0.028': two digits of the standard error, and as many of the value."""
+    error = value.standard_error
+    if not error > 1e-6:  # exact, or of a single event
+        return f"{value.value:.4f}"
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
+    return f"{value.value:.{digits}f} \N{PLUS-MINUS SIGN} {error:.{digits}f}"
+
+
+def _about(run: Run) -> str:
+    recipe, event = run.recipe, run.source.event
+    return (
+        f"{recipe.source.component.name} ({event.describe()} per event), kernel {recipe.kernel.component.name}, "
+        f"model {recipe.model.component.name}, T = {recipe.trajectory.steps}, "
+        f"first step {recipe.trajectory.first_step}, {run.updates_done} updates, seed {recipe.seed}"
+    )
+
+
+def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
+    """The values to look at first."""
+    unit = customary_unit(summary.run.source.event.size)
+    for steps, value in summary.by_steps.items():
+        yield f"K (T = {steps}), {unit} per event", format_estimate(value.bound.to(unit))
+    if summary.main.mean_truth is not None:
+        yield f"truth, {unit} per event", format_estimate(summary.main.mean_truth.to(unit))
+    if summary.main.gain is not None:
+        yield f"K - null model, {unit} per event", format_estimate(summary.main.gain.to(unit))
+
+
+def _tables(summary: Summary) -> Iterator[HtmlTable]:
+    main, run = summary.main, summary.run
+    rows = [("test", value) for value in summary.by_steps.values()]
+    rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
+    yield HtmlTable(
+        "K, a lower bound on the mean log-likelihood",
+        ("split", "T", "events", *PER_UNIT),
+        tuple((name, str(v.ledger.steps), str(v.bound.events), *_in_units(v.bound)) for name, v in rows),
+        "Every K belongs to its T. Errors are standard errors over events.",
+    )
+    k_row = (f"K (T = {main.ledger.steps})", main.bound)
+    yield HtmlTable(
+        "K beside what it should be read against, on the same events of the test split",
+        ("", *PER_UNIT),
+        tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main, summary.baselines))),
+        " ".join(["" if main.truth is None else _GAP, *run.source.notes]).strip(),
+    )
+    unit = customary_unit(run.source.event.size)
+    by_part = main.ledger.bound_by_part
+    if len(by_part) > 1:
+        yield HtmlTable(
+            f"K (T = {main.ledger.steps}), by the parts of an event",
+            ("part", *PER_UNIT),
+            tuple((name, *_in_units(value)) for name, value in by_part.items()),
+            "They sum to K. A share is no bound by itself: every part is predicted from all of them.",
+        )
+    yield HtmlTable(
+        f"The terms of -K, {unit} per event",
+        ("T", "first step", "steps back", "left at t = 1", "network calls per event"),
+        tuple(
+            (str(v.ledger.steps), *(format_estimate(part.to(unit)) for part in _parts(v)), str(v.ledger.evaluations))
+            for v in summary.by_steps.values()
+        ),
+    )
+
+
+_GAP = "The gap to the truth is model error and dissipated work together; the latter shrinks as T grows."
+
+
+def _parts(value: Evaluation) -> tuple[Estimate, Estimate, Estimate]:
+    return value.ledger.first, value.ledger.total_gap, value.ledger.prior
+
+
+def _in_units(value: Estimate) -> tuple[str, ...]:
+    return tuple(format_estimate(value.to(unit)) for unit in UNITS)
+
+
+def _pictures(summary: Summary) -> Iterator[Picture]:
+    run = summary.run
+    source, diffusion = run.source, run.diffusion
+    event, unit = source.event, customary_unit(source.event.size)
+    shown = max(map(worth_drawing, event.parts().values()))
+    count = max(shown, run.recipe.evaluation.samples)
+    data = source.split("test", count)
+    key = role_key(run.recipe.seed, Role.PICTURES)
+    walks = pictures.walk(diffusion, data.x, key=key, sampler=run.sampler, side=data.side)
+    yield _picture(
+        "trajectories",
+        "Destroyed step by step, and rebuilt",
+        pictures.trajectories(source, walks),
+        "Above, test data on their way to noise. Below, from right to left, the way back from noise to samples.",
+    )
+    if event == Real((2,)) and source.side is None:
+        yield _picture(
+            "drift",
+            "Where the way back leads",
+            pictures.drift(diffusion, walks),
+            "Mean of a step back. Arrows are scaled in each panel, and pale where there are no data at that time.",
+        )
+    xs = walks.back.x
+    judge = capability(source, AbstractJudge)
+    found = {} if judge is None else judge.judge(xs)
+    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items())
+    note = f"{count_of(xs)} samples{judged and f': {judged}'}."
+    yield _picture("samples", "Samples", pictures.samples(source, xs), note)
+    history = run.progress.history
+    if history:
+        truth = summary.by_split["validation"].mean_truth
+        yield _picture(
+            "bound",
+            "K over training",
+            pictures.bound_history(history, None if truth is None else truth.value, unit),
+            "Always the same events of the validation split; the band is two standard errors on each side.",
+        )
+    yield _picture(
+        "ledger",
+        "The ledger: where -K comes from",
+        pictures.ledger_per_step(summary.main.ledger, unit),
+        "Left, its terms. Right, the share of every step back; the band is two standard errors on each side.",
+    )
+
+
+def _picture(name: str, title: str, drawn: Figure, note: str) -> Picture:
+    return Picture(name, title, pictures.encode(drawn), drawn.get_figwidth(), note)

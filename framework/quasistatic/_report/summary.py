@@ -1,0 +1,111 @@
+"""What a finished run has found: K at every T of interest, on all splits, beside what it should be read against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability
+from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._runs.evaluation import Evaluation
+from quasistatic._runs.run import Run
+
+Row = tuple[str, Estimate]
+
+
+@attrs.frozen(eq=False)
+class Summary:
+    """Evaluations: the test split at each T, every split at the T of training, and simple models beside them."""
+
+    run: Run
+    by_steps: dict[int, Evaluation]
+    by_split: dict[Split, Evaluation]
+    baselines: dict[str, float]
+
+    @property
+    def main(self) -> Evaluation:
+        """The test split at the T of training."""
+        return self.by_split["test"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, nats per event with bits per dimension beside them."""
+        return {
+            "evaluations": [describe(self.run, value, "test") for value in self.by_steps.values()],
+            "splits": {name: value.to_dict()["bound"] for name, value in self.by_split.items()},
+            "baselines_nats": self.baselines,
+            "best": None if self.run.best is None else attrs.asdict(self.run.best),
+            "updates_done": self.run.updates_done,
+        }
+
+
+def summarise(run: Run) -> Summary:
+    """Measure all that a report needs. An event meets the same noise in every evaluation of its split at one T."""
+    steps = run.recipe.trajectory.steps
+    by_split: dict[Split, Evaluation] = {name: run.evaluate(name) for name in SPLITS}
+    by_steps = {
+        count: by_split["test"] if count == steps else run.evaluate("test", steps=count)
+        for count in dict.fromkeys((steps, *run.recipe.evaluation.trajectory_steps))
+    }
+    simple = capability(run.source, AbstractBaselines)
+    return Summary(run, by_steps, by_split, {} if simple is None else simple.baselines())
+
+
+def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
+    """An evaluation as JSON values, with what was evaluated."""
+    recipe = run.recipe
+    return {
+        "recipe": recipe.name,
+        "source": recipe.source.component.name,
+        "kernel": recipe.kernel.component.name,
+        "model": recipe.model.component.name,
+        "first_step": recipe.trajectory.first_step,
+        "data": split,
+        "checkpoint": run.updates_done if run.best is None else run.best.update,
+        **evaluation.to_dict(),
+    }
+
+
+def all_rows(summary: Summary) -> Iterator[Row]:
+    """Label and value of every line that a person reads at the end of a run."""
+    main = summary.main.ledger
+    yield from split_rows(summary.main)
+    yield from compared_rows(summary.main, summary.baselines)
+    yield from ((f"K (T = {steps})", value.bound) for steps, value in summary.by_steps.items() if steps != main.steps)
+    for split, value in summary.by_split.items():
+        if split != "test":
+            yield f"K (T = {main.steps}), {split} split", value.bound
+
+
+def split_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """K, its terms, and the shares of the parts of an event."""
+    ledger = evaluation.ledger
+    yield f"K (T = {ledger.steps})", evaluation.bound
+    yield "  -K: first step", ledger.first
+    yield f"  -K: {ledger.steps - 1} steps back", ledger.total_gap
+    yield "  -K: left at t = 1", ledger.prior
+    if len(ledger.by_part) > 1:
+        yield from ((f"  K: share of {name}", value) for name, value in ledger.bound_by_part.items())
+
+
+def compared_rows(evaluation: Evaluation, baselines: dict[str, float]) -> Iterator[Row]:
+    """What K should be read against, on the same events."""
+    for label, value in (
+        ("truth of the same events", evaluation.mean_truth),
+        ("truth - K", evaluation.dissipation),
+        ("null model", evaluation.mean_null),
+        ("K - null model", evaluation.gain),
+        ("K in the units of the data", evaluation.user_bound),
+    ):
+        if value is not None:
+            yield label, value
+    for label, nats in baselines.items():
+        yield label, Estimate(nats, 0.0, "nats", size=evaluation.ledger.size)
+
+
+def in_unit(value: Estimate, unit: Unit) -> str:
+    """'-2.1234 +- 0.0098 bits per event'"""
+    shown = value.to(unit)
+    error = f" +- {shown.standard_error:.4f}" if shown.standard_error else ""
+    return f"{shown.value:.4f}{error} {unit} per event"

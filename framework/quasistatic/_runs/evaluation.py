@@ -1,0 +1,110 @@
+"""K of many events beside everything it should be read against, with units and errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import jax
+import numpy as np
+
+from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability, log_scale
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key
+from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.ledger import Ledger, ledger
+
+
+@attrs.frozen(eq=False)
+class Evaluation:
+    """The ledger of some events, the null model's and the true log-likelihood of the same events, (N,) each, in nats.
+
+    Differences are taken event by event, so their errors are those of the differences.
+    """
+
+    ledger: Ledger
+    null: np.ndarray | None
+    truth: np.ndarray | None
+    log_scale: float | None
+
+    @property
+    def bound(self) -> Estimate:
+        return self.ledger.bound
+
+    @property
+    def mean_null(self) -> Estimate | None:
+        """L_null: log-likelihood of the reference distribution."""
+        return None if self.null is None else self._estimate(self.null)
+
+    @property
+    def mean_truth(self) -> Estimate | None:
+        """True log-likelihood of these very events."""
+        return None if self.truth is None else self._estimate(self.truth)
+
+    @property
+    def gain(self) -> Estimate | None:
+        """K - L_null: what is won over the reference distribution."""
+        return None if self.null is None else self._estimate(self.ledger.per_event - self.null)
+
+    @property
+    def dissipation(self) -> Estimate | None:
+        """True log-likelihood - K, never negative up to its error: model error and dissipated work together."""
+        return None if self.truth is None else self._estimate(self.truth - self.ledger.per_event)
+
+    @property
+    def user_bound(self) -> Estimate | None:
+        """K of densities in the user's units: K minus the log-volume of the scaling. None where nothing was scaled."""
+        return None if self.log_scale is None else self._estimate(self.ledger.per_event - self.log_scale)
+
+    def _estimate(self, values: np.ndarray) -> Estimate:
+        return estimate(values, self.ledger.size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: nats per event, with bits per dimension beside every value."""
+        by_part = self.ledger.bound_by_part
+        return {
+            "bound": {**(to_json(self.bound) or {}), "trajectory_steps": self.ledger.steps},
+            "split": {
+                "first": to_json(self.ledger.first),
+                "gaps": to_json(self.ledger.total_gap),
+                "prior": to_json(self.ledger.prior),
+            },
+            "by_part": {name: to_json(value) for name, value in by_part.items()} if len(by_part) > 1 else {},
+            "per_step": {
+                "times": self.ledger.times.tolist(),
+                "first_and_gaps": self.ledger.terms[:, :-1].mean(axis=0).tolist(),
+                "unit": "nats",
+            },
+            "null": to_json(self.mean_null),
+            "gain": to_json(self.gain),
+            "truth": to_json(self.mean_truth),
+            "dissipation": to_json(self.dissipation),
+            "bound_in_user_units": to_json(self.user_bound),
+            "evaluations": self.ledger.evaluations,
+        }
+
+
+def to_json(value: Estimate | None) -> dict[str, Any] | None:
+    """An estimate as JSON values."""
+    if value is None:
+        return None
+    dims = value.to("bits/dim")
+    return {
+        "value": value.value,
+        "standard_error": None if math.isnan(value.standard_error) else value.standard_error,
+        "unit": value.unit,
+        "per": value.per,
+        "events": value.events,
+        "bits_per_dim": dims.value,
+    }
+
+
+def evaluate(
+    diffusion: Diffusion, source: AbstractSource, data: Data, *, key: Key, steps: int | None = None, repeats: int = 1
+) -> Evaluation:
+    """K of all events of `data` on a chain of T = `steps`, beside the null model and the truth where they are known."""
+    measured = ledger(diffusion, data.x, key=key, steps=steps, side=data.side, repeats=repeats)
+    reference, truth = diffusion.kernel.reference(), capability(source, AbstractTruth)
+    null = None if reference is None else np.asarray(jax.vmap(reference.log_prob)(data.x), np.float64)
+    return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source))

@@ -1,0 +1,206 @@
+"""Runs: train one from a recipe, open one from a folder, and ask it. The command line and the library run this code."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import equinox as eqx
+
+from quasistatic._data.source import AbstractSource, Data, Split, events_of, to_user
+from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import State
+from quasistatic._process.ledger import Ledger, ledger
+from quasistatic._process.sample import sample
+from quasistatic._process.sampler import AbstractSampler
+from quasistatic._recipes.recipe import Recipe, load_recipe
+from quasistatic._recipes.wire import build_observer, build_task
+from quasistatic._runs.evaluation import Evaluation, evaluate
+from quasistatic._runs.provenance import about, kept_recipe
+from quasistatic._storage.folder import RunFolder, default_path
+from quasistatic._training.engine import initial_state, trained_part
+from quasistatic._training.keys import Role, role_key
+from quasistatic._training.loop import fit_task
+from quasistatic._training.observer import AbstractObserver
+from quasistatic._training.store import Measured, Progress, Store
+from quasistatic._training.task import Task
+from quasistatic.errors import RunError
+
+PathLike = str | os.PathLike[str]
+
+
+@attrs.frozen(eq=False)
+class Run:
+    """A trained diffusion with what it was trained on.
+
+    `diffusion` holds the averaged weights of the highest validation K. `progress` has all measurements of it.
+    """
+
+    recipe: Recipe
+    task: Task
+    diffusion: Diffusion
+    progress: Progress
+    updates_done: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> AbstractSource:
+        return self.task.source
+
+    @property
+    def sampler(self) -> AbstractSampler:
+        return self.task.sampler
+
+    @property
+    def best(self) -> Measured | None:
+        """The highest validation K, whose weights these are."""
+        return self.progress.best
+
+    def sample(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        side: State | None = None,
+        model_units: bool = False,
+    ) -> State:
+        """`count` events (count, ...) in the user's units, or in model units.
+
+        `side` (rows, ...) is the side information, repeated as needed; by default that of the test split.
+        """
+        if side is None and self.source.side is not None:
+            side = self.source.split("test", count).side
+        key = role_key(seed, Role.SAMPLE)
+        xs = sample(self.diffusion, count, key=key, sampler=self.sampler, steps=steps, side=side)
+        return xs if model_units else to_user(self.source, xs)
+
+    def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
+        """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
+
+        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
+        that do not fit.
+        """
+        xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)
+        return ledger(self.diffusion, xs, key=key, steps=steps, side=side, repeats=repeats)
+
+    def evaluate(
+        self, split: Split | Data = "test", *, steps: int | None = None, seed: int = 0, repeats: int | None = None
+    ) -> Evaluation:
+        """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth."""
+        options = self.recipe.evaluation
+        data = split if isinstance(split, Data) else self.source.split(split, options.events)
+        repeats = options.repeats if repeats is None else repeats
+        return evaluate(self.diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """A recipe about to be trained, built once; in a folder, or in memory alone."""
+
+    recipe: Recipe
+    task: Task
+    manager: PluginManager
+    folder: RunFolder | None = None
+    notes: tuple[str, ...] = ()
+
+    def train(
+        self,
+        observers: Sequence[AbstractObserver] = (),
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        report: Callable[[str], None] = _warn,
+        quiet: bool = True,
+    ) -> Run:
+        """Train until the last update or until `stop()`, going on from the folder's checkpoint if it holds one.
+
+        The recipe's observers are attached, without displays if `quiet`; `report` takes what goes wrong in one of them.
+        """
+        if self.folder is None:
+            return self._train(observers, None, stop, report, quiet)
+        with self.folder.lock():
+            store = Store(self.folder.checkpoints, self.recipe.training.keep)
+            return self._train(observers, store, stop, report, quiet)
+
+    def _train(
+        self,
+        observers: Sequence[AbstractObserver],
+        store: Store | None,
+        stop: Callable[[], bool],
+        report: Callable[[str], None],
+        quiet: bool,
+    ) -> Run:
+        out = None if self.folder is None else self.folder.path
+        built = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
+        outcome = fit_task(self.task, [*filter(None, built), *observers], store, stop)
+        notes = (*self.notes, *(store.notes if store is not None else ()))
+        return Run(self.recipe, self.task, outcome.diffusion, outcome.progress, int(outcome.state.update), notes)
+
+
+NEXT_FREE = Path("runs", "*")
+
+
+def start(recipe: Recipe, manager: PluginManager, out: PathLike | None = None, data: Any = None) -> Job:
+    """A new job, in a new folder `out` if one is given; NEXT_FREE is runs/RECIPE-001, -002 and so on.
+
+    Whatever does not fit is said before a folder is made.
+    """
+    if out is not None and data is not None:
+        raise RunError("train: `out` keeps a recipe that can be run again, so data must come from a file: source.path")
+    task = build_task(recipe, manager, data)
+    if out is None:
+        return Job(recipe, task, manager)
+    path = default_path(recipe.name) if out is NEXT_FREE else Path(out)
+    return Job(recipe, task, manager, RunFolder.create(path, recipe.to_toml(), about(recipe, manager)))
+
+
+def reopen(path: PathLike, manager: PluginManager) -> Job:
+    """The job of a run folder. Raises RunError where it holds no run."""
+    folder = RunFolder.open(Path(path))
+    recipe, changed = kept_recipe(folder, manager)
+    return Job(recipe, build_task(recipe, manager), manager, folder, changed)
+
+
+def train(
+    recipe: Recipe | str,
+    data: Any = None,
+    *,
+    observers: Sequence[AbstractObserver] = (),
+    out: PathLike | None = None,
+    manager: PluginManager | None = None,
+) -> Run:
+    """Train a recipe (or a recipe's name) and give back the run.
+
+    `data` (N, ...), an array or a mapping of arrays, takes the place of the recipe's source. With `out` the run is kept in
+    that folder, as `quasistatic train` does; without it no file is touched. Nothing is printed, and neither jax nor
+    logging is configured.
+    """
+    manager = manager or plugins()
+    if isinstance(recipe, str):
+        recipe = load_recipe(recipe, manager=manager)
+    return start(recipe, manager, out, data).train(observers)
+
+
+def open_run(path: PathLike, manager: PluginManager | None = None) -> Run:
+    """The run in a folder, with the weights of its best checkpoint.
+
+    Raises RunError where the folder holds no run, CheckpointError where no checkpoint is whole.
+    """
+    job = reopen(path, manager or plugins())
+    assert job.folder is not None
+    store = Store(job.folder.checkpoints, job.recipe.training.keep)
+    if not store.holds_checkpoint():
+        raise RunError(f"{path}: the run has saved no checkpoint yet; `quasistatic resume {path}` starts it again")
+    _, rest = trained_part(job.task.diffusion)
+    state, progress, weights = store.load(initial_state(job.task.diffusion, job.task.options))
+    diffusion = eqx.combine(weights, rest)
+    return Run(job.recipe, job.task, diffusion, progress, int(state.update), (*job.notes, *store.notes))

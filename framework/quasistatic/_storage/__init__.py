@@ -1,0 +1,1 @@
+"""Files that are whole or not there: durable writing, the run folder, checkpoints."""

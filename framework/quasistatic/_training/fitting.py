@@ -1,0 +1,82 @@
+"""Training without a recipe: a diffusion and some data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from quasistatic._data.source import AbstractSource, ArrayRows, Data, Rows, Split
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.tree import take
+from quasistatic._training.loop import fit_task
+from quasistatic._training.observer import AbstractObserver
+from quasistatic._training.options import TrainingOptions
+from quasistatic._training.task import Task
+from quasistatic.errors import DataError, IncompatibleError, RecipeError, did_you_mean
+
+
+def fit(
+    diffusion: Diffusion,
+    data: Any,
+    objective: AbstractObjective,
+    *,
+    options: TrainingOptions | None = None,
+    seed: int = 0,
+    observers: Sequence[AbstractObserver] = (),
+    **training: Any,
+) -> Diffusion:
+    """The diffusion after training, with the averaged weights of the highest validation K.
+
+    `data` is a source, or an array (N, ...) or mapping of arrays in model units of the kernel, or `qs.Data` where there is
+    side information; a tenth of them is held out for validation. `training` are fields of `TrainingOptions`, such as
+    `updates=2000`. Nothing is printed or written.
+    Raises RecipeError for options that are none, DataError for data that are none, IncompatibleError where they are not
+    what the kernel takes, TrainingDiverged.
+    """
+    chosen = _evolved(options or TrainingOptions(), training)
+    source = data if isinstance(data, AbstractSource) else _HeldOut(diffusion, data)
+    if source.event != diffusion.kernel.event:
+        found, expected = source.event.describe(), diffusion.kernel.event.describe()
+        raise IncompatibleError(f"fit: the data are {found}, the kernel takes {expected}")
+    return fit_task(Task(source, diffusion, objective, options=chosen, seed=seed), observers).diffusion
+
+
+def _evolved(options: TrainingOptions, changes: dict[str, Any]) -> TrainingOptions:
+    known = attrs.fields_dict(type(options))
+    unknown = [name for name in changes if name not in known]
+    problems = [f"fit: unknown option {name!r}{did_you_mean(name, known)}  (it takes: {', '.join(known)})" for name in unknown]
+    if problems:
+        raise RecipeError(problems)
+    try:
+        return attrs.evolve(options, **changes)
+    except (ValueError, TypeError) as error:
+        raise RecipeError([f"fit: {error}"]) from None
+
+
+class _HeldOut(AbstractSource):
+    """Events in memory, in model units; every tenth is held out. Raises DataError for what the kernel does not take."""
+
+    def __init__(self, diffusion: Diffusion, data: Any):
+        given = data if isinstance(data, Data) else Data(data)
+        self.event = diffusion.kernel.event
+        self._data = Data(self.event.check(given.x), given.side)
+        held_out = np.arange(len(self._data)) % 10 == 9
+        if not held_out.any():
+            raise DataError(f"fit: expected at least 10 events, got {len(self._data)}")
+        self._numbers = {True: np.flatnonzero(held_out), False: np.flatnonzero(~held_out)}
+
+    def split(self, name: Split, count: int | None = None) -> Data:
+        numbers = self._numbers[name != "train"][:count]
+        return Data(take(self._data.x, numbers), take(self._data.side, numbers))
+
+    def stored(self) -> Rows:
+        train = self.split("train")
+        return ArrayRows((train.x, train.side))
+
+    def draw(self, row: Any, *, key: Key) -> tuple[State, State | None]:
+        return row

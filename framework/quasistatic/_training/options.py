@@ -1,0 +1,34 @@
+"""How a network is trained, as options."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+from attrs.validators import ge, gt, lt, optional
+
+
+def option(default: Any, help: str, *validators: Any) -> Any:
+    """A field of an options class, with its help text."""
+    return attrs.field(default=default, validator=list(validators) or None, metadata={"help": help})
+
+
+@attrs.frozen
+class TrainingOptions:
+    """How the network is trained."""
+
+    updates: int = option(10000, "number of updates of the weights", ge(1))
+    batch: int = option(256, "events per update", ge(1))
+    rate: float = option(1e-3, "learning rate", gt(0))
+    schedule: Literal["cosine", "constant"] = option("cosine", "course of the learning rate")
+    warmup: int = option(0, "updates over which the learning rate rises", ge(0))
+    clip: float = option(1.0, "greatest norm of a gradient", gt(0))
+    weight_decay: float = option(0.0, "decay of the weights, relative to the learning rate", ge(0))
+    optimiser: Literal["adam", "rmsprop"] = option("adam", "rule of an update")
+    ema: float = option(0.999, "weight of the past in the average of the weights; 0: no average", ge(0), lt(1))
+    fuse: int = option(10, "updates in one dispatch", ge(1))
+    validate_every: int = option(1000, "updates between two measurements of K on the validation split", ge(1))
+    validation_events: int = option(1000, "maximum number of validation events", ge(1))
+    validation_steps: int | None = option(None, "T for validation (default: trajectory.steps)", optional(ge(1)))
+    checkpoint_every: int = option(1000, "updates between two checkpoints", ge(1))
+    keep: int = option(2, "number of checkpoints kept, besides the best", ge(1))

@@ -1,0 +1,90 @@
+"""Which stored events an update reads: a stateless index, whose whole state is the number of the update."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from quasistatic._data.source import Rows
+
+ROUNDS = 6  # of the Feistel network
+
+
+def permuted(positions: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
+    """Where a random permutation of 0 .. count - 1 sends each position; no array of all numbers is ever made.
+
+    A Feistel network permutes the numbers below a power of four; what falls outside is sent on until it is inside.
+    """
+    half = np.uint64(max(1, ((count - 1).bit_length() + 1) // 2))
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    keys = (
+        np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64))).integers(2**63, size=ROUNDS).astype(np.uint64)
+    )
+    found = positions.astype(np.uint64)
+    outside = np.ones(found.shape, bool)
+    while outside.any():
+        left, right = found[outside] >> half, found[outside] & mask
+        for key in keys:
+            left, right = right, left ^ (_mixed(right ^ key) & mask)
+        found[outside] = (left << half) | right
+        outside = found >= count
+    return found.astype(np.int64)
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """Every bit depends on every bit (the finaliser of splitmix64)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+class Batches:
+    """Rows for chunks of `fuse` updates, each epoch in a new order without replacement, read one chunk ahead.
+
+    None: the source generates, there are no rows.
+    """
+
+    def __init__(self, stored: Rows | None, batch: int, fuse: int, seed: int):
+        self._stored, self._batch, self._fuse, self._seed = stored, batch, fuse, seed
+        self._reader = ThreadPoolExecutor(1, "rows")
+        self._ahead: tuple[int, Future[Any]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+    def numbers(self, update: int) -> np.ndarray:
+        """Row numbers of the batch of this update, shape (batch,)."""
+        assert self._stored is not None
+        count = len(self._stored)
+        positions = np.arange(update * self._batch, (update + 1) * self._batch)
+        epochs = positions // count
+        found = np.empty(self._batch, np.int64)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            found[chosen] = permuted(positions[chosen] % count, count, self._seed, int(epoch))
+        return found
+
+    def chunk(self, first: int) -> Any:
+        """The rows of the `fuse` updates from `first` on, with leading axes (fuse, batch)."""
+        if self._stored is None:
+            return None
+        if self._ahead is not None and self._ahead[0] == first:
+            return self._ahead[1].result()
+        return self._read(first)
+
+    def read_ahead(self, first: int) -> None:
+        """Begin to read the chunk that starts with this update."""
+        if self._stored is not None:
+            self._ahead = (first, self._reader.submit(self._read, first))
+
+    def _read(self, first: int) -> Any:
+        assert self._stored is not None
+        rows = self._stored[np.stack([self.numbers(first + i) for i in range(self._fuse)])]
+        return jax.tree.map(np.asarray, rows)

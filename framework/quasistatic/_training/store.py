@@ -1,0 +1,103 @@
+"""Training states on disk: which checkpoint to go on from, which one is the best, and how K went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from quasistatic._storage import checkpoint
+from quasistatic._training.engine import TrainState
+from quasistatic.errors import CheckpointError
+
+
+@attrs.frozen
+class Measured:
+    """K of the validation split after so many updates, in nats per event, on a chain of `trajectory_steps`."""
+
+    update: int
+    bound_nats: float
+    standard_error_nats: float
+    trajectory_steps: int
+
+
+@attrs.frozen
+class Progress:
+    """How far training has come: the measurement with the highest K, and all of them in order."""
+
+    best: Measured | None = None
+    history: tuple[Measured, ...] = ()
+
+    def with_(self, measured: Measured) -> Progress:
+        """One measurement more; of equal ones the first is the best. What is not a number never is."""
+        better = self.best is None or measured.bound_nats > self.best.bound_nats
+        return Progress(measured if better else self.best, (*self.history, measured))
+
+
+@attrs.define
+class Store:
+    """Checkpoints of one run in `folder`; the newest `keep` whole ones and the best are kept.
+
+    `notes` collects what a person should know: damaged checkpoints that were passed over.
+    """
+
+    folder: Path
+    keep: int = 2
+    notes: list[str] = attrs.field(factory=list)
+    _written: set[int] = attrs.field(factory=set, init=False)
+
+    def holds_checkpoint(self) -> bool:
+        return bool(checkpoint.steps(self.folder))
+
+    def newest_update(self) -> int | None:
+        """The update of the newest whole checkpoint."""
+        try:
+            return checkpoint.newest(self.folder).step
+        except CheckpointError:
+            return None
+
+    def save(self, state: TrainState, progress: Progress) -> None:
+        """Write the state, then drop what is no longer needed. An update that is there already, and whole, is left as it is."""
+        meta = attrs.asdict(progress)
+        checkpoint.save(self.folder, int(state.update), checkpoint.flatten(state), meta)
+        self._written.add(int(state.update))
+        spare = set() if progress.best is None else {progress.best.update}
+        checkpoint.prune(self.folder, self.keep, spare, self._written)
+
+    def load(self, template: TrainState) -> tuple[TrainState, Progress, Any]:
+        """The newest whole state, how far it had come, and the averaged weights of the best.
+
+        Raises CheckpointError where no checkpoint is whole, or where they are of another model than `template`.
+        """
+        found = checkpoint.newest(self.folder)
+        self.notes += [f"passed over the damaged checkpoint {path.name}: {reason}" for path, reason in found.skipped]
+        arrays, meta = found.content()
+        state = checkpoint.restore(template, arrays)
+        progress = _read_progress(meta, found.path)
+        if progress.best is None or progress.best.update == found.step:
+            return state, progress, state.averaged
+        try:
+            arrays, _ = checkpoint.load(self.folder / checkpoint.step_name(progress.best.update))
+        except CheckpointError as error:
+            self.notes.append(f"the best checkpoint is lost ({error}); update {found.step} takes its place")
+            return state, attrs.evolve(progress, best=None), state.averaged
+        return state, progress, checkpoint.restore(template, arrays).averaged
+
+
+def _read_progress(meta: dict[str, Any], path: Path) -> Progress:
+    try:
+        history = tuple(_measured(one) for one in meta["history"])
+        return Progress(None if meta["best"] is None else _measured(meta["best"]), history)
+    except (KeyError, TypeError, ValueError) as error:
+        names = ", ".join(field.name for field in attrs.fields(Measured))
+        raise CheckpointError(f"{path}: meta: expected best and history, each with {names}, got {meta!s:.200}") from error
+
+
+def _measured(values: Any) -> Measured:
+    return Measured(
+        int(values["update"]),
+        float(values["bound_nats"]),
+        float(values["standard_error_nats"]),
+        int(values["trajectory_steps"]),
+    )

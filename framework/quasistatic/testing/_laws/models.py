@@ -1,0 +1,246 @@
+"""Laws of networks, for the ports that they were built for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.event import AbstractEvent, AbstractField, Binary, Categorical, Counts, Levels
+from quasistatic._process.model import AbstractModel, Ports, Side
+from quasistatic._process.tree import Layout, take
+from quasistatic.testing._law import WORK, law
+from quasistatic.testing._reading import Reading, faults, worst
+from quasistatic.testing._setting import Setting, layout_of, spread, types_of
+from quasistatic.testing._tools.key_trace import key_faults
+
+
+class Inputs(NamedTuple):
+    """What a network is asked at."""
+
+    features: State
+    t: jax.Array
+    side: Side | None
+
+    def ask(self, model: AbstractModel, key: Key | None = None) -> State:
+        return model(self.features, self.t, self.side, key=key)
+
+
+def inputs(ports: Ports, key: Key) -> Inputs:
+    """Features, time and side information at random."""
+    key_features, key_time, key_side = jr.split(key, 3)
+    return Inputs(_some(ports.features, key_features), jr.uniform(key_time), _some_side(ports.side, key_side))
+
+
+def _some(layout: Layout, key: Key) -> State:
+    """Normal numbers, or small whole ones where the layout has whole numbers."""
+    leaves, tree = jax.tree.flatten(layout.tree)
+    drawn = []
+    for leaf, one in zip(leaves, jr.split(key, len(leaves)), strict=True):
+        is_whole = jnp.issubdtype(leaf.dtype, jnp.integer)
+        drawn.append(jr.randint(one, leaf.shape, 0, 2, leaf.dtype) if is_whole else jr.normal(one, leaf.shape, leaf.dtype))
+    return jax.tree.unflatten(tree, drawn)
+
+
+def _some_side(event: AbstractEvent | None, key: Key) -> Side | None:
+    if event is None:
+        return None
+    parts = event.parts()
+    values = {name: _some_values(field, one) for (name, field), one in zip(parts.items(), jr.split(key, len(parts)), strict=True)}
+    return Side(event.build(values), jnp.asarray(True))
+
+
+def _some_values(field: AbstractField, key: Key) -> jax.Array:
+    """Events of one field, whichever are easy to draw."""
+    if isinstance(field, Categorical | Binary | Counts):
+        return jr.randint(key, field.shape, 0, getattr(field, "categories", 2)).astype(field.dtype)
+    if isinstance(field, Levels):
+        return field.low + field.spacing * jr.randint(key, field.shape, 0, field.levels)
+    return jr.normal(key, field.shape)
+
+
+def many_inputs(ports: Ports, setting: Setting, count: int) -> Inputs:
+    """So many of them, on a leading axis."""
+    return jax.vmap(lambda key: inputs(ports, key))(jr.split(setting.key(60), count))
+
+
+def stirred(model: AbstractModel, key: Key) -> AbstractModel:
+    """The network some way into training: every trained leaf moved."""
+    leaves, tree = jax.tree.flatten(model)
+    keys = jr.split(key, len(leaves))
+    moved = [
+        leaf + 0.3 * jr.normal(key, leaf.shape, leaf.dtype) if eqx.is_inexact_array(leaf) else leaf
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
+
+
+def _vector(params: State) -> jax.Array:
+    return layout_of(params).ravel(params)
+
+
+@eqx.filter_jit
+def _answers(model: AbstractModel, batch: Inputs) -> jax.Array:
+    """Params of many inputs, a row for each."""
+    return jax.vmap(lambda one: _vector(one.ask(model)))(batch)
+
+
+@eqx.filter_jit
+def _answer(model: AbstractModel, one: Inputs) -> jax.Array:
+    return _vector(one.ask(model))
+
+
+@law("model", "zero-start", "A fresh network gives zero params, which are the exact reversal of the reference.", WORK)
+def zero_start(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    return Reading(float(jnp.max(jnp.abs(_answers(model, many_inputs(ports, setting, 8))))), 1e-6, "in a param")
+
+
+@law("model", "shapes", "Params in their layout, whether side information is present, absent or not offered, and with a key.")
+def shapes(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    one = inputs(ports, setting.key(60))
+    results = {
+        "with side information": one.ask(model),
+        "with absent side information": one._replace(side=Side.absent(ports.side)).ask(model),
+        "with none": one._replace(side=None).ask(model),
+        "with a key": one.ask(model, setting.key(0)),
+    }
+    found = {name: layout_of(params) for name, params in results.items()}
+    return faults(
+        (
+            f"{name}: {types_of(layout.tree)}, expected {types_of(ports.params.tree)}"
+            for name, layout in found.items()
+            if layout != ports.params
+        ),
+        "wrong shapes",
+    )
+
+
+@law("model", "reads-all", "Once trained, the params change with every feature, with time and with side information.")
+def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network, batch = stirred(model, setting.key(61)), many_inputs(ports, setting, 16)
+    by_features, over_time = _sensitivity(network, batch)
+    unread = ["a feature"] if not bool(jnp.all(by_features)) else []
+    if bool(jnp.any(jnp.all(over_time[:, 1:] == over_time[:, :-1], axis=(0, 2)))):
+        unread.append("time")
+    if batch.side is not None and ports.side is not None:
+        plain = _answers(network, batch)
+        for name, changed in _changed_sides(ports.side, batch.side):
+            if bool(jnp.all(_answers(network, batch._replace(side=changed)) == plain)):
+                unread.append(f"side information {name}".rstrip())
+    return faults(unread, "inputs not read")
+
+
+@eqx.filter_jit
+def _sensitivity(network: AbstractModel, batch: Inputs) -> tuple[jax.Array, jax.Array]:
+    """Which numbers among the features move any param, and the params at five times, for small inputs up to usual ones."""
+    numbers, whole = eqx.partition(batch.features, eqx.is_inexact_array)
+
+    def one(size: jax.Array, features: State, rest: State, inputs: Inputs) -> tuple[State, jax.Array]:
+        scaled = jax.tree.map(lambda leaf: size * leaf, features)
+
+        def at(features: State, t: jax.Array) -> jax.Array:
+            return _vector(inputs._replace(features=eqx.combine(features, rest), t=t).ask(network))
+
+        jacobian = jax.jacrev(at)(scaled, size * inputs.t)
+        moved = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0).ravel(), jacobian)
+        return moved, jax.vmap(lambda t: at(scaled, t))(jnp.linspace(0.0, 1.0, 5))
+
+    moved, over_time = jax.vmap(one)(jnp.linspace(0.1, 1.0, len(batch.t)), numbers, whole, batch)
+    leaves = [jnp.any(leaf, axis=0) for leaf in jax.tree.leaves(moved)]
+    return jnp.concatenate(leaves) if leaves else jnp.ones(1, bool), over_time
+
+
+def _changed_sides(event: AbstractEvent, side: Side) -> list[tuple[str, Side]]:
+    """A batch of side information with one element of one part changed, for every element of every part."""
+    changed = []
+    for name, field in event.parts().items():
+        for element in range(field.size):
+            parts = {other: event.part_of(side.value, other) for other in event.parts()}
+            flat = parts[name].reshape(len(parts[name]), -1)
+            old = flat[:, element]
+            if isinstance(field, Categorical | Binary):
+                new = (old + 1) % getattr(field, "categories", 2)
+            elif isinstance(field, Levels):
+                new = field.low + field.high - old
+            else:
+                new = old + 1
+            parts[name] = flat.at[:, element].set(new.astype(flat.dtype)).reshape(parts[name].shape)
+            changed.append((name, Side(event.build(parts), side.present)))
+    return changed
+
+
+@law("model", "agreement", "One event alone, under vmap, under jit and in a batch spread over all devices: the same params.")
+def agreement(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network, batch = stirred(model, setting.key(61)), many_inputs(ports, setting, 2 * jax.device_count())
+    batched, sharded = _answers(network, batch), np.asarray(_answers(network, spread(batch)))
+    readings = []
+    for number in range(2):
+        one = take(batch, number)
+        alone = np.asarray(_vector(one.ask(network)))
+        others = {"vmap": batched[number], "jit": _answer(network, one), "many devices": sharded[number]}
+        size = 1.0 + float(np.max(np.abs(alone)))
+        gaps = {name: np.max(np.abs(alone - np.asarray(other))) / size for name, other in others.items()}
+        readings += [Reading(float(gap), 1e-4, "relative", name) for name, gap in gaps.items()]
+    return worst(readings)
+
+
+@law("model", "pure", "No hidden state: the same question has the same answer, and asking changes no leaf of the network.")
+def pure(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network, one, two = stirred(model, setting.key(61)), inputs(ports, setting.key(60)), inputs(ports, setting.key(62))
+    before = [np.array(leaf) for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))]
+    first, _, again = (np.asarray(_vector(each.ask(network))) for each in (one, two, one))
+    after = jax.tree.leaves(eqx.filter(network, eqx.is_array))
+    bad = [] if np.array_equal(first, again) else ["the answer changed"]
+    if len(before) != len(after) or any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=False)):
+        bad.append("a leaf changed")
+    return faults(bad)
+
+
+@law("model", "counted", "What is trained can be counted: at least one number, every one of them finite.")
+def counted(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    count = sum(leaf.size for leaf in leaves)
+    wrong = sum(int(np.sum(~np.isfinite(np.asarray(leaf)))) for leaf in leaves)
+    return Reading(float(wrong) if count else 1.0, 0.0, f"of {count} numbers wrong")
+
+
+@law(
+    "model",
+    "trained",
+    "Every inexact array leaf is a parameter: once leaves have moved, each gets a finite gradient from some input.",
+)
+def trained(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network = stirred(model, setting.key(61))
+    total = _gradient_sizes(network, many_inputs(ports, setting, 6), jr.split(setting.key(63), 6))
+    return faults(
+        (
+            jax.tree_util.keystr(path)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(total)
+            if leaf.size and not (bool(jnp.all(jnp.isfinite(leaf))) and bool(jnp.any(leaf > 0)))
+        ),
+        "leaves without a finite gradient",
+    )
+
+
+@eqx.filter_jit
+def _gradient_sizes(network: AbstractModel, batch: Inputs, keys: Key) -> Any:
+    """Sums over inputs of the absolute gradient of some sum of the params."""
+
+    @eqx.filter_grad
+    def gradient(network: AbstractModel, one: Inputs, key: Key) -> jax.Array:
+        params = _vector(one.ask(network))
+        return jnp.sum(params * jr.normal(key, params.shape))
+
+    each = jax.vmap(gradient, (None, 0, 0))(network, batch, keys)
+    return jax.tree.map(lambda leaf: jnp.abs(leaf).sum(axis=0), each)
+
+
+@law("model", "keys", "The key of training (dropout) is split once, drawn from once, or folded with different numbers.", once=True)
+def keys(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    one = inputs(ports, setting.key(60))
+    return faults(key_faults(lambda key: one.ask(model, key), setting.key(0)))

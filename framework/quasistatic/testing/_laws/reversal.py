@@ -1,0 +1,266 @@
+"""What zero params promise, and what K can never do: the laws over kernel and ledger together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process import trajectory
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State
+from quasistatic._process.event import AbstractField, Levels
+from quasistatic._process.finite import Finite, FiniteKernel
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.ledger import ledger as ledger_of
+from quasistatic._process.tree import count_of, take
+from quasistatic.oracles import ExactDecoder, exact_ledger, expect, log_likelihood, path_distribution
+from quasistatic.oracles._entropy import is_finite
+from quasistatic.testing._law import WORK, law
+from quasistatic.testing._laws.semigroup import balanced
+from quasistatic.testing._reading import LIMIT, Reading, statistical, worst
+from quasistatic.testing._setting import Setting, all_levels, enumerate_states, fresh
+from quasistatic.testing._tools.statistics import largest_of, scores
+
+
+def _finite_alone(kernel: AbstractKernel) -> bool:
+    return isinstance(kernel, FiniteKernel)
+
+
+def _promises_reversal(kernel: AbstractKernel) -> bool:
+    return kernel.is_exact_at_zero and kernel.reference() is not None and (is_finite(kernel) or balanced(kernel))
+
+
+def _promises_exact_k(kernel: AbstractKernel) -> bool:
+    known = _finite_alone(kernel) or balanced(kernel)
+    return kernel.is_exact_at_zero and known and isinstance(kernel.reference(), AbstractIntegrable)
+
+
+def chains(kernel: AbstractKernel, setting: Setting) -> list[jax.Array]:
+    """Chains that all give the same K where the decoder is exact: T = 1, and T = 5 in two ways."""
+    natural = [jnp.asarray(kernel.times(steps), jnp.result_type(float)) for steps in (1, 5)]
+    return [*natural, setting.times(kernel)]
+
+
+@law(
+    "kernel",
+    "zero-params",
+    "With zero params the log-weight of every single path is log rho(x) + log pi(z_1) - log rho_1(z_1), rho_1 being the "
+    "distribution at t = 1 of the process started in the reference rho.",
+    WORK,
+    when=_promises_reversal,
+    float64=True,
+)
+def zero_params(kernel: AbstractKernel, setting: Setting) -> Reading:
+    diffusion, keys = fresh(kernel, 1), jr.split(setting.key(7), 32)
+    return worst(
+        Reading(float(_residual(diffusion, times, keys, balanced(kernel))), 1e-8, "nats", f"T = {len(times)}")
+        for times in chains(kernel, setting)[1:]
+    )
+
+
+@eqx.filter_jit
+def _residual(diffusion: Diffusion, times: jax.Array, keys: Key, stationary: bool) -> jax.Array:
+    kernel = diffusion.kernel
+    rho, pi = kernel.reference(), kernel.equilibrium()
+    assert rho is not None
+
+    def one(key: Key) -> jax.Array:
+        key_x, key_path = jr.split(key)
+        path = trajectory.forward(kernel, rho.sample(key_x), times, key=key_path)
+        last = take(path.zs, -1)
+        left = 0.0 if stationary else pi.log_prob(last) - _log_last(kernel, rho, last)
+        return trajectory.log_weight(diffusion, path, times).sum() - rho.log_prob(path.x) - left
+
+    return jnp.max(jnp.abs(jax.vmap(one)(keys)))
+
+
+def _log_last(kernel: AbstractKernel, data: AbstractDistribution, z: State) -> jax.Array:
+    """log-probability at t = 1 of the process started in data on a finite space."""
+    return jnp.log(expect(data, lambda x: jnp.exp(kernel.marginal(x, jnp.ones(())).log_prob(z))))
+
+
+def _asks(name: str) -> Callable[..., Any]:
+    """A method that asks the kernel inside for its own."""
+
+    def method(self: _Seen, *inputs: Any) -> Any:
+        return getattr(self.kernel, name)(*inputs)
+
+    return method
+
+
+class _Seen(FiniteKernel):
+    """Another kernel whose noisy states a network sees as they are, so that an exact decoder can read them."""
+
+    kernel: FiniteKernel
+    event: AbstractField = eqx.field(static=True)
+    is_exact_at_zero: bool = eqx.field(static=True)
+    times = _asks("times")
+    log_matrix = _asks("log_matrix")
+    log_equilibrium = _asks("log_equilibrium")
+    log_reference = _asks("log_reference")
+    zero_params = _asks("zero_params")
+    tilt = _asks("tilt")
+    equilibrium = _asks("equilibrium")
+    reference = _asks("reference")
+    marginal = _asks("marginal")
+    transition = _asks("transition")
+    posterior = _asks("posterior")
+    decode = _asks("decode")
+    bridge = _asks("bridge")
+    reverse = _asks("reverse")
+
+
+def _with_exact_decoder(kernel: FiniteKernel, log_weights: jax.Array) -> Diffusion:
+    """The kernel with a network that knows the data, whose events have these log-weights, each element for itself."""
+    seen = _Seen(kernel=kernel, event=kernel.event, is_exact_at_zero=kernel.is_exact_at_zero)
+    return Diffusion(seen, ExactDecoder(seen, enumerate_states(kernel)[0], jax.nn.softmax(log_weights)), 1)
+
+
+@law(
+    "kernel",
+    "cross-entropy",
+    "With the exact decoder of independent elements no chain loses anything: K(x) is log p(x), but for what is left at the end.",
+    WORK,
+    when=_promises_exact_k,
+    float64=True,
+)
+def cross_entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
+    # data are rho tilted by constants; what is left at the end is E log of pi over the distribution at t = 1
+    if isinstance(kernel, FiniteKernel):
+        xs, _ = enumerate_states(kernel)
+        tilt = setting.params_scale * jr.normal(setting.key(8), (*kernel.event.shape, kernel.data_states))
+        log_probs, exact = _independent(kernel, Finite(jax.nn.log_softmax(kernel.log_reference() + tilt)))
+        diffusion = _with_exact_decoder(kernel, log_probs)
+    else:
+        rho = kernel.reference()
+        assert rho is not None
+        xs = setting.data(kernel, 4)
+        diffusion, exact = fresh(kernel, 1), jax.vmap(rho.log_prob)(xs)
+    found = {len(times): exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)}
+    return worst(Reading(float(np.max(np.abs(ks - exact))), 1e-8, "nats", f"T = {steps}") for steps, ks in found.items())
+
+
+@eqx.filter_jit
+def _independent(kernel: FiniteKernel, data: Finite) -> tuple[jax.Array, jax.Array]:
+    """log p of all events of data with independent elements, and their exact K."""
+    pi, (xs, _) = kernel.equilibrium(), enumerate_states(kernel)
+
+    def left(x: State) -> jax.Array:
+        return expect(kernel.marginal(x, jnp.ones(())), lambda z: pi.log_prob(z) - _log_last(kernel, data, z))
+
+    log_probs = jax.vmap(data.log_prob)(xs)
+    return log_probs, log_probs + jax.vmap(left)(xs)
+
+
+@law(
+    "kernel",
+    "refinement",
+    "With the exact denoiser of data whose elements depend on each other, more steps between the same ends never lower K.",
+    f"{WORK}; Cover & Thomas 2006, section 2.8",
+    when=_finite_alone,
+    float64=True,
+)
+def refinement(kernel: FiniteKernel, setting: Setting) -> Reading:
+    xs, _ = enumerate_states(kernel)
+    log_rho = jax.vmap(kernel.reference().log_prob)(xs)
+    log_weights = jax.nn.log_softmax(log_rho + 2 * jr.normal(setting.key(9), log_rho.shape))
+    diffusion, times = _with_exact_decoder(kernel, log_weights), setting.times(kernel)
+    coarse, halved = (exact_ledger(diffusion, xs, jnp.exp(log_weights), chain).bound for chain in (times[::2], times))
+    return Reading(coarse - halved, 1e-9, "nats lost")
+
+
+@law(
+    "kernel",
+    "bound",
+    "K never exceeds the truth, whatever the network: over all data the exponentials of K(x) are at most a probability in total; "
+    "where these cannot be enumerated, the mean of K is at most that of log rho over the reference.",
+    WORK,
+    float64=True,
+)
+def bound(kernel: AbstractKernel, setting: Setting) -> Reading:
+    unit = "nats above the truth"
+    if is_finite(kernel):
+        (xs, _), diffusion = enumerate_states(kernel), setting.diffusion_with_random_network(kernel, 1)
+        ks = [exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)]
+        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit)
+    diffusion, key = setting.diffusion_with_random_network(kernel, 4), setting.key(10)
+    if isinstance(kernel.event, Levels):
+        levels = all_levels(kernel.event)
+        repeats = -(-2_000 // len(levels)) * setting.draws_factor
+        drawn = ledger_of(diffusion, jnp.concatenate([levels] * repeats), key=key).per_event.reshape(repeats, -1)
+        error = drawn.std(axis=0).max() / repeats**0.5
+        return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit)
+    rho = kernel.reference()
+    xs = setting.data(kernel, 2_000 * setting.draws_factor)
+    truth = np.zeros(count_of(xs)) if rho is None else np.asarray(jax.vmap(rho.log_prob)(xs))
+    excess = ledger_of(diffusion, xs, key=key).per_event - truth
+    return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), unit="standard errors above the truth")
+
+
+@law(
+    "kernel",
+    "ledger",
+    "Every term of the ledger is minus the mean of its term of the log-weight, over forward paths, with a wrong network.",
+    WORK,
+    float64=True,
+)
+def ledger(kernel: AbstractKernel, setting: Setting) -> Reading:
+    diffusion = setting.diffusion_with_random_network(kernel, 4)
+    times = diffusion.times()
+    readings = []
+    for number in (0, 1):
+        keys = setting.keys(20 + number, 2_000)
+        x, alike = take(setting.data(kernel, 2), number), np.full(len(keys), number)
+        xs = take(setting.data(kernel, 2), alike)
+        terms = ledger_of(diffusion, xs, key=setting.key(10 + number)).terms
+        log_weights = np.asarray(_log_weights(diffusion, x, times, keys))
+        values = [scores(-terms[:, k], log_weights[:, k]) for k in range(terms.shape[1])]
+        term = int(np.argmax(values))
+        readings.append(statistical(largest_of(values[term], len(values)), f"term {term} of {len(values)}"))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _log_weights(diffusion: Diffusion, x: State, times: jax.Array, keys: Key) -> jax.Array:
+    """The terms of the log-weight of forward paths from x, (keys, T + 1)."""
+
+    def one(key: Key) -> jax.Array:
+        return trajectory.log_weight(diffusion, trajectory.forward(diffusion.kernel, x, times, key=key), times)
+
+    return jax.vmap(one)(keys)
+
+
+@law(
+    "kernel",
+    "jarzynski",
+    "Over all forward paths the mean of exp(log-weight) is p(x) of the reverse chain, and these sum to one.",
+    "Jarzynski 1997; Sohl-Dickstein et al. 2015, eq. 9",
+    when=is_finite,
+    once=True,
+    float64=True,
+)
+def jarzynski(kernel: AbstractKernel, setting: Setting) -> Reading:
+    diffusion = setting.diffusion_with_random_network(kernel, 3)
+    times, (xs, _) = diffusion.times(), enumerate_states(kernel)
+    backward = np.exp(log_likelihood(diffusion, xs, times))
+    found = []
+    for number in range(len(backward)):
+        q = np.exp(path_distribution(diffusion, take(xs, number), times).log_q)
+        weights = np.exp(np.asarray(_log_weights_of_all(diffusion, take(xs, number), times)))
+        found.append(np.sum(np.where(q > 0, q * weights, 0.0)))
+    gap = np.max(np.abs(np.array(found) - backward))
+    return Reading(float(np.max([gap, abs(backward.sum() - 1.0)])), 1e-10, "in probability")
+
+
+@eqx.filter_jit
+def _log_weights_of_all(diffusion: Diffusion, x: State, times: jax.Array) -> jax.Array:
+    """The log-weight of every path, in the order of `path_distribution`."""
+    _, zs = enumerate_states(diffusion.kernel)
+    grid = np.indices((count_of(zs),) * len(times)).reshape(len(times), -1).T
+    return jax.vmap(lambda path: trajectory.log_weight(diffusion, trajectory.Path(x, take(zs, path)), times).sum())(grid)

@@ -1,0 +1,318 @@
+"""A distribution's draws, its log-probabilities and its closed forms must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.event import Levels, Real
+from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.product import AbstractProduct
+from quasistatic._process.tree import take
+from quasistatic.oracles import expect
+from quasistatic.oracles._entropy import is_finite
+from quasistatic.testing._law import PAPER, law
+from quasistatic.testing._laws.semigroup import place
+from quasistatic.testing._reading import Reading, faults, statistical, worst
+from quasistatic.testing._setting import Setting, Spot
+from quasistatic.testing._tools.statistics import chi_square, counts_of, flat, largest_of, moments, scores
+
+# cells of an enumeration need more draws than moments do
+DRAWS, CELL_DRAWS = 4_000, 20_000
+Draw = Callable[[AbstractDistribution, Key], State]
+Distributions = dict[str, AbstractDistribution]
+Pair = tuple[AbstractDistribution, AbstractDistribution]
+
+
+def distributions_at(kernel: AbstractKernel, setting: Setting) -> Distributions:
+    """One of every distribution that the kernel gives, somewhere in the middle of time."""
+    times = setting.times(kernel)
+    s, t = times[1], times[3]
+    return _distributions(kernel, take(setting.spots(kernel, s, t, 2), 1), setting.params(kernel), s, t)
+
+
+@eqx.filter_jit
+def _distributions(kernel: AbstractKernel, spot: Spot, params: State, s: Time, t: Time) -> Distributions:
+    found = {
+        "equilibrium": kernel.equilibrium(),
+        "marginal": kernel.marginal(spot.x, s),
+        "transition": kernel.transition(spot.early, s, t),
+        "posterior": kernel.posterior(spot.x, spot.late, s, t),
+        "decode": kernel.decode(params, spot.late, t),
+        "reverse": kernel.reverse(params, spot.late, s, t),
+    }
+    rho = kernel.reference()
+    found = found if rho is None else {"reference": rho, **found}
+    return {name: _strong(distribution) for name, distribution in found.items()}
+
+
+def _strong(distribution: AbstractDistribution) -> AbstractDistribution:
+    """The same with arrays of a strong type, so that distributions of one class are compiled once."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)) if eqx.is_array_like(leaf) else leaf, distribution
+    )
+
+
+def neighbours(kernel: AbstractKernel, setting: Setting) -> dict[str, Pair]:
+    """Pairs of distributions of the same thing: (p, q) with p inside the support of q."""
+    times = setting.times(kernel)
+    s, m, t = times[1], times[2], times[3]
+    spot, xs = take(setting.spots(kernel, s, t, 2), 1), setting.data(kernel, 2)
+    params = (setting.params(kernel, 5), setting.params(kernel, 6))
+    return _pairs(kernel, spot, take(xs, 0), take(xs, 1), params, s, m, t)
+
+
+@eqx.filter_jit
+def _pairs(
+    kernel: AbstractKernel, spot: Spot, a: State, b: State, params: tuple[State, State], s: Time, m: Time, t: Time
+) -> dict[str, Pair]:
+    one, other = params
+    pairs = {
+        "marginal and equilibrium": (kernel.marginal(a, jnp.ones(())), kernel.equilibrium()),
+        "two marginals": (kernel.marginal(a, m), kernel.marginal(b, m)),
+        "posterior and reverse": (kernel.posterior(spot.x, spot.late, s, t), kernel.reverse(one, spot.late, s, t)),
+        "two decodes": (kernel.decode(one, spot.late, t), kernel.decode(other, spot.late, t)),
+    }
+    return {name: (_strong(p), _strong(q)) for name, (p, q) in pairs.items()}
+
+
+def _overridden(distribution: AbstractDistribution, method: str) -> bool:
+    """Where a family keeps the one-draw defaults there is nothing to compare."""
+    if isinstance(distribution, AbstractProduct):
+        return any(_overridden(part, method) for part in distribution.parts.values())
+    return getattr(type(distribution), method) is not getattr(AbstractDistribution, method)
+
+
+def _is_exact(distribution: AbstractDistribution, method: str) -> bool:
+    """Whether a method gives the same value for every key."""
+    if isinstance(distribution, AbstractProduct):
+        return all(_is_exact(part, method) for part in distribution.parts.values())
+    return _overridden(distribution, method)
+
+
+@eqx.filter_jit
+def _drawn(distribution: AbstractDistribution, keys: Key, draw: Draw) -> tuple[State, jax.Array, jax.Array]:
+    states = jax.vmap(lambda key: draw(distribution, key))(keys)
+    return states, jax.vmap(moments)(states), jax.vmap(distribution.log_prob)(states)
+
+
+def _right_distribution(kernel: AbstractKernel, draw: Draw, setting: Setting) -> Reading:
+    """Draws of every distribution against its enumeration, or its moments and entropy."""
+    readings = [statistical(0.0)]
+    finite = is_finite(kernel)
+    for number, (name, distribution) in enumerate(distributions_at(kernel, setting).items()):
+        if draw is not _sample and not _overridden(distribution, "pair"):
+            continue
+        keys = setting.keys(100 + number, CELL_DRAWS if finite else DRAWS)
+        states, rows, log_probs = _drawn(distribution, keys, draw)
+        if finite:
+            assert isinstance(distribution, AbstractIntegrable)
+            cells, weights = distribution.nodes()
+            readings.append(statistical(chi_square(counts_of(states, cells), np.where(weights < 1e-15, 0.0, weights)), name))
+            continue
+        if isinstance(distribution, AbstractIntegrable):
+            readings.append(statistical(scores(rows, np.asarray(expect(distribution, moments))), name))
+        entropies = _over_keys(_entropy, setting.keys(13, DRAWS), distribution)
+        readings.append(statistical(scores(-log_probs, entropies), name))
+    return worst(readings)
+
+
+@law("kernel", "samples", "Draws follow the distribution whose log-probability they have.")
+def samples(kernel: AbstractKernel, setting: Setting) -> Reading:
+    return _right_distribution(kernel, _sample, setting)
+
+
+@law("kernel", "pair", "Each half of a coupled pair follows the distribution on its own.")
+def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
+    return worst(_right_distribution(kernel, half, setting) for half in (_first_half, _second_half))
+
+
+@law(
+    "kernel",
+    "normalised",
+    "The density of real states integrates to one: under p the mean of g / p is 1, for a normal g inside of p.",
+    when=lambda kernel: isinstance(kernel.event, Real | Levels),
+)
+def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
+    readings = []
+    for number, (name, distribution) in enumerate(distributions_at(kernel, setting).items()):
+        if isinstance(kernel.event, Levels) and name in ("reference", "decode"):
+            continue  # levels have probabilities, no density
+        states, _, log_probs = _drawn(distribution, setting.keys(500 + number, DRAWS), _sample)
+        rows = flat(states)
+        mean, variance = rows.mean(axis=0), 0.5 * rows.var(axis=0)
+        log_g = -0.5 * np.sum((rows - mean) ** 2 / variance + np.log(2.0 * np.pi * variance), axis=1)
+        readings.append(statistical(scores(np.exp(log_g - np.asarray(log_probs))[:, None], np.ones(1)), name))
+    return worst(readings)
+
+
+@law(
+    "kernel",
+    "bridge",
+    "Forwards x to z_s to z_t, or x to z_t and back to z_s by the posterior: the same pairs of states.",
+    f"{PAPER}, appendix A",
+)
+def bridge(kernel: AbstractKernel, setting: Setting) -> Reading:
+    times, x = setting.times(kernel), take(setting.data(kernel, 2), 1)
+    readings = []
+    for number, (first, last) in enumerate(((0, 1), (1, 3), (2, 4))):
+        s, t = times[first], times[last]
+        forth, back = _both_ways(kernel, x, s, t, setting.keys(400 + number, DRAWS))
+        readings.append(statistical(scores(forth, back), place(s, t)))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _both_ways(kernel: AbstractKernel, x: State, s: Time, t: Time, keys: Key) -> tuple[jax.Array, jax.Array]:
+    """Moments of the pairs, drawn in both ways, a row for each key."""
+
+    def one(key: Key) -> tuple[jax.Array, jax.Array]:
+        key_early, key_late, key_end, key_back = jr.split(key, 4)
+        early = kernel.marginal(x, s).sample(key_early)
+        late = kernel.transition(early, s, t).sample(key_late)
+        end = kernel.marginal(x, t).sample(key_end)
+        back = kernel.posterior(x, end, s, t).sample(key_back)
+        return moments((early, late, kernel.encode(early, s))), moments((back, end, kernel.encode(back, s)))
+
+    return jax.vmap(one)(keys)
+
+
+@law(
+    "kernel",
+    "support",
+    "What is drawn is possible: data are as the event declares, and no distribution calls its own draws impossible.",
+)
+def support(kernel: AbstractKernel, setting: Setting) -> Reading:
+    bad = []
+    for number, (name, distribution) in enumerate(distributions_at(kernel, setting).items()):
+        states, _, log_probs = _drawn(distribution, setting.keys(200 + number, 1_000), _sample)
+        if not np.all(np.asarray(log_probs) > -1e20):
+            bad.append(f"{name}: a draw that is impossible under its own distribution")
+        if name in ("reference", "decode") and not all(map(np.all, jax.tree.leaves(kernel.event.contains(states)))):
+            bad.append(f"{name}: numbers outside of {kernel.event.describe()}")
+    return faults(bad)
+
+
+def _sample(distribution: AbstractDistribution, key: Key) -> State:
+    return distribution.sample(key)
+
+
+def _first_half(distribution: AbstractDistribution, key: Key) -> State:
+    return distribution.pair(key)[0]
+
+
+def _second_half(distribution: AbstractDistribution, key: Key) -> State:
+    return distribution.pair(key)[1]
+
+
+@eqx.filter_jit
+def _over_keys(value: Callable[..., jax.Array], keys: Key, *distributions: AbstractDistribution) -> jax.Array:
+    """A value of distributions that may be an estimate from one draw, for many keys."""
+    return jax.vmap(lambda key: value(*distributions, key))(keys)
+
+
+def _entropy(p: AbstractDistribution, key: Key) -> jax.Array:
+    return p.entropy(key)
+
+
+def _surprise(p: AbstractDistribution, z: State) -> jax.Array:
+    return -p.log_prob(z)
+
+
+def _divergence(p: AbstractDistribution, q: AbstractDistribution, key: Key) -> jax.Array:
+    return p.kl(q, key=key)
+
+
+def _log_ratio(p: AbstractDistribution, q: AbstractDistribution, z: State) -> jax.Array:
+    return p.log_prob(z) - q.log_prob(z)
+
+
+@eqx.filter_jit
+def _over_draws(value: Callable[..., jax.Array], keys: Key, *distributions: AbstractDistribution) -> jax.Array:
+    """A value of distributions at draws of the first."""
+    return jax.vmap(lambda key: value(*distributions, distributions[0].sample(key)))(keys)
+
+
+@law(
+    "kernel",
+    "overlap",
+    "For any two distributions p and q the mean of q / (p + q) under p is the mean of p / (p + q) under q: what both share.",
+    "Bennett 1976",
+)
+def overlap(kernel: AbstractKernel, setting: Setting) -> Reading:
+    # needs draws and log-probabilities alone, and fails where either is not of the distribution, or it is not normalised
+    readings = []
+    for number, (name, (p, q)) in enumerate(neighbours(kernel, setting).items()):
+        keys = setting.keys(300 + number, DRAWS)
+        readings.append(statistical(scores(_share(p, q, keys, 0), _share(q, p, keys, 1)), name))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _share(p: AbstractDistribution, q: AbstractDistribution, keys: Key, half: int) -> jax.Array:
+    def one(key: Key) -> jax.Array:
+        z = p.sample(jr.split(key)[half])
+        return jax.nn.sigmoid(q.log_prob(z) - p.log_prob(z))
+
+    return jax.vmap(one)(keys)
+
+
+@law(
+    "kernel", "entropy", "The entropy is the mean of -log p: by enumeration where that is possible, else over draws.", float64=True
+)
+def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
+    readings = [statistical(0.0)]
+    for name, distribution in distributions_at(kernel, setting).items():
+        if _overridden(distribution, "entropy"):
+            readings.append(_is_mean(kernel, _entropy, _surprise, name, setting, distribution))
+    return worst(readings)
+
+
+@law(
+    "kernel",
+    "divergence",
+    "KL(p || q) is the mean of log p - log q under p, is never negative, and vanishes where q is p.",
+    float64=True,
+)
+def divergence(kernel: AbstractKernel, setting: Setting) -> Reading:
+    readings = [statistical(0.0)]
+    for name, (p, q) in neighbours(kernel, setting).items():
+        if not _overridden(p, "kl"):
+            continue
+        readings.append(_is_mean(kernel, _divergence, _log_ratio, name, setting, p, q))
+        to_itself = np.asarray(_over_keys(_divergence, jr.split(setting.key(15), 100), p, p))
+        readings.append(Reading(float(np.max(np.abs(to_itself))), 1e-9, "nats to itself", name))
+        values = np.asarray(_over_keys(_divergence, setting.keys(16, DRAWS), p, q))
+        below = -values.mean() / max(values.std() / len(values) ** 0.5, 1e-9)
+        readings.append(statistical(float(below), name, "standard errors below zero"))
+    return worst(readings)
+
+
+def _is_mean(
+    kernel: AbstractKernel,
+    closed: Callable[..., jax.Array],
+    point: Callable[..., jax.Array],
+    name: str,
+    setting: Setting,
+    *distributions: AbstractDistribution,
+) -> Reading:
+    """A closed form against the mean that it stands for."""
+    method = "entropy" if closed is _entropy else "kl"
+    if not is_finite(kernel) or not _is_exact(distributions[0], method):
+        drawn = _over_draws(point, setting.keys(18, DRAWS), *distributions)
+        stated = _over_keys(closed, setting.keys(19, DRAWS), *distributions)
+        return statistical(largest_of(scores(drawn, stated), 4), name)
+    exact, stated = _by_nodes(point, *distributions), closed(*distributions, setting.key(17))
+    gap = jnp.abs(stated - exact) / jnp.maximum(1.0, jnp.abs(exact))
+    return Reading(float(gap), 1e-10, "nats", name)
+
+
+@eqx.filter_jit
+def _by_nodes(point: Callable[..., jax.Array], *distributions: AbstractDistribution) -> jax.Array:
+    return expect(distributions[0], lambda z: point(*distributions, z))

@@ -1,0 +1,320 @@
+"""Laws of data sources."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._data.source import (
+    SPLITS,
+    AbstractBaselines,
+    AbstractDrawing,
+    AbstractJudge,
+    AbstractReading,
+    AbstractSource,
+    AbstractTruth,
+    capability,
+    units_of,
+)
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
+from quasistatic._process.tree import Layout, count_of, take
+from quasistatic._training.rows import Batches
+from quasistatic.errors import DataError
+from quasistatic.testing._law import law
+from quasistatic.testing._reading import Reading, faults
+from quasistatic.testing._setting import Setting, types_of
+from quasistatic.testing._tools.key_trace import key_faults
+from quasistatic.testing._tools.statistics import flat
+
+# the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions,
+# for an event of one part and of several
+STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
+
+
+def _has(kind: type) -> Callable[[AbstractSource], bool]:
+    return lambda source: capability(source, kind) is not None
+
+
+def _dense_parts(source: AbstractSource) -> list[str]:
+    return [name for name, field in source.event.parts().items() if not field.is_discrete]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    one, other = (jax.tree.leaves_with_path(tree) for tree in (a, b))
+    return len(one) == len(other) and all(p == q and np.array_equal(x, y) for (p, x), (q, y) in zip(one, other, strict=True))
+
+
+@law(
+    "source",
+    "splits",
+    "Three splits of events and side information as declared, the same ones at every call, and a count takes the first of them.",
+)
+def splits(source: AbstractSource, setting: Setting) -> Reading:
+    bad = []
+    for name in SPLITS:
+        data, again, first = source.split(name), source.split(name), source.split(name, 3)
+        for part, tree, event in (("events", data.x, source.event), ("side information", data.side, source.side)):
+            if event is None:
+                bad += [] if tree is None else [f"{name}: side information that is not declared"]
+                continue
+            wanted = Layout.of(event.structs)
+            found = None if tree is None else Layout.of(jax.tree.map(lambda leaf: np.asarray(leaf)[0], tree))
+            if found != wanted:
+                bad.append(f"{name}: {part} {found and types_of(found.tree)}, declared {types_of(wanted.tree)}")
+        if not _equal((data.x, data.side), (again.x, again.side)):
+            bad.append(f"{name}: not the same events again")
+        elif not _equal((first.x, first.side), take((data.x, data.side), slice(3))):
+            bad.append(f"{name}: a count of 3 does not give the first 3")
+    return faults(bad)
+
+
+@law(
+    "source",
+    "disjoint",
+    "No stored event with real numbers is in two splits: what is held out is held out.",
+    when=lambda source: source.stored() is not None and bool(_dense_parts(source)),
+)
+def disjoint(source: AbstractSource, setting: Setting) -> Reading:
+    seen: dict[bytes, str] = {}
+    shared = 0
+    for name in SPLITS:
+        rows = {row.tobytes() for row in flat(source.split(name).x)}
+        shared += sum(row in seen for row in rows)
+        seen.update(dict.fromkeys(rows, name))
+    return Reading(float(shared), 0.0, "events in two splits")
+
+
+@law("source", "support", "Every number is one that its field declares, in events and in side information.")
+def support(source: AbstractSource, setting: Setting) -> Reading:
+    outside = 0
+    for name in SPLITS:
+        data = source.split(name)
+        for event, tree in ((source.event, data.x), (source.side, data.side)):
+            if event is not None and tree is not None:
+                outside += sum(int(np.sum(~inside)) for inside in jax.tree.leaves(event.contains(tree)))
+    return Reading(float(outside), 0.0, "numbers outside the support")
+
+
+@law(
+    "source",
+    "rows",
+    "Stored rows have a length, and row numbers of any shape give rows of this shape, the same ones in any order.",
+    when=lambda source: source.stored() is not None,
+)
+def rows(source: AbstractSource, setting: Setting) -> Reading:
+    stored = source.stored()
+    assert stored is not None
+    numbers = np.arange(6).reshape(2, 3)[:, ::-1] * 5 % len(stored)
+    table, each = stored[numbers], [stored[np.asarray([number])] for number in numbers.ravel()]
+    in_turn = jax.tree.map(lambda *leaves: np.concatenate(leaves), *each)
+    shaped = jax.tree.map(lambda leaf: leaf.reshape(2, 3, *leaf.shape[1:]), in_turn)
+    return faults([] if _equal(jax.tree.map(np.asarray, table), shaped) else ["rows of numbers (2, 3) are not those of each"])
+
+
+def _some_rows(source: AbstractSource, numbers: np.ndarray) -> Any:
+    """Stored rows (N, ...) of these numbers, or None for a source that generates."""
+    stored = source.stored()
+    return None if stored is None else jax.tree.map(jnp.asarray, stored[numbers % len(stored)])
+
+
+def _draw(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State | None]]:
+    return lambda row, key: source.draw(row, key=key)
+
+
+@law(
+    "source",
+    "draws",
+    "A training event is a pure function of its row and its key, of the type of the splits, alone and under jit and vmap.",
+)
+def draws(source: AbstractSource, setting: Setting) -> Reading:
+    rows, keys, draw = _some_rows(source, np.arange(4)), jr.split(setting.key(70), 4), _draw(source)
+    batched = jax.jit(jax.vmap(draw))(rows, keys)
+    bad = []
+    for number in range(4):
+        row = take(rows, number)
+        alone = draw(row, keys[number])
+        if not _close(alone, draw(row, keys[number])):
+            bad.append("the same key gives two events")
+        if not _close(alone, take(batched, number)):
+            bad.append("another event under jit and vmap")
+    bad += key_faults(lambda key: draw(take(rows, 0), key), setting.key(0))
+    if _is_stuck(source, setting):
+        bad.append("64 keys, and as many rows, give one event")
+    data = source.split("train", 4)
+    found, wanted = (Layout.of(take(tree, 0)) for tree in (batched, (data.x, data.side)))
+    if found != wanted:
+        bad.append(f"draws {types_of(found.tree)}, splits hold {types_of(wanted.tree)}")
+    elif not all(map(np.all, jax.tree.leaves(source.event.contains(batched[0])))):
+        bad.append("numbers outside the support")
+    return faults(bad)
+
+
+def _close(a: Any, b: Any) -> bool:
+    return all(np.allclose(one, two, atol=1e-5) for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def _is_stuck(source: AbstractSource, setting: Setting) -> bool:
+    """Whether many rows and many keys give one event."""
+    rows, keys = _some_rows(source, np.arange(64)), jr.split(setting.key(72), 64)
+    return (rows is None or not _all_equal(rows)) and _all_equal(jax.jit(jax.vmap(_draw(source)))(rows, keys))
+
+
+def _all_equal(tree: Any) -> bool:
+    return all(bool(np.all(np.asarray(leaf) == np.asarray(leaf[:1]))) for leaf in jax.tree.leaves(tree))
+
+
+@law(
+    "source",
+    "ranks",
+    "A batch drawn in parts, as the processes of one job draw it, is the batch drawn whole: event i is of row i and key i.",
+)
+def ranks(source: AbstractSource, setting: Setting) -> Reading:
+    batch, draw = 12, jax.jit(jax.vmap(_draw(source)))
+    keys = jr.split(setting.key(71), batch)
+    with Batches(source.stored(), batch, 1, setting.seed % 1_000) as batches:
+        rows = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.chunk(0))
+    whole, gaps = draw(rows, keys), []
+    for first, last in ((0, 6), (6, 12), (3, 6)):
+        part = draw(take(rows, slice(first, last)), keys[first:last])
+        same = jax.tree.map(lambda one, other: jnp.max(jnp.abs(one - other)), part, take(whole, slice(first, last)))
+        gaps += jax.tree.leaves(same)
+    return Reading(float(np.max(gaps)), 1e-5, "in a number")
+
+
+@law(
+    "source",
+    "scale",
+    "Real data have mean square 1 in model units, so that they match a unit normal equilibrium.",
+    when=lambda source: any(isinstance(field, Real | Levels) for field in source.event.parts().values()),
+)
+def scale(source: AbstractSource, setting: Setting) -> Reading:
+    x = source.split("train").x
+    names = [name for name, field in source.event.parts().items() if isinstance(field, Real | Levels)]
+    squares = {name: float(np.mean(np.asarray(source.event.part_of(x, name), np.float64) ** 2)) for name in names}
+    part = max(squares, key=lambda name: abs(squares[name] - 1.0))
+    return Reading(abs(squares[part] - 1.0), 0.1, "from 1 in mean square", part and f"the part {part}")
+
+
+@law("source", "units", "There and back between model and user units is the same event.")
+def units(source: AbstractSource, setting: Setting) -> Reading:
+    x, gaps = source.split("validation", 100).x, []
+    for name, own in units_of(source).items():
+        part = np.asarray(source.event.part_of(x, name), np.float64)
+        gaps.append(np.max(np.abs(own.to_model(own.to_user(part)) - part)))
+    return Reading(float(np.max(gaps)), 1e-6, "in a number")
+
+
+@law(
+    "source",
+    "true-log-prob",
+    "The true probabilities sum to one, integrated over up to two real numbers a part, and are finite on the data.",
+    when=_has(AbstractTruth),
+)
+def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
+    truth, x = capability(source, AbstractTruth), source.split("validation").x
+    assert truth is not None
+    on_data = np.asarray(truth.log_prob(x))
+    if on_data.shape != (count_of(x),) or not np.all(np.isfinite(on_data)):
+        return Reading(math.nan, 0.0, "log-probabilities", "the validation split: not finite, or not one for each event")
+    event = source.event
+    fields = event.parts()
+    found = {name: _points(field, np.asarray(event.part_of(x, name)), len(fields) > 1) for name, field in fields.items()}
+    known = {name: each for name, each in found.items() if each is not None}
+    if len(known) == len(fields):
+        numbers = np.indices([len(points) for points, _ in known.values()]).reshape(len(known), -1)
+        events = {name: points[index] for (name, (points, _)), index in zip(known.items(), numbers, strict=True)}
+        cell = math.prod(cell for _, cell in known.values())
+        total = float(np.exp(truth.log_prob(event.build(events))).sum()) * cell
+        return Reading(abs(total - 1.0), 0.01 if _dense_parts(source) else 1e-5, "from 1 in total probability")
+    _, first = np.unique(flat(x), axis=0, return_index=True)
+    excess = 0.0 if _dense_parts(source) else float(np.exp(truth.log_prob(take(x, first))).sum()) - 1.0
+    return Reading(max(0.0, excess), 1e-5, "above 1 in probability of the events seen")
+
+
+def _points(field: AbstractField, x: np.ndarray, several: bool) -> tuple[np.ndarray, float] | None:
+    """All values of a field, or points of a grid and the size of a cell around each; None where they are too many."""
+    axes: list[np.ndarray] = []
+    if isinstance(field, Binary | Categorical | Levels):
+        values = np.linspace(field.low, field.high, field.levels) if isinstance(field, Levels) else None
+        values = np.arange(getattr(field, "categories", 2)) if values is None else values
+        axes = [values] * field.size if len(values) ** field.size <= STATES else []
+    elif not field.is_discrete and field.size in POINTS:
+        count = (FEWER_POINTS if several else POINTS)[field.size]
+        columns = x.reshape(len(x), -1).T
+        # a little more than the data show, but for bounds
+        low, high = getattr(field, "low", None), getattr(field, "high", None)
+        lows = [float(column.min()) - 0.75 if low is None else low for column in columns]
+        highs = [float(column.max()) + 0.75 if high is None else high for column in columns]
+        axes = [low + (high - low) * (np.arange(count) + 0.5) / count for low, high in zip(lows, highs, strict=True)]
+    if not axes:
+        return None
+    cell = 1.0 if field.is_discrete else math.prod(float(axis[1] - axis[0]) for axis in axes)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, *field.shape).astype(x.dtype), cell
+
+
+def _are_numbers(found: Any) -> list[str]:
+    """What is wrong with numbers by their names."""
+    if not isinstance(found, dict) or not found:
+        return [f"expected numbers by their names, got {found!r:.80}"]
+    return [f"{name!r}: {value!r}" for name, value in found.items() if not (isinstance(name, str) and _is_number(value))]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int | np.number) and math.isfinite(value)
+
+
+@law("source", "judge", "Measures of events are finite numbers by their names.", when=_has(AbstractJudge))
+def judge(source: AbstractSource, setting: Setting) -> Reading:
+    own = capability(source, AbstractJudge)
+    assert own is not None
+    return faults(_are_numbers(own.judge(source.split("test", 100).x)))
+
+
+@law("source", "baselines", "Log-likelihoods of simple models are finite numbers by their names.", when=_has(AbstractBaselines))
+def baselines(source: AbstractSource, setting: Setting) -> Reading:
+    own = capability(source, AbstractBaselines)
+    assert own is not None
+    return faults(_are_numbers(own.baselines()))
+
+
+@law("source", "drawing", "Events can be drawn on axes, a few and one alone.", when=_has(AbstractDrawing))
+def drawing(source: AbstractSource, setting: Setting) -> Reading:
+    from matplotlib.figure import Figure
+
+    own, bad = capability(source, AbstractDrawing), []
+    assert own is not None
+    for count in (9, 1):
+        axes = Figure().add_subplot()
+        empty = len(axes.get_children())
+        own.render(source.split("test", count).x, axes)
+        if len(axes.get_children()) == empty:
+            bad.append(f"{count} events leave the axes empty")
+    return faults(bad)
+
+
+@law("source", "reading", "A file that is not there, or that is empty, is refused with a DataError.", when=_has(AbstractReading))
+def reading(source: AbstractSource, setting: Setting) -> Reading:
+    own, bad = capability(source, AbstractReading), []
+    assert own is not None
+    with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
+        empty = Path(folder) / "empty.csv"
+        empty.touch()
+        for path in (empty, empty.with_name("missing.csv")):
+            try:
+                own.read_events(path)
+            except DataError:
+                continue
+            except Exception as error:
+                bad.append(f"{path.name}: {type(error).__name__}")
+            else:
+                bad.append(f"{path.name}: accepted")
+    return faults(bad)
