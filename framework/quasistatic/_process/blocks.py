@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.tree import Layout
 
 # bytes of the widest value of a batch: two cores' second caches; an accelerator needs more to be busy
 CACHE = {"cpu": 4 * 2**20}
@@ -22,36 +24,33 @@ MOST = 2**16
 
 def events_together(diffusion: Diffusion) -> int:
     """A power of two, from the widest value that the network and the kernel make of one event."""
-    leaves, structure = jax.tree.flatten(diffusion)
-    kinds = tuple((leaf.shape, str(leaf.dtype)) if eqx.is_array(leaf) else leaf for leaf in leaves)
-    return _together(structure, kinds, jax.default_backend(), jnp.result_type(float).name)
+    arrays, static = eqx.partition(diffusion, eqx.is_array)
+    leaves, structure = jax.tree.flatten(static)
+    return _together(structure, tuple(leaves), Layout.of(arrays), jax.default_backend(), jnp.result_type(float).name)
 
 
 @functools.lru_cache(maxsize=64)
-def _together(structure: Any, kinds: tuple[Any, ...], backend: str, _float: str) -> int:
-    leaves = [
-        jnp.zeros(*kind) if isinstance(kind, tuple) and len(kind) == 2 and isinstance(kind[0], tuple) else kind for kind in kinds
-    ]
-    diffusion = jax.tree.unflatten(structure, leaves)
-    room = CACHE.get(backend, ELSEWHERE) // max(1, _widest(diffusion))
+def _together(structure: Any, leaves: tuple[Any, ...], arrays: Layout, backend: str, _float: str) -> int:
+    room = CACHE.get(backend, ELSEWHERE) // max(1, _widest(jax.tree.unflatten(structure, leaves), arrays.tree))
     return 2 ** int(math.log2(min(max(room, 1), MOST)))
 
 
-def _widest(diffusion: Diffusion) -> int:
-    """Bytes, of one event, of the largest value on the way from a noisy state to its params."""
+def _widest(static: Diffusion, arrays: Any) -> int:
+    """Bytes, of one event, of the largest value on the way from a noisy state to its params; nothing is computed."""
 
-    def call(z: Any) -> Any:
-        return diffusion.params(z, jnp.ones(()))
+    def state(arrays: Any, key: Key) -> State:
+        return eqx.combine(arrays, static).kernel.equilibrium().sample(key)
 
-    z = jax.eval_shape(lambda key: diffusion.kernel.equilibrium().sample(key), jax.random.key(0))
-    # weights do not grow with the number of events: what does is told by the difference
-    two, three = (list(_bytes(_traced(call, z, count))) for count in (2, 3))
-    return max((more - less for less, more in zip(two, three, strict=True)), default=1)
+    def params(arrays: Any, z: State) -> State:
+        return eqx.combine(arrays, static).params(z, jnp.ones(()))
 
+    def sizes(count: int) -> list[int]:
+        batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), z)
+        return list(_bytes(jax.make_jaxpr(jax.vmap(params, (None, 0)))(arrays, batch).jaxpr))
 
-def _traced(call: Callable[[Any], Any], z: Any, count: int) -> Any:
-    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), z)
-    return jax.make_jaxpr(jax.vmap(call))(batch).jaxpr
+    z = jax.eval_shape(state, arrays, jax.random.key(0))
+    # weights do not grow with the number of events: what does is found by the difference
+    return max((more - less for less, more in zip(sizes(2), sizes(3), strict=True)), default=1)
 
 
 def _bytes(jaxpr: Any) -> Iterator[int]:

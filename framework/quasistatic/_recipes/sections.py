@@ -25,7 +25,7 @@ class TrajectoryOptions:
 class TrainingSection(TrainingOptions):
     """How the network is trained."""
 
-    observers: tuple[str, ...] | None = option(None, "observers to attach (default: all that say they are)")
+    observers: tuple[str, ...] | None = option(None, "observers to attach (default: all that are marked as such)")
 
 
 @attrs.frozen

@@ -82,7 +82,7 @@ def make(kind: str, name: str, *inputs: Any, key: Any = None, **options: Any) ->
 
 
 def _named(manager: PluginManager, kind: str, component: Component) -> str:
-    """ "observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)", for messages."""
+    """For messages, such as: observer 'tally' of plugin 'thinning' (quasistatic-thinning 0.1.0)."""
     try:
         return f"{kind} {component.name!r} of plugin {manager.owner(kind, component.name).owner}"
     except QuasistaticError:  # made by hand

@@ -146,20 +146,13 @@ class Job:
         return Run(self.recipe, self.task, outcome.diffusion, outcome.progress, int(outcome.state.update), notes)
 
 
-NEXT_FREE = Path("runs", "*")
-
-
-def start(recipe: Recipe, manager: PluginManager, out: PathLike | None = None, data: Any = None) -> Job:
-    """A new job, in a new folder `out` if one is given; NEXT_FREE is runs/RECIPE-001, -002 and so on.
+def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
+    """A new job in the new folder `out`, or in runs/RECIPE-001, -002 and so on.
 
     Whatever does not fit is said before a folder is made.
     """
-    if out is not None and data is not None:
-        raise RunError("train: `out` keeps a recipe that can be run again, so data must come from a file: source.path")
-    task = build_task(recipe, manager, data)
-    if out is None:
-        return Job(recipe, task, manager)
-    path = default_path(recipe.name) if out is NEXT_FREE else Path(out)
+    task = build_task(recipe, manager)
+    path = default_path(recipe.name) if out is None else Path(out)
     return Job(recipe, task, manager, RunFolder.create(path, recipe.to_toml(), about(recipe, manager)))
 
 
@@ -187,7 +180,11 @@ def train(
     manager = manager or plugins()
     if isinstance(recipe, str):
         recipe = load_recipe(recipe, manager=manager)
-    return start(recipe, manager, out, data).train(observers)
+    if out is None:
+        return Job(recipe, build_task(recipe, manager, data), manager).train(observers)
+    if data is not None:
+        raise RunError("train: `out` keeps a recipe that can be run again, so data must come from a file: source.path")
+    return start(recipe, manager, out).train(observers)
 
 
 def open_run(path: PathLike, manager: PluginManager | None = None) -> Run:

@@ -25,7 +25,6 @@ def fit(
     data: Any,
     objective: AbstractObjective,
     *,
-    options: TrainingOptions | None = None,
     seed: int = 0,
     observers: Sequence[AbstractObserver] = (),
     **training: Any,
@@ -38,7 +37,7 @@ def fit(
     Raises RecipeError for options that are none, DataError for data that are none, IncompatibleError where they are not
     what the kernel takes, TrainingDiverged.
     """
-    chosen = _evolved(options or TrainingOptions(), training)
+    chosen = _options(training)
     source = data if isinstance(data, AbstractSource) else _HeldOut(diffusion, data)
     if source.event != diffusion.kernel.event:
         found, expected = source.event.describe(), diffusion.kernel.event.describe()
@@ -46,14 +45,14 @@ def fit(
     return fit_task(Task(source, diffusion, objective, options=chosen, seed=seed), observers).diffusion
 
 
-def _evolved(options: TrainingOptions, changes: dict[str, Any]) -> TrainingOptions:
-    known = attrs.fields_dict(type(options))
-    unknown = [name for name in changes if name not in known]
+def _options(given: dict[str, Any]) -> TrainingOptions:
+    known = attrs.fields_dict(TrainingOptions)
+    unknown = [name for name in given if name not in known]
     problems = [f"fit: unknown option {name!r}{did_you_mean(name, known)}  (it takes: {', '.join(known)})" for name in unknown]
     if problems:
         raise RecipeError(problems)
     try:
-        return attrs.evolve(options, **changes)
+        return TrainingOptions(**given)
     except (ValueError, TypeError) as error:
         raise RecipeError([f"fit: {error}"]) from None
 

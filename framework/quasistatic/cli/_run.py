@@ -98,9 +98,9 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
-    from quasistatic._runs.run import NEXT_FREE, start
+    from quasistatic._runs.run import start
 
-    return start(recipe, manager_of(ctx), out or NEXT_FREE)
+    return start(recipe, manager_of(ctx), out)
 
 
 def _path(job: Job) -> Path:
