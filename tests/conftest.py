@@ -29,20 +29,20 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
-    _set_xla_flags(config)
+    _set_what_jax_reads(config)
     for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_ONLY", "QUASISTATIC_DEBUG"):
         os.environ.pop(name, None)
 
 
-def _set_xla_flags(config: pytest.Config) -> None:
+def _set_what_jax_reads(config: pytest.Config) -> None:
     """Programs of tests are small and run briefly: what they cost is to be compiled. Time is measured as users see it."""
     from quasistatic.cli._jax import set_xla_flags
 
     chosen = config.getoption("markexpr") or ""
     measures_time = "benchmark" in chosen.replace("not benchmark", "")
-    if not measures_time and "XLA_FLAGS" not in os.environ:
-        os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    if not measures_time:
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     set_xla_flags()
 
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from quasistatic import testing
+from quasistatic._plugins.manager import plugins
 from quasistatic._process import arithmetic
 from quasistatic.cli._jax import set_xla_flags, with_right_arithmetic
 from quasistatic.errors import ArithmeticFault, QuasistaticError
@@ -71,6 +73,13 @@ def test_wrong_sums_are_refused_each_time_with_a_way_out(counted, monkeypatch, w
     assert jax.__version__ in text and "wrong sums" in text
     assert "pip install" in text and f"XLA_FLAGS='{FLAG}='" in text
     assert isinstance(caught.value, QuasistaticError) and caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("kind, name", [("observer", "jsonl"), ("kernel", "gaussian")])
+def test_the_kit_gives_no_verdict_on_wrong_sums(counted, monkeypatch, kind, name):
+    monkeypatch.setattr(arithmetic, "_program", a_constant_lost)
+    with pytest.raises(ArithmeticFault):
+        testing.check([plugins().component(kind, name)])
 
 
 def test_a_flag_that_is_set_is_not_offered_again():

@@ -26,8 +26,6 @@ from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.tree import count_of
 
-EVENTS = 1024  # at most, before the times of an event are computed together instead
-
 
 @attrs.frozen(eq=False)
 class Ledger:
@@ -108,8 +106,12 @@ def ledger_terms(
         s, t, key_step = at
         return diffusion.gap(x, s, t, key=key_step)
 
-    keys = jr.split(key_steps, len(times) - 1)
-    gaps = jax.lax.map(gap, (times[:-1], times[1:], keys), batch_size=min(fold, len(keys)))
+    count = len(times) - 1
+    calls = -(-count // fold)
+    # as even as can be, and filled up with the last step again: so all calls are one program
+    numbers = jnp.minimum(jnp.arange(calls * -(-count // calls)), count - 1).reshape(calls, -1)
+    steps = (times[numbers], times[numbers + 1], jr.split(key_steps, count)[numbers])
+    gaps = jax.tree.map(lambda leaf: leaf.reshape(-1)[:count], jax.lax.map(jax.vmap(gap), steps))
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
 
 
@@ -144,8 +146,8 @@ def ledger(
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
     together = events_together(diffusion)
-    width = min(EVENTS, together, count)
-    fold = max(1, together // width)
+    width = -(-count // -(-count // together))  # blocks of equal size, as few as can be
+    fold = max(1, together // width)  # few events leave room for several times
     found = []
     for start in range(0, count, width):
         # the last block is filled up with events again, so that every block has one shape and compiles once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, repeat
 
 import equinox as eqx
 import jax
@@ -18,7 +19,8 @@ from quasistatic._process.distribution import Key, State
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import concatenate, count_of, take
 
-FEW, MANY = 256, 2048  # events of the first block, so that a handful costs little, and of the others, at most
+# events, at most, of the first block, of the second, and of all others: a handful costs little, many fill the caches
+SIZES = (256, 1024, 4608)
 
 
 @eqx.filter_jit
@@ -60,9 +62,10 @@ def sample(
 
 
 def _blocks(count: int, largest: int) -> Iterator[tuple[int, int]]:
-    """First event and size of each block: a small one, then large ones, however many events there are."""
-    size = min(FEW, largest)
+    """First event and size of each block: small ones, then large ones, however many events there are."""
     start = 0
-    while start < count:
-        yield start, size
-        start, size = start + size, min(MANY, largest)
+    for size in chain(SIZES, repeat(SIZES[-1])):
+        if start >= count:
+            return
+        yield start, min(size, largest)
+        start += min(size, largest)

@@ -1,7 +1,5 @@
 """Whole paths z_1 .. z_T: drawn forwards, or backwards by a sampler, and weighed."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

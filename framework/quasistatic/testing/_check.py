@@ -85,10 +85,15 @@ def _menu(component: Component, options: Options) -> list[Any]:
 
 
 def builds(component: Component, options: Any = None) -> Iterator[Built]:
-    """The component as its laws want it; `options` None are its defaults. Raises InputError without hypothesis."""
+    """The component as its laws want it; `options` None are its defaults.
+
+    Raises InputError without hypothesis, ArithmeticFault where jax computes wrong sums: no law could be trusted.
+    """
+    from quasistatic._process.arithmetic import check_arithmetic
     from quasistatic.testing import _examples as _examples  # says so if it cannot be imported, before anything is built
     from quasistatic.testing._catalogue import laws_of
 
+    check_arithmetic()
     name, seen = f"{component.kind} {component.name}", set()
     try:
         options = component.options() if options is None else options

@@ -141,14 +141,20 @@ class BinomialKernel(qs.FiniteKernel):
             data = Bernoulli(data.log_probs[..., 1] - data.log_probs[..., 0])
         if not isinstance(data, Bernoulli):
             raise TypeError(f"BinomialKernel.bridge: expected data as bits, got a {type(data).__name__}")
-        one, zero = (self.posterior(jnp.full_like(z, bit), z, s, t).logits for bit in (1.0, 0.0))
-        # log of p(1) over p(0), numerator and denominator multiplied by what makes them sums of few terms
-        of_one, of_zero = jax.nn.softplus(one), jax.nn.softplus(zero)
+        # of all bits there are two: what depends on z and the times alone is computed for both, and chosen
+        of_all = zip(self._told(1.0, s, t), self._told(0.0, s, t), strict=True)
+        one, zero, of_one, of_zero = (jnp.where(z > 0.5, at_one, at_zero) for at_one, at_zero in of_all)
+        # log of p(1) over p(0), numerator and denominator multiplied by what makes them sums of few terms,
         # and divided by the larger of the two weights of the data: nothing cancels where these are certain
         is_one, is_zero = jnp.minimum(data.logits, 0.0), jnp.minimum(-data.logits, 0.0)
         up = jnp.logaddexp(is_one + one + of_zero, is_zero + zero + of_one)
         down = jnp.logaddexp(is_one + of_zero, is_zero + of_one)
         return Bernoulli(up - down)
+
+    def _told(self, bit: float, s: jax.Array, t: jax.Array) -> tuple[jax.Array, ...]:
+        """Log-odds of z_s where z_t is this bit, for data 1 and data 0, and log(1 + odds) of both."""
+        one, zero = (self.posterior(jnp.asarray(x), jnp.asarray(bit), s, t).logits for x in (1.0, 0.0))
+        return one, zero, jax.nn.softplus(one), jax.nn.softplus(zero)
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         if self.options.features == "bits":

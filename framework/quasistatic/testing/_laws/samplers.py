@@ -12,7 +12,7 @@ from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.sample import FEW
+from quasistatic._process.sample import SIZES
 from quasistatic._process.sample import sample as sample_of
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._process.tree import Layout, take
@@ -81,7 +81,7 @@ def exact_on_finite(sampler: AbstractSampler, setting: Setting) -> Reading:
 def events(sampler: AbstractSampler, setting: Setting) -> Reading:
     bad = []
     for name, kernel in _benches().items():
-        diffusion, count = setting.diffusion_with_random_network(kernel, 3), FEW + 44
+        diffusion, count = setting.diffusion_with_random_network(kernel, 3), SIZES[0] + 44
         many, few = (sample_of(diffusion, n, key=setting.key(52), sampler=sampler) for n in (count, 2))
         if many.shape != (count, 2) or not np.all(np.isfinite(many)):
             bad.append(f"{name}: samples of shape {many.shape}, or not finite")
