@@ -86,9 +86,7 @@ def test_labels_are_integers_beside_the_images():
         side = source.split(name).side
         assert side.dtype == np.int32 and set(np.unique(side)) == set(range(10))
         np.testing.assert_array_equal(source.side.check(side), side)
-    truth = {
-        image.tobytes(): label for image, label in zip(levels(), sklearn_datasets.load_digits().target, strict=True)
-    }
+    truth = {image.tobytes(): label for image, label in zip(levels(), sklearn_datasets.load_digits().target, strict=True)}
     grey = digits(view="grey", labels=True)
     data = grey.split("test")
     images = np.round(grey.units.to_user(data.x)).astype(int)

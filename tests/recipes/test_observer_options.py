@@ -148,9 +148,7 @@ SMALL = {"model.width": 4, "model.depth": 1, "training.updates": 2, "training.ba
 
 @pytest.mark.parametrize("default", [True, False])
 @pytest.mark.parametrize("display", [True, False])
-def test_observers_that_are_defaults_are_attached_and_displays_are_left_out_of_a_quiet_run(
-    tmp_path, monkeypatch, default, display
-):
+def test_observers_that_are_defaults_are_attached_and_displays_are_left_out_of_a_quiet_run(tmp_path, monkeypatch, default, display):
     monkeypatch.syspath_prepend(tmp_path)
     module = f"watching_{default}_{display}".lower()
     (tmp_path / f"{module}.py").write_text(f"DEFAULT, DISPLAY = {default}, {display}\n{WATCHING}")

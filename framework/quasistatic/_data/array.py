@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_field
+from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
     SPLITS,
     AbstractDrawing,
@@ -22,26 +24,16 @@ from quasistatic._data.source import (
     Data,
     Rows,
     Split,
-    Units,
 )
-from quasistatic._data.survey import choose_field, names, notes, survey
+from quasistatic._data.survey import choose_support, count_states, notes, survey
 from quasistatic._data.tables import Table, as_table, read_table
+from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractField, Fields, Real
+from quasistatic._process.event import AbstractField, Binary, Categorical, Fields, Levels, Real
 from quasistatic.errors import DataError
 
 FEWEST = 10
-
-
-@attrs.frozen
-class ArrayChoices:
-    """How arrays become events: `support` is 'auto' or the kind of the numbers, `key` the array of an .npz file."""
-
-    support: str = "auto"
-    key: str | None = None
-    validation_share: float = 0.1
-    test_share: float = 0.2
-    split_seed: int = 0
+_DEFAULT = ArrayChoices()
 
 
 @attrs.frozen(eq=False)
@@ -66,12 +58,13 @@ class _Part:
 class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
-    Real data are centred element by element and scaled by one constant, the rms deviation over all elements of the array.
-    Both come from the training split. `columns` are the names in a header. A table mapped from disk stays there.
+    Real data are centred element by element; those of a table are scaled column by column, others by one constant, or as
+    `choices.scale` has it. All of this comes from the training split. `columns` are the names in a header.
+    A table mapped from disk stays there.
     Raises DataError, which names the place and a way out.
     """
 
-    def __init__(self, values: Any, choices: ArrayChoices = ArrayChoices()):
+    def __init__(self, values: Any, choices: ArrayChoices = _DEFAULT):
         tables = _tables(values)
         counts = {name: len(table.values) for name, table in tables.items()}
         if len(set(counts.values())) > 1:
@@ -81,7 +74,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
             raise DataError(f"{next(iter(tables.values())).name}: holds {count} events, expected at least {FEWEST}")
         self._key = choices.key
         self._numbers = _split_rows(count, choices)
-        self._parts = {name: _part(table, choices.support, self._numbers["train"]) for name, table in tables.items()}
+        self._parts = {name: _part(table, choices, self._numbers["train"]) for name, table in tables.items()}
         fields = {name: part.field for name, part in self._parts.items()}
         self.event = fields[""] if "" in fields else Fields(fields)
         units = {name: part.units for name, part in self._parts.items()}
@@ -161,11 +154,21 @@ def _as_events(table: Table) -> Table:
     return table
 
 
-def _part(table: Table, support: str, train: np.ndarray) -> _Part:
-    found = survey(table)
-    field = choose_field(table, found, support)
-    units, deviation = _standardise(table, train) if isinstance(field, Real) else (Units(), np.empty(0))
-    return _Part(table, field, units, tuple(notes(table, field, found, support, deviation)))
+def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> _Part:
+    found, deviation = survey(table), np.empty(0)
+    support, shape = choose_support(table, found, choices.support), table.values.shape[1:]
+    scale = choices.scale if choices.scale != "auto" else "columns" if len(shape) == 1 else "one"
+    units = Units()
+    field: AbstractField = Binary(shape) if support == "binary" else Real(shape)
+    if support == "real":
+        units, deviation = standardise(table, train, scale)
+    elif support == "categorical":
+        field = Categorical(shape, count_states(table))
+    elif support == "levels":
+        units, states = centred(table, train), count_states(table)
+        low, high = units.to_model(np.array([0.0, states - 1.0])).tolist()
+        field = Levels(shape, low, high, states)
+    return _Part(table, field, units, tuple(notes(table, field, found, choices, scale, deviation)))
 
 
 def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
@@ -176,27 +179,3 @@ def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
     validation = max(1, round(count * choices.validation_share))
     parts = order[test + validation :], order[test : test + validation], order[:test]
     return dict(zip(SPLITS, parts, strict=True))
-
-
-def _standardise(table: Table, rows: np.ndarray) -> tuple[Units, np.ndarray]:
-    """Units of the training rows, and the deviation of each element. Raises DataError for one that is constant."""
-    # deviations from one event are small where the numbers themselves may be large
-    origin = next(table.chunks(rows[:1]))[0]
-    total, low, high = np.zeros_like(origin), np.zeros_like(origin), np.zeros_like(origin)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for chunk in table.chunks(rows):
-            away = chunk - origin
-            total = total + away.sum(axis=0)
-            low, high = np.minimum(low, away.min(axis=0)), np.maximum(high, away.max(axis=0))
-        mean = origin + total / len(rows)
-        variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in table.chunks(rows)) / len(rows)
-        scale = float(np.sqrt(np.mean(variance)))
-    constant = low == high
-    if constant.any():
-        raise DataError(
-            f"{table.name}: constant in the training split: {names(table, constant)}; a constant has an infinite "
-            "density: remove it, or set source.support if the numbers are categories"
-        )
-    if not 1e-100 < scale < 1e100:
-        raise DataError(f"{table.name}: the numbers spread over {scale:.3g}, too extreme; choose another unit")
-    return Units(mean, scale), np.sqrt(variance)

@@ -6,7 +6,6 @@ inherits from.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Real
 from quasistatic._process.tree import count_of, take
@@ -67,25 +67,6 @@ class ArrayRows:
 
     def __getitem__(self, numbers: np.ndarray) -> Any:
         return take(self.arrays, numbers)
-
-
-@attrs.frozen(eq=False)
-class Units:
-    """Model units are (user - shift) / scale: one scale for all elements, so that K shifts by size * log(scale)."""
-
-    shift: np.ndarray | float = 0.0
-    scale: float = 1.0
-
-    def to_model(self, x: Any) -> Any:
-        return x if self._are_the_same else (x - self.shift) / self.scale
-
-    def to_user(self, x: Any) -> Any:
-        return x if self._are_the_same else x * self.scale + self.shift
-
-    @property
-    def _are_the_same(self) -> bool:
-        # symbols stay whole numbers
-        return self.scale == 1.0 and np.ndim(self.shift) == 0 and self.shift == 0.0
 
 
 AnyUnits = Units | Mapping[str, Units]
@@ -179,7 +160,7 @@ def to_user(source: AbstractSource, xs: State) -> State:
 def log_scale(source: AbstractSource) -> float | None:
     """How much lower log densities are in the user's units, in nats; None where no part has a density."""
     units, parts = units_of(source), source.event.parts()
-    real = [field.size * math.log(units[name].scale) for name, field in parts.items() if not field.is_discrete]
+    real = [units[name].log_volume(field.shape) for name, field in parts.items() if not field.is_discrete]
     return sum(real) if real else None
 
 

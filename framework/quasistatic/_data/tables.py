@@ -46,6 +46,12 @@ class Table:
         name = self.columns[index[0]] if self.columns else ""
         return f"column {name!r}" if name else f"column {index[0] + 1}"
 
+    def names(self, chosen: np.ndarray) -> str:
+        """The elements where `chosen` (*event) is true, in words."""
+        found = np.argwhere(chosen).tolist()
+        shown = ", ".join(self.element(index) for index in found[:4])
+        return shown + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
     def place(self, row: int, index: Sequence[int]) -> str:
         """Where one number stands: "line 7, column 'age'", 'event 6, element (3, 4)'; events count from 0."""
         start = f"event {row}" if self.lines is None else f"line {self.lines[row]}"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from quasistatic._data.array import ArrayChoices, ArraySource
+from quasistatic._data.array import ArraySource
+from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.source import AbstractSource
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
@@ -110,7 +111,7 @@ def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, **ke
 
 def _choices(options: Any) -> ArrayChoices:
     """How an array is split and read, as far as the recipe's source has such options."""
-    names = ("support", "validation_share", "test_share", "split_seed")
+    names = ("support", "scale", "validation_share", "test_share", "split_seed")
     return ArrayChoices(**{name: getattr(options, name) for name in names if hasattr(options, name)})
 
 

@@ -83,7 +83,7 @@ class Run:
     def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
-        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
+        Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
         that do not fit.
         """
         xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)

@@ -10,5 +10,4 @@ def build(options: ArrayOptions) -> qs.ArraySource:
     """The source of the file that the options name. Raises DataError, which names the file, the place and a way out."""
     if not options.path:
         raise qs.DataError("source.path: must be given, a .csv, .npy or .npz file (--set source.path=my.csv)")
-    choices = qs.ArrayChoices(options.support, options.key, options.validation_share, options.test_share, options.split_seed)
-    return qs.ArraySource(qs.read_table(options.path, options.key), choices)
+    return qs.ArraySource(qs.read_table(options.path, options.key), options)
