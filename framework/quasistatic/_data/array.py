@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_field
 from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
     SPLITS,
+    AbstractBaselines,
     AbstractDrawing,
     AbstractReading,
     AbstractSource,
@@ -55,7 +57,7 @@ class _Part:
         return x
 
 
-class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
+class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
     Real data are centred element by element; those of a table are scaled column by column, others by one constant, or as
@@ -110,6 +112,13 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
         return self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+
+    def baselines(self, xs: State) -> dict[str, np.ndarray]:
+        """Gaussians, a mixture of them and a kernel density, of real numbers alone."""
+        if not isinstance(self.event, Real):
+            return {}
+        known = (self.split("train", ROWS).x, self.split("validation", CHOOSING).x, xs)
+        return simple_models(*(np.reshape(x, (len(x), -1)) for x in known))
 
     def render(self, xs: State, axes: Any) -> None:
         """In the user's units, with the names of two columns at the axes."""

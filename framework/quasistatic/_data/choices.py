@@ -9,7 +9,7 @@ from attrs.validators import ge, gt
 
 
 def _option(default: Any, help: str, *validators: Any) -> Any:
-    return attrs.field(default=default, validator=list(validators), metadata={"help": help})
+    return attrs.field(default=default, validator=validators or None, metadata={"help": help})
 
 
 @attrs.frozen

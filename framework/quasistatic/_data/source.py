@@ -117,8 +117,11 @@ class AbstractBaselines(ABC):
     """A source that knows simple models to read K against."""
 
     @abstractmethod
-    def baselines(self) -> dict[str, float]:
-        """Log-likelihood in nats per test event of simple models fitted to the training split, by their names."""
+    def baselines(self, xs: State) -> dict[str, np.ndarray]:
+        """Log-likelihood in nats, (N,), of each of N test events in model units, by the names of the models.
+
+        They are fitted to the training split, and chosen on validation where there is a choice.
+        """
 
 
 class AbstractDrawing(ABC):

@@ -60,7 +60,7 @@ def evaluate(
         echo_json({"run": str(folder), **describe(run, measured, split if data is None else str(data))})
     else:
         unit = customary_unit(run.source.event.size)
-        rows = [*split_rows(measured), *compared_rows(measured, {})]
+        rows = [*split_rows(measured), *compared_rows(measured)]
         echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in rows])
 
 

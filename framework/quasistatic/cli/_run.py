@@ -160,6 +160,9 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     assert folder is not None
     with folder.lock():
         write_durably(folder.report, run_report(summary, folder).encode())
+    if not quiet:
+        for text in summary.advice():
+            _warn(text)
     if as_json:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
