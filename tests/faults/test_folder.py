@@ -12,26 +12,34 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from quasistatic._storage.files import PARTIAL
+from quasistatic._storage.files import LIMIT, PARTIAL
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic.errors import QuasistaticError, RunError
 
 RECIPE = 'seed = 0\n[kernel]\nuse = "gaussian"\n'
 ABOUT = {"python": "3.11", "plugins": {"gaussian": "0.1"}}
+ARRAYS = {"test": np.arange(7), "scale": np.array(0.25)}
+SEALED = ["recipe.toml", "run.json", "data.safetensors"]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path / "run", RECIPE, ABOUT)
+    return RunFolder.create(tmp_path / "run", RECIPE, ABOUT, ARRAYS)
+
+
+def assert_given(folder: Path) -> None:
+    opened = RunFolder.open(folder)
+    assert opened.read_recipe().decode() == RECIPE and opened.read_about() == ABOUT
+    assert {name: array.tolist() for name, array in opened.read_arrays().items()} == {"test": list(range(7)), "scale": 0.25}
 
 
 def test_made_and_opened(run: RunFolder) -> None:
     opened = RunFolder.open(str(run.path))
     assert opened == run
-    assert opened.recipe.read_text() == RECIPE
-    assert opened.read_about() == {"format": 1, **ABOUT}
+    assert_given(run.path)
     paths = (opened.checkpoints, opened.metrics, opened.pictures, opened.report)
     assert [p.name for p in paths] == ["checkpoints", "metrics.jsonl", "pictures", "report.html"]
     assert not any(p.exists() for p in paths) and {p.parent for p in paths} == {run.path}
@@ -64,8 +72,8 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_an_empty_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    RunFolder.create(".", RECIPE, ABOUT)
-    assert RunFolder.open(".").recipe.read_text() == RECIPE
+    RunFolder.create(".", RECIPE, ABOUT, ARRAYS)
+    assert_given(Path("."))
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,18 +92,18 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_process_was_faster(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that appears between the first look and the lock is not overwritten."""
-    recipe, lock = run.recipe.rename(run.path.parent / "recipe.toml"), RunFolder.lock
+    seal, lock = (run.path / "seal.json").rename(run.path.parent / "seal.json"), RunFolder.lock
 
     @contextlib.contextmanager
     def late(self: RunFolder) -> Iterator[None]:
-        recipe.rename(self.recipe)
+        seal.rename(self.path / "seal.json")
         with lock(self):
             yield
 
     monkeypatch.setattr(RunFolder, "lock", late)
     with pytest.raises(RunError, match="holds a run"):
         RunFolder.create(run.path, "", {})
-    assert RunFolder.open(run.path).recipe.read_text() == RECIPE
+    assert_given(run.path)
 
 
 def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) -> None:
@@ -104,16 +112,16 @@ def test_a_killed_start_can_be_repeated(disk: Any, killed: type[BaseException]) 
         path = disk.root / str(call)
         disk.die(call)
         try:
-            RunFolder.create(path, RECIPE, ABOUT)
+            RunFolder.create(path, RECIPE, ABOUT, ARRAYS)
         except killed:
             kills += 1
         missed = disk.calls < call
         disk.heal()
-        if not (path / "recipe.toml").exists():
+        if not (path / "seal.json").exists():
             with pytest.raises(RunError):
                 RunFolder.open(path)
-            RunFolder.create(path, RECIPE, ABOUT)
-        assert RunFolder.open(path).recipe.read_text() == RECIPE
+            RunFolder.create(path, RECIPE, ABOUT, ARRAYS)
+        assert_given(path)
         if missed:
             break
     assert kills > 10
@@ -124,22 +132,21 @@ def test_a_power_cut_while_starting(disk: Any, killed: type[BaseException]) -> N
         path = disk.root / str(call)
         disk.die(call)
         try:
-            RunFolder.create(path, RECIPE, ABOUT)
+            RunFolder.create(path, RECIPE, ABOUT, ARRAYS)
             made = True
         except killed:
             made = False
         missed = disk.calls < call
         disk.power_cut(names=True)
-        if made or (path / "recipe.toml").exists():
-            assert RunFolder.open(path).recipe.read_text() == RECIPE
-            assert RunFolder.open(path).read_about() == {"format": 1, **ABOUT}
+        if made or (path / "seal.json").exists():
+            assert_given(path)
         else:
-            RunFolder.create(path, RECIPE, ABOUT)
+            RunFolder.create(path, RECIPE, ABOUT, ARRAYS)
         if missed:
             break
 
 
-@pytest.mark.parametrize("missing", ["run.json", "recipe.toml"])
+@pytest.mark.parametrize("missing", ["run.json", "recipe.toml", "seal.json"])
 def test_what_is_missing_is_said(run: RunFolder, missing: str) -> None:
     (run.path / missing).unlink()
     with pytest.raises(RunError, match=rf"holds no run .*{missing}.*'quasistatic run RECIPE --out"):
@@ -149,15 +156,53 @@ def test_what_is_missing_is_said(run: RunFolder, missing: str) -> None:
 @pytest.mark.parametrize("name", ["absent", "", "file"])
 def test_no_run_is_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(RunError, match=r"holds no run .*recipe.toml and run.json"):
+    with pytest.raises(RunError, match=r"holds no run .*recipe.toml and run.json and seal.json"):
         RunFolder.open(tmp_path / name)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": "1"}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 3}', '{"format": "2"}', "[" * 100_000])
 def test_a_damaged_or_newer_run(run: RunFolder, text: str) -> None:
-    run.about.write_text(text)
-    with pytest.raises(RunError, match=r"run\.json: (damaged|not of format 1)"):
+    (run.path / "seal.json").write_text(text)
+    with pytest.raises(RunError, match=r"seal\.json: (damaged|not of format 2)"):
         RunFolder.open(run.path)
+
+
+# the seal
+
+
+@pytest.mark.parametrize("name", [*SEALED, "seal.json"])
+def test_a_changed_byte_is_seen(run: RunFolder, name: str) -> None:
+    data = (run.path / name).read_bytes()
+    for place in range(0, len(data), max(1, len(data) // 40)):
+        (run.path / name).write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(RunError, match=f"^{run.path}/.*seal.json") as caught:
+            RunFolder.open(run.path)
+        said = f"{run.path / name}: was changed after the run was started (seal.json is of another one); "
+        if name != "seal.json":
+            assert str(caught.value) == f"{said}a changed recipe is a new run: quasistatic run {run.path / 'recipe.toml'}"
+    (run.path / name).write_bytes(data)
+    assert_given(run.path)
+
+
+def test_numbers_of_the_data_neither_go_nor_come(run: RunFolder, tmp_path: Path) -> None:
+    (run.path / "data.safetensors").rename(tmp_path / "data.safetensors")
+    with pytest.raises(RunError, match=r"data\.safetensors: was changed"):
+        RunFolder.open(run.path)
+    bare = RunFolder.create(tmp_path / "bare", RECIPE, ABOUT)
+    assert RunFolder.open(bare.path).read_arrays() == {}
+    (tmp_path / "data.safetensors").rename(bare.path / "data.safetensors")
+    with pytest.raises(RunError, match=r"data\.safetensors: was changed"):
+        RunFolder.open(bare.path)
+
+
+def test_a_file_above_the_limit_is_not_read(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.truncate(run.path / "recipe.toml", 4 * 10**10)
+    with pytest.raises(RunError, match=r"recipe\.toml: cannot be read: 40 GB, above the limit of 1 GB; QUASISTATIC_LIMIT_GB=N"):
+        RunFolder.open(run.path)
+    for text in ("", "much", "nan", "1e999"):
+        monkeypatch.setenv(LIMIT, text)
+        with pytest.raises(QuasistaticError, match="expected a number of gigabytes, such as 4"):
+            RunFolder.open(run.path)
 
 
 # the lock
@@ -190,7 +235,7 @@ def test_a_second_process_is_refused(run: RunFolder, holder: subprocess.Popen[st
 
 
 def test_a_start_in_use_is_refused(run: RunFolder, holder: subprocess.Popen[str]) -> None:
-    run.recipe.unlink()
+    (run.path / "seal.json").unlink()
     with pytest.raises(RunError, match="in use by process"):
         RunFolder.create(run.path, RECIPE, ABOUT)
 

@@ -107,9 +107,9 @@ def test_problems_of_observers_come_with_all_others(both, manager):
 
 
 def test_a_recipe_that_was_kept_is_read_without_the_observers_that_are_gone(both, manager):
-    recipe, gone = load_kept_recipe(both, manager)
+    recipe, gone = load_kept_recipe(both.read_bytes(), both, manager)
     assert (list(options(recipe)), gone) == (["jsonl", "raising"], [])
-    recipe, gone = load_kept_recipe(both, qs.PluginManager(blocked=["raising_observer"]))
+    recipe, gone = load_kept_recipe(both.read_bytes(), both, qs.PluginManager(blocked=["raising_observer"]))
     assert (options(recipe), gone) == ({"jsonl": {"every": 7}}, ["raising"])
 
 

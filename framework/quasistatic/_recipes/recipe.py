@@ -91,9 +91,9 @@ def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manag
     return _resolve(name, values, manager, problems)
 
 
-def load_kept_recipe(path: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
+def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
     """The recipe of a run as it was kept, and the observers that are no longer there, which it is read without."""
-    name, values = _read(path, manager)
+    name, values = where.stem, _parse(text, str(where))
     training = values.get("training")
     named = training.get("observers") if isinstance(training, dict) else None
     here = [component.name for component in manager.components("observer")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -13,10 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from quasistatic.errors import QuasistaticError
+from quasistatic.errors import InputError, QuasistaticError
 
-# what is half written or half removed carries this name; nobody reads it, and whoever holds the run's lock may sweep it
+# what is half written or half removed carries this name and 16 hex digits; nobody reads it, and whoever holds the run's
+# lock may sweep it
 PARTIAL = ".partial-"
+LIMIT = "QUASISTATIC_LIMIT_GB"  # the environment may raise it
 UNTOUCHED = "what was there before is untouched"
 UNSURE = "it is written, but may not survive a power cut"
 
@@ -115,14 +118,48 @@ def json_bytes(fields: Mapping[str, Any]) -> bytes:
     return (json.dumps(fields, indent=1) + "\n").encode()
 
 
-def read_plain(path: Path) -> bytes:
-    """The bytes of an ordinary file. Raises OSError, for a link and a pipe too."""
-    # a link could lead out of the folder, a pipe would wait for ever
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+def manifest(contents: Mapping[str, bytes], **fields: Any) -> bytes:
+    """JSON with these fields, and size and sha256 of some files by their names."""
+    return json_bytes({**fields, "files": {name: digest(data) for name, data in contents.items()}})
+
+
+def digest(data: bytes) -> dict[str, Any]:
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def limit() -> int:
+    """The most bytes that one thing may take in memory when it is read: a billion, or what the environment says.
+
+    Raises InputError where that is not a number.
+    """
+    text = os.environ.get(LIMIT, "1")
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        return int(float(text) * 1e9)
+    except (ValueError, OverflowError):
+        raise InputError(f"{LIMIT}: expected a number of gigabytes, such as 4, got {text!r:.80}") from None
+
+
+def refuse_large(size: int, at_most: int | None = None) -> None:
+    """Raises OSError for more bytes than `at_most`, by default the limit."""
+    most = limit() if at_most is None else at_most
+    if size > most:
+        raise OSError(errno.EFBIG, f"{size / 1e9:.3g} GB, above the limit of {most / 1e9:.3g} GB; {LIMIT}=N allows N GB")
+
+
+def read_plain(path: str | Path, at_most: int | None = None, folder: int | None = None) -> bytes:
+    """The bytes of an ordinary file, by its name in an open `folder` or by its path.
+
+    Raises OSError, also for a link, a pipe, and one that is larger than `at_most`.
+    """
+    # a link could lead out of the folder, a pipe would wait for ever
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags, dir_fd=folder)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not an ordinary file")
+        refuse_large(found.st_size, at_most)
         with open(handle, "rb", closefd=False) as file:
-            return file.read()
+            return file.read(found.st_size)
     finally:
         os.close(handle)
