@@ -10,12 +10,14 @@ from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
 from quasistatic._data.source import AbstractJudge as AbstractJudge
+from quasistatic._data.source import AbstractKept as AbstractKept
 from quasistatic._data.source import AbstractReading as AbstractReading
 from quasistatic._data.source import AbstractSource as AbstractSource
 from quasistatic._data.source import AbstractTruth as AbstractTruth
 from quasistatic._data.source import ArrayRows as ArrayRows
 from quasistatic._data.source import AugmentedSource as AugmentedSource
 from quasistatic._data.source import Data as Data
+from quasistatic._data.source import Kept as Kept
 from quasistatic._data.source import Rows as Rows
 from quasistatic._data.source import Split as Split
 from quasistatic._data.source import capability as capability

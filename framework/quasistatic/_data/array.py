@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ import numpy as np
 from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_field
+from quasistatic._data.record import Memory
 from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
     SPLITS,
     AbstractBaselines,
     AbstractDrawing,
+    AbstractKept,
     AbstractReading,
     AbstractSource,
     ArrayRows,
     Data,
+    Kept,
     Rows,
     Split,
 )
@@ -40,24 +44,24 @@ _DEFAULT = ArrayChoices()
 
 @attrs.frozen(eq=False)
 class _Part:
-    """One array of events, and what was found in it."""
+    """One array of events, which is read when it is first needed, and what was found in it."""
 
-    table: Table
+    read: Callable[[], Table]
     field: AbstractField
     units: Units
-    notes: tuple[str, ...]
+    columns: tuple[str, ...] | None
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
         """These events in model units, read a few at a time."""
         x = np.empty((len(numbers), *self.field.shape), self.field.dtype)
         start = 0
-        for chunk in self.table.chunks(numbers):
+        for chunk in self.read().chunks(numbers):
             x[start : start + len(chunk)] = self.units.to_model(chunk)
             start += len(chunk)
         return x
 
 
-class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines):
+class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines, AbstractKept):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
     Real data are centred element by element; those of a table are scaled column by column, others by one constant, or as
@@ -74,26 +78,54 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         count = max(counts.values())
         if count < FEWEST:
             raise DataError(f"{next(iter(tables.values())).name}: holds {count} events, expected at least {FEWEST}")
-        self._key = choices.key
-        self._numbers = _split_rows(count, choices)
-        self._parts = {name: _part(table, choices, self._numbers["train"]) for name, table in tables.items()}
-        fields = {name: part.field for name, part in self._parts.items()}
+        numbers = _split_rows(count, choices)
+        found = {name: _part(table, choices, numbers["train"]) for name, table in tables.items()}
+        said = [note for _, notes in found.values() for note in notes]
+        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in numbers.items())
+        self._settle(choices, {name: part for name, (part, _) in found.items()}, numbers, (*said, f"splits: {sizes}"))
+        self._origin = tables[""].origin if "" in tables else None
+
+    @classmethod
+    def restored(cls, choices: ArrayChoices, kept: Kept) -> ArraySource:
+        """What the source of a run was. Its file is read when its rows are asked for, and must be the same, to the byte.
+
+        Raises DataError for a record that is none; later, for a file that is gone or was changed.
+        """
+        memory, source = Memory.recall(kept), cls.__new__(cls)
+
+        @functools.cache
+        def read() -> Table:
+            return _as_events(read_table(memory.origin.find(choices.path), choices.key))
+
+        source._settle(choices, {"": _Part(read, memory.field, memory.units, memory.columns)}, memory.numbers, memory.notes)
+        source._origin = memory.origin
+        return source
+
+    def _settle(
+        self, choices: ArrayChoices, parts: Mapping[str, _Part], numbers: Mapping[Split, np.ndarray], notes: tuple[str, ...]
+    ) -> None:
+        self._choices, self._parts, self._numbers, self.notes = choices, parts, numbers, notes
+        fields = {name: part.field for name, part in parts.items()}
+        units = {name: part.units for name, part in parts.items()}
         self.event = fields[""] if "" in fields else Fields(fields)
-        units = {name: part.units for name, part in self._parts.items()}
         self.units = units.get("", units)
-        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in self._numbers.items())
-        self.notes = (*(note for part in self._parts.values() for note in part.notes), f"splits: {sizes}")
+
+    def kept(self) -> Kept | None:
+        if self._origin is None:
+            return None
+        part = self._parts[""]
+        return Memory(self._origin, part.field, part.units, part.columns, self._numbers, self.notes).keep()
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        return self._parts[""].table.columns if "" in self._parts else None
+        return self._parts[""].columns if "" in self._parts else None
 
     def split(self, name: Split, count: int | None = None) -> Data:
         numbers = self._numbers[name][:count]
         return Data(self.event.build({part: each.rows(numbers) for part, each in self._parts.items()}))
 
     def stored(self) -> Rows:
-        if any(isinstance(part.table.values, np.memmap) for part in self._parts.values()):
+        if any(isinstance(part.read().values, np.memmap) for part in self._parts.values()):
             return _StoredRows(self, self._numbers["train"])
         return ArrayRows(self.split("train").x)
 
@@ -104,7 +136,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         """Events of another file, in model units. Raises DataError where shape, columns or numbers are not as here."""
         if "" not in self._parts:
             raise DataError(f"{path}: events of several parts are read from memory alone, as a mapping of arrays")
-        table, part = _as_events(read_table(path, self._key)), self._parts[""]
+        table, part = _as_events(read_table(path, self._choices.key)), self._parts[""]
         if self.columns and table.columns and self.columns != table.columns:
             found, expected = (", ".join(columns) for columns in (table.columns, self.columns))
             raise DataError(f"{table.name}: its columns are {found}; expected {expected}, in this order")
@@ -163,7 +195,8 @@ def _as_events(table: Table) -> Table:
     return table
 
 
-def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> _Part:
+def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> tuple[_Part, tuple[str, ...]]:
+    """The part of a table, and sentences about it."""
     found, deviation = survey(table), np.empty(0)
     support, shape = choose_support(table, found, choices.support), table.values.shape[1:]
     scale = choices.scale if choices.scale != "auto" else "columns" if len(shape) == 1 else "one"
@@ -177,7 +210,7 @@ def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> _Part:
         units, states = centred(table, train), count_states(table)
         low, high = units.to_model(np.array([0.0, states - 1.0])).tolist()
         field = Levels(shape, low, high, states)
-    return _Part(table, field, units, tuple(notes(table, field, found, choices, scale, deviation)))
+    return _Part(lambda: table, field, units, table.columns), tuple(notes(table, field, found, choices, scale, deviation))
 
 
 def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:

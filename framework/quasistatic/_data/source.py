@@ -132,6 +132,22 @@ class AbstractDrawing(ABC):
         """Draw events (N, ...), in model units, as a person would look at them."""
 
 
+@attrs.frozen(eq=False)
+class Kept:
+    """What a run keeps of its data: `about`, JSON values for run.json, and `arrays` by name."""
+
+    about: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+
+
+class AbstractKept(ABC):
+    """A source that a run can be reopened without: `Component.restore` makes it again of what it has kept."""
+
+    @abstractmethod
+    def kept(self) -> Kept | None:
+        """All that the source knows without its data, as plain values; None for data in memory."""
+
+
 class AbstractReading(ABC):
     """A source that reads files of its own kind."""
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 import attrs
 import numpy as np
 
+from quasistatic._data.origin import Origin
 from quasistatic.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
@@ -31,13 +32,14 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, Runt
 class Table:
     """`values` (N, *event), finite, in the user's units.
 
-    `columns` are the names in a header, `lines` the line of each row in a text file.
+    `columns` are the names in a header, `lines` the line of each row in a text file, `origin` the file as it was read.
     """
 
     name: str
     values: np.ndarray
     columns: tuple[str, ...] | None = None
     lines: Sequence[int] | None = None
+    origin: Origin | None = None
 
     def element(self, index: Sequence[int]) -> str:
         """What one number of an event is called: "column 'age'", 'column 3', 'element (3, 4)'; columns count from 1."""
@@ -94,7 +96,7 @@ def read_table(path: str | Path, key: str | None = None) -> Table:
     if key is not None and reader is not _read_npz:
         raise DataError(f"{path}: holds one array, so the key {key!r} names nothing; keys are for .npz files")
     try:
-        return _check_finite(reader(path, key))
+        return attrs.evolve(_check_finite(reader(path, key)), origin=Origin.of(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 

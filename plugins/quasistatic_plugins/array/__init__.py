@@ -14,4 +14,5 @@ class ArrayOptions(qs.ArrayChoices):
 
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
-    return [qs.Component("source", "array", ArrayOptions, build="quasistatic_plugins.array.source:build")]
+    here = "quasistatic_plugins.array.source"
+    return [qs.Component("source", "array", ArrayOptions, build=f"{here}:build", restore=f"{here}:restore")]

@@ -1,4 +1,4 @@
-"""The source of a file, as a component."""
+"""The source of a file, as a component; and that of a run, which needs no file."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def build(options: ArrayOptions) -> qs.ArraySource:
     if not options.path:
         raise qs.DataError("source.path: must be given, a .csv, .npy or .npz file (--set source.path=my.csv)")
     return qs.ArraySource(qs.read_table(options.path, options.key), options)
+
+
+def restore(options: ArrayOptions, kept: qs.Kept) -> qs.ArraySource:
+    """The source of a run that is reopened; the file is read when its rows are asked for."""
+    return qs.ArraySource.restored(options, kept)
