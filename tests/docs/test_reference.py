@@ -119,7 +119,8 @@ PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
     "AbstractReading", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
-    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
+    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable",
+    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
 )  # fmt: skip
 
 
