@@ -169,7 +169,7 @@ def test_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arr
     }.items():
         with pytest.raises(QuasistaticError) as caught:
             write()
-        assert caught.value.exit_code == 1
+        assert caught.value.exit_code == (2 if number in (errno.EROFS, errno.EACCES) else 1)  # another path would do
         assert str(caught.value) == f"{path}: cannot be written: {reason}; what was there before is untouched"
     assert file.read_bytes() == b"old"
     assert_exact(tmp_path, 1, arrays_of)

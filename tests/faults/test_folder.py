@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             patch.setattr(os, name, refuse)
             RunFolder.create(tmp_path / name, RECIPE, ABOUT)
-        assert e.value.exit_code == 1
+        assert e.value.exit_code == 2
 
 
 def test_another_process_was_faster(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +198,7 @@ def test_numbers_of_the_data_neither_go_nor_come(run: RunFolder, tmp_path: Path)
 
 def test_a_file_above_the_limit_is_not_read(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     os.truncate(run.path / "recipe.toml", 4 * 10**10)
-    with pytest.raises(RunError, match=r"recipe\.toml: cannot be read: 40 GB, above the limit of 1 GB; QUASISTATIC_LIMIT_GB=N"):
+    with pytest.raises(RunError, match=r"recipe\.toml: it takes 40 GB, above the limit of 1 GB; QUASISTATIC_LIMIT_GB=N"):
         RunFolder.open(run.path)
     for text in ("", "much", "nan", "1e999"):
         monkeypatch.setenv(LIMIT, text)
@@ -250,20 +251,59 @@ def test_the_lock_ends_with_its_block(run: RunFolder) -> None:
 
 
 def test_the_lock_sweeps(run: RunFolder) -> None:
-    for folder in (run.path, run.checkpoints, run.checkpoints / "000000001"):
+    for folder in (run.path, run.checkpoints, run.pictures):
         folder.mkdir(exist_ok=True)
-        (folder / f"{PARTIAL}x").mkdir()
-        (folder / f"{PARTIAL}y").write_text("half")
+        (folder / f"{PARTIAL}0123456789abcdef").mkdir()
+        (folder / f"{PARTIAL}fedcba9876543210").write_text("half")
     with run.lock():
         assert not list(run.path.rglob(f"{PARTIAL}*"))
     assert RunFolder.open(run.path) == run
+
+
+def test_the_lock_sweeps_nothing_that_it_did_not_name(run: RunFolder, tmp_path: Path) -> None:
+    ours = f"{PARTIAL}0123456789abcdef"
+    for folder in (tmp_path / "elsewhere", run.checkpoints / "000000001", run.path / "mine"):
+        folder.mkdir(parents=True)
+        (folder / ours).write_text("mine")
+    (run.path / "link").symlink_to(tmp_path / "elsewhere")
+    (run.path / ours).symlink_to(tmp_path / "elsewhere")  # a link itself goes
+    for name in (f"{PARTIAL}x", f"{PARTIAL}0123456789abcdef.tex", f"x{ours}"):
+        (run.path / name).write_text("mine")
+    before = {path for path in tmp_path.rglob("*")} - {run.path / ours, run.path / ".lock"}
+    with run.lock():
+        assert {path for path in tmp_path.rglob("*")} - {run.path / ".lock"} == before
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "pictures", "tensorboard", "metrics.jsonl", "report.html", ".lock", *SEALED])
+@pytest.mark.parametrize("kind", ["a link", "a pipe", "a device or a socket", "the other"])
+def test_what_is_no_file_and_no_folder_is_refused(run: RunFolder, tmp_path: Path, name: str, kind: str) -> None:
+    path, is_folder = run.path / name, name in ("checkpoints", "pictures", "tensorboard")
+    path.unlink(missing_ok=True)
+    (tmp_path / "elsewhere").mkdir()
+    match kind:
+        case "a link":
+            path.symlink_to(tmp_path / "elsewhere")
+        case "a pipe":
+            os.mkfifo(path)
+        case "a device or a socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(os.path.relpath(path))  # such a name must be short
+        case _:
+            kind = "a file" if is_folder else "a folder"
+            path.touch() if is_folder else path.mkdir()
+    said = f"{path}: expected {'a folder' if is_folder else 'a file'}, but this is {kind}"
+    with pytest.raises(RunError, match=said):
+        RunFolder.open(run.path)
+    with pytest.raises(RunError, match=said), run.lock():
+        raise AssertionError("locked")
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_the_lock_follows_no_link(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (run.path / ".lock").unlink()
     (run.path / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(QuasistaticError, match="nothing was changed"), run.lock():
+    with pytest.raises(QuasistaticError, match="expected a file, but this is a link"), run.lock():
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 

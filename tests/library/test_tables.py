@@ -212,18 +212,37 @@ def header(shape, kind="<f8"):
 @pytest.mark.parametrize("shape", [(2**40,), (2**62, 2**62), (3, -1)])
 def test_false_shapes_are_refused_before_anything_is_allocated(tmp_path, shape):
     path = written(tmp_path, header(shape) + b"\0" * 64, "a.npy")
-    assert "is damaged: it declares" in problem(path)
+    assert "is damaged: it declares" in problem(path) or "above the limit of 1 GB" in problem(path)
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("x.npy", header(shape) + b"\0" * 64)
-    assert "is damaged" in problem(tmp_path / "b.npz") or "GiB, the limit is 2" in problem(tmp_path / "b.npz")
+    assert "is damaged" in problem(tmp_path / "b.npz") or "above the limit of 1 GB" in problem(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("name", ["a.npy", "b.npz"])
+def test_more_rows_than_can_be_numbered_are_refused_even_if_empty(tmp_path, name):
+    path = written(tmp_path, header((2**40, 0)), name)
+    if name == "b.npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", header((2**40, 0)))
+    assert "it takes 8.8e+03 GB, above the limit of 1 GB; QUASISTATIC_LIMIT_GB=N allows N GB" in problem(path)
 
 
 def test_archives_that_unpack_to_more_than_the_limit_are_not_inflated(tmp_path, monkeypatch):
-    monkeypatch.setattr(_tables, "INFLATE_LIMIT", 2**20)
-    monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("inflated"))
-    np.savez_compressed(tmp_path / "bomb.npz", np.zeros(2**18))
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2**17, 2)))
     assert (tmp_path / "bomb.npz").stat().st_size < 2**13
-    assert "limit is" in problem(tmp_path / "bomb.npz") and "save it as .npy" in problem(tmp_path / "bomb.npz")
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.003")
+    assert qs.read_table(tmp_path / "bomb.npz").values.shape == (2**17, 2)
+    monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("inflated"))
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.002")
+    assert "unpacked it takes 0.0021 GB, above the limit of 0.002 GB" in problem(tmp_path / "bomb.npz")
+    assert "save it as .npy" in problem(tmp_path / "bomb.npz")
+
+
+def test_archives_that_numpy_does_not_write_are_refused(tmp_path):
+    """Other ways to compress take memory of their own, as much as the file likes."""
+    with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", header((4,)) + b"\0" * 32)
+    assert "compressed as numpy does not" in problem(tmp_path / "b.npz")
 
 
 def test_archive_that_holds_more_than_it_declares_is_refused(tmp_path):

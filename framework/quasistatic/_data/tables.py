@@ -18,10 +18,10 @@ import attrs
 import numpy as np
 
 from quasistatic._data.origin import Origin
+from quasistatic._storage.files import refuse_large
 from quasistatic.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-INFLATE_LIMIT = 2 * 2**30  # bytes of an array in an .npz, which may be small and still declare anything
 MAP_ABOVE = 2**28  # bytes of an .npy that is left on disk
 CHUNK = 2**20  # numbers looked at together
 # what damaged bytes make of readers
@@ -222,6 +222,7 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     _check_type(name, kind, shape)
     if min(shape) < 0:
         raise DataError(f"{name}: is damaged: it declares the shape {shape}")
+    refuse_large(8 * shape[0])  # the numbers of its rows are kept in memory
     return shape, fortran, kind, math.prod(shape) * kind.itemsize
 
 
@@ -244,6 +245,8 @@ def _read_npz(path: Path, key: str | None) -> Table:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
             chosen = _choose(path, list(members), key)
             name = str(path) if len(members) == 1 else f"{path}[{chosen}]"
+            if members[chosen].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{name}: compressed as numpy does not; save it with numpy.savez")
             with archive.open(members[chosen]) as file:
                 return Table(name, _inflate(name, file, members[chosen].file_size))
     except DAMAGED as error:
@@ -262,11 +265,10 @@ def _choose(path: Path, names: list[str], key: str | None) -> str:
 def _inflate(name: str, file: IO[bytes], declared: int) -> np.ndarray:
     """The array in an open member of an archive. Sizes are compared before a byte of numbers is inflated."""
     shape, fortran, kind, size = _header(name, file)
-    if max(size, declared) > INFLATE_LIMIT:
-        raise DataError(
-            f"{name}: unpacks to {max(size, declared) / 2**30:.1f} GiB, the limit is {INFLATE_LIMIT / 2**30:.0f}; "
-            "save it as .npy, which is read from disk"
-        )
+    try:
+        refuse_large(max(size, declared))
+    except OSError as error:
+        raise DataError(f"{name}: unpacked {error}; or save it as .npy, which is read from disk") from error
     if file.tell() + size != declared:
         raise DataError(f"{name}: is damaged: it declares {size} bytes of numbers and holds {declared - file.tell()}")
     return np.frombuffer(file.read(size), kind).reshape(shape, order="F" if fortran else "C")

@@ -16,6 +16,7 @@ from quasistatic._plugins.component import KINDS, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._recipes.options import structure, unstructure
 from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingSection, TrajectoryOptions
+from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
 
 CHOICES = KINDS[:-1]  # all kinds but observers, of which there may be several
@@ -120,14 +121,10 @@ def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
 
 def _file_text(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
+        return read_plain(path, LARGEST, follow=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RecipeError([f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]) from None
-    if len(text) > LARGEST:
-        raise RecipeError([f"{path}: expected a recipe of at most {LARGEST} bytes"])
-    return text
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise RecipeError([f"{path}: cannot be read: {why}  (quasistatic recipes lists those that go by name)"]) from None
 
 
 def _parse(text: bytes, where: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _read(path: Path, at_most: int | None) -> dict[str, bytes]:
                 files[name] = durable.read_plain(name, at_most, folder)
             return files
     except OSError as error:
-        raise CheckpointError(f"{path / name}: cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path / name}: cannot be read: {durable.reason(error)}") from error
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ from quasistatic.errors import RunError
 FORMAT = 2
 LOCK, SEAL = ".lock", "seal.json"
 RECIPE, ABOUT, ARRAYS = SEALED = "recipe.toml", "run.json", "data.safetensors"
+CHECKPOINTS, PICTURES, METRICS, REPORT = "checkpoints", "pictures", "metrics.jsonl", "report.html"
+FOLDERS, FILES = (CHECKPOINTS, PICTURES, "tensorboard"), (*SEALED, SEAL, LOCK, METRICS, REPORT)
 NOTHING = "nothing was changed"
 
 
@@ -50,19 +52,19 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def pictures(self) -> Path:
-        return self.path / "pictures"
+        return self.path / PICTURES
 
     @property
     def report(self) -> Path:
-        return self.path / "report.html"
+        return self.path / REPORT
 
     @classmethod
     def create(
@@ -81,11 +83,11 @@ class RunFolder:
         sealed |= {ARRAYS: named_arrays.encode(arrays)} if arrays else {}
         run = cls(path, sealed)
         with files.explained(run.path, NOTHING):
-            run._refuse_used()
+            run.refuse_used()
             run.path.mkdir(parents=True, exist_ok=True)
             files.sync_folder(run.path.absolute().parent)
         with run.lock():
-            run._refuse_used()  # again: another process may have been faster
+            run.refuse_used()  # again: another process may have been faster
             for name, data in {**sealed, SEAL: files.manifest(sealed, format=FORMAT)}.items():
                 files.write_durably(run.path / name, data)
         return run
@@ -101,6 +103,7 @@ class RunFolder:
         if missing:
             what = f"{path}: holds no run (it lacks {' and '.join(missing)})"
             raise RunError(f"{what}; 'quasistatic run RECIPE --out {path}' starts one")
+        _refuse_strange(path)
         return cls(path, _verified(path))
 
     def read_recipe(self) -> bytes:
@@ -125,8 +128,10 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Be the only process that writes here, and sweep what killed ones left.
 
-        The lock ends with the process, however it ends. Raises RunError naming the holder when another has it.
+        The lock ends with the process, however it ends. Raises RunError naming the holder when another has it, and where
+        something else has the name of a file or a folder of a run.
         """
+        _refuse_strange(self.path)
         try:
             import fcntl
         except ImportError as error:
@@ -144,19 +149,36 @@ class RunFolder:
                     raise RunError(f"{what}; wait for it or stop it") from error
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-                files.sweep(self.path)
+                files.sweep(self.path, self.checkpoints, self.pictures)
             yield
 
-    def _refuse_used(self) -> None:
+    def refuse_used(self) -> None:
+        """Raises RunError where `create` would."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path}: is no folder; give a new or an empty one")
         names = sorted(os.listdir(self.path)) if self.path.exists() else []
         if SEAL in names:
             raise RunError(f"{self.path}: holds a run; 'quasistatic resume {self.path}' goes on with it")
         begun = {LOCK, *SEALED} if LOCK in names else set()  # a start that was killed
-        foreign = [n for n in names if n not in begun and not n.startswith(files.PARTIAL)]
+        foreign = [n for n in names if n not in begun and not files.is_partial(n)]
         if foreign:
             raise RunError(f"{self.path}: is not empty (it has {foreign[0]!r}); give a new or an empty folder")
+
+
+def _refuse_strange(path: Path) -> None:
+    """Nothing outside of a run is read, written or removed, and nothing is waited for or read without end.
+
+    Raises RunError where a name that this program uses is not that of an ordinary file or folder, or of one too large.
+    """
+    for name in filter(lambda name: os.path.lexists(path / name), (*FOLDERS, *FILES)):
+        found, expected = files.kind_of(path / name), "a folder" if name in FOLDERS else "a file"
+        if found != expected:
+            raise RunError(f"{path / name}: expected {expected}, but this is {found}; a run keeps all of its own in its folder")
+        if expected == "a file":
+            try:
+                files.refuse_large((path / name).lstat().st_size)
+            except OSError as error:
+                raise RunError(f"{path / name}: {files.reason(error)}") from error
 
 
 def _verified(path: Path) -> dict[str, bytes]:
@@ -182,7 +204,7 @@ def _read(path: Path) -> bytes:
     try:
         return files.read_plain(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+        raise RunError(f"{path}: cannot be read: {files.reason(error)}") from error
 
 
 def _json(path: Path, data: bytes) -> Any:
