@@ -6,6 +6,7 @@ from quasistatic import testing as testing
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import draw_field as draw_field
+from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
@@ -24,7 +25,6 @@ from quasistatic._data.source import capability as capability
 from quasistatic._data.split_options import SplitOptions as SplitOptions
 from quasistatic._data.tables import Table as Table
 from quasistatic._data.tables import as_table as as_table
-from quasistatic._data.tables import read_table as read_table
 from quasistatic._data.units import Units as Units
 from quasistatic._plugins.component import Command as Command
 from quasistatic._plugins.component import Component as Component

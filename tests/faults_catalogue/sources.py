@@ -51,7 +51,7 @@ class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractB
             raise qs.DataError(f"{path}: {error}") from error
         if len(values) == 0:
             raise qs.DataError(f"{path}: holds no numbers")
-        return self.event.check(self.units.to_model(values.reshape(-1, 1)))
+        return qs.Data(self.event.check(self.units.to_model(values.reshape(-1, 1))))
 
 
 class Generated(qs.AbstractGeneratedSource):
@@ -267,4 +267,4 @@ class ErrorsOfItsReader(Stored):
     """Lets through whatever the reader of files raises."""
 
     def read_events(self, path):
-        return self.event.check(np.loadtxt(path, ndmin=2))
+        return qs.Data(self.event.check(np.loadtxt(path, ndmin=2)))

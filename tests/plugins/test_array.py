@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 from quasistatic._data.source import log_scale
 from quasistatic_plugins.array import ArrayOptions
@@ -343,7 +344,7 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
     np.save(tmp_path / "a.npy", values)
     path = str(tmp_path / "a.npy")
     plain = build(ArrayOptions(path=path))
-    monkeypatch.setattr(_tables, "MAP_ABOVE", 0)
+    monkeypatch.setattr(_numpy_files, "MAP_ABOVE", 0)
     monkeypatch.setattr(_tables, "CHUNK", 14)
     mapped = build(ArrayOptions(path=path))
     for name in SPLITS:
@@ -358,11 +359,13 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
 def test_events_of_another_file_come_in_model_units(tmp_path):
     values, others = normal(40, 2), normal(3, 2, seed=1)
     source = build(ArrayOptions(path=str(csv_of(tmp_path / "a.csv", values, ["u", "v"]))))
-    found = source.read_events(csv_of(tmp_path / "b.csv", others, ["u", "v"]))
+    read = source.read_events(csv_of(tmp_path / "b.csv", others, ["u", "v"]))
+    found = read.x
+    assert read.tags["line"].tolist() == [2, 3, 4]
     assert found.dtype == np.float32
     np.testing.assert_allclose(source.units.to_user(found.astype(float)), others, atol=1e-6)
     np.save(tmp_path / "c.npy", others)
-    np.testing.assert_array_equal(source.read_events(tmp_path / "c.npy"), found)
+    np.testing.assert_array_equal(source.read_events(tmp_path / "c.npy").x, found)
 
 
 def test_files_of_another_kind_are_named(tmp_path):
@@ -373,7 +376,7 @@ def test_files_of_another_kind_are_named(tmp_path):
     with pytest.raises(qs.DataError, match=r"c\.npy: its events are 3 real, expected 2 real"):
         real.read_events(tmp_path / "c.npy")
     np.save(tmp_path / "d.npy", normal(4))
-    assert source_of(normal(40)).read_events(tmp_path / "d.npy").shape == (4, 1)
+    assert source_of(normal(40)).read_events(tmp_path / "d.npy").x.shape == (4, 1)
     with pytest.raises(qs.DataError, match="not binary"):
         source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
     np.save(tmp_path / "e.npy", np.arange(4))

@@ -16,6 +16,7 @@ import numpy as np
 from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_field
+from quasistatic._data.reading import read_table
 from quasistatic._data.record import Memory
 from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
@@ -32,7 +33,7 @@ from quasistatic._data.source import (
     Split,
 )
 from quasistatic._data.survey import choose_support, count_states, notes, survey
-from quasistatic._data.tables import Table, as_table, read_table
+from quasistatic._data.tables import Table, as_table
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import AbstractField, Binary, Categorical, Fields, Levels, Real
@@ -95,7 +96,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
 
         @functools.cache
         def read() -> Table:
-            return _as_events(read_table(memory.origin.find(choices.path), choices.key))
+            return _as_events(read_table(memory.origin.find(choices.path), choices))
 
         source._settle(choices, {"": _Part(read, memory.field, memory.units, memory.columns)}, memory.numbers, memory.notes)
         source._origin = memory.origin
@@ -122,7 +123,8 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
 
     def split(self, name: Split, count: int | None = None) -> Data:
         numbers = self._numbers[name][:count]
-        return Data(self.event.build({part: each.rows(numbers) for part, each in self._parts.items()}))
+        x = self.event.build({part: each.rows(numbers) for part, each in self._parts.items()})
+        return Data(x, tags=next(iter(self._parts.values())).read().tags(numbers))
 
     def stored(self) -> Rows:
         if any(isinstance(part.read().values, np.memmap) for part in self._parts.values()):
@@ -132,18 +134,28 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
     def draw(self, row: Any, *, key: Key) -> tuple[State, None]:
         return jax.tree.map(jnp.asarray, row), None
 
-    def read_events(self, path: str | Path) -> State:
-        """Events of another file, in model units. Raises DataError where shape, columns or numbers are not as here."""
+    def read_events(self, path: str | Path) -> Data:
+        """Events of another file. Raises DataError where shape, columns or numbers are not as here."""
         if "" not in self._parts:
             raise DataError(f"{path}: events of several parts are read from memory alone, as a mapping of arrays")
-        table, part = _as_events(read_table(path, self._choices.key)), self._parts[""]
+        table, part = _as_events(self._other(path)), self._parts[""]
         if self.columns and table.columns and self.columns != table.columns:
             found, expected = (", ".join(columns) for columns in (table.columns, self.columns))
             raise DataError(f"{table.name}: its columns are {found}; expected {expected}, in this order")
         if table.values.shape[1:] != part.field.shape:
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
-        return self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        x = self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        return Data(x, tags=table.tags(np.arange(len(x))))
+
+    def _other(self, path: str | Path) -> Table:
+        """Another file, read as this one was; it may lack what is not modelled: labels, and columns that are left out."""
+        try:
+            return read_table(path, self._choices)
+        except DataError:
+            if not (self._choices.labels or self._choices.drop):
+                raise
+            return read_table(path, attrs.evolve(self._choices, labels=None, drop=(), columns=self.columns or ()))
 
     def baselines(self, xs: State) -> dict[str, np.ndarray]:
         """Gaussians, a mixture of them and a kernel density, of real numbers alone."""

@@ -1,4 +1,4 @@
-"""How arrays become events: options of the core's own source, light to import."""
+"""How files and arrays become events: options of the core's own source, light to import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import attrs
 from attrs.validators import ge, gt
+
+TEXT = (".csv", ".tsv", ".txt", ".dat")
+ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".npy", ".npz", ".parquet", ".xlsx")  # of files that are read
 
 
 def _option(default: Any, help: str, *validators: Any) -> Any:
@@ -17,6 +20,11 @@ class ArrayChoices:
     """How a file or an array becomes events in three splits."""
 
     path: str = _option("", "the file; must be given, unless an array is handed over in Python")
+    columns: tuple[str, ...] = _option((), "columns that are read, by name or number from 1; by default all")
+    drop: tuple[str, ...] = _option((), "columns that are left out")
+    labels: str | None = _option(None, "a column of text or numbers that is not modelled, and stands beside K of every event")
+    missing: Literal["refuse", "drop-rows"] = _option("refuse", "what becomes of rows where a number is missing")
+    decimal: Literal[".", ","] = _option(".", "what stands before decimals; the other one may part thousands")
     support: Literal["auto", "real", "levels", "binary", "categorical"] = _option(
         "auto",
         "what the numbers are; auto: 0 and 1 are binary; 0 to n - 1 for n up to 32 are categorical, in images levels; else real",
@@ -35,3 +43,10 @@ class ArrayChoices:
             raise ValueError(
                 f"validation_share and test_share: expected at most 0.8 together, got {self.validation_share} and {self.test_share}"
             )
+        if self.columns and self.drop:
+            raise ValueError("columns and drop: give the columns that are read or those that are left out, not both")
+
+
+def is_data(name: str) -> bool:
+    """Whether a name is that of a file of data."""
+    return name.lower().endswith(ENDINGS)

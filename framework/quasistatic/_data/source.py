@@ -33,17 +33,22 @@ C = TypeVar("C")
 
 @attrs.frozen(eq=False)
 class Data:
-    """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...)."""
+    """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...).
+
+    `tags` stand beside the events in tables: where each comes from, its label; arrays (N,) by the names of their columns.
+    """
 
     x: State
     side: State | None = None
+    tags: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
     def __len__(self) -> int:
         return count_of(self.x)
 
     def head(self, count: int) -> Data:
         """The first events, `count` at most."""
-        return Data(take(self.x, slice(count)), take(self.side, slice(count)))
+        tags = {name: values[:count] for name, values in self.tags.items()}
+        return Data(take(self.x, slice(count)), take(self.side, slice(count)), tags)
 
 
 class Rows(Protocol):
@@ -152,8 +157,8 @@ class AbstractReading(ABC):
     """A source that reads files of its own kind."""
 
     @abstractmethod
-    def read_events(self, path: str | Path) -> State:
-        """Events (N, ...) in model units from a file in the user's units. Raises DataError."""
+    def read_events(self, path: str | Path) -> Data:
+        """Events from a file in the user's units. Raises DataError."""
 
 
 def capability(source: Any, kind: type[C]) -> C | None:
@@ -254,7 +259,7 @@ class AugmentedSource(AbstractSource):
 
     def split(self, name: Split, count: int | None = None) -> Data:
         data = self.source.split(name, count)
-        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)))
+        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)), data.tags)
 
     def stored(self) -> Rows | None:
         return self.source.stored()

@@ -107,6 +107,7 @@ def notes(
     """Sentences about the data. `deviation` (*event) is that of each element of real data, in the user's units."""
     header = "" if table.columns is None else ", its first line a header"
     yield f"read {len(table.values)} events of {field.describe()} from {table.name}{header}"
+    yield from table.notes
     if not isinstance(field, Real):
         if choices.support == "auto":
             last = field.categories - 1 if isinstance(field, Categorical) else getattr(field, "levels", 2) - 1

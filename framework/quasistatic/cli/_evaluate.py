@@ -41,7 +41,6 @@ def evaluate(
 ) -> None:
     """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
     from quasistatic._data.files import read_events
-    from quasistatic._data.source import Data
     from quasistatic._process.estimate import customary_unit
     from quasistatic._report.summary import compared_rows, describe, in_unit, split_rows
     from quasistatic._runs.run import open_run
@@ -52,7 +51,7 @@ def evaluate(
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         click.echo(f"note: {note}", err=True)
-    events = split if data is None else Data(read_events(run.source, data))
+    events = split if data is None else read_events(run.source, data)
     measured = run.evaluate(events, steps=steps, seed=seed or 0, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured.ledger).encode())

@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class ArrayOptions(qs.ArrayChoices):
-    """Your own data, a row per event, from a .csv, .npy or .npz file: shape and support are read off it and checked."""
+    """Your own data, a row per event: a table (.csv and other text, .parquet, .xlsx) or an array (.npy, .npz), checked."""
 
 
 @qs.hookimpl
