@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.tables import Table
-from quasistatic._data.text import Reader, Rows, parse
+from quasistatic._data.text import Cells, Reader
 from quasistatic._storage.files import refuse_large
 from quasistatic.errors import DataError
 
 EXTRA = 'pip install "quasistatic[table]"'
 
 
-def read_excel(path: Path, choices: ArrayChoices) -> Table:
-    """The numbers of the first sheet. Raises DataError, OSError."""
+@contextlib.contextmanager
+def excel_cells(path: Path) -> Iterator[Cells]:
+    """The cells of the first sheet. Raises DataError, OSError, also while they are read."""
     try:
         import openpyxl
     except ImportError as error:
@@ -27,25 +27,24 @@ def read_excel(path: Path, choices: ArrayChoices) -> Table:
         with zipfile.ZipFile(path) as archive:
             refuse_large(sum(each.file_size for each in archive.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
-            return parse(str(path), _filled(book.worksheets[0].iter_rows(values_only=True)), None, Reader(), choices, "row")
-        finally:
-            book.close()
+        with contextlib.closing(book):
+            yield Cells(str(path), _filled(book.worksheets[0].iter_rows(values_only=True)), None, Reader(), "row")
     except (DataError, OSError):
         raise
     except Exception as error:  # a damaged file makes anything of a reader of XML
         raise DataError(f"{path}: is not an .xlsx file, or is damaged: {type(error).__name__}") from error
 
 
-def _filled(rows: Iterable[tuple[Any, ...]]) -> Rows:
+def _filled(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[str]]]:
     for number, row in enumerate(rows, 1):
         cells = [as_cell(value) for value in row]
         if any(cells):
             yield number, cells
 
 
-def read_parquet(path: Path, choices: ArrayChoices) -> Table:
-    """The numbers of all columns that are chosen. Raises DataError, OSError."""
+@contextlib.contextmanager
+def parquet_cells(path: Path) -> Iterator[Cells]:
+    """The cells of all columns. Raises DataError, OSError, also while they are read."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -55,7 +54,7 @@ def read_parquet(path: Path, choices: ArrayChoices) -> Table:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
             refuse_large(8 * file.metadata.num_rows * len(names))
-            return parse(str(path), _batches(names, file.iter_batches()), True, Reader(), choices, "row")
+            yield Cells(str(path), _batches(names, file.iter_batches()), True, Reader(), "row")
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: is not a .parquet file, or is damaged: {type(error).__name__}") from error
 

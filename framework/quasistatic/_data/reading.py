@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import attrs
 
 from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices, is_data
-from quasistatic._data.frames import read_excel, read_parquet
+from quasistatic._data.frames import excel_cells, parquet_cells
 from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
-from quasistatic._data.text import read_text
+from quasistatic._data.text import Cells, parse, text_cells
 from quasistatic.errors import DataError
 
 _DEFAULT = ArrayChoices()
@@ -37,6 +38,23 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
     .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
     Raises DataError, which says what is wrong and where, also for a number that is missing or not finite.
     """
+    path = checked(path)
+    reader = ARRAYS.get(path.suffix.lower())
+    if choices.key is not None and reader is not read_npz:
+        raise DataError(f"{path}: holds one array, so the key {choices.key!r} names nothing; keys are for .npz files")
+    try:
+        if reader is None:
+            with cells_in(path) as cells:
+                table = parse(cells, choices)
+        else:
+            table = _columns(reader(path, choices), choices)
+        return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def checked(path: str | Path) -> Path:
+    """The path of a file of data. Raises DataError where it is none, with a way to make one of it."""
     path = Path(path).expanduser()
     known = (
         f"expected a file that ends in {', '.join(ENDINGS[: len(TEXT)])} (or .gz of these), {', '.join(ENDINGS[2 * len(TEXT) :])}"
@@ -47,16 +65,12 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
         raise DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
     if not is_data(path.name) or not path.is_file():
         raise DataError(f"{path}: {known}{_conversion(path)}")
-    reader: Callable[[Path, ArrayChoices], Table] = READERS.get(path.suffix.lower(), read_text)
-    if choices.key is not None and reader is not read_npz:
-        raise DataError(f"{path}: holds one array, so the key {choices.key!r} names nothing; keys are for .npz files")
-    try:
-        table = reader(path, choices)
-        if reader in (read_npy, read_npz):
-            table = _columns(table, choices)
-        return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return path
+
+
+def cells_in(path: Path) -> AbstractContextManager[Cells]:
+    """The cells of a table that is no array."""
+    return {".parquet": parquet_cells, ".xlsx": excel_cells}.get(path.suffix.lower(), text_cells)(path)
 
 
 def _columns(table: Table, choices: ArrayChoices) -> Table:
@@ -80,9 +94,4 @@ def _conversion(path: Path) -> str:
     return f'; make one of it: python -c "{code}"'
 
 
-READERS: dict[str, Callable[[Path, ArrayChoices], Table]] = {
-    ".npy": read_npy,
-    ".npz": read_npz,
-    ".parquet": read_parquet,
-    ".xlsx": read_excel,
-}
+ARRAYS: dict[str, Callable[[Path, ArrayChoices], Table]] = {".npy": read_npy, ".npz": read_npz}

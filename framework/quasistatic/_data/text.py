@@ -33,8 +33,6 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
 
-Rows = Iterator[tuple[int, list[str]]]  # the place of each row, and its cells
-
 
 @attrs.frozen
 class Reader:
@@ -90,14 +88,45 @@ def days(cell: str) -> float | None:
     return (when.replace(tzinfo=when.tzinfo or datetime.UTC) - EPOCH) / DAY
 
 
-def read_text(path: Path, choices: ArrayChoices) -> Table:
-    """The numbers of a text file. Raises DataError, OSError."""
-    with opened(path) as file:
-        return parse(str(path), *rows_of(file), choices, "line")
+@attrs.frozen
+class Cells:
+    """The rows of a table as text: the place of each, and its cells.
+
+    `has_header` says whether the first one is a header (None: as it looks), `counted` what places are.
+    """
+
+    name: str
+    rows: Iterator[tuple[int, list[str]]]
+    has_header: bool | None
+    reader: Reader
+    counted: str
+
+    def headed(self) -> tuple[tuple[str, ...] | None, Iterator[tuple[int, list[str]]]]:
+        """The names in the header, if there is one, and the rows below it. Raises DataError for a table without a row."""
+        place, first = next(self.rows, (0, []))
+        if not first:
+            raise DataError(f"{self.name}: is empty")
+        named = any(cell.lower() not in MISSING for cell in first) and not any(_looks_numeric(cell) for cell in first)
+        if named if self.has_header is None else self.has_header:
+            return tuple(map(printable, first)), self._even(place, len(first))
+        return None, chain([(place, first)], self._even(place, len(first)))
+
+    def _even(self, place: int, width: int) -> Iterator[tuple[int, list[str]]]:
+        for number, cells in self.rows:
+            if len(cells) != width:
+                raise DataError(f"{self.name}: {self.counted} {number} has {len(cells)} cells, {self.counted} {place} has {width}")
+            yield number, cells
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[IO[str]]:
+def text_cells(path: Path) -> Iterator[Cells]:
+    """The cells of a text file. Raises DataError, OSError, also while they are read."""
+    with _opened(path) as file:
+        yield _cells_of(str(path), file)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
     """A text file, inflated where it is a .gz, read only as far as the limit of sizes goes; its errors are DataErrors."""
     raw: Any = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb", buffering=0)
     with io.TextIOWrapper(_Counted(raw), encoding="utf-8-sig", newline="") as file:
@@ -125,10 +154,9 @@ class _Counted(io.BufferedReader):
         return data
 
 
-def rows_of(file: IO[str]) -> tuple[Rows, bool | None, Reader]:
-    """Rows that are not blank, whether the first is a header (None: as it looks), and how cells are parted.
-
-    Lines that begin with # are comments, but for the last before the numbers where it has a name for each column.
+def _cells_of(name: str, file: IO[str]) -> Cells:
+    """Rows that are not blank. Lines that begin with # are comments, but for the last before the numbers where it has a name
+    for each column.
     """
     comment, place = "", 0
     filled: list[str] = []
@@ -141,10 +169,11 @@ def rows_of(file: IO[str]) -> tuple[Rows, bool | None, Reader]:
             break
     file.seek(0)
     delimiter = _delimiter(filled[-1]) if filled else ","
-    header = _cells(comment, delimiter)
-    named = bool(filled) and len(header) == len(_cells(filled[0], delimiter)) and not any(_looks_numeric(cell) for cell in header)
-    first = [(place, header)] if named and any(_looks_numeric(cell) for cell in _cells(filled[0], delimiter)) else []
-    return chain(first, _split(file, delimiter)), True if first else None, Reader(commas_part=delimiter == ",")
+    header, first = _cells(comment, delimiter), _cells(filled[0], delimiter) if filled else []
+    is_header = len(header) == len(first) > 0 and not any(map(_looks_numeric, header)) and any(map(_looks_numeric, first))
+    rows = _split(file, delimiter)
+    reader = Reader(commas_part=delimiter == ",")
+    return Cells(name, chain([(place, header)], rows) if is_header else rows, is_header or None, reader, "line")
 
 
 def _looks_numeric(cell: str) -> bool:
@@ -152,7 +181,7 @@ def _looks_numeric(cell: str) -> bool:
     return number is not None and not math.isnan(number)
 
 
-def _split(file: Iterable[str], delimiter: str | None) -> Rows:
+def _split(file: Iterable[str], delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
     at = [0]
 
     def lines() -> Iterator[str]:
@@ -181,38 +210,33 @@ def _delimiter(line: str) -> str | None:
     return None if len(line.split()) > 1 else ","
 
 
-def parse(name: str, rows: Rows, has_header: bool | None, reader: Reader, choices: ArrayChoices, counted: str) -> Table:
+def parse(found: Cells, choices: ArrayChoices) -> Table:
     """The numbers in the columns that are chosen. Raises DataError naming the first cell that holds none."""
-    reader = attrs.evolve(reader, decimal=choices.decimal)
-    place, first = next(rows, (0, []))
-    if not first:
-        raise DataError(f"{name}: is empty")
-    if has_header is None:
-        has_header = not any(_looks_numeric(cell) for cell in first) and any(cell.lower() not in MISSING for cell in first)
-    header = tuple(map(printable, first)) if has_header else None
-    kept, label = choose(name, header, len(first), choices)
+    reader, name = attrs.evolve(found.reader, decimal=choices.decimal), found.name
+    header, rows = found.headed()
+    start = next(rows, None)
+    if start is None:
+        raise DataError(f"{name}: holds a header and no events")
+    kept, label = choose(name, header, len(start[1]), choices)
     columns = None if header is None else tuple(header[number] for number in kept)
     places, values, labels, dates = array("q"), array("d"), [], Counter[int]()
-    for number, cells in rows if has_header else chain([(place, first)], rows):
-        if len(cells) != len(first):
-            raise DataError(f"{name}: {counted} {number} has {len(cells)} cells, {counted} {place} has {len(first)}")
+    for place, cells in chain([start], rows):
         chosen = [cells[each] for each in kept]
         row = [reader.number(cell) for cell in chosen]
         if None in row:
             column = row.index(None)
-            where = Table(name, np.empty(0), columns, [number], counted).place(0, (column,))
-            raise DataError(f"{name}: {where}: {chosen[column][:40]!r} is not a number{_advice(chosen[column], number == place)}")
+            where = Table(name, np.empty(0), columns, [place], found.counted).place(0, (column,))
+            is_first = header is None and place == start[0]
+            raise DataError(f"{name}: {where}: {chosen[column][:40]!r} is not a number{_advice(chosen[column], is_first)}")
         dates.update(column for column, cell in enumerate(chosen) if "-" in cell and DATE.fullmatch(cell))
-        places.append(number)
+        places.append(place)
         values.extend(row)  # type: ignore[arg-type]
         refuse_large(8 * len(values))
         if label is not None:
             labels.append(printable(cells[label]))
-    if not places:
-        raise DataError(f"{name}: holds a header and no events")
-    found = Table(name, np.array(values).reshape(-1, len(kept)), columns, np.array(places), counted)
-    beside = None if label is None else (header[label] if header else "label", np.array(labels, str))
-    return attrs.evolve(found, labels=beside, notes=tuple(_about_dates(found, dates)))
+    table = Table(name, np.array(values).reshape(-1, len(kept)), columns, np.array(places), found.counted)
+    beside = None if label is None else (header[label] if header else f"column {label + 1}", np.array(labels, str))
+    return attrs.evolve(table, labels=beside, notes=tuple(_about_dates(table, dates)))
 
 
 def _about_dates(table: Table, dates: Counter[int]) -> Iterator[str]:

@@ -50,7 +50,8 @@ def run(
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file. The folder of the run gets report.html.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv
+    (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
@@ -66,7 +67,7 @@ def run(
 def train(ctx: click.Context, recipe: str, out: Path | None, seed: int | None, overrides: tuple[str, ...], quiet: bool) -> None:
     """Train a recipe in a new run folder, and no more.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _train(job, quiet)
