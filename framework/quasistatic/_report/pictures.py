@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from quasistatic._data.draw import draw_part, worth_drawing
 from quasistatic._data.source import AbstractSource
@@ -27,6 +30,7 @@ from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
 from quasistatic._training.store import Measured
+from quasistatic.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +41,7 @@ TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
 COLUMNS = 6  # times shown of a chain
 WIDTH = 10.5  # inches, of pictures with a column per time
 SMALL, NORMAL = 7.5, 9.0  # points
+LONGEST = 100  # characters of a label
 
 
 def encode(figure: Figure, form: str = "png") -> bytes:
@@ -135,7 +140,8 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     # as wide as the panels of `trajectories`, below whose columns they stand
     row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
     row[0].set_axis_off()
-    label = "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$"
+    z_s, z_t = "z\N{LATIN SUBSCRIPT SMALL LETTER S}", "z\N{LATIN SUBSCRIPT SMALL LETTER T}"
+    label = f"mean step back\nE[ {z_s} | {z_t} ] \N{MINUS SIGN} {z_t}"
     row[0].text(0.96, 0.5, label, ha="right", va="center", fontsize=NORMAL, color=LEARNED)
     clouds = np.moveaxis(np.asarray(walks.out.zs), 1, 0)
     for axes, t, s, cloud in zip(row[1:], walks.times, walks.earlier, clouds, strict=True):
@@ -286,8 +292,20 @@ def _nats(unit: Unit) -> float:
     return Estimate(0.0, 1.0, unit).to("nats").standard_error
 
 
+class _PlainFigure(Figure):
+    """All text in it is only text: names of columns come from files, and may hold what matplotlib would read as TeX."""
+
+    def draw(self, renderer: Any) -> None:
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(printable(text.get_text())[:LONGEST])
+        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn
+            super().draw(renderer)
+
+
 def _new_figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
