@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
-from quasistatic.cli._run import seed_option
+from quasistatic.cli._common import (
+    WholeNumber,
+    echo,
+    echo_json,
+    echo_table,
+    folder_argument,
+    json_option,
+    manager_of,
+    run_folder,
+)
 
 if TYPE_CHECKING:
     from quasistatic._data.source import Split
@@ -19,13 +27,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@folder_argument
+@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead.")
-@click.option("--repeats", type=click.IntRange(1), help="Passes over the events; by default the recipe's.")
+@click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
 @click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
-@seed_option
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise of this measurement.")
 @json_option
 @click.pass_context
 def evaluate(
@@ -36,24 +44,28 @@ def evaluate(
     data: Path | None,
     repeats: int | None,
     per_event: Path | None,
-    seed: int | None,
+    seed: int,
     as_json: bool,
 ) -> None:
     """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
+    from quasistatic._storage.files import try_out, write_durably
+
+    run_folder(folder)
+    if per_event is not None:
+        try_out(per_event)
     from quasistatic._data.files import read_events
     from quasistatic._data.source import Data
     from quasistatic._process.estimate import customary_unit
     from quasistatic._report.summary import compared_rows, describe, in_unit, split_rows
     from quasistatic._runs.run import open_run
-    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     events = split if data is None else Data(read_events(run.source, data))
-    measured = run.evaluate(events, steps=steps, seed=seed or 0, repeats=repeats or (4 if per_event else None))
+    measured = run.evaluate(events, steps=steps, seed=seed, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured.ledger).encode())
     if as_json:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import manager_of
-from quasistatic.errors import InputError
+from quasistatic.cli._common import WholeNumber, echo, folder_argument, manager_of, run_folder
 
 if TYPE_CHECKING:
     from quasistatic._runs.run import Run
@@ -25,10 +24,10 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(1), default=64, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@folder_argument
+@click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
+@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
 @click.option(
     "-o",
     "--out",
@@ -45,16 +44,17 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
 
     Sample i depends on the seed and on i alone, not on the number of samples.
     """
+    from quasistatic._storage.files import try_out, write_durably
+
+    run_folder(folder)
+    try_out(out)
     from quasistatic._runs.run import open_run
-    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: the folder {out.parent} does not exist")
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     kind = out.suffix.lower()
     xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
     if kind == ".npz":
@@ -65,7 +65,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
         from quasistatic._report.pictures import encode, samples
 
         write_durably(out, encode(samples(run.source, xs), kind[1:]))
-    click.echo(f"{number} samples: {out}")
+    echo(f"{number} samples: {out}")
 
 
 def _arrays(xs: Any) -> bytes:
