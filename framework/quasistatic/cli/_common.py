@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.manager import PluginManager
-from quasistatic.errors import QuasistaticError, printable
+from quasistatic.errors import DataError, QuasistaticError, printable
 
 if TYPE_CHECKING:
     from quasistatic._recipes.recipe import Recipe
@@ -109,6 +109,13 @@ def run_folder(path: Path) -> RunFolder:
     from quasistatic._storage.folder import RunFolder
 
     return RunFolder.open(path)
+
+
+def refuse_absent(path: str | Path) -> None:
+    """A file of data that is not there is known at once, where jax takes a while. Raises DataError."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file in {path.parent if path.is_absolute() else Path.cwd()}")
 
 
 def echo(text: str, err: bool = False, nl: bool = True) -> None:

@@ -18,6 +18,7 @@ from quasistatic.cli._common import (
     folder_argument,
     json_option,
     manager_of,
+    refuse_absent,
     run_folder,
 )
 
@@ -51,6 +52,8 @@ def evaluate(
     from quasistatic._storage.files import try_out, write_durably
 
     run_folder(folder)
+    if data is not None:
+        refuse_absent(data)
     if per_event is not None:
         try_out(per_event)
     from quasistatic._data.files import read_events

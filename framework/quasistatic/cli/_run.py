@@ -18,6 +18,7 @@ from quasistatic.cli._common import (
     manager_of,
     recipe_argument,
     recipe_of,
+    refuse_absent,
     run_folder,
     set_option,
 )
@@ -100,6 +101,8 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     recipe = recipe_of(ctx, name, overrides)
+    if path := getattr(recipe.source.options, "path", None):
+        refuse_absent(path)
     if out is not None:
         from quasistatic._storage.folder import RunFolder
 
