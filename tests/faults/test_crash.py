@@ -18,6 +18,7 @@ import pytest
 from quasistatic._storage import checkpoint
 from quasistatic._storage import files as _files
 from quasistatic._storage.files import PARTIAL, write_durably
+from quasistatic.cli import _new_plugin as new_plugin
 from quasistatic.errors import QuasistaticError
 
 Arrays = dict[str, np.ndarray]
@@ -139,6 +140,23 @@ def test_a_file_is_old_or_new(disk: Any, killed: type[BaseException], names: boo
         if missed:
             break
     assert call > 5
+
+
+def test_a_kill_leaves_no_half_project(disk: Any, killed: type[BaseException]) -> None:
+    files = new_plugin.project_files("mine", "command", "0.1.0")
+    kills = 0
+    for call in range(1, 200, 7):
+        folder = disk.root / str(call)
+        disk.die(call)
+        try:
+            new_plugin._write(folder, files)
+        except killed:
+            kills += 1
+        disk.heal()
+        if not folder.exists():
+            new_plugin._write(folder, files)
+        assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == set(files)
+    assert kills > 3
 
 
 # the disk refuses

@@ -114,11 +114,6 @@ def test_compressed_files_that_are_none_or_too_large(tmp_path, monkeypatch):
     assert "above the limit" in problem(tmp_path / "c.csv.gz")
 
 
-def test_names_in_a_header_cannot_command_a_terminal(tmp_path):
-    (name,) = read(written(tmp_path, "a\x1b[31m\u202e\n1\n2\n")).columns
-    assert name.isprintable() and name.startswith("a")
-
-
 def test_sheets_of_excel(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()

@@ -17,7 +17,7 @@ from quasistatic._data.array import ArraySource
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.reading import ARRAYS, cells_in, checked, read_table
 from quasistatic._data.tables import Table
-from quasistatic._data.text import DATE, MISSING, TRUTH, Reader, printable
+from quasistatic._data.text import DATE, MISSING, TRUTH, Reader
 from quasistatic.errors import DataError
 
 LOOKED_AT = 100_000  # rows at most whose cells are looked at
@@ -194,4 +194,4 @@ def _alike(source: ArraySource, choices: ArrayChoices) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return shlex.quote(printable(text))
+    return shlex.quote(text)

@@ -108,7 +108,7 @@ class Cells:
             raise DataError(f"{self.name}: is empty")
         named = any(cell.lower() not in MISSING for cell in first) and not any(_looks_numeric(cell) for cell in first)
         if named if self.has_header is None else self.has_header:
-            return tuple(map(printable, first)), self._even(place, len(first))
+            return tuple(first), self._even(place, len(first))
         return None, chain([(place, first)], self._even(place, len(first)))
 
     def _even(self, place: int, width: int) -> Iterator[tuple[int, list[str]]]:
@@ -233,7 +233,7 @@ def parse(found: Cells, choices: ArrayChoices) -> Table:
         values.extend(row)  # type: ignore[arg-type]
         refuse_large(8 * len(values))
         if label is not None:
-            labels.append(printable(cells[label]))
+            labels.append(cells[label])
     table = Table(name, np.array(values).reshape(-1, len(kept)), columns, np.array(places), found.counted)
     beside = None if label is None else (header[label] if header else f"column {label + 1}", np.array(labels, str))
     return attrs.evolve(table, labels=beside, notes=tuple(_about_dates(table, dates)))
@@ -254,8 +254,3 @@ def _advice(cell: str, is_first: bool) -> str:
     if is_first:
         return ", and the line is no header, as it has numbers as well"
     return "; leave the column out (source.drop), keep it beside K (source.labels), or code it as numbers"
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

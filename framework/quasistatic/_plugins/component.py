@@ -10,7 +10,9 @@ from typing import Any
 
 import attrs
 
+from quasistatic._plugins.flags import jax_flags_kept
 from quasistatic._process.event import AbstractEvent, AbstractField
+from quasistatic.errors import PluginError
 
 KINDS = ("source", "kernel", "model", "objective", "sampler", "observer")
 
@@ -52,7 +54,12 @@ def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
     if callable(target):
         return target
     module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    changed: list[str] = []
+    with jax_flags_kept(changed):
+        found = getattr(importlib.import_module(module), attribute)
+    if changed:
+        raise PluginError(f"importing {module} changes {', '.join(changed)} for the whole program; that is left to its user")
+    return found
 
 
 @attrs.frozen

@@ -16,7 +16,7 @@ import tomli_w
 from quasistatic._data.choices import is_data
 from quasistatic._plugins.component import KINDS, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
-from quasistatic._recipes.options import structure, unstructure
+from quasistatic._recipes.options import describe, structure, unstructure
 from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingSection, TrajectoryOptions
 from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
@@ -26,6 +26,7 @@ OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
 OWN_DATA = "array"  # the recipe of which a path to data is a run
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
+DEEPEST = 30  # tables in one another
 
 Overrides = Iterable[str] | Mapping[str, Any]
 
@@ -196,9 +197,9 @@ def _default_name(kind: str, manager: PluginManager) -> str | None:
 
 
 def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
-    problems += [
-        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
-    ]
+    deep = [f"{key:.80}: expected at most {DEEPEST} tables in one another" for key in values if _depth(values[key]) > DEEPEST]
+    if deep:
+        raise RecipeError(deep)
     parts: dict[str, Any] = {}
 
     def collect(key: str, make: Any) -> None:
@@ -220,10 +221,34 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
         collect("observers", lambda: _observers(watching, values.get("observer", {}), manager))
         if "training" in parts:
             parts["training"] = attrs.evolve(parts["training"], observers=watching)
-    if problems:
-        raise RecipeError([problem.removeprefix(".") for problem in problems])
+    unknown = [
+        f"{key:.80}: unknown section{_meant(key, parts)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+    ]
+    if unknown or problems:
+        raise RecipeError([problem.removeprefix(".") for problem in (*unknown, *problems)])
     top_level = parts.pop("top")
     return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+
+
+def _depth(value: Any) -> int:
+    """How many tables and lists are in one another."""
+    depth, level = 0, [value]
+    while level := [inner for outer in level for inner in _inner(outer)]:
+        depth += 1
+    return depth
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _meant(key: str, parts: Mapping[str, Any]) -> str:
+    """The section that has an option of this name, or one that is spelt like it."""
+    for section, part in parts.items():
+        options = part.component.options if isinstance(part, Choice) else type(part)
+        if attrs.has(options) and key in {field.name for field in describe(options)}:
+            return f"; did you mean {section}.{key}?"
+    return did_you_mean(key, KEYS)
 
 
 def _watching(training: Any, manager: PluginManager) -> tuple[str, ...] | None:

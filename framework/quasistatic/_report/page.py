@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
+from quasistatic.errors import printable
+
 STYLE = """
 :root { color-scheme: light dark; --text: #23272e; --faint: #6b7280; --line: #dfe3e8; --page: #fff; --tile: #f5f7f9; }
 @media (prefers-color-scheme: dark) {
@@ -115,4 +117,4 @@ def _paragraph(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(text)
+    return html.escape(printable(text))

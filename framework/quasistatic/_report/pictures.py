@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from quasistatic._data.draw import draw_part, worth_drawing
 from quasistatic._data.source import AbstractSource
@@ -27,6 +30,7 @@ from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
 from quasistatic._training.store import Measured
+from quasistatic.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +41,7 @@ TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
 COLUMNS = 6  # times shown of a chain
 WIDTH = 10.5  # inches, of pictures with a column per time
 SMALL, NORMAL = 7.5, 9.0  # points
+LONGEST = 100  # characters of a label
 
 
 def encode(figure: Figure, form: str = "png") -> bytes:
@@ -49,12 +54,12 @@ def encode(figure: Figure, form: str = "png") -> bytes:
 def samples(source: AbstractSource, xs: State) -> Figure:
     """Events (N, ...) in model units, as their source draws them, part by part."""
     parts = source.event.parts()
-    figure = _new_figure(4.5 * len(parts), 4.5)
+    figure = new_figure(4.5 * len(parts), 4.5)
     for axes, (name, field) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         shown = xs if len(parts) == 1 else take(xs, slice(worth_drawing(field)))
         _draw(source, shown, name, axes, LEARNED, _reach(source.event.part_of(xs, name)))
         if axes.axison:
-            _quiet(axes)
+            quiet(axes)
             label = axes.get_xlabel() or ("model units" if not name else name)
             axes.set_xlabel(label, fontsize=NORMAL, color=TEXT)
             axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
@@ -101,7 +106,7 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
     An event of several parts has both rows for every part. After figure 1 of Sohl-Dickstein et al. 2015.
     """
     parts = source.event.parts()
-    figure = _new_figure(WIDTH, 3.42 * len(parts))
+    figure = new_figure(WIDTH, 3.42 * len(parts))
     rows = figure.subplots(2 * len(parts), len(walks.times) + 1, squeeze=False)
     for number, (name, field) in enumerate(parts.items()):
         reach = _reach(source.event.part_of(walks.out.x, name))
@@ -131,11 +136,12 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
     spacing = ticks[1] - ticks[0]
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    figure = _new_figure(WIDTH, 1.95)
+    figure = new_figure(WIDTH, 1.95)
     # as wide as the panels of `trajectories`, below whose columns they stand
     row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
     row[0].set_axis_off()
-    label = "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$"
+    z_s, z_t = "z\N{LATIN SUBSCRIPT SMALL LETTER S}", "z\N{LATIN SUBSCRIPT SMALL LETTER T}"
+    label = f"mean step back\nE[ {z_s} | {z_t} ] \N{MINUS SIGN} {z_t}"
     row[0].text(0.96, 0.5, label, ha="right", va="center", fontsize=NORMAL, color=LEARNED)
     clouds = np.moveaxis(np.asarray(walks.out.zs), 1, 0)
     for axes, t, s, cloud in zip(row[1:], walks.times, walks.earlier, clouds, strict=True):
@@ -165,7 +171,7 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
     steps = [one.update for one in history]
     values = np.array([one.bound_nats for one in history]) / _nats(unit)
     errors = np.array([one.standard_error_nats for one in history]) / _nats(unit)
-    figure = _new_figure(6.5, 3.2)
+    figure = new_figure(6.5, 3.2)
     axes = figure.add_subplot()
     low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
     axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
@@ -182,7 +188,7 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
     axes.set_ylabel(f"K (T = {history[-1].trajectory_steps}), {unit} per event", fontsize=NORMAL, color=TEXT)
-    _quiet(axes)
+    quiet(axes)
     return figure
 
 
@@ -191,7 +197,7 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
 
     A step's term stands at the time t that it starts from; the band is two standard errors wide on each side.
     """
-    figure = _new_figure(8.0, 3.2)
+    figure = new_figure(8.0, 3.2)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     total = ledger.bound.to(unit)
     parts = [
@@ -221,8 +227,8 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
     right.set_xlim(-0.03, 1.03)
     right.set_xlabel("time t", fontsize=NORMAL, color=TEXT)
     right.set_ylabel(f"{unit} per event and step", fontsize=NORMAL, color=TEXT)
-    _quiet(left)
-    _quiet(right)
+    quiet(left)
+    quiet(right)
     return figure
 
 
@@ -286,13 +292,25 @@ def _nats(unit: Unit) -> float:
     return Estimate(0.0, 1.0, unit).to("nats").standard_error
 
 
-def _new_figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
+class _PlainFigure(Figure):
+    """All text in it is only text: names of columns come from files, and may hold what matplotlib would read as TeX."""
+
+    def draw(self, renderer: Any) -> None:
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(printable(text.get_text())[:LONGEST])
+        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn
+            super().draw(renderer)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    figure = _PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
     """No more ink than needed."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FRAME)

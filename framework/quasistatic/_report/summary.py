@@ -14,6 +14,7 @@ from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
 Row = tuple[str, Estimate]
+IN_USER_UNITS = ", in the units of the data"
 
 
 @attrs.frozen(eq=False)
@@ -118,11 +119,16 @@ def simple_rows(summary: Summary) -> Iterator[Row]:
     if best is None:
         return
     shift = main.log_scale or 0.0
-    where = "" if main.log_scale is None else ", in the units of the data"
-    yield f"K (T = {main.ledger.steps}){where}", main.user_bound or main.bound
+    yield f"K (T = {main.ledger.steps}){'' if main.user_bound is None else IN_USER_UNITS}", main.user_bound or main.bound
     yield f"  K - {best}", summary.over(best)
     for name, values in sorted(summary.baselines.items(), key=lambda item: -item[1].mean()):
         yield f"  {name}", main.mean_of(values - shift)
+
+
+def own_rows(run: Run, evaluation: Evaluation) -> Iterator[Row]:
+    """K of own data in their own units: what their owner looks for first."""
+    if evaluation.user_bound is not None and capability(run.source, AbstractBaselines) is not None:
+        yield f"K (T = {evaluation.ledger.steps}){IN_USER_UNITS}", evaluation.user_bound
 
 
 def split_rows(evaluation: Evaluation) -> Iterator[Row]:

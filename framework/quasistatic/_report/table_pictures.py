@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from quasistatic._data.draw import plain
 from quasistatic._data.source import AbstractSource, to_user
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
@@ -127,7 +126,7 @@ def limits(data: np.ndarray, samples: np.ndarray | None = None) -> tuple[float, 
 
 
 def _short(name: str) -> str:
-    return plain(name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}")
+    return name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _legend(axes: Axes) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic.cli._common import echo_json, echo_table, json_option, recipe_of, set_option
-from quasistatic.errors import InputError
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, recipe_of, set_option
 
 if TYPE_CHECKING:
     from quasistatic._data.inspection import Column
@@ -29,9 +28,11 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: the folder {out.parent} does not exist")
     from quasistatic._data.reading import checked
+    from quasistatic._storage.files import try_out, write_durably
+
+    if out is not None:
+        try_out(out)
 
     checked(path)
     recipe = recipe_of(ctx, str(path), overrides)
@@ -45,19 +46,18 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
         echo_json(found.to_dict())
     else:
         echo_table(("column", "kind", "missing", "distinct", "lowest", "median", "highest"), [_row(each) for each in found.columns])
-        click.echo(f"\n{found.rows} rows")
+        echo(f"\n{found.rows} rows")
         for note in found.notes:
-            click.echo(f"  {note}")
+            echo(f"  {note}")
         for setting in found.settings():
-            click.echo(f"suggested: --set {setting}")
-        click.echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command()}")
+            echo(f"suggested: --set {setting}")
+        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command()}")
     if out is not None and found.source is not None:
         from quasistatic._report.pictures import encode
         from quasistatic._report.table_pictures import histograms
-        from quasistatic._storage.files import write_durably
 
         write_durably(out, encode(histograms(found.source, found.source.split("train").x), out.suffix.lower()[1:]))
-        click.echo(f"picture: {out}", err=as_json)
+        echo(f"picture: {out}", err=as_json)
 
 
 def _row(column: Column) -> list[str]:
