@@ -393,8 +393,10 @@ def test_render_draws_in_the_users_units(tmp_path, shape):
         assert 95 < axes.patches[0].get_x() < 105
     elif shape == (2,):
         assert 95 < axes.collections[0].get_offsets().min() < 105
-    else:
+    elif shape == (4, 5):
         assert axes.images[0].get_array().min() > 90
+    else:  # columns with scales of their own are compared in these
+        assert abs(axes.images[0].get_array().mean()) < 0.1
 
 
 def test_render_names_the_columns(tmp_path):

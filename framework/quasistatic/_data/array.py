@@ -15,7 +15,7 @@ import numpy as np
 
 from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
 from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.draw import draw_field
+from quasistatic._data.draw import draw_in_user_units
 from quasistatic._data.reading import read_table
 from quasistatic._data.record import Memory
 from quasistatic._data.scaling import centred, standardise
@@ -169,10 +169,12 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         if "" not in self._parts:
             raise TypeError("ArraySource.render: draws an event of one part")
         part = self._parts[""]
-        draw_field(part.units.to_user(np.asarray(xs)), part.field, axes)
+        draw_in_user_units(xs, part.field, part.units, axes)
         if part.field.shape == (2,) and isinstance(part.field, Real) and self.columns:
             axes.set_xlabel(self.columns[0])
             axes.set_ylabel(self.columns[1])
+        elif part.field.size == 1 and self.columns:
+            axes.set_xlabel(self.columns[0])
 
 
 class _StoredRows:

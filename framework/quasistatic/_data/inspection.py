@@ -82,7 +82,8 @@ def inspect(path: str | Path, choices: ArrayChoices) -> Inspection:
     """Look at a file; `choices` are kept where they are given. Raises DataError where nothing in it can be read."""
     file = checked(path)
     rows, columns, options = _looked_at(file, choices)
-    told = attrs.evolve(choices, **{name: tuple(value) if isinstance(value, list) else value for name, value in options.items()})
+    told: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    told = attrs.evolve(choices, **told)
     try:
         source = ArraySource(read_table(file, told), told)
     except DataError as error:
@@ -146,7 +147,7 @@ def _of_numbers(name: str, numbers: np.ndarray, kind: str = "number") -> Column:
     if not len(known):
         return Column(name, "empty", len(numbers), 0)
     if kind == "number" and np.array_equal(known, np.round(known)):
-        kind = "whole number"
+        kind = "row number" if len(known) > 2 and np.all(np.diff(numbers) == 1) else "whole number"
     low, middle, high = (float(function(known)) for function in (np.min, np.median, np.max))
     return Column(name, kind, int(np.isnan(numbers).sum()), len(np.unique(known)), low, middle, high)
 
@@ -176,8 +177,8 @@ def _suggested(columns: Sequence[Column], rows: int, choices: ArrayChoices, name
 
 
 def _leaves(column: Column, rows: int) -> bool:
-    """Text, nothing, one value, or too much that is missing."""
-    return column.kind in ("text", "empty") or column.is_constant or column.missing > MOST_MISSING * rows
+    """Text, nothing, one value, the number of the row, or too much that is missing."""
+    return column.kind in ("text", "empty", "row number") or column.is_constant or column.missing > MOST_MISSING * rows
 
 
 def _alike(source: ArraySource, choices: ArrayChoices) -> Iterator[str]:

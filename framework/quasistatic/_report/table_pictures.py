@@ -105,7 +105,7 @@ def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
     assert image is not None
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, ticks=[-1, 0, 1])
     bar.ax.tick_params(labelsize=SMALL, labelcolor=TEXT)
-    bar.outline.set_edgecolor(FRAME)  # type: ignore[operator]
+    bar.outline.set_edgecolor(FRAME)
     return figure
 
 

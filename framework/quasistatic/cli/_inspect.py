@@ -40,6 +40,7 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
 
     configure_jax()
     from quasistatic._data.inspection import inspect as look
+    from quasistatic._process.tree import take
 
     found = look(path, recipe.source.options)
     if as_json:
@@ -53,10 +54,12 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
             echo(f"suggested: --set {setting}")
         echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command()}")
     if out is not None and found.source is not None:
-        from quasistatic._report.pictures import encode
-        from quasistatic._report.table_pictures import histograms
+        from quasistatic._report.pictures import encode, samples
+        from quasistatic._report.table_pictures import histograms, is_table
 
-        write_durably(out, encode(histograms(found.source, found.source.split("train").x), out.suffix.lower()[1:]))
+        xs = found.source.split("train").x
+        drawn = histograms(found.source, xs) if is_table(found.source) else samples(found.source, take(xs, slice(25)))
+        write_durably(out, encode(drawn, out.suffix.lower()[1:]))
         echo(f"picture: {out}", err=as_json)
 
 

@@ -74,7 +74,8 @@ def _arrays(run: Run, xs: Any) -> bytes:
 
     names = getattr(run.source, "columns", None)
     buffer = io.BytesIO()
-    np.savez(buffer, **(xs if isinstance(xs, dict) else {"x": xs}), **({"columns": np.array(names)} if names else {}))
+    arrays: Any = {**(xs if isinstance(xs, dict) else {"x": xs}), **({"columns": np.array(names)} if names else {})}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
