@@ -31,10 +31,21 @@ p { margin: .4rem 0; max-width: 48rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem 1.4rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 400; } thead th { color: var(--faint); font-size: .85rem; }
-th:first-child { text-align: left; } tbody tr:first-child :is(th, td) { font-weight: 600; }
+th:first-child { text-align: left; } .leads tbody tr:first-child :is(th, td) { font-weight: 600; }
 figure { margin: 0; } figcaption { margin-top: .4rem; max-width: 48rem; }
 img { display: block; max-width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px;
   padding: .75rem; }
+@media (prefers-color-scheme: dark) { img { filter: invert(.89) hue-rotate(180deg); border-color: #ccc; } }
+@media (max-width: 40rem) {
+  body { padding: 1.25rem .75rem 2rem; }
+  figure { overflow-x: auto; } img { max-width: none; }
+}
+@media print {
+  :root { color-scheme: light; --text: #000; --faint: #444; --line: #ccc; --page: #fff; --tile: #f5f5f5; }
+  body { max-width: none; padding: 0; font-size: 11pt; }
+  img { filter: none; } .scroll { overflow: visible; } table { font-size: 8pt; } pre { white-space: pre-wrap; }
+  h2 { break-after: avoid; } figure, table, .tiles div { break-inside: avoid; }
+}
 details { margin-top: 2.75rem; } summary { cursor: pointer; }
 pre { overflow-x: auto; font-size: .82rem; line-height: 1.45; background: var(--tile); border-radius: 8px;
   padding: 1rem; }
@@ -45,12 +56,13 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 @attrs.frozen
 class HtmlTable:
-    """Rows of text below a header of the same length; the first column names the row, the first row is the main one."""
+    """Rows of text below a header of the same length; the first column names the row, the first row `leads` or not."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    leads: bool = True
 
 
 @attrs.frozen
@@ -96,7 +108,8 @@ def _tiles(tiles: Iterable[tuple[str, str]]) -> str:
 def _table(table: HtmlTable) -> Iterator[str]:
     yield f"<h2>{_text(table.title)}</h2>"
     header = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in table.header)
-    yield f'<div class="scroll"><table><thead><tr>{header}</tr></thead><tbody>'
+    kind = ' class="leads"' if table.leads else ""
+    yield f'<div class="scroll"><table{kind}><thead><tr>{header}</tr></thead><tbody>'
     for name, *cells in table.rows:
         yield f'<tr><th scope="row">{_text(name)}</th>' + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
     yield "</tbody></table></div>"

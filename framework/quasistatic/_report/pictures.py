@@ -29,6 +29,7 @@ from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
+from quasistatic._report.page import Picture
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
 
@@ -49,6 +50,11 @@ def encode(figure: Figure, form: str = "png") -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=160)
     return buffer.getvalue()
+
+
+def as_picture(name: str, title: str, drawn: Figure, note: str) -> Picture:
+    """A figure as a page shows it."""
+    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note)
 
 
 def samples(source: AbstractSource, xs: State) -> Figure:
@@ -165,10 +171,16 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     return figure
 
 
-def bound_history(history: Sequence[Measured], truth_nats: float | None = None, unit: Unit = "bits") -> Figure:
+def bound_history(
+    history: Sequence[Measured],
+    truth_nats: float | None = None,
+    unit: Unit = "bits",
+    losses: Sequence[tuple[int, float]] = (),
+) -> Figure:
     """K after so many updates, with a band of two standard errors, beside the truth where it is known.
 
-    Early values far below the rest are cut off.
+    `losses` are updates and the loss of training in nats there, drawn with the sign of K. Early values far below the rest
+    are cut off.
     """
     steps = [one.update for one in history]
     values = np.array([one.bound_nats for one in history]) / _nats(unit)
@@ -186,6 +198,12 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
         axes.axhline(truth, color=TRUTH, linewidth=1.2)
         across = axes.get_yaxis_transform()
         axes.text(1, truth, "truth", transform=across, color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
+    if losses:
+        updates, lost = np.array(losses).T
+        axes.plot(updates, -lost / _nats(unit), color=LEARNED, linewidth=0.9, alpha=0.7, zorder=0, label="training, minus the loss")
+        axes.plot([], [], color=DATA, marker="o", markersize=3, label="validation, K")
+        axes.legend(fontsize=SMALL, frameon=False, labelcolor=TEXT, loc="lower right")
+        top = max(top, float(np.quantile(-lost / _nats(unit), 0.98)))
     axes.set_xlim(0, 1.02 * max(steps))
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)

@@ -106,7 +106,8 @@ def all_rows(summary: Summary) -> Iterator[Row]:
     main = summary.main.ledger
     yield from simple_rows(summary)
     yield from split_rows(summary.main)
-    yield from compared_rows(summary.main)
+    said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines else set()
+    yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
     yield from ((f"K (T = {steps})", value.bound) for steps, value in summary.by_steps.items() if steps != main.steps)
     for split, value in summary.by_split.items():
         if split != "test":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from quasistatic._data.source import AbstractSource, to_user
+from quasistatic._data.source import AbstractBaselines, AbstractSource, capability, to_user
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
 from quasistatic._report.pictures import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
@@ -23,8 +23,9 @@ POINTS = 500  # at most in a panel
 
 
 def is_table(source: AbstractSource) -> bool:
-    """Whether events are rows of several real columns, or of one."""
-    return isinstance(source.event, Real) and len(source.event.shape) == 1
+    """Whether events are rows of real columns of somebody's own."""
+    own = capability(source, AbstractBaselines) is not None
+    return own and isinstance(source.event, Real) and len(source.event.shape) == 1
 
 
 def column_names(source: AbstractSource) -> list[str]:
@@ -46,7 +47,8 @@ def histograms(source: AbstractSource, data: State, samples: State | None = None
         axes.set_axis_off()
     for number, (axes, name) in enumerate(zip(panels[:shown], column_names(source)[:shown], strict=True)):
         column = rows[:, number]
-        edges = np.linspace(*limits(column, None if made is None else made[:, number]), 41)
+        bins = int(np.clip(2 * np.sqrt(len(column)), 10, 40))
+        edges = np.linspace(*limits(column, None if made is None else made[:, number]), bins + 1)
         axes.hist(column, edges, density=True, color=DATA, alpha=0.35, label="data")
         if made is not None:
             axes.hist(made[:, number], edges, density=True, histtype="step", color=LEARNED, linewidth=1.3, label="samples")
@@ -71,7 +73,7 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
     for down in range(count):
         for across in range(count):
             axes = grid[down, across]
-            axes.set(xlim=ranges[across], xticks=[], yticks=[])
+            axes.set_xlim(ranges[across])
             if down == across:
                 axes.hist(rows[:, down], np.linspace(*ranges[down], 31), density=True, color=DATA, alpha=0.35)
                 axes.hist(made[:, down], np.linspace(*ranges[down], 31), density=True, histtype="step", color=LEARNED)
@@ -81,6 +83,9 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
                 axes.scatter(events[:, across], events[:, down], s=3, linewidths=0, alpha=0.6, color=DATA if below else LEARNED)
                 axes.set_ylim(ranges[down])
             axes.spines[:].set_color(FRAME)
+            axes.locator_params(nbins=3)
+            axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT, labelbottom=down == count - 1)
+            axes.tick_params(labelleft=across == 0 < down, bottom=down == count - 1, left=across == 0 < down)
             if down == count - 1:
                 axes.set_xlabel(_short(names[across]), fontsize=SMALL, color=TEXT)
             if across == 0:

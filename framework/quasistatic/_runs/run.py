@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,13 +27,21 @@ from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.loop import fit_task
-from quasistatic._training.observer import AbstractObserver
+from quasistatic._training.observer import AbstractObserver, RunInfo
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
 from quasistatic.errors import RunError
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
+
+
+@attrs.frozen
+class Pace:
+    """How many updates training took in this process, and how long, with compilation and validation."""
+
+    updates: int
+    seconds: float
 
 
 @attrs.frozen(eq=False)
@@ -48,6 +57,7 @@ class Run:
     progress: Progress
     updates_done: int
     notes: tuple[str, ...] = ()
+    pace: Pace | None = None
 
     @property
     def source(self) -> AbstractSource:
@@ -142,9 +152,28 @@ class Job:
     ) -> Run:
         out = None if self.folder is None else self.folder.path
         built = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
-        outcome = fit_task(self.task, [*filter(None, built), *observers], store, stop)
+        watch, began = _Watch(), time.monotonic()
+        outcome = fit_task(self.task, [*filter(None, built), *observers, watch], store, stop)
+        pace = Pace(int(outcome.state.update) - watch.first, time.monotonic() - began)
         notes = (*self.notes, *(store.notes if store is not None else ()))
-        return Run(self.recipe, self.task, outcome.diffusion, outcome.progress, int(outcome.state.update), notes)
+        return Run(
+            self.recipe,
+            self.task,
+            outcome.diffusion,
+            outcome.progress,
+            int(outcome.state.update),
+            notes,
+            pace if pace.updates else None,
+        )
+
+
+class _Watch(AbstractObserver):
+    """From which update on training went."""
+
+    first = 0
+
+    def start(self, info: RunInfo) -> None:
+        self.first = info.first_update
 
 
 def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
