@@ -104,18 +104,14 @@ def assert_refused(result: Result) -> None:
 
 @MANY
 @given(bad=bad_recipes(), command=st.sampled_from(["config", "train", "run"]))
-def test_every_problem_of_a_bad_recipe_is_named(
-    cli: Cli, tmp_path: Path, bad: tuple[list[str], str], command: str
-) -> None:
+def test_every_problem_of_a_bad_recipe_is_named(cli: Cli, tmp_path: Path, bad: tuple[list[str], str], command: str) -> None:
     paths, text = bad
     path = tmp_path / "bad.toml"
     path.write_text(text)
     result = cli(command, path)
     assert_refused(result)
     for problem in paths:
-        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, (
-            problem
-        )
+        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, problem
     assert [each.name for each in tmp_path.iterdir()] == ["bad.toml"]
 
 

@@ -102,7 +102,5 @@ def _processor_seconds(command: list[str], folder: Path) -> float:
 def test_help_costs_at_most_four_times_the_import_of_click(tmp_path: Path) -> None:
     imported = _processor_seconds([sys.executable, "-c", "import click"], tmp_path)
     shown = _processor_seconds([sys.executable, "-m", "quasistatic", "--help"], tmp_path)
-    print(
-        f"import click {imported * 1e3:.0f} ms, quasistatic --help {shown * 1e3:.0f} ms: {shown / imported:.2f} times"
-    )
+    print(f"import click {imported * 1e3:.0f} ms, quasistatic --help {shown * 1e3:.0f} ms: {shown / imported:.2f} times")
     assert shown <= 4 * imported

@@ -50,9 +50,7 @@ def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name
     for reference in component.references:
         assert f"  {reference}\n" in result.stdout
     for option in describe(component.options):
-        (line,) = [
-            line for line in result.stdout.splitlines() if line.split(" ")[0] == option.name and option.help in line
-        ]
+        (line,) = [line for line in result.stdout.splitlines() if line.split(" ")[0] == option.name and option.help in line]
         assert option.type in line
         default = "must be given" if option.required else json.dumps(option.default)
         assert default in line

@@ -247,7 +247,7 @@ def test_a_source_may_name_its_axes():
 
     event = qs.Real((2,))
     own, plain = (qs.pictures.samples(source(event), data(event, 3)).axes[0].get_xlabel() for source in (Named, Anything))
-    assert (own, plain) == ("first angle, degrees", "model units")
+    assert (own, plain) == ("first angle, degrees", "units of the data")
 
 
 @pytest.mark.parametrize("names", [(r"$\foo$", "$_{$"), ("\x1b[31mred", "\0\x9b\u202e"), ("5$ to 10$", "\U00020000" * 3000)])
@@ -261,5 +261,5 @@ def test_names_from_files_are_only_text(names: tuple[str, str]) -> None:
 
 
 def test_a_page_obeys_no_name() -> None:
-    written = page("<b>\x1b[31m\u202e", "x", [], [], "a = 1\n", ["\0<script>"])
+    written = page("<b>\x1b[31m\u202e", "x", [], [], [], "a = 1\n", ["\0<script>"])
     assert r"&lt;b&gt;\u001b[31m\u202e" in written and r"\u0000&lt;script&gt;" in written and "a = 1\n" in written

@@ -99,9 +99,7 @@ def test_the_program_works_beside_all_bad_plugins(install_plugin, shell):
         ("", ""),
     ],
 )
-def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported(
-    install_plugin, tmp_path, requirement, reason
-):
+def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported(install_plugin, tmp_path, requirement, reason):
     ours = __version__
     name = install_plugin("for_the_future" if reason else "prints")
     with (tmp_path / "site" / f"bad_{name}-0.1.dist-info" / "METADATA").open("a") as file:

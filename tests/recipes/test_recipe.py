@@ -213,9 +213,7 @@ def test_unknown_names_and_lost_files(install_plugin):
         qs.load_recipe("swis-roll")
     install_plugin("bad_options")
     manager = qs.PluginManager()
-    with pytest.raises(
-        qs.PluginError, match=r"recipe 'lost' of plugin 'bad_options' \(bad-bad-options 0.1\) cannot be read"
-    ):
+    with pytest.raises(qs.PluginError, match=r"recipe 'lost' of plugin 'bad_options' \(bad-bad-options 0.1\) cannot be read"):
         qs.load_recipe("lost", manager=manager)
     (found,) = problems("swiss-roll", ["sampler.use=tagged"], manager)
     assert found == "sampler: bad_options.Options.tags: options cannot be of type <class 'set'>"

@@ -79,7 +79,8 @@ class Component:
     `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). A kernel that `joins`
     others takes an event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
     `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
-    that it may break, each with the reason in words.
+    that it may break, each with the reason in words. `restore(options, kept)` builds a source of a run that is reopened
+    from the `Kept` that it gave when the run was started; by default it is built as it was then.
     """
 
     kind: str = attrs.field(validator=_kind)
@@ -91,6 +92,7 @@ class Component:
     expected_failures: Mapping[str, str] = attrs.field(factory=dict, validator=_reasons, hash=False)
     joins: bool = False
     is_default: bool = False
+    restore: str | Callable[..., Any] | None = None
 
     @property
     def description(self) -> str:
@@ -111,6 +113,10 @@ class Component:
     def load(self) -> Callable[..., Any]:
         """The builder itself; this is where the heavy module is imported."""
         return _resolve(self.build)
+
+    def load_restore(self) -> Callable[..., Any]:
+        """The builder for a run that is reopened."""
+        return _resolve(self.restore or self.build)
 
 
 @attrs.frozen

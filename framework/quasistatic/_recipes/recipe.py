@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 import tomli_w
 
+from quasistatic._data.choices import is_data
 from quasistatic._plugins.component import KINDS, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._recipes.options import describe, structure, unstructure
@@ -22,6 +24,7 @@ from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_y
 CHOICES = KINDS[:-1]  # all kinds but observers, of which there may be several
 OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
+OWN_DATA = "array"  # the recipe of which a path to data is a run
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
 DEEPEST = 30  # tables in one another
 
@@ -81,7 +84,7 @@ class Recipe:
 
 
 def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
-    """A recipe by the name of one that ships with a plugin, or from a TOML file.
+    """A recipe by the name of one that ships with a plugin, from a TOML file, or for a file of data, which it then names.
 
     `overrides` are texts such as 'training.updates=3000' or a mapping of dotted paths to values. Where one changes the
     `use` of a section, the recipe's other options of that section are dropped.
@@ -105,11 +108,20 @@ def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[
 
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
-    if isinstance(recipe, os.PathLike) or recipe.endswith(".toml") or os.sep in recipe:
-        path = Path(recipe)
-        return path.stem, _parse(_file_text(path), str(path))
+    text, path = os.fspath(recipe), Path(recipe)
+    if is_data(text) or (os.sep not in text and path.suffix not in ("", ".toml") and path.is_file()):
+        _, values = _read(OWN_DATA, manager)
+        values["source"]["path"] = text
+        return _word(path.name.partition(".")[0]) or OWN_DATA, values
+    if isinstance(recipe, os.PathLike) or text.endswith(".toml") or os.sep in text:
+        return path.stem, _parse(_file_text(path), text)
     named = manager.recipe(recipe)
     return named.name, _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
+
+
+def _word(text: str) -> str:
+    """What of a text can name a folder."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60]
 
 
 def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:

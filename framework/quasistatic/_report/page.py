@@ -26,6 +26,7 @@ p { margin: .4rem 0; max-width: 48rem; }
 .tiles div { background: var(--tile); border-radius: 8px; padding: .7rem 1rem; }
 .tiles dt { color: var(--faint); font-size: .85rem; }
 .tiles dd { margin: 0; font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.advice { border-left: 4px solid #c2542d; padding: .2rem 0 .2rem .9rem; margin-top: 1.5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem 1.4rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
@@ -67,12 +68,14 @@ def page(
     title: str,
     subtitle: str,
     tiles: Iterable[tuple[str, str]],
+    advice: Iterable[str],
     sections: Iterable[HtmlTable | Picture],
     recipe: str,
     remarks: Sequence[str],
 ) -> str:
-    """One HTML file: what was run, its main values with labels, tables and pictures, the recipe as TOML, remarks."""
+    """One HTML file: what was run, its main values with labels, advice, tables and pictures, the recipe as TOML, remarks."""
     body = [f"<h1>{_text(title)}</h1>", _paragraph(subtitle), _tiles(tiles)]
+    body += (f'<p class="advice">{_text(text)}</p>' for text in advice)
     for section in sections:
         body += _table(section) if isinstance(section, HtmlTable) else _picture(section)
     body.append(f"<details><summary>The recipe, with every option</summary><pre>{_text(recipe)}</pre></details>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from quasistatic._data.draw import draw_part, worth_drawing
@@ -25,7 +26,6 @@ from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
-from quasistatic._process.event import Real
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
@@ -52,15 +52,16 @@ def encode(figure: Figure, form: str = "png") -> bytes:
 
 
 def samples(source: AbstractSource, xs: State) -> Figure:
-    """Events (N, ...) in model units, as their source draws them, part by part."""
+    """Events (N, ...) given in model units, as their source draws them, part by part, on axes that hold them."""
     parts = source.event.parts()
-    figure = _new_figure(4.5 * len(parts), 4.5)
+    figure = new_figure(4.5 * len(parts), 4.5)
     for axes, (name, field) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         shown = xs if len(parts) == 1 else take(xs, slice(worth_drawing(field)))
-        _draw(source, shown, name, axes, LEARNED, _reach(source.event.part_of(xs, name)))
+        _draw(source, shown, name, axes, LEARNED)
+        _hold([axes], [axes])
         if axes.axison:
-            _quiet(axes)
-            label = axes.get_xlabel() or ("model units" if not name else name)
+            quiet(axes)
+            label = axes.get_xlabel() or name or "units of the data"
             axes.set_xlabel(label, fontsize=NORMAL, color=TEXT)
             axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
         elif name:
@@ -106,18 +107,19 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
     An event of several parts has both rows for every part. After figure 1 of Sohl-Dickstein et al. 2015.
     """
     parts = source.event.parts()
-    figure = _new_figure(WIDTH, 3.42 * len(parts))
+    figure = new_figure(WIDTH, 3.42 * len(parts))
     rows = figure.subplots(2 * len(parts), len(walks.times) + 1, squeeze=False)
     for number, (name, field) in enumerate(parts.items()):
-        reach = _reach(source.event.part_of(walks.out.x, name))
         two = rows[2 * number : 2 * number + 2]
         for row, path, colour in zip(two, (walks.out, walks.back), (DATA, LEARNED), strict=True):
             states = (path.x, *(jax.tree.map(lambda zs, k=k: zs[:, k], path.zs) for k in range(len(walks.times))))
             for axes, events in zip(row, states, strict=True):
-                _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour, reach)
+                _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour)
                 axes.set_axis_on()
                 axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
                 axes.spines[:].set_color(FRAME)
+        if not field.is_discrete:
+            _hold(two.ravel(), two[0])
         if name:
             two[0, 0].set_ylabel(name, fontsize=NORMAL, color=TEXT)
     for axes, time in zip(rows[0, 1:], walks.times, strict=True):
@@ -136,7 +138,7 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
     spacing = ticks[1] - ticks[0]
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    figure = _new_figure(WIDTH, 1.95)
+    figure = new_figure(WIDTH, 1.95)
     # as wide as the panels of `trajectories`, below whose columns they stand
     row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
     row[0].set_axis_off()
@@ -171,7 +173,7 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
     steps = [one.update for one in history]
     values = np.array([one.bound_nats for one in history]) / _nats(unit)
     errors = np.array([one.standard_error_nats for one in history]) / _nats(unit)
-    figure = _new_figure(6.5, 3.2)
+    figure = new_figure(6.5, 3.2)
     axes = figure.add_subplot()
     low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
     axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
@@ -188,7 +190,7 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
     axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
     axes.set_ylabel(f"K (T = {history[-1].trajectory_steps}), {unit} per event", fontsize=NORMAL, color=TEXT)
-    _quiet(axes)
+    quiet(axes)
     return figure
 
 
@@ -197,7 +199,7 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
 
     A step's term stands at the time t that it starts from; the band is two standard errors wide on each side.
     """
-    figure = _new_figure(8.0, 3.2)
+    figure = new_figure(8.0, 3.2)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     total = ledger.bound.to(unit)
     parts = [
@@ -227,8 +229,8 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
     right.set_xlim(-0.03, 1.03)
     right.set_xlabel("time t", fontsize=NORMAL, color=TEXT)
     right.set_ylabel(f"{unit} per event and step", fontsize=NORMAL, color=TEXT)
-    _quiet(left)
-    _quiet(right)
+    quiet(left)
+    quiet(right)
     return figure
 
 
@@ -260,8 +262,8 @@ def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Arr
     return jax.vmap(move)(points)
 
 
-def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str, reach: float) -> None:
-    """One part of events as the source draws it, in our colour; real ones on one scale for all panels of a picture."""
+def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str) -> None:
+    """One part of events as the source draws it, in our colour."""
     axes.set_prop_cycle(color=[colour])
     draw_part(source, xs, part, axes)
     for patch in axes.patches:
@@ -269,18 +271,37 @@ def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str,
     for image in axes.images:
         if image.get_cmap().name == "gray_r":
             image.set_cmap(LinearSegmentedColormap.from_list("ink", ["white", colour]))
-    field = source.event.parts()[part]
-    if not isinstance(field, Real):
-        return
-    if field.size <= 2:
-        axes.set_xlim(-reach, reach)
-    if field.size == 2:
-        axes.set_ylim(-reach, reach)
-        for points in axes.collections:
-            if isinstance(points, PathCollection):
-                points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
-    for image in axes.images:
-        image.set_clim(-reach, reach)
+    for points in axes.collections:
+        if isinstance(points, PathCollection):
+            points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
+
+
+def _hold(panels: Iterable[Axes], shown: Sequence[Axes]) -> None:
+    """One scale for all panels, on which everything lies that is drawn in `shown`, but for what is far from the rest of it.
+
+    It is read off what was drawn: only the source knows in which units it draws.
+    """
+    images = [np.ma.compressed(np.ma.masked_invalid(np.asarray(image.get_array()))) for axes in shown for image in axes.images]
+    points = [each for axes in shown for each in axes.collections if isinstance(each, PathCollection)]
+    clouds = np.concatenate([np.asarray(each.get_offsets()) for each in points]) if points else None
+    bars = [edge for axes in shown for bar in axes.patches if isinstance(bar, Rectangle) for edge in bar.get_corners()[:, 0]]
+    for axes in panels:
+        for image in axes.images:
+            image.set_clim(*_range(np.concatenate(images), 0.0))
+        if clouds is not None:
+            axes.set_xlim(*_range(clouds[:, 0]))
+            axes.set_ylim(*_range(clouds[:, 1]))
+        elif bars:
+            axes.set_xlim(*_range(np.array(bars)))
+
+
+def _range(values: np.ndarray, room: float = 0.05) -> tuple[float, float]:
+    """From the lowest to the highest, but not farther from nearly all of them than these are wide."""
+    near, far = (float(end) for end in np.quantile(values, [0.005, 0.995]))
+    width = far - near
+    low, high = max(float(values.min()), near - width), min(float(values.max()), far + width)
+    room = room * (high - low) or 0.5 * (low == high)
+    return low - room, high + room
 
 
 def _reach(xs: np.ndarray) -> float:
@@ -304,13 +325,13 @@ class _PlainFigure(Figure):
             super().draw(renderer)
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     figure = _PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
     """No more ink than needed."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FRAME)

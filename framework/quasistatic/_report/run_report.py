@@ -14,7 +14,7 @@ from quasistatic._process.event import Real
 from quasistatic._process.tree import count_of
 from quasistatic._report import pictures
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.summary import Summary, compared_rows
+from quasistatic._report.summary import Summary, compared_rows, simple_rows
 from quasistatic._runs.evaluation import Evaluation
 from quasistatic._runs.run import Run
 from quasistatic._storage.files import write_durably
@@ -35,7 +35,9 @@ def run_report(summary: Summary, folder: RunFolder) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in versions.get("packages", {}).items())
     software = f"Python {versions.get('python', '')}, {packages}"
     recipe = run.recipe
-    return page(recipe.name, _about(run), _tiles(summary), [*_tables(summary), *drawn], recipe.to_toml(), [software])
+    return page(
+        recipe.name, _about(run), _tiles(summary), summary.advice(), [*_tables(summary), *drawn], recipe.to_toml(), [software]
+    )
 
 
 def format_estimate(value: Estimate) -> str:
@@ -59,6 +61,11 @@ def _about(run: Run) -> str:
 def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
     """The values to look at first."""
     unit = customary_unit(summary.run.source.event.size)
+    main, best = summary.main, summary.best_simple
+    if best is not None and main.user_bound is not None:
+        yield f"K in the units of the data, {unit} per event", format_estimate(main.user_bound.to(unit))
+    if best is not None:
+        yield f"K - {best}, {unit} per event", format_estimate(summary.over(best).to(unit))
     for steps, value in summary.by_steps.items():
         yield f"K (T = {steps}), {unit} per event", format_estimate(value.bound.to(unit))
     if summary.main.mean_truth is not None:
@@ -69,6 +76,14 @@ def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _tables(summary: Summary) -> Iterator[HtmlTable]:
     main, run = summary.main, summary.run
+    if summary.baselines:
+        where = "" if main.log_scale is None else ", in the units of the data"
+        yield HtmlTable(
+            f"K beside simple models{where}",
+            ("", *PER_UNIT),
+            tuple((label.strip(), *_in_units(value)) for label, value in simple_rows(summary)),
+            _SIMPLE,
+        )
     rows = [("test", value) for value in summary.by_steps.values()]
     rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
     yield HtmlTable(
@@ -81,7 +96,7 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     yield HtmlTable(
         "K beside what it should be read against, on the same events of the test split",
         ("", *PER_UNIT),
-        tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main, summary.baselines))),
+        tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main))),
         " ".join(["" if main.truth is None else _GAP, *run.source.notes]).strip(),
     )
     unit = customary_unit(run.source.event.size)
@@ -103,6 +118,10 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     )
 
 
+_SIMPLE = (
+    "On the same test events, in the same units. Simple models are fitted to training events, and their sizes are chosen on "
+    "the validation split. The error of a difference is that of its mean over events."
+)
 _GAP = "The gap to the truth is model error and dissipated work together; the latter shrinks as T grows."
 
 

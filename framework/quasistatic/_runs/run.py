@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import equinox as eqx
 
-from quasistatic._data.source import AbstractSource, Data, Split, events_of, to_user
+from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, events_of, to_user
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
@@ -32,6 +32,7 @@ from quasistatic._training.task import Task
 from quasistatic.errors import RunError
 
 PathLike = str | os.PathLike[str]
+DATA = "data"  # in run.json, what the source has kept
 
 
 @attrs.frozen(eq=False)
@@ -83,7 +84,7 @@ class Run:
     def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
-        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
+        Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
         that do not fit.
         """
         xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)
@@ -152,15 +153,21 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
     Whatever does not fit is said before a folder is made.
     """
     task = build_task(recipe, manager)
+    own = capability(task.source, AbstractKept)
+    kept = None if own is None else own.kept()
+    told, arrays = about(recipe, manager), {} if kept is None else kept.arrays
     path = default_path(recipe.name) if out is None else Path(out)
-    return Job(recipe, task, manager, RunFolder.create(path, recipe.to_toml(), about(recipe, manager)))
+    folder = RunFolder.create(path, recipe.to_toml(), told if kept is None else {**told, DATA: kept.about}, arrays)
+    return Job(recipe, task, manager, folder)
 
 
 def reopen(path: PathLike, manager: PluginManager) -> Job:
     """The job of a run folder. Raises RunError where it holds no run."""
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
-    return Job(recipe, build_task(recipe, manager), manager, folder, changed)
+    data = folder.read_about().get(DATA)
+    kept = Kept(data, folder.read_arrays()) if isinstance(data, dict) else None
+    return Job(recipe, build_task(recipe, manager, kept=kept), manager, folder, changed)
 
 
 def train(

@@ -19,6 +19,7 @@ from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError,
 # name: (module:attribute, summary); the module is imported when the command is called
 BUILT_IN = {
     "run": ("_run:run", "Train, evaluate, draw samples and write a report."),
+    "inspect": ("_inspect:inspect", "Say what would be read from a file of data."),
     "train": ("_run:train", "Train a recipe in a new run folder."),
     "resume": ("_run:resume", "Go on with a run that was stopped."),
     "sample": ("_sample:sample", "Draw samples from a trained run."),

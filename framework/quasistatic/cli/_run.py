@@ -55,7 +55,8 @@ def run(
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file. The folder of the run gets report.html.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv
+    (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
@@ -71,7 +72,7 @@ def run(
 def train(ctx: click.Context, recipe: str, out: Path | None, seed: int | None, overrides: tuple[str, ...], quiet: bool) -> None:
     """Train a recipe in a new run folder, and no more.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _train(job, quiet)
@@ -172,6 +173,9 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     assert folder is not None
     with folder.lock():
         write_durably(folder.report, run_report(summary, folder).encode())
+    if not quiet:
+        for text in summary.advice():
+            _warn(text)
     if as_json:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
