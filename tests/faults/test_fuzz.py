@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import resource
@@ -197,6 +198,7 @@ def _tables() -> Iterator[tuple[str, bytes]]:
         text = io.StringIO()
         np.savetxt(text, values, delimiter=delimiter, header=delimiter.join("abc"), comments="")
         yield "x.csv", text.getvalue().encode()
+        yield "x.csv.gz", gzip.compress(text.getvalue().encode(), mtime=0)
     for array in (values, values.astype(np.float16), np.arange(12).reshape(3, 4), np.zeros((2, 3, 4), bool)):
         plain, packed = io.BytesIO(), io.BytesIO()
         np.save(plain, array)
