@@ -203,6 +203,13 @@ class TestBoundHistory:
         assert -10 < low < -2.2 and high > -2.0
         assert "truth" not in words(figure)
 
+    @pytest.mark.parametrize("values", [[math.inf], [math.nan, -math.inf], [1e308, -1e308], [-math.inf, -2.0], [0.0]])
+    @pytest.mark.parametrize("error", [0.0, math.nan, math.inf, 1e308])
+    def test_values_that_cannot_be_drawn_are_left_out(self, values, error):
+        figure = qs.pictures.bound_history(history(list(range(len(values))), values, [error] * len(values)), None, "nats")
+        qs.pictures.encode(figure)
+        assert ("no K is finite" in words(figure)) == (max(map(abs, values)) > 10 and -2.0 not in values)
+
     def test_a_single_value_without_an_error(self):
         figure = qs.pictures.bound_history(history([10], [-2.0], [math.nan]), -1.0, "nats")
         low, high = figure.axes[0].get_ylim()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -30,7 +31,8 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran, kind = read(file)
+        with warnings.catch_warnings(action="ignore"):  # of headers as Python 2 wrote them
+            shape, fortran, kind = read(file)
     except (*DAMAGED, KeyError, SyntaxError, tokenize.TokenError) as error:
         raise DataError(f"{name}: is not a .npy array, or is damaged") from error
     check_type(name, kind, shape)

@@ -180,14 +180,18 @@ def bound_history(
     """K after so many updates, with a band of two standard errors, beside the truth where it is known.
 
     `losses` are updates and the loss of training in nats there, drawn with the sign of K. Early values far below the rest
-    are cut off.
+    are cut off; what is not finite, or could not be drawn, is left out.
     """
-    steps = [one.update for one in history]
-    values = np.array([one.bound_nats for one in history]) / _nats(unit)
-    errors = np.array([one.standard_error_nats for one in history]) / _nats(unit)
+    history = [one for one in history if abs(one.bound_nats) < 1e30]
     figure = new_figure(6.5, 3.2)
     axes = figure.add_subplot()
-    low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
+    if not history:
+        axes.text(0.5, 0.5, "no K is finite", ha="center", color=TEXT)
+        return figure
+    steps = [one.update for one in history]
+    values = np.array([one.bound_nats for one in history]) / _nats(unit)
+    errors = np.nan_to_num([one.standard_error_nats for one in history], posinf=0.0).clip(0, 1e30) / _nats(unit)
+    low, high = values - 2 * errors, values + 2 * errors
     axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
     axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
     top, late = high.max(), low[len(low) // 3 :].min()
@@ -204,8 +208,9 @@ def bound_history(
         axes.plot([], [], color=DATA, marker="o", markersize=3, label="validation, K")
         axes.legend(fontsize=SMALL, frameon=False, labelcolor=TEXT, loc="lower right")
         top = max(top, float(np.quantile(-lost / _nats(unit), 0.98)))
-    axes.set_xlim(0, 1.02 * max(steps))
-    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
+    reach = (top - bottom) or 1.0
+    axes.set_xlim(0, 1.02 * max(*steps, 1))
+    axes.set_ylim(bottom - 0.05 * reach, top + 0.12 * reach)
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
     axes.set_ylabel(f"K (T = {history[-1].trajectory_steps}), {unit} per event", fontsize=NORMAL, color=TEXT)
     quiet(axes)

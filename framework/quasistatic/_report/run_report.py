@@ -151,11 +151,13 @@ def _losses(run: Run, folder: RunFolder) -> list[tuple[int, float]]:
         lines = read_plain(folder.metrics).decode(errors="replace").splitlines()
     except OSError:
         return []
-    found = []
+    found, done = [], run.updates_done
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             match json.loads(line):
-                case {"kind": "progress", "update": int(update), "loss_nats": float(loss)} if math.isfinite(loss):
+                case {"kind": "progress", "update": int(update), "loss_nats": float(loss)} if (
+                    abs(loss) < 1e30 and 0 < update <= done
+                ):
                     found.append((update, loss))
     return found
 
