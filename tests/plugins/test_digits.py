@@ -157,6 +157,14 @@ def test_augmented_draw_is_pure_in_its_key():
     assert first[1]["code"].shape == (3,) and first[1]["side"] == row["label"]
 
 
+def test_test_images_that_equal_a_training_image_are_counted():
+    source = digits(augment=True)
+    train = {image.tobytes() for image in source.split("train").x}
+    seen = sum(image.tobytes() in train for image in source.split("test").x)
+    assert seen == 15 and source.notes == ("15 of 360 test images equal a training image, pixel for pixel",)
+    assert digits(view="grey").notes == ()
+
+
 def test_baselines_of_the_binary_view():
     source = qs.capability(digits(augment=True), qs.AbstractBaselines)
     found = source.baselines(source.split("test").x)
