@@ -68,6 +68,12 @@ def test_what_no_rule_covers_is_named(tmp_path, text, choices, said):
     assert said in problem(written(tmp_path, text), **choices)
 
 
+def test_numbers_with_a_decimal_comma_are_no_header(tmp_path):
+    path = written(tmp_path, "1,5;2,25\n3,5;4,5\n")
+    assert read(path, decimal=",").values.tolist() == [[1.5, 2.25], [3.5, 4.5]]
+    assert "line 1, column 1: '1,5' is not a number; is the comma before decimals?" in problem(path)
+
+
 def test_columns_are_chosen_by_name_or_number_and_text_in_others_does_not_matter(tmp_path):
     path = written(tmp_path, "id,kind,x,y\n1,red,0.5,7\n2,blue,1.5,8\n")
     assert read(path, columns=("y", "3")).columns == ("y", "x")

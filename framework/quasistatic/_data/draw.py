@@ -60,11 +60,24 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         values, counts = np.unique(xs.ravel(), return_counts=True)
         axes.bar(values, counts / len(xs))
     else:
-        picture = tiles(xs) if len(field.shape) == 2 else xs.reshape(len(xs), -1)
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
+        is_picture = len(field.shape) == 2 or (len(field.shape) == 3 and field.shape[-1] in (1, 3))
+        if len(field.shape) == 3 and field.shape[-1] == 3:
+            picture = _colours(xs, low, high)
+        elif is_picture:
+            picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
+        else:
+            picture = xs.reshape(len(xs), -1)
         axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-        axes.set_aspect("equal" if len(field.shape) == 2 else "auto")
+        axes.set_aspect("equal" if is_picture else "auto")
         axes.set_axis_off()
+
+
+def _colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    """Pictures (N, height, width, 3) side by side, from 0 to 1."""
+    low, high = (float(xs.min()) if low is None else low), (float(xs.max()) if high is None else high)
+    tiled = np.stack([tiles(xs[..., channel]) for channel in range(3)], axis=-1)
+    return np.nan_to_num(np.clip((tiled - low) / (high - low or 1.0), 0.0, 1.0), nan=1.0)
 
 
 def _bounds(field: AbstractField) -> tuple[float | None, float | None]:

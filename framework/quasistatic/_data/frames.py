@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from quasistatic._data.text import Cells, Reader
+from quasistatic._data.cells import Reader
+from quasistatic._data.text import Cells
 from quasistatic._storage.files import refuse_large
 from quasistatic.errors import DataError
 

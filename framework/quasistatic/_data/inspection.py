@@ -14,10 +14,10 @@ import attrs
 import numpy as np
 
 from quasistatic._data.array import ArraySource
+from quasistatic._data.cells import DATE, MISSING, TRUTH, Reader
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.reading import ARRAYS, cells_in, checked, read_table
 from quasistatic._data.tables import Table
-from quasistatic._data.text import DATE, MISSING, TRUTH, Reader
 from quasistatic.errors import DataError
 
 LOOKED_AT = 100_000  # rows at most whose cells are looked at

@@ -1,14 +1,11 @@
-"""Tables in text: delimiters, headers, comments; and cells as numbers, by rules that a message can state."""
+"""Tables in text: delimiters, headers and comments."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import datetime
 import gzip
 import io
-import math
-import re
 import zlib
 from array import array
 from collections import Counter
@@ -20,72 +17,11 @@ from typing import IO, Any
 import attrs
 import numpy as np
 
+from quasistatic._data.cells import COMMA, DATE, MISSING, Reader, looks_numeric
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.tables import Table, choose
 from quasistatic._storage.files import refuse_large
 from quasistatic.errors import DataError
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-TRUTH = {"true": 1.0, "false": 0.0}
-SPACES = re.compile(r"[ '\u00a0\u2009\u202f]")
-SPACED = re.compile(rf"[-+]?\d{{1,3}}({SPACES.pattern}\d{{3}})+([.,]\d*)?")  # 12 345.6
-DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-DAY = datetime.timedelta(days=1)
-
-
-@attrs.frozen
-class Reader:
-    """How the cells of a table are read: what stands before decimals, and whether commas part the cells."""
-
-    decimal: str = "."
-    commas_part: bool = True
-
-    def number(self, cell: str) -> float | None:
-        """The number in a cell: nan if it is missing, None if it is something else.
-
-        true and false are 1 and 0, dates (2020-01-31, or with a time of day) are days since 1970-01-01, in UTC where they
-        have no zone. Thousands may be parted.
-        """
-        if self.decimal == "." and (number := _float(cell)) is not None:
-            return number
-        word = cell.lower()
-        if word in MISSING or word in TRUTH:
-            return TRUTH.get(word, math.nan)
-        plain = self._pointed(SPACES.sub("", cell) if SPACED.fullmatch(cell) else cell)
-        number = None if plain is None else _float(plain)
-        return days(cell) if number is None else number
-
-    def _pointed(self, cell: str) -> str | None:
-        """With a decimal point and without marks of thousands; None where a mark may be either."""
-        other = "," if self.decimal == "." else "."
-        if other in cell:
-            whole, _, decimals = cell.partition(self.decimal)
-            groups = whole.lstrip("+-").split(other)
-            parted = groups[0].isdigit() and len(groups[0]) <= 3 and all(len(each) == 3 and each.isdigit() for each in groups[1:])
-            sure = len(groups) > 2 or self.decimal in cell or self.decimal == "," or self.commas_part
-            if not parted or not sure or other in decimals:
-                return None
-            cell = cell.replace(other, "")
-        return cell.replace(",", ".")
-
-
-def _float(cell: str) -> float | None:
-    try:
-        return float(cell) if "_" not in cell else None
-    except ValueError:
-        return None
-
-
-def days(cell: str) -> float | None:
-    """Days since 1970-01-01 of a date, None for anything else."""
-    if not DATE.fullmatch(cell):
-        return None
-    try:
-        when = datetime.datetime.fromisoformat(cell)
-    except ValueError:
-        return None
-    return (when.replace(tzinfo=when.tzinfo or datetime.UTC) - EPOCH) / DAY
 
 
 @attrs.frozen
@@ -106,7 +42,7 @@ class Cells:
         place, first = next(self.rows, (0, []))
         if not first:
             raise DataError(f"{self.name}: is empty")
-        named = any(cell.lower() not in MISSING for cell in first) and not any(_looks_numeric(cell) for cell in first)
+        named = any(cell.lower() not in MISSING for cell in first) and not any(looks_numeric(cell) for cell in first)
         if named if self.has_header is None else self.has_header:
             return tuple(first), self._even(place, len(first))
         return None, chain([(place, first)], self._even(place, len(first)))
@@ -170,15 +106,10 @@ def _cells_of(name: str, file: IO[str]) -> Cells:
     file.seek(0)
     delimiter = _delimiter(filled[-1]) if filled else ","
     header, first = _cells(comment, delimiter), _cells(filled[0], delimiter) if filled else []
-    is_header = len(header) == len(first) > 0 and not any(map(_looks_numeric, header)) and any(map(_looks_numeric, first))
+    is_header = len(header) == len(first) > 0 and not any(map(looks_numeric, header)) and any(map(looks_numeric, first))
     rows = _split(file, delimiter)
     reader = Reader(commas_part=delimiter == ",")
     return Cells(name, chain([(place, header)], rows) if is_header else rows, is_header or None, reader, "line")
-
-
-def _looks_numeric(cell: str) -> bool:
-    number = Reader().number(cell)
-    return number is not None and not math.isnan(number)
 
 
 def _split(file: Iterable[str], delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
@@ -235,7 +166,7 @@ def parse(found: Cells, choices: ArrayChoices) -> Table:
         if label is not None:
             labels.append(cells[label])
     table = Table(name, np.array(values).reshape(-1, len(kept)), columns, np.array(places), found.counted)
-    beside = None if label is None else (header[label] if header else f"column {label + 1}", np.array(labels, str))
+    beside = None if label is None else (header[label] if header else f"column {label + 1}", np.array(labels, object))
     return attrs.evolve(table, labels=beside, notes=tuple(_about_dates(table, dates)))
 
 
@@ -249,7 +180,7 @@ def _about_dates(table: Table, dates: Counter[int]) -> Iterator[str]:
 
 
 def _advice(cell: str, is_first: bool) -> str:
-    if re.fullmatch(r"[-+]?\d*,\d+", cell):
+    if COMMA.fullmatch(cell):
         return "; is the comma before decimals? then --set source.decimal=,"
     if is_first:
         return ", and the line is no header, as it has numbers as well"
