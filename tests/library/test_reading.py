@@ -2,12 +2,14 @@
 
 import datetime
 import gzip
+import random
 import sys
 
 import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic._data.inspection import inspect
 
 
 def read(path, **choices):
@@ -154,3 +156,34 @@ def test_without_its_library_a_format_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, library, None)
     said = problem(written(tmp_path, "x", name))
     assert f"needs {library}: pip install" in said and "quasistatic[table]" in said
+
+
+def test_odd_bytes_are_numbers_or_one_message(tmp_path):
+    rng = random.Random(0)
+    pieces = [
+        b",",
+        b";",
+        b"\t",
+        b"#",
+        b'"',
+        b"\n",
+        b"\r",
+        b"\0",
+        b"1,5",
+        b"1.234,5",
+        b"0001-01-01T00:00+23:59",
+        b"2020-01-01",
+        b"true",
+    ]
+    pieces += [b"NA", b"inf", b"1e999", b"\xff", b"\xc2\xa0", b" ", b"1'000", b"_", b"a", b"7", b"8"]
+    for _ in range(300):
+        path = tmp_path / rng.choice(["my.csv", "my.tsv", "my.dat"])
+        path.write_bytes(b"".join(rng.choice(pieces) for _ in range(rng.randrange(60))))
+        choices = qs.ArrayChoices(
+            decimal=rng.choice(".,"), missing=rng.choice(["refuse", "drop-rows"]), labels=rng.choice([None, "1"])
+        )
+        for look in (qs.read_table, inspect):
+            try:
+                look(path, choices)
+            except qs.DataError as error:
+                assert "\n" not in str(error)

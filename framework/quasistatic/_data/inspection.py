@@ -16,7 +16,7 @@ import numpy as np
 from quasistatic._data.array import ArraySource
 from quasistatic._data.cells import DATE, MISSING, TRUTH, Reader
 from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.reading import ARRAYS, cells_in, checked, read_table
+from quasistatic._data.reading import ARRAYS, cells_in, checked, read_table, readable
 from quasistatic._data.tables import Table
 from quasistatic.errors import DataError
 
@@ -81,7 +81,8 @@ class Inspection:
 def inspect(path: str | Path, choices: ArrayChoices) -> Inspection:
     """Look at a file; `choices` are kept where they are given. Raises DataError where nothing in it can be read."""
     file = checked(path)
-    rows, columns, options = _looked_at(file, choices)
+    with readable(file):
+        rows, columns, options = _looked_at(file, choices)
     told: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     told = attrs.evolve(choices, **told)
     try:

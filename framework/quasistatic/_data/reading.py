@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -42,15 +42,22 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
     reader = ARRAYS.get(path.suffix.lower())
     if choices.key is not None and reader is not read_npz:
         raise DataError(f"{path}: holds one array, so the key {choices.key!r} names nothing; keys are for .npz files")
-    try:
+    with readable(path):
         if reader is None:
             with cells_in(path) as cells:
                 table = parse(cells, choices)
         else:
             table = _columns(reader(path, choices), choices)
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Errors of the system while a file is read are DataErrors of one line."""
+    try:
+        yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
 
 
 def checked(path: str | Path) -> Path:
@@ -68,7 +75,7 @@ def checked(path: str | Path) -> Path:
     return path
 
 
-def cells_in(path: Path) -> AbstractContextManager[Cells]:
+def cells_in(path: Path) -> contextlib.AbstractContextManager[Cells]:
     """The cells of a table that is no array."""
     return {".parquet": parquet_cells, ".xlsx": excel_cells}.get(path.suffix.lower(), text_cells)(path)
 
