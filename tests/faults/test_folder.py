@@ -67,8 +67,12 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="is no folder"):
         RunFolder.create(tmp_path / "file", RECIPE, ABOUT)
-    with pytest.raises(QuasistaticError, match="Not a directory"):
+    with pytest.raises(QuasistaticError, match="Not a directory") as caught:
         RunFolder.create(tmp_path / "file" / "run", RECIPE, ABOUT)
+    assert caught.value.exit_code == 2
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    with pytest.raises(RunError, match="is no folder"):
+        RunFolder.create(tmp_path / "dangling", RECIPE, ABOUT)
 
 
 def test_an_empty_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +308,15 @@ def test_the_lock_follows_no_link(run: RunFolder, tmp_path: Path) -> None:
     (run.path / ".lock").unlink()
     (run.path / ".lock").symlink_to(tmp_path / "precious")
     with pytest.raises(QuasistaticError, match="expected a file, but this is a link"), run.lock():
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_the_lock_is_not_written_where_it_is_another_file_too(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (run.path / ".lock").unlink()
+    os.link(tmp_path / "precious", run.path / ".lock")
+    with run.lock():
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 

@@ -79,6 +79,17 @@ def test_greys_are_drawn_from_white_to_black_in_their_own_levels():
     assert np.nanmax(axes.images[0].get_array()) > 200
 
 
+def test_pictures_in_colour_are_drawn_in_colour():
+    values = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 3)).astype(np.uint8)
+    source = qs.ArraySource(values)
+    axes = Figure().add_subplot()
+    x = source.split("train", 4).x
+    source.render(x, axes)
+    shown = axes.images[0].get_array()
+    assert shown.shape == (9, 11, 3)  # two by two, with a gap
+    np.testing.assert_allclose(shown[:4, :5], source.units.to_user(x[0]) / 255, atol=1e-4)
+
+
 def test_a_column_is_a_histogram_of_its_own_units():
     source = own(1, names=("height",))
     (axes,) = samples(source, source.split("train").x).axes

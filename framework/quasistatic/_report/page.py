@@ -35,7 +35,7 @@ th:first-child { text-align: left; } .leads tbody tr:first-child :is(th, td) { f
 figure { margin: 0; } figcaption { margin-top: .4rem; max-width: 48rem; }
 img { display: block; max-width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px;
   padding: .75rem; }
-@media (prefers-color-scheme: dark) { img { filter: invert(.89) hue-rotate(180deg); border-color: #ccc; } }
+@media (prefers-color-scheme: dark) { img:not(.as-is) { filter: invert(.89) hue-rotate(180deg); border-color: #ccc; } }
 @media (max-width: 40rem) {
   body { padding: 1.25rem .75rem 2rem; }
   figure { overflow-x: auto; } img { max-width: none; }
@@ -67,13 +67,17 @@ class HtmlTable:
 
 @attrs.frozen
 class Picture:
-    """A PNG file `png` of a picture `width` inches wide, with a line that says how to read it."""
+    """A PNG file `png` of a picture `width` inches wide, with a line that says how to read it.
+
+    `is_photo`: its colours mean themselves, and stay in dark mode.
+    """
 
     name: str
     title: str
     png: bytes
     width: float
     note: str = ""
+    is_photo: bool = False
 
 
 def page(
@@ -121,7 +125,8 @@ def _picture(picture: Picture) -> Iterator[str]:
     data = base64.b64encode(picture.png).decode()
     yield f"<h2>{_text(picture.title)}</h2>"
     size = f'style="width: {6.2 * picture.width:.1f}rem"'  # so that text has one size in all pictures
-    yield f'<figure><img {size} alt="{_text(picture.title)}" src="data:image/png;base64,{data}">'
+    kind = ' class="as-is"' if picture.is_photo else ""
+    yield f'<figure><img{kind} {size} alt="{_text(picture.title)}" src="data:image/png;base64,{data}">'
     yield f'<figcaption class="faint">{_text(picture.note)}</figcaption></figure>'
 
 

@@ -52,9 +52,9 @@ def encode(figure: Figure, form: str = "png") -> bytes:
     return buffer.getvalue()
 
 
-def as_picture(name: str, title: str, drawn: Figure, note: str) -> Picture:
+def as_picture(name: str, title: str, drawn: Figure, note: str, is_photo: bool = False) -> Picture:
     """A figure as a page shows it."""
-    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note)
+    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note, is_photo)
 
 
 def samples(source: AbstractSource, xs: State) -> Figure:

@@ -176,6 +176,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     event, unit = source.event, customary_unit(source.event.size)
     shown = max(map(worth_drawing, event.parts().values()))
     count = max(shown, run.recipe.evaluation.samples)
+    is_photo = any(len(field.shape) > 1 for field in event.parts().values())
     data = source.split("test", count)
     key = role_key(run.recipe.seed, Role.PICTURES)
     walks = pictures.walk(diffusion, data.x, key=key, sampler=run.sampler, side=data.side)
@@ -184,6 +185,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
         "Destroyed step by step, and rebuilt",
         pictures.trajectories(source, walks),
         "Above, test data on their way to noise. Below, from right to left, the way back from noise to samples.",
+        is_photo,
     )
     if event == Real((2,)) and source.side is None:
         yield as_picture(
@@ -197,7 +199,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     found = {} if judge is None else judge.judge(xs)
     judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items())
     note = f"{count_of(xs)} samples{judged and f': {judged}'}."
-    yield as_picture("samples", "Samples", pictures.samples(source, xs), note)
+    yield as_picture("samples", "Samples", pictures.samples(source, xs), note, is_photo)
     history = run.progress.history
     if history:
         truth = summary.by_split["validation"].mean_truth

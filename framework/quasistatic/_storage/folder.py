@@ -147,14 +147,15 @@ class RunFolder:
                     holder = "".join(filter(str.isprintable, os.pread(handle, 200, 0).decode(errors="replace")))
                     what = f"{self.path}: in use by {holder or 'another process'}"
                     raise RunError(f"{what}; wait for it or stop it") from error
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                if os.fstat(handle).st_nlink == 1:  # with another name it may be a file of somebody else's
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 files.sweep(self.path, self.checkpoints, self.pictures)
             yield
 
     def refuse_used(self) -> None:
         """Raises RunError where `create` would."""
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.lexists(self.path) and not self.path.is_dir():
             raise RunError(f"{self.path}: is no folder; give a new or an empty one")
         names = sorted(os.listdir(self.path)) if self.path.exists() else []
         if SEAL in names:
