@@ -115,10 +115,10 @@ def test_a_record_of_another_version_is_one_message(trained, spoil):
     from quasistatic._storage.folder import RunFolder
 
     folder = RunFolder.open(trained / "run")
-    about = folder.read_about()["data"]
-    spoil(about)
+    about, arrays = folder.read_about()["data"], folder.read_arrays()
+    spoil(about, arrays)
     with pytest.raises(qs.DataError, match=r"run\.json"):
-        qs.ArraySource.restored(qs.ArrayChoices(), Kept(about, folder.read_arrays()))
+        qs.ArraySource.restored(qs.ArrayChoices(), Kept(about, arrays))
 
 
 def test_a_path_to_data_is_a_run_of_it(cli, tmp_path, monkeypatch):
@@ -185,6 +185,12 @@ def test_inspect_suggests_what_makes_a_file_readable(cli, tmp_path, text, option
     (tmp_path / "my.csv").write_text(text)
     told = json.loads(cli("inspect", tmp_path / "my.csv", "--json").stdout)
     assert told["options"] == options and told["problem"] is None
+
+
+def test_inspect_takes_no_other_source(cli, tmp_path):
+    write(tmp_path / "my.csv", table(20))
+    result = cli("inspect", tmp_path / "my.csv", "--set", "source.use=digits")
+    assert result.exit_code == 2 and "source 'array'" in result.stderr
 
 
 def test_inspect_of_arrays_and_of_what_cannot_be_mended(cli, tmp_path):

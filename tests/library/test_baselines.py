@@ -77,5 +77,8 @@ def test_without_scikit_learn_three_are_left(monkeypatch):
 
 def test_few_rows_of_many_columns():
     rng = np.random.default_rng(0)
+    for rows, size in ((7, 30), (7, 1), (2, 3)):
+        few = simple_models(np.ones((rows, size)), np.ones((1, size)), np.ones((2, size)))
+        assert all(np.isfinite(values).all() for values in few.values())
     found = simple_models(rng.normal(size=(12, 40)), rng.normal(size=(3, 40)), rng.normal(size=(4, 40)))
     assert set(found) > {"independent Gaussians"} and all(np.isfinite(values).all() for values in found.values())

@@ -96,7 +96,10 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
 
         @functools.cache
         def read() -> Table:
-            return _as_events(read_table(memory.origin.find(choices.path), choices))
+            table = _as_events(read_table(memory.origin.find(choices.path), choices))
+            if table.values.shape[1:] != memory.field.shape or max(map(np.max, memory.numbers.values())) >= len(table.values):
+                raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
+            return table
 
         source._settle(choices, {"": _Part(read, memory.field, memory.units, memory.columns)}, memory.numbers, memory.notes)
         source._origin = memory.origin

@@ -29,7 +29,8 @@ def simple_models(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -
     mean, deviation = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-12)
     train, validation, test = ((np.asarray(x, np.float64) - mean) / deviation for x in (train, validation, test))
     log_volume = float(np.log(deviation).sum())
-    return {name: log_density(test) - log_volume for name, log_density in _fitted(train, validation)}
+    found = {name: log_density(test) - log_volume for name, log_density in _fitted(train, validation)}
+    return {name: values for name, values in found.items() if np.isfinite(values).all()}
 
 
 def _fitted(train: np.ndarray, validation: np.ndarray) -> Iterator[tuple[str, LogDensity]]:
@@ -83,7 +84,10 @@ def _mixture(train: np.ndarray, validation: np.ndarray) -> Iterator[tuple[str, L
         model = GaussianMixture(size, reg_covar=FLOOR, max_iter=200, random_state=0)
         with warnings.catch_warnings():  # one that has not converged is a simple model too
             warnings.simplefilter("ignore")
-            value = float(model.fit(train).score(validation))
+            try:
+                value = float(model.fit(train).score(validation))
+            except ValueError:  # covariances that cannot be had from so few events
+                break
         since += 1
         if value > best:
             best, since, chosen = value, 0, model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -62,7 +63,7 @@ class Inspection:
 
     def settings(self) -> list[str]:
         """The options as they are given to --set."""
-        return [f"source.{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.options.items()]
+        return [f"source.{name}={_toml(value)}" for name, value in self.options.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -193,6 +194,14 @@ def _alike(source: ArraySource, choices: ArrayChoices) -> Iterator[str]:
         names = source.columns or [f"column {number + 1}" for number in range(x.shape[1])]
         pair = f"{names[first]!r} and {names[second]!r}"
         yield f"{pair} have a correlation of {strongest:.3f}: source.scale=whiten may help"
+
+
+def _toml(value: Any) -> str:
+    """A value as --set takes it: a plain word as it is, all else as TOML."""
+    is_word = (
+        isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*|[,.]", value) and value not in ("true", "false", "inf", "nan")
+    )
+    return value if is_word else json.dumps(value, ensure_ascii=False)
 
 
 def _quoted(text: str) -> str:

@@ -46,16 +46,37 @@ class Memory:
         try:
             about, arrays = kept.about, kept.arrays
             values, columns = dict(about["field"]), about["columns"]
-            return cls(
-                Origin(*(about[name] for name in ("path", "size", "sha256"))),
-                FIELDS[values.pop("kind")](**values),
-                Units(*(_scalar(arrays.get(name)) for name in UNITS)),
+            field = FIELDS[values.pop("kind")](**values)
+            units = Units(*(_scalar(arrays.get(name)) for name in UNITS))
+            path, size, digest = (about[name] for name in ("path", "size", "sha256"))
+            memory = cls(
+                Origin(str(path), int(size), str(digest)),
+                field,
+                units,
                 None if columns is None else tuple(map(str, columns)),
-                {name: arrays[name] for name in SPLITS},
+                {name: np.asarray(arrays[name]) for name in SPLITS},
                 tuple(map(str, about["notes"])),
             )
+            memory._check()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"the record of the data in run.json is none that this version reads: {error!r:.200}") from error
+        return memory
+
+    def _check(self) -> None:
+        """Raises ValueError or TypeError for what no source keeps."""
+        shape, size = self.field.shape, self.field.size
+        for name in ("low", "high"):
+            float(getattr(self.field, name, None) or 0.0)
+        if not (
+            np.isfinite(np.broadcast_to(self.units.shift, shape)).all() and np.all(np.broadcast_to(self.units.scale, shape) > 0)
+        ):
+            raise ValueError("units")
+        if self.units.mixing is not None and self.units.mixing.shape != (size, size):
+            raise ValueError("mixing")
+        if self.columns is not None and shape != (len(self.columns),):
+            raise ValueError("columns")
+        if not all(rows.ndim == 1 and rows.dtype.kind == "i" and len(rows) and rows.min() >= 0 for rows in self.numbers.values()):
+            raise ValueError("splits")
 
 
 def _scalar(array: np.ndarray | None) -> Any:

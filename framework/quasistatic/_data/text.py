@@ -184,4 +184,7 @@ def _advice(cell: str, is_first: bool) -> str:
         return "; is the comma before decimals? then --set source.decimal=,"
     if is_first:
         return ", and the line is no header, as it has numbers as well"
-    return "; leave the column out (source.drop), keep it beside K (source.labels), or code it as numbers"
+    return (
+        "; leave the column out (source.drop), keep it beside K (source.labels), or code it as numbers; "
+        "'quasistatic inspect FILE' suggests options"
+    )

@@ -57,7 +57,7 @@ class Summary:
             return ()
         over = self.over(best)
         short = in_unit(attrs.evolve(over, value=-over.value), "nats")
-        whiten = ', source.scale = "whiten"' if hasattr(self.run.recipe.source.options, "scale") else ""
+        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
         return (
             f"K is {short} below the simple model '{best}', which describes the test events better than this run. Try more "
             f"updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width){whiten}; or keep "

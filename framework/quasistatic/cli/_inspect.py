@@ -28,6 +28,7 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
+    from quasistatic._data.choices import ArrayChoices
     from quasistatic._data.reading import checked
     from quasistatic._storage.files import try_out, write_durably
 
@@ -35,14 +36,16 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
         try_out(out)
 
     checked(path)
-    recipe = recipe_of(ctx, str(path), overrides)
+    choices = recipe_of(ctx, str(path), overrides).source.options
+    if not isinstance(choices, ArrayChoices):
+        raise click.UsageError("source.use: inspect looks at tables and arrays, which are read by the source 'array'")
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     from quasistatic._data.inspection import inspect as look
     from quasistatic._process.tree import take
 
-    found = look(path, recipe.source.options)
+    found = look(path, choices)
     if as_json:
         echo_json(found.to_dict())
     else:
