@@ -107,9 +107,23 @@ def test_the_same_bytes_elsewhere_will_do(trained, moved, cli):
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda d: d.pop("field"), lambda d: d.update(field={"kind": "odd"}), lambda d: d.update(notes=3)]
+    "spoil",
+    [
+        lambda about, arrays: about.pop("field"),
+        lambda about, arrays: about.update(field={"kind": "odd"}),
+        lambda about, arrays: about.update(field={"kind": "real", "shape": [2], "low": "x"}),
+        lambda about, arrays: about.update(notes=3),
+        lambda about, arrays: about.update(size=None),
+        lambda about, arrays: about.update(columns=["a"]),
+        lambda about, arrays: arrays.pop("test"),
+        lambda about, arrays: arrays.update(test=np.array([-1])),
+        lambda about, arrays: arrays.update(test=np.array([0.5])),
+        lambda about, arrays: arrays.update(scale=np.array([1.0, 0.0])),
+        lambda about, arrays: arrays.update(shift=np.zeros(3)),
+        lambda about, arrays: arrays.update(mixing=np.zeros((3, 3))),
+    ],
 )
-def test_a_record_of_another_version_is_one_message(trained, spoil):
+def test_a_record_that_is_none_is_one_message(trained, spoil):
     import quasistatic as qs
     from quasistatic._data.source import Kept
     from quasistatic._storage.folder import RunFolder

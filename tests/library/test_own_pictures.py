@@ -134,6 +134,17 @@ def test_correlations_stand_side_by_side_on_one_scale():
     assert left.images[0].get_clim() == right.images[0].get_clim() == (-1, 1)
 
 
+@pytest.mark.parametrize("columns", [1, 2, 13])
+def test_nothing_is_cut_off_at_the_edges(columns):
+    source = own(columns, names=tuple(f"a very long name {k}" for k in range(columns)))
+    data, xs = source.split("test").x, source.split("train").x
+    for figure in (histograms(source, data, xs), correlations(source, data, xs), pairs(source, data, xs)):
+        encode(figure)
+        whole = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+        assert whole.x0 > -0.02 and whole.y0 > -0.02 and whole.x1 < width + 0.02 and whole.y1 < height + 0.02
+
+
 def test_quantiles_and_what_is_odd():
     source = own(2, names=("height", "weight"))
     data = source.split("train").x

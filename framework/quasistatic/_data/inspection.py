@@ -59,11 +59,11 @@ class Inspection:
 
     def command(self) -> str:
         """The command that trains on the file."""
-        return " ".join(["quasistatic run", _quoted(self.path), *(f"--set {_quoted(each)}" for each in self.settings())])
+        return " ".join(["quasistatic run", _quoted(self.path), *(f"--set {each}" for each in self.settings())])
 
     def settings(self) -> list[str]:
-        """The options as they are given to --set."""
-        return [f"source.{name}={_toml(value)}" for name, value in self.options.items()]
+        """The options as a shell takes them after --set."""
+        return [_quoted(f"source.{name}={_toml(value)}") for name, value in self.options.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

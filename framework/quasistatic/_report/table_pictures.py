@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,9 +12,6 @@ from quasistatic._data.source import AbstractBaselines, AbstractSource, capabili
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
 from quasistatic._report.pictures import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ACROSS = 4  # panels side by side
 PANELS = 24  # columns at most that have one
@@ -58,7 +55,8 @@ def histograms(source: AbstractSource, data: State, samples: State | None = None
         quiet(axes)
         axes.spines["left"].set_visible(False)
     if made is not None:
-        _legend(panels[0])
+        legend: dict[str, Any] = dict(ncols=2, fontsize=SMALL, frameon=False, labelcolor=TEXT, handlelength=1.2)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", **legend)
     return figure
 
 
@@ -97,7 +95,7 @@ def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
     """The correlations of the columns of data and of samples, side by side on one scale."""
     names = [_short(name) for name in column_names(source)]
     size = min(WIDTH, 5.0 + 0.5 * len(names))
-    figure = new_figure(size, 0.5 * size)
+    figure = new_figure(size, 0.48 * size + 0.9)
     image = None
     for axes, events, title in zip(figure.subplots(1, 2), (data, samples), ("data", "samples"), strict=True):
         image = axes.imshow(correlation(to_user(source, events)), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
@@ -132,7 +130,3 @@ def limits(data: np.ndarray, samples: np.ndarray | None = None) -> tuple[float, 
 
 def _short(name: str) -> str:
     return name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _legend(axes: Axes) -> None:
-    axes.legend(fontsize=SMALL, frameon=False, labelcolor=TEXT, handlelength=1.2)
