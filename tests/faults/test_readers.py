@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import pytest
 from quasistatic._storage import checkpoint
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic.errors import CheckpointError
+
+SAVER = Path(__file__).with_name("saver.py")
 
 
 class State(eqx.Module):
@@ -90,3 +94,19 @@ def test_a_best_update_that_is_none(store: Store, wrong: Any) -> None:
     checkpoint.save(folder, 3, checkpoint.flatten(State.of(3)), meta)
     with pytest.raises(CheckpointError, match="meta: expected best and history"):
         Store(folder).load(State.of(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.benchmark
+def test_three_hundred_reads_beside_a_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen([sys.executable, SAVER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as trainer:
+        assert trainer.stdout is not None
+        assert trainer.stdout.readline() == "1\n"
+        seen, passed_over = set(), 0
+        for _ in range(300):
+            found = checkpoint.newest(tmp_path)
+            passed_over += len(found.skipped)
+            seen.add(int(found.content()[0]["x"][0]))
+        trainer.kill()
+    with capsys.disabled():
+        print(f"\n300 reads of {len(seen)} checkpoints, {passed_over} missed")
+    assert len(seen) > 20 and passed_over == 0
