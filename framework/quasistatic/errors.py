@@ -74,11 +74,16 @@ class TrainingDiverged(QuasistaticError):
         super().__init__(message)
 
 
+def printable(text: str) -> str:
+    r"""Text without characters that a terminal or a page would obey, such as \u001b: names in files may hold them."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+
+
 def one_line(error: BaseException) -> str:
     """'KeyError: x', in one line of at most some 300 characters."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # an error of somebody else's may fail at this too
+    except BaseException:  # an error of somebody else's may fail at this too, and end the program if it likes
         text = ""
     return f"{type(error).__name__}: {text:.300}".removesuffix(": ")
 

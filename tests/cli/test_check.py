@@ -107,9 +107,7 @@ def test_without_hypothesis_one_message_says_what_to_install(cli: Cli, monkeypat
         (["exits"], "plugin 'exits' (bad-exits 0.1) is broken: it tried to end the program"),
     ],
 )
-def test_what_cannot_be_checked(
-    cli: Cli, laws: Laws, install_plugin: Callable[..., str], arguments: list[str], said: str
-) -> None:
+def test_what_cannot_be_checked(cli: Cli, laws: Laws, install_plugin: Callable[..., str], arguments: list[str], said: str) -> None:
     install_plugin("exits")
     result = cli("check", *arguments)
     assert (result.exit_code, laws.asked) == (2, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,10 @@ def config(cli: Cli, *arguments: object) -> dict[str, Any]:
 
 def test_every_option_is_printed_given_or_default(cli: Cli) -> None:
     assert config(cli, "heartbeat") == qs.load_recipe("heartbeat").to_dict()
+
+
+def test_json_has_the_same_values(cli: Cli) -> None:
+    assert json.loads(cli("config", "heartbeat", "--json").stdout) == qs.load_recipe("heartbeat").to_dict()
 
 
 def test_what_is_printed_is_a_recipe_again(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from quasistatic import load_recipe
 from quasistatic._recipes.recipe import CHOICES, KEYS
 from quasistatic._recipes.sections import SECTIONS
+from quasistatic._storage.folder import RunFolder
 from quasistatic.cli._main import BUILT_IN
 
 Cli = Callable[..., Result]
@@ -102,18 +104,14 @@ def assert_refused(result: Result) -> None:
 
 @MANY
 @given(bad=bad_recipes(), command=st.sampled_from(["config", "train", "run"]))
-def test_every_problem_of_a_bad_recipe_is_named(
-    cli: Cli, tmp_path: Path, bad: tuple[list[str], str], command: str
-) -> None:
+def test_every_problem_of_a_bad_recipe_is_named(cli: Cli, tmp_path: Path, bad: tuple[list[str], str], command: str) -> None:
     paths, text = bad
     path = tmp_path / "bad.toml"
     path.write_text(text)
     result = cli(command, path)
     assert_refused(result)
     for problem in paths:
-        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, (
-            problem
-        )
+        assert f"{problem}: " in result.stderr or f"{problem}[" in result.stderr or f"{problem}." in result.stderr, problem
     assert [each.name for each in tmp_path.iterdir()] == ["bad.toml"]
 
 
@@ -225,3 +223,56 @@ def test_a_developer_gets_the_traceback(cli: Cli, install_plugin: Callable[..., 
     install_plugin("bad_commands")
     result = cli("fail", "value", env={"QUASISTATIC_DEBUG": "1"})
     assert isinstance(result.exception, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("config", "array", "--set", "path=x.csv"), "path: unknown section; did you mean source.path?"),
+        (("config", "swiss-roll", "--set", "updates=9"), "updates: unknown section; did you mean training.updates?"),
+        (("config", "swiss-roll", "--set", "a" + ".a" * 2000 + "=1"), "a: expected at most 30 tables in one another"),
+        (("config", "swiss-roll", "--set", "a=" + "[" * 200 + "]" * 200), "a: expected at most 30 tables in one another"),
+        (("sample", "x", "-n", "1.5", "-o", "x.npz"), "Invalid value for '-n' / '--number': expected a whole number, got '1.5'"),
+        (("config", "\x1b[31m.toml"), "\\u001b[31m.toml: cannot be read: No such file"),
+    ],
+)
+def test_the_message_says_what_was_meant(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    result = cli(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr and "\x1b" not in result.stderr and len(result.stderr) < 600
+
+
+def test_what_is_wrong_with_a_file_is_said_before_jax_is_imported(python: Callable[..., str], tmp_path: Path) -> None:
+    recipe = load_recipe("swiss-roll")
+    folder = RunFolder.create(tmp_path / "run", recipe.to_toml(), {}).path
+    changed = RunFolder.create(tmp_path / "changed", recipe.to_toml(), {}).path
+    (changed / "recipe.toml").write_text(recipe.to_toml().replace("seed = 0", "seed = 1"))
+    (tmp_path / "link.csv").symlink_to(tmp_path / "precious.csv")
+    out = {"folder": tmp_path, "link": tmp_path / "link.csv", "absent": tmp_path / "absent" / "x.csv", "pipe": tmp_path / "p.csv"}
+    os.mkfifo(out["pipe"])
+    commands = {
+        ("resume", changed): "recipe.toml: was changed after the run was started",
+        ("evaluate", changed): "recipe.toml: was changed after the run was started",
+        ("sample", changed, "-o", tmp_path / "x.npz"): "recipe.toml: was changed after the run was started",
+        ("evaluate", tmp_path / "none"): "holds no run",
+        ("evaluate", folder, "--data", "absent.csv"): "absent.csv: there is no such file in",
+        ("run", "array", "--set", "source.path=absent.csv"): "absent.csv: there is no such file in",
+        ("run", "swiss-roll", "--out", folder): "holds a run",
+        ("run", "swiss-roll", "--out", out["pipe"]): "is no folder",
+        ("sample", folder, "-o", out["link"]): "expected the name of a file, but this is a link",
+        ("sample", folder, "-o", out["absent"]): "cannot be written: No such file or directory",
+        ("evaluate", folder, "--per-event", out["folder"]): "expected the name of a file, but this is a folder",
+        ("evaluate", folder, "--per-event", out["pipe"]): "expected the name of a file, but this is a pipe",
+        ("evaluate", folder, "--per-event", "/dev/null"): "expected the name of a file, but this is a device or a socket",
+    }
+    code = f"""
+import sys
+from click.testing import CliRunner
+from quasistatic.cli import main
+for command, said in {[(list(map(str, command)), said) for command, said in commands.items()]}:
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2 and said in result.stderr, (command, result.output)
+    assert "jax" not in sys.modules, command
+"""
+    python(code)
+    assert not (tmp_path / "precious.csv").exists()

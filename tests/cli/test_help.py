@@ -102,7 +102,10 @@ def _processor_seconds(command: list[str], folder: Path) -> float:
 def test_help_costs_at_most_four_times_the_import_of_click(tmp_path: Path) -> None:
     imported = _processor_seconds([sys.executable, "-c", "import click"], tmp_path)
     shown = _processor_seconds([sys.executable, "-m", "quasistatic", "--help"], tmp_path)
-    print(
-        f"import click {imported * 1e3:.0f} ms, quasistatic --help {shown * 1e3:.0f} ms: {shown / imported:.2f} times"
-    )
+    print(f"import click {imported * 1e3:.0f} ms, quasistatic --help {shown * 1e3:.0f} ms: {shown / imported:.2f} times")
     assert shown <= 4 * imported
+
+
+def test_the_seed_of_a_measurement_is_its_own(cli: Callable[..., Result]) -> None:
+    said = " ".join(cli("evaluate", "--help").stdout.split())
+    assert "Seed of the noise of this measurement. [default: 0;" in said

@@ -16,9 +16,7 @@ NAMES = [named.name for named in qs.plugins().recipes()]
 
 def test_the_recipes_of_the_paper_are_there(cli: Cli) -> None:
     found = json.loads(cli("recipes", "--json").stdout)
-    assert {"swiss-roll", "swiss-roll-2015", "heartbeat", "heartbeat-2015", "digits", "array"} <= {
-        each["name"] for each in found
-    }
+    assert {"swiss-roll", "swiss-roll-2015", "heartbeat", "heartbeat-2015", "digits", "array"} <= {each["name"] for each in found}
     assert all(each["summary"] and each["plugin"] for each in found)
 
 

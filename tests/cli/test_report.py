@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import attrs
+import numpy as np
 import pytest
 
 import quasistatic as qs
@@ -69,16 +70,16 @@ def test_all_text_is_escaped():
     evil = "<script>alert('1')</script>&\""
     table = HtmlTable(evil, (evil,), ((evil, evil),), evil)
     picture = Picture("p", evil, b"png", 5.0, evil)
-    text = page(evil, evil, [(evil, evil)], [table, picture], evil, [evil])
+    text = page(evil, evil, [(evil, evil)], [evil], [table, picture], evil, [evil])
     tags = [tag for tag, _ in Page(text).tags]
     assert "script" not in tags
     assert "<script" not in text
-    assert text.count(html.escape(evil)) == 15  # the title twice, a picture's title in its alt text too
+    assert text.count(html.escape(evil)) == 16  # the title twice, a picture's title in its alt text too
     assert Page(text).rows == [[evil], [evil, evil]]
 
 
 def test_a_picture_is_inside_the_page():
-    text = page("t", "s", [], [Picture("p", "title", b"\x89PNG...", 5.0)], "", [])
+    text = page("t", "s", [], [], [Picture("p", "title", b"\x89PNG...", 5.0)], "", [])
     (image,) = [attrs for tag, attrs in Page(text).tags if tag == "img"]
     assert image["src"] == "data:image/png;base64," + base64.b64encode(b"\x89PNG...").decode()
     assert image["alt"] == "title"
@@ -153,9 +154,23 @@ def test_the_bound_stands_beside_the_truth_the_null_model_and_its_own_terms(swis
 
 def test_simple_models_of_the_source_stand_there_too(swiss_roll):
     summary, folder, _ = swiss_roll
-    text = run_report(Summary(summary.run, summary.by_steps, summary.by_split, {"a simple model": -3.0}), folder)
-    rows = {row[0]: row[1:] for row in Page(text).rows if row}
-    assert rows["a simple model"] == [f"{-3 / math.log(2):.4f}", "-3.0000", f"{-1.5 / math.log(2):.4f}"]
+    main = summary.main
+    simple = {"a good model": main.ledger.per_event + 0.5, "a bad model": np.full(50, -30.0)}
+    told = Summary(summary.run, summary.by_steps, summary.by_split, simple)
+    text = run_report(told, folder)
+    table = [row for row in Page(text).rows if row][:5]
+    units = [format_estimate(main.user_bound.to(unit)) for unit in ("bits", "nats", "bits/dim")]
+    # first of all K in the units of the data, then what it is over the best of them, then all, the best first
+    assert table[1] == ["K (T = 4), in the units of the data", *units]
+    assert table[2][0] == "K - a good model" and table[2][2] == "-0.5000"
+    assert table[3][0] == "a good model"
+    assert table[4][0] == "a bad model" and table[4][2] == f"{-30 - main.log_scale:.4f}"
+    (advice,) = told.advice()
+    assert "K is 0.5000 nats per event below the simple model 'a good model'" in advice and html.escape(advice) in text
+    assert not Summary(summary.run, summary.by_steps, summary.by_split, {"a bad model": np.full(50, -30.0)}).advice()
+    found = told.to_dict()["baselines"]["a bad model"]
+    assert found["value"]["value"] == -30 and found["value_in_user_units"]["value"] == pytest.approx(-30 - main.log_scale)
+    assert found["gain"]["value"] == pytest.approx(main.bound.value + 30)
 
 
 def test_pictures_are_in_the_page_and_in_the_folder(swiss_roll):

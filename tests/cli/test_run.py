@@ -65,7 +65,7 @@ def test_evaluate_own_events_event_by_event(finished, cli, tmp_path):
     result = cli("evaluate", folder, "--data", tmp_path / "own.csv", "--per-event", tmp_path / "out.csv", "--json")
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
-    bounds = [float(row["bound_nats"]) for row in rows]
+    bounds = [float(row["bound_nats_in_model_units"]) for row in rows]
     assert len(rows) == 3 and all(float(row["standard_error_nats"]) > 0 for row in rows)
     assert bounds[2] < min(bounds[:2]) - 10  # far from all data
     assert json.loads(result.stdout)["bound"]["value"] == pytest.approx(np.mean(bounds), rel=1e-6)
@@ -113,7 +113,12 @@ def test_own_data_are_a_first_step(cli, tmp_path):
     np.save(tmp_path / "mine.npy", 50 + 3 * rng.normal(size=(150, 4)))
     result = cli("run", "array", "--set", f"source.path={tmp_path / 'mine.npy'}", "--out", tmp_path / "run", *SHORT)
     assert result.exit_code == 0, result.output
-    assert "4 real" in result.stderr and "K in the units of the data" in result.stdout
+    assert "4 real" in result.stderr and result.stdout.startswith("K (T = 5), in the units of the data")
+    names = ("K - ", "full Gaussian", "mixture of ", "kernel density, bandwidth ")
+    assert all(name in result.stdout for name in names)
+    page = (tmp_path / "run" / "report.html").read_text()
+    for title in ("K beside simple models", "Every column", "Columns against one another", "How columns hang together"):
+        assert title in page
     cli("sample", tmp_path / "run", "-n", 20, "-o", tmp_path / "s.npz")
     assert 30 < np.load(tmp_path / "s.npz")["x"].mean() < 70
 

@@ -24,6 +24,17 @@ def test_everything_is_listed(cli: Cli) -> None:
     assert rows == {*COMPONENTS, *(("section", name) for name in SECTIONS)}
 
 
+def test_json_has_the_same_words(cli: Cli) -> None:
+    listed = json.loads(cli("show", "--json").stdout)
+    assert {(each["kind"], each["name"]) for each in listed} == {*COMPONENTS, *(("section", name) for name in SECTIONS)}
+    kernel = json.loads(cli("show", "kernel", "gaussian", "--json").stdout)
+    assert kernel["fits"] == ["real", "levels"] and kernel["plugin"].startswith("'gaussian' (quasistatic ")
+    assert {each["option"]: each["default"] for each in kernel["options"]}["first_noise"] == 1e-4
+    assert json.loads(cli("show", "training", "--json").stdout)["name"] == "training"
+    required = json.loads(cli("show", "source", "swiss-roll", "--json").stdout)["options"]
+    assert not any(each["must_be_given"] for each in required)
+
+
 def test_one_kind_is_listed(cli: Cli) -> None:
     rows = cli("show", "kernel").stdout.splitlines()[1:]
     assert {line.split()[0] for line in rows} == {"kernel"}
@@ -39,9 +50,7 @@ def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name
     for reference in component.references:
         assert f"  {reference}\n" in result.stdout
     for option in describe(component.options):
-        (line,) = [
-            line for line in result.stdout.splitlines() if line.split(" ")[0] == option.name and option.help in line
-        ]
+        (line,) = [line for line in result.stdout.splitlines() if line.split(" ")[0] == option.name and option.help in line]
         assert option.type in line
         default = "must be given" if option.required else json.dumps(option.default)
         assert default in line

@@ -118,8 +118,9 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractReading", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel", "AbstractDistribution",
-    "AbstractWithMean", "AbstractIntegrable", "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
+    "AbstractReading", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
+    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable",
+    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 import quasistatic as qs
 from quasistatic._recipes.wire import build_task
 from quasistatic._training.engine import Fixed, chunk, initial_state, trained_part
-from quasistatic._training.loop import _until_next, fit_task
+from quasistatic._training.loop import _prepared, _until_next, fit_task
 from quasistatic._training.rows import Batches, permuted
 from quasistatic._training.store import Store
 
@@ -92,6 +92,21 @@ def test_a_whole_run_is_one_program():
     fit_task(attrs.evolve(task, objective=Counted(task.objective)), [Traces()])
     # once for the shapes of what is reported, once for the program; never again after the first chunk
     assert after == [2] * len(after) and len(after) > 10
+
+
+def test_an_objective_is_prepared_on_training_events():
+    """One that fits there would learn from the events that it is chosen by."""
+    task = build_task(small(), qs.plugins())
+
+    class Looks(type(task.objective)):
+        def prepare(self, diffusion, xs, side=None, *, key):
+            seen.append(np.asarray(xs))
+            return self
+
+    seen = []
+    _prepared(attrs.evolve(task, objective=Looks(task.objective.options)))
+    np.testing.assert_array_equal(seen[0], task.source.split("train", 32).x)
+    assert not np.array_equal(seen[0], task.source.split("validation", 32).x)
 
 
 def fixed_of(task, **options):

@@ -9,9 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+
+from quasistatic._plugins.manager import plugins
+from quasistatic._recipes.recipe import Recipe
+from quasistatic._runs.run import start
+from quasistatic._training.engine import initial_state
+from quasistatic._training.store import Measured, Progress, Store
 
 Arrays = dict[str, np.ndarray]
 Damage = Callable[[Path, np.random.Generator], None]
@@ -95,6 +103,23 @@ def copies(tmp_path: Path) -> Callable[[Path], Path]:
         return made[-1]
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def saved_run() -> Callable[[Path, Recipe], Path]:
+    """`saved_run(folder, recipe)`: a run whose checkpoints of updates 2, 4 and 6 hold weights that nobody trained."""
+
+    def save(folder: Path, recipe: Recipe) -> Path:
+        job = start(recipe, plugins(), folder)
+        state = initial_state(job.task.diffusion, job.task.options)
+        measured = Measured(2, -3.0, 0.1, 3), Measured(4, -2.0, 0.1, 3), Measured(6, -2.5, 0.1, 3)
+        for update in (2, 4, 6):
+            progress = Progress(measured[min(update, 4) // 2 - 1], measured[: update // 2])
+            saved = eqx.tree_at(lambda state: state.update, state, jnp.asarray(update, state.update.dtype))
+            Store(folder / "checkpoints").save(saved, progress)
+        return folder
+
+    return save
 
 
 class Killed(BaseException):

@@ -51,7 +51,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def killed_save(self) -> None:
-        left = self.folder / f"{PARTIAL}{len(os.listdir(self.folder))}"
+        left = self.folder / f"{PARTIAL}{len(os.listdir(self.folder)):016x}"
         left.mkdir(exist_ok=True)
         (left / checkpoint.STATE).write_bytes(b"half")
 

@@ -124,14 +124,15 @@ def uninterrupted(runs: Runs) -> tuple[dict[str, bytes], Any]:
     return ending(runs.home / "uninterrupted")
 
 
-def killed_run(runs: Runs, folder: Path, kills: int, draw: random.Random) -> int:
+def killed_run(runs: Runs, folder: Path, kills: int, draw: random.Random, first: str = "train") -> int:
     """Start a run, go on with it after each kill, let it end at last. How often it was really killed."""
     checkpoints, done = folder / "checkpoints", 0
     for _ in range(kills):
-        begun = (folder / "recipe.toml").exists()
-        arguments = ("resume", folder) if begun else ("train", runs.recipe, "--out", folder)
+        begun = (folder / "seal.json").exists()
+        arguments = ("resume", folder) if begun else (first, runs.recipe, "--out", folder)
         before = checkpoint.steps(checkpoints)
-        patience = draw.choice((draw.uniform(0, 3), 300))  # while it starts, or as soon as it has saved once more
+        # while it starts, as soon as it has saved once more, or while it writes its report
+        patience = draw.choice((draw.uniform(0, 3), 300 if max(before, default=0) < 60 else draw.uniform(2, 8)))
         started = time.monotonic()
         with runs.start(*arguments, "-q") as process:
             while process.poll() is None and checkpoint.steps(checkpoints) == before:
@@ -145,7 +146,10 @@ def killed_run(runs: Runs, folder: Path, kills: int, draw: random.Random) -> int
         kept = checkpoint.steps(checkpoints)
         assert all(checkpoint.verify(checkpoints / checkpoint.step_name(step)) for step in kept)
         assert max(kept, default=0) >= max(before, default=0)  # nothing saved is ever lost
-    (runs.resume if (folder / "recipe.toml").exists() else runs.train)(folder)
+        report = folder / "report.html"
+        assert not report.exists() or report.read_text().endswith("</html>\n")
+        assert all(picture.read_bytes().endswith(b"IEND\xaeB`\x82") for picture in folder.glob("pictures/*.png"))
+    (runs.resume if (folder / "seal.json").exists() else runs.train)(folder)
     assert not list(folder.rglob(f"{PARTIAL}*"))
     return done
 
@@ -156,12 +160,50 @@ def test_kill_9_three_times(runs: Runs, uninterrupted: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.benchmark
-def test_kill_9_fifty_times(runs: Runs, uninterrupted: Any, tmp_path: Path) -> None:
-    draw, kills = random.Random(1), 0
-    while kills < 50:
-        folder = tmp_path / str(kills)
-        kills += killed_run(runs, folder, 1, draw)
-        assert ending(folder) == uninterrupted
+@pytest.mark.parametrize("first", ["train", "run"])
+def test_kill_9_of_runs_and_resumes(runs: Runs, uninterrupted: Any, tmp_path: Path, first: str, capsys: Any) -> None:
+    draw, kills, number = random.Random(first), 0, 0
+    while kills < 150:
+        number += 1
+        kills += killed_run(runs, tmp_path / str(number), 10, draw, first)
+        assert ending(tmp_path / str(number)) == uninterrupted
+    with capsys.disabled():
+        print(f"\n{first} and resume: {kills} kills, {number} runs, all end with the same bits")
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize(("command", "lasts", "kills"), [("sample", 4, 70), ("evaluate", 4, 70), ("new-plugin", 1, 60)])
+def test_kill_9_of_whatever_writes(
+    runs: Runs, uninterrupted: Any, tmp_path: Path, command: str, lasts: float, kills: int, capsys: Any
+) -> None:
+    """Its output is there and whole, or not there; and what it reads is as it was."""
+    run = runs.home / "uninterrupted"
+    arguments: dict[str, Any] = {
+        "sample": lambda out: ("sample", run, "-n", "9", "-o", out / "x.csv"),
+        "evaluate": lambda out: ("evaluate", run, "--per-event", out / "x.csv"),
+        "new-plugin": lambda out: ("new-plugin", "mine", "--kind", "sampler", "--into", out / "mine"),
+    }
+    before, draw, done = contents(run), random.Random(command), 0
+    (tmp_path / "whole").mkdir()
+    runs(*arguments[command](tmp_path / "whole"))
+    expected = contents(tmp_path / "whole")
+    while done < kills:
+        out = tmp_path / str(done)
+        out.mkdir(exist_ok=True)
+        with runs.start(*arguments[command](out)) as process:
+            time.sleep(draw.uniform(0, lasts))
+            process.kill()
+        done += process.returncode < 0
+        assert contents(out) in ({}, expected) and contents(run) == before
+        shutil.rmtree(out)
+    with capsys.disabled():
+        print(f"\n{command}: {done} kills, no half file")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What a person finds there; half files have a name that nobody reads."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: data for name, data in found.items() if PARTIAL not in name}
 
 
 @pytest.mark.parametrize("signal", [15, 2], ids=["SIGTERM", "Ctrl-C"])

@@ -38,8 +38,8 @@ class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractB
     def judge(self, xs):
         return {"mean": float(np.mean(xs))}
 
-    def baselines(self):
-        return {"unit normal": float(np.mean(self.log_prob(self.split("test").x)))}
+    def baselines(self, xs):
+        return {"unit normal": self.log_prob(xs)}
 
     def render(self, xs, axes):
         axes.hist(np.ravel(xs))
@@ -51,7 +51,7 @@ class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractB
             raise qs.DataError(f"{path}: {error}") from error
         if len(values) == 0:
             raise qs.DataError(f"{path}: holds no numbers")
-        return self.event.check(self.units.to_model(values.reshape(-1, 1)))
+        return qs.Data(self.event.check(self.units.to_model(values.reshape(-1, 1))))
 
 
 class Generated(qs.AbstractGeneratedSource):
@@ -242,8 +242,16 @@ class JudgesEachEvent(Stored):
 class BaselineOfNothing(Stored):
     """The log-likelihood of a model whose variance was never fitted."""
 
-    def baselines(self):
-        return {"normal": -math.inf}
+    def baselines(self, xs):
+        return {"normal": np.full(len(xs), -math.inf)}
+
+
+@catalogue.caught_by("baselines")
+class BaselineOfTheMean(Stored):
+    """Gives one number for all events."""
+
+    def baselines(self, xs):
+        return {"unit normal": float(np.mean(self.log_prob(xs)))}
 
 
 @catalogue.caught_by("drawing")
@@ -259,4 +267,4 @@ class ErrorsOfItsReader(Stored):
     """Lets through whatever the reader of files raises."""
 
     def read_events(self, path):
-        return self.event.check(np.loadtxt(path, ndmin=2))
+        return qs.Data(self.event.check(np.loadtxt(path, ndmin=2)))

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import attrs
 import jax.random as jr
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic._data.array import ArrayChoices, ArraySource
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
+from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
 from quasistatic._training.store import Measured
+from quasistatic.errors import printable
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
@@ -199,6 +203,13 @@ class TestBoundHistory:
         assert -10 < low < -2.2 and high > -2.0
         assert "truth" not in words(figure)
 
+    @pytest.mark.parametrize("values", [[math.inf], [math.nan, -math.inf], [1e308, -1e308], [-math.inf, -2.0], [0.0]])
+    @pytest.mark.parametrize("error", [0.0, math.nan, math.inf, 1e308])
+    def test_values_that_cannot_be_drawn_are_left_out(self, values, error):
+        figure = qs.pictures.bound_history(history(list(range(len(values))), values, [error] * len(values)), None, "nats")
+        qs.pictures.encode(figure)
+        assert ("no K is finite" in words(figure)) == (not any(abs(value) < 10 for value in values))
+
     def test_a_single_value_without_an_error(self):
         figure = qs.pictures.bound_history(history([10], [-2.0], [math.nan]), -1.0, "nats")
         low, high = figure.axes[0].get_ylim()
@@ -243,4 +254,19 @@ def test_a_source_may_name_its_axes():
 
     event = qs.Real((2,))
     own, plain = (qs.pictures.samples(source(event), data(event, 3)).axes[0].get_xlabel() for source in (Named, Anything))
-    assert (own, plain) == ("first angle, degrees", "model units")
+    assert (own, plain) == ("first angle, degrees", "units of the data")
+
+
+@pytest.mark.parametrize("names", [(r"$\foo$", "$_{$"), ("\x1b[31mred", "\0\x9b\u202e"), ("5$ to 10$", "\U00020000" * 3000)])
+def test_names_from_files_are_only_text(names: tuple[str, str]) -> None:
+    table = qs.as_table(np.random.default_rng(0).normal(size=(20, 2)))
+    source = ArraySource(attrs.evolve(table, columns=names), ArrayChoices())
+    drawn = qs.pictures.samples(source, source.split("train", 9).x)
+    assert qs.pictures.encode(drawn)  # no error and no warning
+    shown = drawn.axes[0].get_xlabel(), drawn.axes[0].get_ylabel()
+    assert shown == tuple(printable(name)[:100] for name in names) and not set("\x1b\0\x9b\u202e") & set("".join(shown))
+
+
+def test_a_page_obeys_no_name() -> None:
+    written = page("<b>\x1b[31m\u202e", "x", [], [], [], "a = 1\n", ["\0<script>"])
+    assert r"&lt;b&gt;\u001b[31m\u202e" in written and r"\u0000&lt;script&gt;" in written and "a = 1\n" in written

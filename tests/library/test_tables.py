@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
+from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
@@ -24,7 +25,7 @@ def read(path):
 
 def problem(path, key=None):
     with pytest.raises(qs.DataError) as caught:
-        qs.read_table(path, key)
+        qs.read_table(path, qs.ArrayChoices(key=key))
     message = str(caught.value)
     assert "\n" not in message and os.fspath(path) in message
     return message
@@ -99,11 +100,11 @@ def test_savetxt_and_its_header_are_read(tmp_path):
         ("a,b\n", "holds a header and no events"),
         ("a,b\n1,2\n3\n", "line 3 has 1 cells, line 1 has 2"),
         ("1,2\n\n3,4,5\n", "line 3 has 3 cells, line 1 has 2"),
-        ("a,b\n1,2\n3,red\n", "line 3, column 'b': 'red' is not a number; remove the column or code it as numbers"),
+        ("a,b\n1,2\n3,red\n", "line 3, column 'b': 'red' is not a number; leave the column out (source.drop), keep it beside K"),
         ("1,2\n3,1_000\n", "line 2, column 2: '1_000' is not a number"),
         ("1,2\n3,0x1F\n", "line 2, column 2: '0x1F' is not a number"),
         ("x,1\n2,3\n", "line 1, column 1: 'x' is not a number, and the line is no header, as it has numbers as well"),
-        ("a;b\n1,5;2\n", "line 2, column 'a': '1,5' is not a number; write decimal points, not commas"),
+        ("a;b\n1,5;2\n", "line 2, column 'a': '1,5' is not a number; is the comma before decimals? then --set source.decimal=,"),
         ("a,\n1,2\n3,oops\n", "line 3, column 2: 'oops' is not a number"),
         ("a,b\n1,2\n,4\nNA,6\n", "2 of 6 numbers are missing or not finite, the first at line 3, column 'a'"),
         ("a,b\n1,2\n3,inf\n", "1 of 4 numbers are missing or not finite, the first at line 3, column 'b'"),
@@ -127,7 +128,9 @@ def test_files_that_are_none_are_named(tmp_path, monkeypatch):
     assert "is a folder" in problem(tmp_path)
     with pytest.raises(qs.DataError, match=r"^gone\.csv: there is no such file in "):
         qs.read_table("gone.csv")
-    assert "ends in .csv, .npy or .npz" in problem(written(tmp_path, "1,2", "my.xlsx"))
+    said = problem(written(tmp_path, "1,2", "my.json"))
+    assert "ends in .csv, .tsv, .txt, .dat (or .gz of these), .npy, .npz, .parquet, .xlsx; make one of it: python -c " in said
+    assert "read_json('my.json').to_csv('my.csv', index=False)" in said
     assert "keys are for .npz files" in problem(written(tmp_path, "1,2"), "x")
     assert "is not a .npz file" in problem(written(tmp_path, "1,2", "a.npz"))
     assert "is not a .npy array" in problem(written(tmp_path, "1,2", "a.npy"))
@@ -145,7 +148,7 @@ def test_one_of_several_arrays_is_chosen_by_its_key(tmp_path):
     np.savez(path, x=np.arange(6.0).reshape(3, 2), y=np.zeros(4))
     assert "holds 2 arrays (x, y); choose one with source.key" in problem(path)
     assert "holds no array 'z', but x, y" in problem(path, "z")
-    table = qs.read_table(path, "x")
+    table = qs.read_table(path, qs.ArrayChoices(key="x"))
     np.testing.assert_array_equal(table.values, np.arange(6.0).reshape(3, 2))
     assert table.name.endswith("several.npz[x]")
     np.savez(tmp_path / "none.npz")
@@ -212,18 +215,37 @@ def header(shape, kind="<f8"):
 @pytest.mark.parametrize("shape", [(2**40,), (2**62, 2**62), (3, -1)])
 def test_false_shapes_are_refused_before_anything_is_allocated(tmp_path, shape):
     path = written(tmp_path, header(shape) + b"\0" * 64, "a.npy")
-    assert "is damaged: it declares" in problem(path)
+    assert "is damaged: it declares" in problem(path) or "above the limit of 1 GB" in problem(path)
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("x.npy", header(shape) + b"\0" * 64)
-    assert "is damaged" in problem(tmp_path / "b.npz") or "GiB, the limit is 2" in problem(tmp_path / "b.npz")
+    assert "is damaged" in problem(tmp_path / "b.npz") or "above the limit of 1 GB" in problem(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("name", ["a.npy", "b.npz"])
+def test_more_rows_than_can_be_numbered_are_refused_even_if_empty(tmp_path, name):
+    path = written(tmp_path, header((2**40, 0)), name)
+    if name == "b.npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", header((2**40, 0)))
+    assert "it takes 8.8e+03 GB, above the limit of 1 GB; QUASISTATIC_LIMIT_GB=N allows N GB" in problem(path)
 
 
 def test_archives_that_unpack_to_more_than_the_limit_are_not_inflated(tmp_path, monkeypatch):
-    monkeypatch.setattr(_tables, "INFLATE_LIMIT", 2**20)
-    monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("inflated"))
-    np.savez_compressed(tmp_path / "bomb.npz", np.zeros(2**18))
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2**17, 2)))
     assert (tmp_path / "bomb.npz").stat().st_size < 2**13
-    assert "limit is" in problem(tmp_path / "bomb.npz") and "save it as .npy" in problem(tmp_path / "bomb.npz")
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.003")
+    assert qs.read_table(tmp_path / "bomb.npz").values.shape == (2**17, 2)
+    monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("inflated"))
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.002")
+    assert "unpacked it takes 0.0021 GB, above the limit of 0.002 GB" in problem(tmp_path / "bomb.npz")
+    assert "save it as .npy" in problem(tmp_path / "bomb.npz")
+
+
+def test_archives_that_numpy_does_not_write_are_refused(tmp_path):
+    """Other ways to compress take memory of their own, as much as the file likes."""
+    with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", header((4,)) + b"\0" * 32)
+    assert "compressed as numpy does not" in problem(tmp_path / "b.npz")
 
 
 def test_archive_that_holds_more_than_it_declares_is_refused(tmp_path):
@@ -266,7 +288,7 @@ def test_damaged_bytes_give_the_message_and_no_wrong_numbers(tmp_path, name):
 def test_large_npy_stays_on_disk_and_small_one_does_not(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.arange(20.0).reshape(10, 2))
     assert not isinstance(read(tmp_path / "a.npy"), np.memmap)
-    monkeypatch.setattr(_tables, "MAP_ABOVE", 100)
+    monkeypatch.setattr(_numpy_files, "MAP_ABOVE", 100)
     monkeypatch.setattr(_tables, "CHUNK", 6)
     table = qs.read_table(tmp_path / "a.npy")
     assert isinstance(table.values, np.memmap) and not table.values.flags.writeable

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
+from quasistatic._data.source import log_scale
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
 
@@ -64,14 +66,12 @@ def test_units_come_from_the_training_events_alone():
     source = source_of(values)
     changed = values.copy()
     held_out = [
-        i
-        for i, row in enumerate(values)
-        if np.isclose(source.units.to_user(source.split("train").x), row).all(axis=1).sum() == 0
+        i for i, row in enumerate(values) if np.isclose(source.units.to_user(source.split("train").x), row).all(axis=1).sum() == 0
     ]
     assert len(held_out) == 30
     changed[held_out] *= 50
     np.testing.assert_array_equal(source_of(changed).units.shift, source.units.shift)
-    assert source_of(changed).units.scale == source.units.scale
+    np.testing.assert_array_equal(source_of(changed).units.scale, source.units.scale)
 
 
 def test_splits_are_fixed_by_their_seed_and_shuffled():
@@ -93,6 +93,86 @@ def test_shares_are_those_asked_for():
         ArrayOptions(validation_share=0.5, test_share=0.4)
     with pytest.raises(ValueError, match="validation_share"):
         ArrayOptions(validation_share=0.0)
+
+
+MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-30.0, 4.0, 0.5]])
+
+
+def test_every_column_of_a_table_has_a_scale_of_its_own():
+    source = source_of([7, -2, 100] + normal(400, 3) @ MIXING.T)
+    train = source.split("train").x.astype(float)
+    np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
+    assert source.units.scale.shape == (3,) and source.units.mixing is None
+    # pictures keep one scale
+    assert np.ndim(source_of(normal(40, 4, 4) * np.arange(1, 17).reshape(4, 4)).units.scale) == 0
+    assert np.ndim(source_of(normal(40, 3), scale="one").units.scale) == 0
+
+
+def test_whitened_columns_are_uncorrelated_and_come_back():
+    values = [7, -2, 100] + normal(400, 3) @ MIXING.T
+    source = source_of(values, scale="whiten")
+    train = source.split("train").x.astype(float)
+    np.testing.assert_allclose(train.T @ train / len(train), np.eye(3), atol=1e-5)
+    back = source.units.to_user(np.concatenate([source.split(name).x for name in SPLITS]))
+    np.testing.assert_allclose(back[np.argsort(back[:, 0])], values[np.argsort(values[:, 0])], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shape"),
+    [("columns", (3,)), ("whiten", (3,)), ("one", (3,)), ("whiten", (2, 2)), ("columns", (2, 2)), ("auto", (2, 2))],
+)
+def test_the_density_in_the_users_units_has_the_whole_jacobian(scale, shape):
+    """Against numerical differences of the map itself, one element at a time."""
+    values = 50 + normal(200, *shape) * np.linspace(1, 30, int(np.prod(shape))).reshape(shape)
+    source = source_of(values, scale=scale)
+    size = int(np.prod(shape))
+    moved = source.units.to_user(np.concatenate([np.zeros((1, *shape)), np.eye(size).reshape(size, *shape)])).reshape(
+        size + 1, size
+    )
+    assert log_scale(source) == pytest.approx(np.linalg.slogdet(moved[1:] - moved[0])[1], abs=1e-9)
+
+
+def test_the_full_gaussian_is_the_null_model_of_whitened_columns():
+    values = [7, -2, 100] + normal(400, 3) @ MIXING.T
+    source = source_of(values, scale="whiten")
+    train, test = (source.units.to_user(source.split(name).x) for name in ("train", "test"))
+    away = test - train.mean(axis=0)
+    covariance = np.cov(train.T, bias=True)
+    expected = (
+        -0.5 * np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariance), away) - 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
+    )
+    null = -0.5 * (source.split("test").x.astype(float) ** 2).sum(axis=1) - 1.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(null - log_scale(source), expected, atol=1e-3)
+
+
+def test_columns_that_determine_one_another_cannot_be_whitened():
+    x = normal(100, 2)
+    said = refused(np.column_stack([x, x[:, 0] - 3 * x[:, 1]]), scale="whiten")
+    assert "column 1, column 2, column 3 determine one another" in said and "source.drop" in said
+    source_of(np.column_stack([x, x[:, 0] - 3 * x[:, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        (np.arange(20 * 9).reshape(20, 3, 3).astype(np.uint8), 256),  # greys up to 179
+        (np.arange(20 * 27).reshape(20, 3, 3, 3) % 17, 17),
+        (np.arange(20 * 9).reshape(20, 3, 3) % 17.0, 17),
+    ],
+)
+def test_pictures_of_whole_numbers_have_levels(values, field):
+    values[:, 0, 0] = 0  # a pixel that is always dark
+    source = source_of(values)
+    assert isinstance(source.event, qs.Levels) and source.event.levels == field and source.event.shape == values.shape[1:]
+    x = source.split("train").x
+    assert source.event.check(x) is not None
+    assert np.mean(x.astype(float) ** 2) == pytest.approx(1, abs=1e-5)
+    back = np.concatenate([source.units.to_user(source.split(name).x) for name in SPLITS])
+    np.testing.assert_allclose(np.sort(back.ravel()), np.sort(values.ravel()), atol=1e-4)
+    assert log_scale(source) is None
+    assert any("read as levels" in note for note in source.notes)
+    assert source_of(values, support="categorical").event.categories >= field
+    assert "constant" in refused(values, support="real")
 
 
 @pytest.mark.parametrize(
@@ -148,8 +228,7 @@ def test_support_can_be_stated(values, support, event):
         (
             normal(20, 2, 2),
             "categorical",
-            "80 numbers are not a whole number from 0 (source.support is 'categorical'), "
-            "the first at event 0, element (0, 0)",
+            "80 numbers are not a whole number from 0 (source.support is 'categorical'), the first at event 0, element (0, 0)",
         ),
     ],
 )
@@ -214,6 +293,7 @@ def test_what_was_found_is_stated(tmp_path):
     path = csv_of(tmp_path / "wine.csv", normal(100, 2), ["a", "b"])
     assert build(ArrayOptions(path=str(path))).notes == (
         f"read 100 events of 2 real from {path}, its first line a header",
+        "every column is centred and divided by its deviation in the training split",
         "splits: 70 train, 10 validation, 20 test",
     )
     assert (
@@ -240,12 +320,12 @@ def test_what_was_found_is_stated(tmp_path):
     ],
 )
 def test_what_its_owner_should_know_is_noted(values, said):
-    found = [note for note in source_of(values).notes if said in note]
-    assert len(found) == 1, source_of(values).notes
+    notes = source_of(values, scale="one").notes
+    assert len([note for note in notes if said in note]) == 1, notes
 
 
 def test_nothing_is_noted_of_plain_data():
-    assert len(source_of(normal(500, 3)).notes) == 2
+    assert len(source_of(normal(500, 3)).notes) == 3
 
 
 def test_draw_gives_the_stored_row():
@@ -264,7 +344,7 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
     np.save(tmp_path / "a.npy", values)
     path = str(tmp_path / "a.npy")
     plain = build(ArrayOptions(path=path))
-    monkeypatch.setattr(_tables, "MAP_ABOVE", 0)
+    monkeypatch.setattr(_numpy_files, "MAP_ABOVE", 0)
     monkeypatch.setattr(_tables, "CHUNK", 14)
     mapped = build(ArrayOptions(path=path))
     for name in SPLITS:
@@ -279,11 +359,13 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
 def test_events_of_another_file_come_in_model_units(tmp_path):
     values, others = normal(40, 2), normal(3, 2, seed=1)
     source = build(ArrayOptions(path=str(csv_of(tmp_path / "a.csv", values, ["u", "v"]))))
-    found = source.read_events(csv_of(tmp_path / "b.csv", others, ["u", "v"]))
+    read = source.read_events(csv_of(tmp_path / "b.csv", others, ["u", "v"]))
+    found = read.x
+    assert read.tags["line"].tolist() == [2, 3, 4]
     assert found.dtype == np.float32
     np.testing.assert_allclose(source.units.to_user(found.astype(float)), others, atol=1e-6)
     np.save(tmp_path / "c.npy", others)
-    np.testing.assert_array_equal(source.read_events(tmp_path / "c.npy"), found)
+    np.testing.assert_array_equal(source.read_events(tmp_path / "c.npy").x, found)
 
 
 def test_files_of_another_kind_are_named(tmp_path):
@@ -294,7 +376,7 @@ def test_files_of_another_kind_are_named(tmp_path):
     with pytest.raises(qs.DataError, match=r"c\.npy: its events are 3 real, expected 2 real"):
         real.read_events(tmp_path / "c.npy")
     np.save(tmp_path / "d.npy", normal(4))
-    assert source_of(normal(40)).read_events(tmp_path / "d.npy").shape == (4, 1)
+    assert source_of(normal(40)).read_events(tmp_path / "d.npy").x.shape == (4, 1)
     with pytest.raises(qs.DataError, match="not binary"):
         source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
     np.save(tmp_path / "e.npy", np.arange(4))
@@ -311,8 +393,10 @@ def test_render_draws_in_the_users_units(tmp_path, shape):
         assert 95 < axes.patches[0].get_x() < 105
     elif shape == (2,):
         assert 95 < axes.collections[0].get_offsets().min() < 105
-    else:
+    elif shape == (4, 5):
         assert axes.images[0].get_array().min() > 90
+    else:  # columns with scales of their own are compared in these
+        assert abs(axes.images[0].get_array().mean()) < 0.1
 
 
 def test_render_names_the_columns(tmp_path):

@@ -86,9 +86,7 @@ def test_labels_are_integers_beside_the_images():
         side = source.split(name).side
         assert side.dtype == np.int32 and set(np.unique(side)) == set(range(10))
         np.testing.assert_array_equal(source.side.check(side), side)
-    truth = {
-        image.tobytes(): label for image, label in zip(levels(), sklearn_datasets.load_digits().target, strict=True)
-    }
+    truth = {image.tobytes(): label for image, label in zip(levels(), sklearn_datasets.load_digits().target, strict=True)}
     grey = digits(view="grey", labels=True)
     data = grey.split("test")
     images = np.round(grey.units.to_user(data.x)).astype(int)
@@ -159,10 +157,20 @@ def test_augmented_draw_is_pure_in_its_key():
     assert first[1]["code"].shape == (3,) and first[1]["side"] == row["label"]
 
 
+def test_test_images_that_equal_a_training_image_are_counted():
+    source = digits(augment=True)
+    train = {image.tobytes() for image in source.split("train").x}
+    seen = sum(image.tobytes() in train for image in source.split("test").x)
+    assert seen == 15 and source.notes == ("15 of 360 test images equal a training image, pixel for pixel",)
+    assert digits(view="grey").notes == ()
+
+
 def test_baselines_of_the_binary_view():
-    found = qs.capability(digits(augment=True), qs.AbstractBaselines).baselines()
-    assert found["independent pixels"] == pytest.approx(-25.06, abs=0.02)
-    assert -18.2 < found["mixture of 60 independent-pixel models"] < -17.4
+    source = qs.capability(digits(augment=True), qs.AbstractBaselines)
+    found = source.baselines(source.split("test").x)
+    assert found["independent pixels"].shape == (360,)
+    assert found["independent pixels"].mean() == pytest.approx(-25.06, abs=0.02)
+    assert -18.2 < found["mixture of 60 independent-pixel models"].mean() < -17.4
 
 
 def test_mixture_of_one_is_the_frequencies_and_recovers_two_clusters():

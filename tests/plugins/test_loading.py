@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import pytest
 
 from quasistatic import Command, NamedRecipe, PluginError, PluginManager, __version__, hookimpl
@@ -96,9 +99,7 @@ def test_the_program_works_beside_all_bad_plugins(install_plugin, shell):
         ("", ""),
     ],
 )
-def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported(
-    install_plugin, tmp_path, requirement, reason
-):
+def test_the_range_that_a_distribution_asks_for_is_checked_before_it_is_imported(install_plugin, tmp_path, requirement, reason):
     ours = __version__
     name = install_plugin("for_the_future" if reason else "prints")
     with (tmp_path / "site" / f"bad_{name}-0.1.dist-info" / "METADATA").open("a") as file:
@@ -157,10 +158,38 @@ def test_whoever_interrupts_the_program_is_obeyed(monkeypatch):
     class Plugin:
         @hookimpl
         def quasistatic_components(self):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         _load_object(Plugin(), monkeypatch)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_plugins_are_loaded_in_a_thread_as_well(install_plugin):
+    install_plugin("interrupts")
+    with ThreadPoolExecutor(1) as pool:
+        assert _by_name(pool.submit(PluginManager).result())["interrupts"].state == "broken"
+
+
+def test_flags_of_jax_are_put_back_and_named(install_plugin, python):
+    for name in ("jax_flags", "late_jax_flags"):
+        install_plugin(name)
+    manager, said = PluginManager(), "it changed jax_enable_x64 of the whole program"
+    assert _by_name(manager)["jax_flags"].reason == said and not jax.config.jax_enable_x64
+    del sys.modules["jax_flags"]
+    with pytest.raises(PluginError, match="importing jax_flags changes jax_enable_x64 for the whole program"):
+        manager.component("sampler", "flagged").load()
+    assert not jax.config.jax_enable_x64
+    # where the plugin is the first to import jax, they are again what the environment says
+    code = """
+import sys, quasistatic as qs
+assert "jax" not in sys.modules
+print({status.name: status.reason for status in qs.PluginManager().statuses()}["jax_flags"])
+import jax
+print(jax.config.jax_enable_x64, jax.config.jax_debug_nans)
+"""
+    assert python(code, JAX_DEBUG_NANS="1") == f"{said}\nFalse True\n"
 
 
 def test_a_hook_marked_optional_may_be_of_a_later_version(install_plugin):

@@ -20,6 +20,11 @@ TINY = {
 WITH = {"training.observers": ["jsonl", "raising"], "observer.raising.when": "build"}
 
 
+def again(folder, values):
+    """The same run, had it been started with these values in its run.json."""
+    return RunFolder.create(folder.with_name("again"), RunFolder.open(folder).read_recipe().decode(), values).path
+
+
 def kept(folder, manager=None):
     recipe, notes = kept_recipe(RunFolder.open(folder), manager or qs.PluginManager())
     return [choice.component.name for choice in recipe.observers], notes
@@ -51,10 +56,9 @@ def test_nothing_is_said_where_nothing_changed(folder, tmp_path):
 def test_another_version_is_said_in_one_line(folder, tmp_path):
     described = tmp_path / "site" / "bad_raising_observer-0.1.dist-info" / "METADATA"
     described.write_text(described.read_text().replace("Version: 0.1", "Version: 0.2"))
-    values = json.loads((folder / "run.json").read_text())
+    values = RunFolder.open(folder).read_about()
     values["packages"] |= {"jax": "0.0.1", "quasistatic": "0.0.2"}
-    (folder / "run.json").write_text(json.dumps(values))
-    names, notes = kept(folder)
+    names, notes = kept(again(folder, values))
     now = metadata.version("jax")
     assert names == ["jsonl", "raising"]
     (note,) = notes
@@ -88,8 +92,7 @@ def test_a_kernel_that_is_gone_is_an_error_that_says_whose_it_was(folder):
 
 @pytest.mark.parametrize("plugins", [None, 3, [], {"raising_observer": 3}, {"gaussian": {"version": None}}])
 def test_a_record_that_somebody_has_spoilt_is_no_reason_to_stop(folder, plugins):
-    (folder / "run.json").write_text(json.dumps({"format": 1, "packages": plugins, "plugins": plugins}))
-    assert kept(folder)[0] == ["jsonl", "raising"]
+    assert kept(again(folder, {"packages": plugins, "plugins": plugins}))[0] == ["jsonl", "raising"]
 
 
 def test_resume_evaluate_and_sample_say_it_and_go_on(folder, tmp_path, cli):

@@ -107,9 +107,9 @@ def test_problems_of_observers_come_with_all_others(both, manager):
 
 
 def test_a_recipe_that_was_kept_is_read_without_the_observers_that_are_gone(both, manager):
-    recipe, gone = load_kept_recipe(both, manager)
+    recipe, gone = load_kept_recipe(both.read_bytes(), both, manager)
     assert (list(options(recipe)), gone) == (["jsonl", "raising"], [])
-    recipe, gone = load_kept_recipe(both, qs.PluginManager(blocked=["raising_observer"]))
+    recipe, gone = load_kept_recipe(both.read_bytes(), both, qs.PluginManager(blocked=["raising_observer"]))
     assert (options(recipe), gone) == ({"jsonl": {"every": 7}}, ["raising"])
 
 
@@ -148,9 +148,7 @@ SMALL = {"model.width": 4, "model.depth": 1, "training.updates": 2, "training.ba
 
 @pytest.mark.parametrize("default", [True, False])
 @pytest.mark.parametrize("display", [True, False])
-def test_observers_that_are_defaults_are_attached_and_displays_are_left_out_of_a_quiet_run(
-    tmp_path, monkeypatch, default, display
-):
+def test_observers_that_are_defaults_are_attached_and_displays_are_left_out_of_a_quiet_run(tmp_path, monkeypatch, default, display):
     monkeypatch.syspath_prepend(tmp_path)
     module = f"watching_{default}_{display}".lower()
     (tmp_path / f"{module}.py").write_text(f"DEFAULT, DISPLAY = {default}, {display}\n{WATCHING}")

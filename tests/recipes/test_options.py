@@ -34,9 +34,7 @@ class Options:
     limit: int | None = None
     either: Optional[float] = 2.5  # noqa: UP045  the older spelling is read too
     names: tuple[str, ...] = ("a", "b")
-    scales: tuple[float, ...] = attrs.field(
-        default=(), validator=attrs.validators.deep_iterable(attrs.validators.gt(0))
-    )
+    scales: tuple[float, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(attrs.validators.gt(0)))
     inner: Inner = Inner()
     inners: tuple[Inner, ...] = attrs.field(factory=tuple)
     size: int | Literal["auto"] = "auto"

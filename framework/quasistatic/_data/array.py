@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,66 +13,65 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._data.draw import draw_field
+from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
+from quasistatic._data.choices import ArrayChoices
+from quasistatic._data.draw import draw_in_user_units
+from quasistatic._data.reading import read_table
+from quasistatic._data.record import Memory
+from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
     SPLITS,
+    AbstractBaselines,
     AbstractDrawing,
+    AbstractKept,
     AbstractReading,
     AbstractSource,
     ArrayRows,
     Data,
+    Kept,
     Rows,
     Split,
-    Units,
 )
-from quasistatic._data.survey import choose_field, names, notes, survey
-from quasistatic._data.tables import Table, as_table, read_table
+from quasistatic._data.survey import choose_support, count_states, notes, survey
+from quasistatic._data.tables import Table, as_table
+from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractField, Fields, Real
+from quasistatic._process.event import AbstractField, Binary, Categorical, Fields, Levels, Real
 from quasistatic.errors import DataError
 
 FEWEST = 10
-
-
-@attrs.frozen
-class ArrayChoices:
-    """How arrays become events: `support` is 'auto' or the kind of the numbers, `key` the array of an .npz file."""
-
-    support: str = "auto"
-    key: str | None = None
-    validation_share: float = 0.1
-    test_share: float = 0.2
-    split_seed: int = 0
+_DEFAULT = ArrayChoices()
 
 
 @attrs.frozen(eq=False)
 class _Part:
-    """One array of events, and what was found in it."""
+    """One array of events, which is read when it is first needed, and what was found in it."""
 
-    table: Table
+    read: Callable[[], Table]
     field: AbstractField
     units: Units
-    notes: tuple[str, ...]
+    columns: tuple[str, ...] | None
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
         """These events in model units, read a few at a time."""
         x = np.empty((len(numbers), *self.field.shape), self.field.dtype)
         start = 0
-        for chunk in self.table.chunks(numbers):
+        for chunk in self.read().chunks(numbers):
             x[start : start + len(chunk)] = self.units.to_model(chunk)
             start += len(chunk)
         return x
 
 
-class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
+class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines, AbstractKept):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
-    Real data are centred element by element and scaled by one constant, the rms deviation over all elements of the array.
-    Both come from the training split. `columns` are the names in a header. A table mapped from disk stays there.
+    Real data are centred element by element; those of a table are scaled column by column, others by one constant, or as
+    `choices.scale` has it. All of this comes from the training split. `columns` are the names in a header.
+    A table mapped from disk stays there.
     Raises DataError, which names the place and a way out.
     """
 
-    def __init__(self, values: Any, choices: ArrayChoices = ArrayChoices()):
+    def __init__(self, values: Any, choices: ArrayChoices = _DEFAULT):
         tables = _tables(values)
         counts = {name: len(table.values) for name, table in tables.items()}
         if len(set(counts.values())) > 1:
@@ -79,54 +79,105 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading):
         count = max(counts.values())
         if count < FEWEST:
             raise DataError(f"{next(iter(tables.values())).name}: holds {count} events, expected at least {FEWEST}")
-        self._key = choices.key
-        self._numbers = _split_rows(count, choices)
-        self._parts = {name: _part(table, choices.support, self._numbers["train"]) for name, table in tables.items()}
-        fields = {name: part.field for name, part in self._parts.items()}
+        numbers = _split_rows(count, choices)
+        found = {name: _part(table, choices, numbers["train"]) for name, table in tables.items()}
+        said = [note for _, notes in found.values() for note in notes]
+        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in numbers.items())
+        self._settle(choices, {name: part for name, (part, _) in found.items()}, numbers, (*said, f"splits: {sizes}"))
+        self._origin = tables[""].origin if "" in tables else None
+
+    @classmethod
+    def restored(cls, choices: ArrayChoices, kept: Kept) -> ArraySource:
+        """What the source of a run was. Its file is read when its rows are asked for, and must be the same, to the byte.
+
+        Raises DataError for a record that is none; later, for a file that is gone or was changed.
+        """
+        memory, source = Memory.recall(kept), cls.__new__(cls)
+
+        @functools.cache
+        def read() -> Table:
+            table = _as_events(read_table(memory.origin.find(choices.path), choices))
+            if table.values.shape[1:] != memory.field.shape or max(map(np.max, memory.numbers.values())) >= len(table.values):
+                raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
+            return table
+
+        source._settle(choices, {"": _Part(read, memory.field, memory.units, memory.columns)}, memory.numbers, memory.notes)
+        source._origin = memory.origin
+        return source
+
+    def _settle(
+        self, choices: ArrayChoices, parts: Mapping[str, _Part], numbers: Mapping[Split, np.ndarray], notes: tuple[str, ...]
+    ) -> None:
+        self._choices, self._parts, self._numbers, self.notes = choices, parts, numbers, notes
+        fields = {name: part.field for name, part in parts.items()}
+        units = {name: part.units for name, part in parts.items()}
         self.event = fields[""] if "" in fields else Fields(fields)
-        units = {name: part.units for name, part in self._parts.items()}
         self.units = units.get("", units)
-        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in self._numbers.items())
-        self.notes = (*(note for part in self._parts.values() for note in part.notes), f"splits: {sizes}")
+
+    def kept(self) -> Kept | None:
+        if self._origin is None:
+            return None
+        part = self._parts[""]
+        return Memory(self._origin, part.field, part.units, part.columns, self._numbers, self.notes).keep()
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        return self._parts[""].table.columns if "" in self._parts else None
+        return self._parts[""].columns if "" in self._parts else None
 
     def split(self, name: Split, count: int | None = None) -> Data:
         numbers = self._numbers[name][:count]
-        return Data(self.event.build({part: each.rows(numbers) for part, each in self._parts.items()}))
+        x = self.event.build({part: each.rows(numbers) for part, each in self._parts.items()})
+        return Data(x, tags=next(iter(self._parts.values())).read().tags(numbers))
 
     def stored(self) -> Rows:
-        if any(isinstance(part.table.values, np.memmap) for part in self._parts.values()):
+        if any(isinstance(part.read().values, np.memmap) for part in self._parts.values()):
             return _StoredRows(self, self._numbers["train"])
         return ArrayRows(self.split("train").x)
 
     def draw(self, row: Any, *, key: Key) -> tuple[State, None]:
         return jax.tree.map(jnp.asarray, row), None
 
-    def read_events(self, path: str | Path) -> State:
-        """Events of another file, in model units. Raises DataError where shape, columns or numbers are not as here."""
+    def read_events(self, path: str | Path) -> Data:
+        """Events of another file. Raises DataError where shape, columns or numbers are not as here."""
         if "" not in self._parts:
             raise DataError(f"{path}: events of several parts are read from memory alone, as a mapping of arrays")
-        table, part = _as_events(read_table(path, self._key)), self._parts[""]
+        table, part = _as_events(self._other(path)), self._parts[""]
         if self.columns and table.columns and self.columns != table.columns:
             found, expected = (", ".join(columns) for columns in (table.columns, self.columns))
             raise DataError(f"{table.name}: its columns are {found}; expected {expected}, in this order")
         if table.values.shape[1:] != part.field.shape:
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
-        return self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        x = self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        return Data(x, tags=table.tags(np.arange(len(x))))
+
+    def _other(self, path: str | Path) -> Table:
+        """Another file, read as this one was; it may lack what is not modelled: labels, and columns that are left out."""
+        try:
+            return read_table(path, self._choices)
+        except DataError:
+            if not (self._choices.labels or self._choices.drop):
+                raise
+            return read_table(path, attrs.evolve(self._choices, labels=None, drop=(), columns=self.columns or ()))
+
+    def baselines(self, xs: State) -> dict[str, np.ndarray]:
+        """Gaussians, a mixture of them and a kernel density, of real numbers alone."""
+        if not isinstance(self.event, Real):
+            return {}
+        known = (self.split("train", ROWS).x, self.split("validation", CHOOSING).x, xs)
+        return simple_models(*(np.reshape(x, (len(x), -1)) for x in known))
 
     def render(self, xs: State, axes: Any) -> None:
         """In the user's units, with the names of two columns at the axes."""
         if "" not in self._parts:
             raise TypeError("ArraySource.render: draws an event of one part")
         part = self._parts[""]
-        draw_field(part.units.to_user(np.asarray(xs)), part.field, axes)
+        draw_in_user_units(xs, part.field, part.units, axes)
         if part.field.shape == (2,) and isinstance(part.field, Real) and self.columns:
             axes.set_xlabel(self.columns[0])
             axes.set_ylabel(self.columns[1])
+        elif part.field.size == 1 and self.columns:
+            axes.set_xlabel(self.columns[0])
 
 
 class _StoredRows:
@@ -161,11 +212,22 @@ def _as_events(table: Table) -> Table:
     return table
 
 
-def _part(table: Table, support: str, train: np.ndarray) -> _Part:
-    found = survey(table)
-    field = choose_field(table, found, support)
-    units, deviation = _standardise(table, train) if isinstance(field, Real) else (Units(), np.empty(0))
-    return _Part(table, field, units, tuple(notes(table, field, found, support, deviation)))
+def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> tuple[_Part, tuple[str, ...]]:
+    """The part of a table, and sentences about it."""
+    found, deviation = survey(table), np.empty(0)
+    support, shape = choose_support(table, found, choices.support), table.values.shape[1:]
+    scale = choices.scale if choices.scale != "auto" else "columns" if len(shape) == 1 else "one"
+    units = Units()
+    field: AbstractField = Binary(shape) if support == "binary" else Real(shape)
+    if support == "real":
+        units, deviation = standardise(table, train, scale)
+    elif support == "categorical":
+        field = Categorical(shape, count_states(table))
+    elif support == "levels":
+        units, states = centred(table, train), count_states(table)
+        low, high = units.to_model(np.array([0.0, states - 1.0])).tolist()
+        field = Levels(shape, low, high, states)
+    return _Part(lambda: table, field, units, table.columns), tuple(notes(table, field, found, choices, scale, deviation))
 
 
 def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
@@ -176,27 +238,3 @@ def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
     validation = max(1, round(count * choices.validation_share))
     parts = order[test + validation :], order[test : test + validation], order[:test]
     return dict(zip(SPLITS, parts, strict=True))
-
-
-def _standardise(table: Table, rows: np.ndarray) -> tuple[Units, np.ndarray]:
-    """Units of the training rows, and the deviation of each element. Raises DataError for one that is constant."""
-    # deviations from one event are small where the numbers themselves may be large
-    origin = next(table.chunks(rows[:1]))[0]
-    total, low, high = np.zeros_like(origin), np.zeros_like(origin), np.zeros_like(origin)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for chunk in table.chunks(rows):
-            away = chunk - origin
-            total = total + away.sum(axis=0)
-            low, high = np.minimum(low, away.min(axis=0)), np.maximum(high, away.max(axis=0))
-        mean = origin + total / len(rows)
-        variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in table.chunks(rows)) / len(rows)
-        scale = float(np.sqrt(np.mean(variance)))
-    constant = low == high
-    if constant.any():
-        raise DataError(
-            f"{table.name}: constant in the training split: {names(table, constant)}; a constant has an infinite "
-            "density: remove it, or set source.support if the numbers are categories"
-        )
-    if not 1e-100 < scale < 1e100:
-        raise DataError(f"{table.name}: the numbers spread over {scale:.3g}, too extreme; choose another unit")
-    return Units(mean, scale), np.sqrt(variance)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import attrs
 import numpy as np
 
-from quasistatic._data.source import AbstractDrawing, AbstractSource, capability
+from quasistatic._data.source import AbstractDrawing, AbstractSource, capability, units_of
+from quasistatic._data.units import Units
 from quasistatic._process.event import AbstractField, Binary, Levels, Real
 
 if TYPE_CHECKING:
@@ -15,12 +17,28 @@ if TYPE_CHECKING:
 
 
 def draw_part(source: AbstractSource, xs: np.ndarray, part: str, axes: Axes) -> None:
-    """One part of events (N, ...), in model units: as the source draws it, or as suits its shape."""
+    """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape."""
     drawing = capability(source, AbstractDrawing)
     if drawing is not None and part == "":
         drawing.render(xs, axes)
     else:
-        draw_field(source.event.part_of(xs, part), source.event.parts()[part], axes)
+        draw_in_user_units(source.event.part_of(xs, part), source.event.parts()[part], units_of(source)[part], axes)
+
+
+def draw_in_user_units(xs: np.ndarray, field: AbstractField, units: Units, axes: Axes) -> None:
+    """Events of a field, given in model units. Rows of more than two columns with scales of their own stay in model units,
+    where colours of different columns can be compared.
+    """
+    is_mixed = np.ndim(units.scale) > 0
+    if is_mixed and field.size > 2:
+        draw_field(np.asarray(xs), field, axes)
+        return
+    if isinstance(field, Real | Levels) and field.low is not None and field.high is not None and not is_mixed:
+        low, high = units.to_user(np.array([field.low, field.high])).tolist()
+        field = attrs.evolve(field, low=low, high=high)
+    draw_field(units.to_user(np.asarray(xs)), field, axes)
+    if is_mixed:
+        axes.set_aspect("auto")
 
 
 def worth_drawing(field: AbstractField) -> int:
@@ -42,11 +60,24 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         values, counts = np.unique(xs.ravel(), return_counts=True)
         axes.bar(values, counts / len(xs))
     else:
-        picture = tiles(xs) if len(field.shape) == 2 else xs.reshape(len(xs), -1)
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
+        is_picture = len(field.shape) == 2 or (len(field.shape) == 3 and field.shape[-1] in (1, 3))
+        if len(field.shape) == 3 and field.shape[-1] == 3:
+            picture = _colours(xs, low, high)
+        elif is_picture:
+            picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
+        else:
+            picture = xs.reshape(len(xs), -1)
         axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-        axes.set_aspect("equal" if len(field.shape) == 2 else "auto")
+        axes.set_aspect("equal" if is_picture else "auto")
         axes.set_axis_off()
+
+
+def _colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    """Pictures (N, height, width, 3) side by side, from 0 to 1."""
+    low, high = (float(xs.min()) if low is None else low), (float(xs.max()) if high is None else high)
+    tiled = np.stack([tiles(xs[..., channel]) for channel in range(3)], axis=-1)
+    return np.nan_to_num(np.clip((tiled - low) / (high - low or 1.0), 0.0, 1.0), nan=1.0)
 
 
 def _bounds(field: AbstractField) -> tuple[float | None, float | None]:

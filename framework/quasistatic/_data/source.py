@@ -6,7 +6,6 @@ inherits from.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Real
 from quasistatic._process.tree import count_of, take
@@ -33,17 +33,22 @@ C = TypeVar("C")
 
 @attrs.frozen(eq=False)
 class Data:
-    """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...)."""
+    """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...).
+
+    `tags` stand beside the events in tables: where each comes from, its label; arrays (N,) by the names of their columns.
+    """
 
     x: State
     side: State | None = None
+    tags: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
     def __len__(self) -> int:
         return count_of(self.x)
 
     def head(self, count: int) -> Data:
         """The first events, `count` at most."""
-        return Data(take(self.x, slice(count)), take(self.side, slice(count)))
+        tags = {name: values[:count] for name, values in self.tags.items()}
+        return Data(take(self.x, slice(count)), take(self.side, slice(count)), tags)
 
 
 class Rows(Protocol):
@@ -67,25 +72,6 @@ class ArrayRows:
 
     def __getitem__(self, numbers: np.ndarray) -> Any:
         return take(self.arrays, numbers)
-
-
-@attrs.frozen(eq=False)
-class Units:
-    """Model units are (user - shift) / scale: one scale for all elements, so that K shifts by size * log(scale)."""
-
-    shift: np.ndarray | float = 0.0
-    scale: float = 1.0
-
-    def to_model(self, x: Any) -> Any:
-        return x if self._are_the_same else (x - self.shift) / self.scale
-
-    def to_user(self, x: Any) -> Any:
-        return x if self._are_the_same else x * self.scale + self.shift
-
-    @property
-    def _are_the_same(self) -> bool:
-        # symbols stay whole numbers
-        return self.scale == 1.0 and np.ndim(self.shift) == 0 and self.shift == 0.0
 
 
 AnyUnits = Units | Mapping[str, Units]
@@ -136,8 +122,11 @@ class AbstractBaselines(ABC):
     """A source that knows simple models to read K against."""
 
     @abstractmethod
-    def baselines(self) -> dict[str, float]:
-        """Log-likelihood in nats per test event of simple models fitted to the training split, by their names."""
+    def baselines(self, xs: State) -> dict[str, np.ndarray]:
+        """Log-likelihood in nats, (N,), of each of N test events in model units, by the names of the models.
+
+        They are fitted to the training split, and chosen on validation where there is a choice.
+        """
 
 
 class AbstractDrawing(ABC):
@@ -148,12 +137,28 @@ class AbstractDrawing(ABC):
         """Draw events (N, ...), in model units, as a person would look at them."""
 
 
+@attrs.frozen(eq=False)
+class Kept:
+    """What a run keeps of its data: `about`, JSON values for run.json, and `arrays` by name."""
+
+    about: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+
+
+class AbstractKept(ABC):
+    """A source that a run can be reopened without: `Component.restore` makes it again of what it has kept."""
+
+    @abstractmethod
+    def kept(self) -> Kept | None:
+        """All that the source knows without its data, as plain values; None for data in memory."""
+
+
 class AbstractReading(ABC):
     """A source that reads files of its own kind."""
 
     @abstractmethod
-    def read_events(self, path: str | Path) -> State:
-        """Events (N, ...) in model units from a file in the user's units. Raises DataError."""
+    def read_events(self, path: str | Path) -> Data:
+        """Events from a file in the user's units. Raises DataError."""
 
 
 def capability(source: Any, kind: type[C]) -> C | None:
@@ -179,7 +184,7 @@ def to_user(source: AbstractSource, xs: State) -> State:
 def log_scale(source: AbstractSource) -> float | None:
     """How much lower log densities are in the user's units, in nats; None where no part has a density."""
     units, parts = units_of(source), source.event.parts()
-    real = [field.size * math.log(units[name].scale) for name, field in parts.items() if not field.is_discrete]
+    real = [units[name].log_volume(field.shape) for name, field in parts.items() if not field.is_discrete]
     return sum(real) if real else None
 
 
@@ -254,7 +259,7 @@ class AugmentedSource(AbstractSource):
 
     def split(self, name: Split, count: int | None = None) -> Data:
         data = self.source.split(name, count)
-        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)))
+        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)), data.tags)
 
     def stored(self) -> Rows | None:
         return self.source.stored()

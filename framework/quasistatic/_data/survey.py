@@ -7,14 +7,21 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
+from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.tables import Table
-from quasistatic._process.event import AbstractField, Binary, Categorical, Real
+from quasistatic._process.event import AbstractField, Categorical, Levels, Real
 from quasistatic.errors import DataError
 
 FEW = 32  # categories at most, where nobody says that the data are categorical
 DISTINCT = 256  # values that are still told apart
 LOOK_FOR_COPIES = 1_000_000  # events at most
 GROWS = "a density on such values has no upper limit, and K may grow as kernel.first_noise falls"
+SCALES = {
+    "columns": "every column is centred and divided by its deviation in the training split",
+    "whiten": "columns are centred, and mixed so that they are uncorrelated in the training split",
+    "one": "all numbers are centred and divided by one deviation, that of the training split",
+}
+MOST_LEVELS = 65_536
 NARROW = 0.03  # deviation of an element in units of the common scale: close to the noise that a kernel starts with
 
 
@@ -53,25 +60,40 @@ def survey(table: Table) -> Survey:
     return Survey(whole, values)
 
 
-def choose_field(table: Table, found: Survey, support: str) -> AbstractField:
-    """The field, of the kind that was asked for or that the numbers show. Raises DataError if they do not fit."""
-    shape = table.values.shape[1:]
+def choose_support(table: Table, found: Survey, asked: str) -> str:
+    """The kind of the numbers: as asked for, or as they show. Raises DataError where they do not fit."""
     if found.values is not None and len(found.values) == 1:
         raise DataError(f"{table.name}: every number is {found.values[0]:g}: there is nothing to learn")
-    if support == "auto":
-        categories = found.categories
-        support = "real" if categories is None or categories > FEW else "binary" if categories == 2 else "categorical"
-    if support == "real":
-        return Real(shape)
+    support = _shown(table, found) if asked == "auto" else asked
     if support == "binary":
         _refuse(table, *table.count(lambda x: (x != 0) & (x != 1)), expected="0 or 1 (source.support is 'binary')")
-        return Binary(shape)
-    _refuse(
-        table,
-        *table.count(lambda x: (x < 0) | (x != np.round(x))),
-        expected="a whole number from 0 (source.support is 'categorical')",
-    )
-    return Categorical(shape, 1 + int(max(chunk.max() for chunk in table.chunks())))
+    elif support in ("categorical", "levels"):
+        wrong = table.count(lambda x: (x < 0) | (x != np.round(x)))
+        _refuse(table, *wrong, expected=f"a whole number from 0 (source.support is {support!r})")
+    if support == "levels" and _largest(table) >= MOST_LEVELS:
+        raise DataError(f"{table.name}: {_largest(table) + 1} levels are too many, expected at most {MOST_LEVELS}")
+    return support
+
+
+def _shown(table: Table, found: Survey) -> str:
+    """Tables of 0 and 1 are bits, of 0 .. n - 1 symbols; pictures of whole numbers up to 255 are greys."""
+    if found.categories == 2:
+        return "binary"
+    if table.values.ndim > 2:
+        values = found.values
+        is_grey = values is not None and found.whole.all() and values.min() >= 0 and values.max() < DISTINCT
+        return "levels" if is_grey else "real"
+    return "real" if found.categories is None or found.categories > FEW else "categorical"
+
+
+def count_states(table: Table) -> int:
+    """How many symbols there are. Levels of 8 bits are 256, whichever of them occur."""
+    states = _largest(table) + 1
+    return DISTINCT if table.values.ndim > 2 and FEW < states <= DISTINCT else states
+
+
+def _largest(table: Table) -> int:
+    return int(max(chunk.max() for chunk in table.chunks()))
 
 
 def _refuse(table: Table, count: int, first: str, expected: str) -> None:
@@ -79,34 +101,32 @@ def _refuse(table: Table, count: int, first: str, expected: str) -> None:
         raise DataError(f"{table.name}: {count} numbers are not {expected}, the first at {first}")
 
 
-def names(table: Table, chosen: np.ndarray) -> str:
-    """The elements where `chosen` (*event) is true, in words."""
-    found = np.argwhere(chosen).tolist()
-    shown = ", ".join(table.element(index) for index in found[:4])
-    return shown + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-
-
-def notes(table: Table, field: AbstractField, found: Survey, asked: str, deviation: np.ndarray) -> Iterator[str]:
+def notes(
+    table: Table, field: AbstractField, found: Survey, choices: ArrayChoices, scale: str, deviation: np.ndarray
+) -> Iterator[str]:
     """Sentences about the data. `deviation` (*event) is that of each element of real data, in the user's units."""
     header = "" if table.columns is None else ", its first line a header"
     yield f"read {len(table.values)} events of {field.describe()} from {table.name}{header}"
+    yield from table.notes
     if not isinstance(field, Real):
-        if asked == "auto":
-            last = field.categories - 1 if isinstance(field, Categorical) else 1
+        if choices.support == "auto":
+            last = field.categories - 1 if isinstance(field, Categorical) else getattr(field, "levels", 2) - 1
             yield f'whole numbers from 0 to {last} are read as {field.kind} (source.support = "real": as amounts)'
+        if isinstance(field, Levels):
+            yield "K of levels is the logarithm of a probability: it has no unit of the data, and is at most 0"
         return
     yield from _index_columns(table, found)
     yield from _copies(table)
     if found.whole.any():
-        yield f"whole numbers only in {names(table, found.whole)}: {GROWS}"
+        yield f"whole numbers only in {table.names(found.whole)}: {GROWS}"
     elif found.lattice:
         yield f"all numbers are among {len(found.values)} equally spaced ones: {GROWS}"  # type: ignore[arg-type]
-    scale = np.sqrt((deviation**2).mean())
-    if deviation.min() < NARROW * scale:
-        widest, narrowest = (names(table, deviation == value) for value in (deviation.max(), deviation.min()))
+    yield SCALES[scale]
+    if scale == "one" and deviation.min() < NARROW * np.sqrt((deviation**2).mean()):
+        widest, narrowest = (table.names(deviation == value) for value in (deviation.max(), deviation.min()))
         yield (
             f"deviations go from {deviation.min():.3g} ({narrowest}) to {deviation.max():.3g} ({widest}) under one "
-            "scale: the narrow ones drown in the noise; give all similar spreads, or set a smaller kernel.first_noise"
+            'scale: the narrow ones drown in the noise; set source.scale = "columns", or a smaller kernel.first_noise'
         )
 
 

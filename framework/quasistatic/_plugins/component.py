@@ -10,7 +10,9 @@ from typing import Any
 
 import attrs
 
+from quasistatic._plugins.flags import jax_flags_kept
 from quasistatic._process.event import AbstractEvent, AbstractField
+from quasistatic.errors import PluginError
 
 KINDS = ("source", "kernel", "model", "objective", "sampler", "observer")
 
@@ -52,7 +54,12 @@ def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
     if callable(target):
         return target
     module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    changed: list[str] = []
+    with jax_flags_kept(changed):
+        found = getattr(importlib.import_module(module), attribute)
+    if changed:
+        raise PluginError(f"importing {module} changes {', '.join(changed)} for the whole program; that is left to its user")
+    return found
 
 
 @attrs.frozen
@@ -72,7 +79,8 @@ class Component:
     `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). A kernel that `joins`
     others takes an event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
     `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
-    that it may break, each with the reason in words.
+    that it may break, each with the reason in words. `restore(options, kept)` builds a source of a run that is reopened
+    from the `Kept` that it gave when the run was started; by default it is built as it was then.
     """
 
     kind: str = attrs.field(validator=_kind)
@@ -84,6 +92,7 @@ class Component:
     expected_failures: Mapping[str, str] = attrs.field(factory=dict, validator=_reasons, hash=False)
     joins: bool = False
     is_default: bool = False
+    restore: str | Callable[..., Any] | None = None
 
     @property
     def description(self) -> str:
@@ -104,6 +113,10 @@ class Component:
     def load(self) -> Callable[..., Any]:
         """The builder itself; this is where the heavy module is imported."""
         return _resolve(self.build)
+
+    def load_restore(self) -> Callable[..., Any]:
+        """The builder for a run that is reopened."""
+        return _resolve(self.restore or self.build)
 
 
 @attrs.frozen

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from types import FrameType
 from typing import Any, Literal
 
 import attrs
@@ -19,6 +22,7 @@ import pluggy
 
 from quasistatic._plugins import hooks
 from quasistatic._plugins.component import Command, Component, NamedRecipe
+from quasistatic._plugins.flags import jax_flags_kept
 from quasistatic.errors import close_match, one_line
 
 PREFIX = "quasistatic_"  # of every hook
@@ -103,19 +107,20 @@ def load(status: PluginStatus, point: Load) -> tuple[PluginStatus, list[Offer]]:
     offers: list[Offer] = []
     state: PluginState = "loaded"
     reason = ""
+    interrupted: list[int] = []
     try:
-        with _contained():
+        with _contained(interrupted):
             for offer in _gather(point()):
                 if any(offer.label == other.label for other in offers):
                     raise Refused(f"it offers {offer.kind} {offer.name!r} twice")
                 offers.append(offer)
-    except KeyboardInterrupt:
-        raise
     except Refused as refused:
         state, reason = refused.state, str(refused)
     except SystemExit as error:
         state, reason = "broken", f"it tried to end the program ({one_line(error)})"
     except BaseException as error:  # those of test frameworks are no Exception
+        if interrupted:  # by a person, not by the plugin
+            raise
         state, reason = "broken", one_line(error)
     found = attrs.evolve(
         status,
@@ -129,11 +134,20 @@ def load(status: PluginStatus, point: Load) -> tuple[PluginStatus, list[Offer]]:
 
 
 @contextlib.contextmanager
-def _contained() -> Iterator[None]:
-    """Loading leaves the process as it was: a plugin that moves it is refused. What it prints goes to stderr."""
-    folder, end, moved = _working_folder(), sys.exit, []
+def _contained(interrupted: list[int]) -> Iterator[None]:
+    """Loading leaves the process as it was: a plugin that moves it is refused. What it prints goes to stderr.
+
+    Signals that really came are added to `interrupted`.
+    """
+    folder, end = _working_folder(), sys.exit
+    moved: list[str] = []
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(sys.stderr),
+            jax_flags_kept(moved),
+            _noticing(interrupted, moved),
+        ):
             yield
     finally:
         if folder and _working_folder() != folder:
@@ -144,6 +158,26 @@ def _contained() -> Iterator[None]:
             moved.append("sys.exit")
     if moved:
         raise Refused(f"it changed {' and '.join(moved)} of the whole program")
+
+
+@contextlib.contextmanager
+def _noticing(interrupted: list[int], moved: list[str]) -> Iterator[None]:
+    """Ctrl-C still interrupts, and is told from a KeyboardInterrupt that a plugin raises."""
+    if threading.current_thread() is not threading.main_thread():  # no signal comes here
+        yield
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, receive)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is not receive:
+            moved.append("what Ctrl-C does")
+        signal.signal(signal.SIGINT, before)
 
 
 def _working_folder() -> str:
@@ -179,6 +213,8 @@ def _gather(plugin: Any) -> Iterator[Offer]:
                 kind = {Command: "command", NamedRecipe: "recipe"}.get(expected) or value.kind
                 if (kind == "observer") != (hook == "quasistatic_observers"):
                     raise Refused(f"{hook} returned a component of kind {kind!r}")
+                if not isinstance(value.summary, str):  # one that raises does so here, not in a list of all plugins
+                    raise Refused(f"the summary of {kind} {value.name!r} is no text")
                 yield Offer(kind, value.name, value)
 
 

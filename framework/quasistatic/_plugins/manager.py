@@ -19,7 +19,7 @@ from quasistatic._process.event import AbstractEvent
 from quasistatic.errors import ComponentConflict, ComponentNotFound, PluginError, did_you_mean
 
 RESERVED_COMMANDS = (
-    "run", "train", "resume", "sample", "evaluate", "plugins", "show", "recipes", "config", "check", "new-plugin",
+    "run", "inspect", "train", "resume", "sample", "evaluate", "plugins", "show", "recipes", "config", "check", "new-plugin",
 )  # fmt: skip
 
 

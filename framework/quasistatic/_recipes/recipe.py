@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -12,16 +13,20 @@ from typing import Any
 import attrs
 import tomli_w
 
+from quasistatic._data.choices import is_data
 from quasistatic._plugins.component import KINDS, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
-from quasistatic._recipes.options import structure, unstructure
+from quasistatic._recipes.options import describe, structure, unstructure
 from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingSection, TrajectoryOptions
+from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
 
 CHOICES = KINDS[:-1]  # all kinds but observers, of which there may be several
 OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
+OWN_DATA = "array"  # the recipe of which a path to data is a run
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
+DEEPEST = 30  # tables in one another
 
 Overrides = Iterable[str] | Mapping[str, Any]
 
@@ -79,7 +84,7 @@ class Recipe:
 
 
 def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
-    """A recipe by the name of one that ships with a plugin, or from a TOML file.
+    """A recipe by the name of one that ships with a plugin, from a TOML file, or for a file of data, which it then names.
 
     `overrides` are texts such as 'training.updates=3000' or a mapping of dotted paths to values. Where one changes the
     `use` of a section, the recipe's other options of that section are dropped.
@@ -91,9 +96,9 @@ def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manag
     return _resolve(name, values, manager, problems)
 
 
-def load_kept_recipe(path: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
+def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
     """The recipe of a run as it was kept, and the observers that are no longer there, which it is read without."""
-    name, values = _read(path, manager)
+    name, values = where.stem, _parse(text, str(where))
     training = values.get("training")
     named = training.get("observers") if isinstance(training, dict) else None
     here = [component.name for component in manager.components("observer")]
@@ -103,11 +108,20 @@ def load_kept_recipe(path: Path, manager: PluginManager) -> tuple[Recipe, list[s
 
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
-    if isinstance(recipe, os.PathLike) or recipe.endswith(".toml") or os.sep in recipe:
-        path = Path(recipe)
-        return path.stem, _parse(_file_text(path), str(path))
+    text, path = os.fspath(recipe), Path(recipe)
+    if is_data(text) or (os.sep not in text and path.suffix not in ("", ".toml") and path.is_file()):
+        _, values = _read(OWN_DATA, manager)
+        values["source"]["path"] = text
+        return _word(path.name.partition(".")[0]) or OWN_DATA, values
+    if isinstance(recipe, os.PathLike) or text.endswith(".toml") or os.sep in text:
+        return path.stem, _parse(_file_text(path), text)
     named = manager.recipe(recipe)
     return named.name, _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
+
+
+def _word(text: str) -> str:
+    """What of a text can name a folder."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60]
 
 
 def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
@@ -120,14 +134,10 @@ def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
 
 def _file_text(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
+        return read_plain(path, LARGEST, follow=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RecipeError([f"{path}: cannot be read: {reason}  (quasistatic recipes lists those that go by name)"]) from None
-    if len(text) > LARGEST:
-        raise RecipeError([f"{path}: expected a recipe of at most {LARGEST} bytes"])
-    return text
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise RecipeError([f"{path}: cannot be read: {why}  (quasistatic recipes lists those that go by name)"]) from None
 
 
 def _parse(text: bytes, where: str) -> dict[str, Any]:
@@ -187,9 +197,9 @@ def _default_name(kind: str, manager: PluginManager) -> str | None:
 
 
 def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
-    problems += [
-        f"{key}: unknown section{did_you_mean(key, KEYS)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
-    ]
+    deep = [f"{key:.80}: expected at most {DEEPEST} tables in one another" for key in values if _depth(values[key]) > DEEPEST]
+    if deep:
+        raise RecipeError(deep)
     parts: dict[str, Any] = {}
 
     def collect(key: str, make: Any) -> None:
@@ -211,10 +221,34 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
         collect("observers", lambda: _observers(watching, values.get("observer", {}), manager))
         if "training" in parts:
             parts["training"] = attrs.evolve(parts["training"], observers=watching)
-    if problems:
-        raise RecipeError([problem.removeprefix(".") for problem in problems])
+    unknown = [
+        f"{key:.80}: unknown section{_meant(key, parts)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+    ]
+    if unknown or problems:
+        raise RecipeError([problem.removeprefix(".") for problem in (*unknown, *problems)])
     top_level = parts.pop("top")
     return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+
+
+def _depth(value: Any) -> int:
+    """How many tables and lists are in one another."""
+    depth, level = 0, [value]
+    while level := [inner for outer in level for inner in _inner(outer)]:
+        depth += 1
+    return depth
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _meant(key: str, parts: Mapping[str, Any]) -> str:
+    """The section that has an option of this name, or one that is spelt like it."""
+    for section, part in parts.items():
+        options = part.component.options if isinstance(part, Choice) else type(part)
+        if attrs.has(options) and key in {field.name for field in describe(options)}:
+            return f"; did you mean {section}.{key}?"
+    return did_you_mean(key, KEYS)
 
 
 def _watching(training: Any, manager: PluginManager) -> tuple[str, ...] | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from quasistatic._data.array import ArrayChoices, ArraySource
-from quasistatic._data.source import AbstractSource
+from quasistatic._data.array import ArraySource
+from quasistatic._data.choices import ArrayChoices
+from quasistatic._data.source import AbstractSource, Kept
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
 from quasistatic._plugins.manager import PluginManager, plugins
@@ -35,12 +36,19 @@ EXPECTED: dict[str, type] = {
 }
 
 
-def build_task(recipe: Recipe, manager: PluginManager, data: Any = None) -> Task:
+def build_task(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> Task:
     """Build all components of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes the place of its source.
+
+    `kept` is what a run that is reopened has kept of its data.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
-    source = _build(manager, "source", recipe.source) if data is None else ArraySource(data, _choices(recipe.source.options))
+    if data is not None:
+        source: AbstractSource = ArraySource(data, _choices(recipe.source.options))
+    elif kept is not None and recipe.source.component.restore is not None:
+        source = _build(manager, "source", recipe.source, kept, restore=True)
+    else:
+        source = _build(manager, "source", recipe.source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     ports = Ports.of(kernel, source.side)
     model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
@@ -89,10 +97,11 @@ def _named(manager: PluginManager, kind: str, component: Component) -> str:
         return f"{kind} {component.name!r}"
 
 
-def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, **keywords: Any) -> Any:
+def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, restore: bool = False, **keywords: Any) -> Any:
     expected = EXPECTED[kind]
     try:
-        built = choice.component.load()(choice.options, *inputs, **keywords)
+        load = choice.component.load_restore if restore else choice.component.load
+        built = load()(choice.options, *inputs, **keywords)
     except (QuasistaticError, OSError):
         raise
     except ValueError as error:
@@ -110,7 +119,7 @@ def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, **ke
 
 def _choices(options: Any) -> ArrayChoices:
     """How an array is split and read, as far as the recipe's source has such options."""
-    names = ("support", "validation_share", "test_share", "split_seed")
+    names = ("support", "scale", "validation_share", "test_share", "split_seed")
     return ArrayChoices(**{name: getattr(options, name) for name in names if hasattr(options, name)})
 
 

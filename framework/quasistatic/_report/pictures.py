@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -11,10 +12,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from quasistatic._data.draw import draw_part, worth_drawing
 from quasistatic._data.source import AbstractSource
@@ -22,11 +26,12 @@ from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
-from quasistatic._process.event import Real
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
+from quasistatic._report.page import Picture
 from quasistatic._training.store import Measured
+from quasistatic.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +42,7 @@ TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
 COLUMNS = 6  # times shown of a chain
 WIDTH = 10.5  # inches, of pictures with a column per time
 SMALL, NORMAL = 7.5, 9.0  # points
+LONGEST = 100  # characters of a label
 
 
 def encode(figure: Figure, form: str = "png") -> bytes:
@@ -46,16 +52,22 @@ def encode(figure: Figure, form: str = "png") -> bytes:
     return buffer.getvalue()
 
 
+def as_picture(name: str, title: str, drawn: Figure, note: str, is_photo: bool = False) -> Picture:
+    """A figure as a page shows it."""
+    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note, is_photo)
+
+
 def samples(source: AbstractSource, xs: State) -> Figure:
-    """Events (N, ...) in model units, as their source draws them, part by part."""
+    """Events (N, ...) given in model units, as their source draws them, part by part, on axes that hold them."""
     parts = source.event.parts()
-    figure = _new_figure(4.5 * len(parts), 4.5)
+    figure = new_figure(4.5 * len(parts), 4.5)
     for axes, (name, field) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         shown = xs if len(parts) == 1 else take(xs, slice(worth_drawing(field)))
-        _draw(source, shown, name, axes, LEARNED, _reach(source.event.part_of(xs, name)))
+        _draw(source, shown, name, axes, LEARNED)
+        _hold([axes], [axes])
         if axes.axison:
-            _quiet(axes)
-            label = axes.get_xlabel() or ("model units" if not name else name)
+            quiet(axes)
+            label = axes.get_xlabel() or name or "units of the data"
             axes.set_xlabel(label, fontsize=NORMAL, color=TEXT)
             axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
         elif name:
@@ -101,18 +113,19 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
     An event of several parts has both rows for every part. After figure 1 of Sohl-Dickstein et al. 2015.
     """
     parts = source.event.parts()
-    figure = _new_figure(WIDTH, 3.42 * len(parts))
+    figure = new_figure(WIDTH, 3.42 * len(parts))
     rows = figure.subplots(2 * len(parts), len(walks.times) + 1, squeeze=False)
     for number, (name, field) in enumerate(parts.items()):
-        reach = _reach(source.event.part_of(walks.out.x, name))
         two = rows[2 * number : 2 * number + 2]
         for row, path, colour in zip(two, (walks.out, walks.back), (DATA, LEARNED), strict=True):
             states = (path.x, *(jax.tree.map(lambda zs, k=k: zs[:, k], path.zs) for k in range(len(walks.times))))
             for axes, events in zip(row, states, strict=True):
-                _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour, reach)
+                _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour)
                 axes.set_axis_on()
                 axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
                 axes.spines[:].set_color(FRAME)
+        if not field.is_discrete:
+            _hold(two.ravel(), two[0])
         if name:
             two[0, 0].set_ylabel(name, fontsize=NORMAL, color=TEXT)
     for axes, time in zip(rows[0, 1:], walks.times, strict=True):
@@ -131,11 +144,12 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
     spacing = ticks[1] - ticks[0]
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    figure = _new_figure(WIDTH, 1.95)
+    figure = new_figure(WIDTH, 1.95)
     # as wide as the panels of `trajectories`, below whose columns they stand
     row = figure.subplots(1, len(walks.times) + 1, squeeze=False)[0]
     row[0].set_axis_off()
-    label = "mean step back\nE[ z$_s$ | z$_t$ ] \N{MINUS SIGN} z$_t$"
+    z_s, z_t = "z\N{LATIN SUBSCRIPT SMALL LETTER S}", "z\N{LATIN SUBSCRIPT SMALL LETTER T}"
+    label = f"mean step back\nE[ {z_s} | {z_t} ] \N{MINUS SIGN} {z_t}"
     row[0].text(0.96, 0.5, label, ha="right", va="center", fontsize=NORMAL, color=LEARNED)
     clouds = np.moveaxis(np.asarray(walks.out.zs), 1, 0)
     for axes, t, s, cloud in zip(row[1:], walks.times, walks.earlier, clouds, strict=True):
@@ -157,17 +171,27 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     return figure
 
 
-def bound_history(history: Sequence[Measured], truth_nats: float | None = None, unit: Unit = "bits") -> Figure:
+def bound_history(
+    history: Sequence[Measured],
+    truth_nats: float | None = None,
+    unit: Unit = "bits",
+    losses: Sequence[tuple[int, float]] = (),
+) -> Figure:
     """K after so many updates, with a band of two standard errors, beside the truth where it is known.
 
-    Early values far below the rest are cut off.
+    `losses` are updates and the loss of training in nats there, drawn with the sign of K. Early values far below the rest
+    are cut off; what is not finite, or could not be drawn, is left out.
     """
+    history = [one for one in history if abs(one.bound_nats) < 1e30]
+    figure = new_figure(6.5, 3.2)
+    axes = figure.add_subplot()
+    if not history:
+        axes.text(0.5, 0.5, "no K is finite", ha="center", color=TEXT)
+        return figure
     steps = [one.update for one in history]
     values = np.array([one.bound_nats for one in history]) / _nats(unit)
-    errors = np.array([one.standard_error_nats for one in history]) / _nats(unit)
-    figure = _new_figure(6.5, 3.2)
-    axes = figure.add_subplot()
-    low, high = values - 2 * np.nan_to_num(errors), values + 2 * np.nan_to_num(errors)
+    errors = np.nan_to_num([one.standard_error_nats for one in history], posinf=0.0).clip(0, 1e30) / _nats(unit)
+    low, high = values - 2 * errors, values + 2 * errors
     axes.fill_between(steps, low, high, color=DATA, alpha=0.15, linewidth=0)
     axes.plot(steps, values, color=DATA, marker="o", markersize=3, linewidth=1.4)
     top, late = high.max(), low[len(low) // 3 :].min()
@@ -178,11 +202,18 @@ def bound_history(history: Sequence[Measured], truth_nats: float | None = None, 
         axes.axhline(truth, color=TRUTH, linewidth=1.2)
         across = axes.get_yaxis_transform()
         axes.text(1, truth, "truth", transform=across, color=TRUTH, fontsize=NORMAL, ha="right", va="bottom")
-    axes.set_xlim(0, 1.02 * max(steps))
-    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.12 * (top - bottom))
+    if losses:
+        updates, lost = np.array(losses).T
+        axes.plot(updates, -lost / _nats(unit), color=LEARNED, linewidth=0.9, alpha=0.7, zorder=0, label="training, minus the loss")
+        axes.plot([], [], color=DATA, marker="o", markersize=3, label="validation, K")
+        axes.legend(fontsize=SMALL, frameon=False, labelcolor=TEXT, loc="lower right")
+        top = max(top, float(np.quantile(-lost / _nats(unit), 0.98)))
+    reach = (top - bottom) or 1.0
+    axes.set_xlim(0, 1.02 * max(*steps, 1))
+    axes.set_ylim(bottom - 0.05 * reach, top + 0.12 * reach)
     axes.set_xlabel("updates", fontsize=NORMAL, color=TEXT)
     axes.set_ylabel(f"K (T = {history[-1].trajectory_steps}), {unit} per event", fontsize=NORMAL, color=TEXT)
-    _quiet(axes)
+    quiet(axes)
     return figure
 
 
@@ -191,7 +222,7 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
 
     A step's term stands at the time t that it starts from; the band is two standard errors wide on each side.
     """
-    figure = _new_figure(8.0, 3.2)
+    figure = new_figure(8.0, 3.2)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     total = ledger.bound.to(unit)
     parts = [
@@ -221,8 +252,8 @@ def ledger_per_step(ledger: Ledger, unit: Unit = "bits") -> Figure:
     right.set_xlim(-0.03, 1.03)
     right.set_xlabel("time t", fontsize=NORMAL, color=TEXT)
     right.set_ylabel(f"{unit} per event and step", fontsize=NORMAL, color=TEXT)
-    _quiet(left)
-    _quiet(right)
+    quiet(left)
+    quiet(right)
     return figure
 
 
@@ -254,8 +285,8 @@ def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Arr
     return jax.vmap(move)(points)
 
 
-def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str, reach: float) -> None:
-    """One part of events as the source draws it, in our colour; real ones on one scale for all panels of a picture."""
+def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str) -> None:
+    """One part of events as the source draws it, in our colour."""
     axes.set_prop_cycle(color=[colour])
     draw_part(source, xs, part, axes)
     for patch in axes.patches:
@@ -263,18 +294,37 @@ def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str,
     for image in axes.images:
         if image.get_cmap().name == "gray_r":
             image.set_cmap(LinearSegmentedColormap.from_list("ink", ["white", colour]))
-    field = source.event.parts()[part]
-    if not isinstance(field, Real):
-        return
-    if field.size <= 2:
-        axes.set_xlim(-reach, reach)
-    if field.size == 2:
-        axes.set_ylim(-reach, reach)
-        for points in axes.collections:
-            if isinstance(points, PathCollection):
-                points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
-    for image in axes.images:
-        image.set_clim(-reach, reach)
+    for points in axes.collections:
+        if isinstance(points, PathCollection):
+            points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
+
+
+def _hold(panels: Iterable[Axes], shown: Sequence[Axes]) -> None:
+    """One scale for all panels, on which everything lies that is drawn in `shown`, but for what is far from the rest of it.
+
+    It is read off what was drawn: only the source knows in which units it draws.
+    """
+    images = [np.ma.compressed(np.ma.masked_invalid(np.asarray(image.get_array()))) for axes in shown for image in axes.images]
+    points = [each for axes in shown for each in axes.collections if isinstance(each, PathCollection)]
+    clouds = np.concatenate([np.asarray(each.get_offsets()) for each in points]) if points else None
+    bars = [edge for axes in shown for bar in axes.patches if isinstance(bar, Rectangle) for edge in bar.get_corners()[:, 0]]
+    for axes in panels:
+        for image in axes.images:
+            image.set_clim(*_range(np.concatenate(images), 0.0))
+        if clouds is not None:
+            axes.set_xlim(*_range(clouds[:, 0]))
+            axes.set_ylim(*_range(clouds[:, 1]))
+        elif bars:
+            axes.set_xlim(*_range(np.array(bars)))
+
+
+def _range(values: np.ndarray, room: float = 0.05) -> tuple[float, float]:
+    """From the lowest to the highest, but not farther from nearly all of them than these are wide."""
+    near, far = (float(end) for end in np.quantile(values, [0.005, 0.995]))
+    width = far - near
+    low, high = max(float(values.min()), near - width), min(float(values.max()), far + width)
+    room = room * (high - low) or 0.5 * (low == high)
+    return low - room, high + room
 
 
 def _reach(xs: np.ndarray) -> float:
@@ -286,13 +336,25 @@ def _nats(unit: Unit) -> float:
     return Estimate(0.0, 1.0, unit).to("nats").standard_error
 
 
-def _new_figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
+class _PlainFigure(Figure):
+    """All text in it is only text: names of columns come from files, and may hold what matplotlib would read as TeX."""
+
+    def draw(self, renderer: Any) -> None:
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(printable(text.get_text())[:LONGEST])
+        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn
+            super().draw(renderer)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    figure = _PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
     """No more ink than needed."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FRAME)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Iterator
-
-from matplotlib.figure import Figure
 
 from quasistatic._data.draw import worth_drawing
 from quasistatic._data.source import AbstractJudge, capability
@@ -14,10 +14,12 @@ from quasistatic._process.event import Real
 from quasistatic._process.tree import count_of
 from quasistatic._report import pictures
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.summary import Summary, compared_rows
+from quasistatic._report.pictures import as_picture
+from quasistatic._report.summary import Summary, compared_rows, simple_rows
+from quasistatic._report.table_report import column_pictures, columns, quantiles
 from quasistatic._runs.evaluation import Evaluation
 from quasistatic._runs.run import Run
-from quasistatic._storage.files import write_durably
+from quasistatic._storage.files import read_plain, write_durably
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.keys import Role, role_key
 
@@ -28,14 +30,16 @@ PER_UNIT = ("bits per event", "nats per event", "bits per dim")
 def run_report(summary: Summary, folder: RunFolder) -> str:
     """The page of a finished run; its pictures are also left in the run folder as files."""
     run, versions = summary.run, folder.read_about()
-    drawn = list(_pictures(summary))
+    compared = columns(run)
+    drawn = [*([] if compared is None else column_pictures(run.source, *compared)), *_pictures(summary, folder)]
+    tables = [*_tables(summary), *([] if compared is None else [quantiles(run.source, *compared)]), _training(run)]
     folder.pictures.mkdir(exist_ok=True)
     for picture in drawn:
         write_durably(folder.pictures / f"{picture.name}.png", picture.png)
     packages = ", ".join(f"{name} {version}" for name, version in versions.get("packages", {}).items())
     software = f"Python {versions.get('python', '')}, {packages}"
     recipe = run.recipe
-    return page(recipe.name, _about(run), _tiles(summary), [*_tables(summary), *drawn], recipe.to_toml(), [software])
+    return page(recipe.name, _about(run), _tiles(summary), summary.advice(), [*tables, *drawn], recipe.to_toml(), [software])
 
 
 def format_estimate(value: Estimate) -> str:
@@ -59,6 +63,11 @@ def _about(run: Run) -> str:
 def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
     """The values to look at first."""
     unit = customary_unit(summary.run.source.event.size)
+    main, best = summary.main, summary.best_simple
+    if best is not None and main.user_bound is not None:
+        yield f"K in the units of the data, {unit} per event", format_estimate(main.user_bound.to(unit))
+    if best is not None:
+        yield f"K - {best}, {unit} per event", format_estimate(summary.over(best).to(unit))
     for steps, value in summary.by_steps.items():
         yield f"K (T = {steps}), {unit} per event", format_estimate(value.bound.to(unit))
     if summary.main.mean_truth is not None:
@@ -69,6 +78,14 @@ def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _tables(summary: Summary) -> Iterator[HtmlTable]:
     main, run = summary.main, summary.run
+    if summary.baselines:
+        where = "" if main.log_scale is None else ", in the units of the data"
+        yield HtmlTable(
+            f"K beside simple models{where}",
+            ("", *PER_UNIT),
+            tuple((label.strip(), *_in_units(value)) for label, value in simple_rows(summary)),
+            _SIMPLE,
+        )
     rows = [("test", value) for value in summary.by_steps.values()]
     rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
     yield HtmlTable(
@@ -81,8 +98,8 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     yield HtmlTable(
         "K beside what it should be read against, on the same events of the test split",
         ("", *PER_UNIT),
-        tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main, summary.baselines))),
-        " ".join(["" if main.truth is None else _GAP, *run.source.notes]).strip(),
+        tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main))),
+        " ".join(["" if main.truth is None else _GAP, *map(_sentence, run.source.notes)]).strip(),
     )
     unit = customary_unit(run.source.event.size)
     by_part = main.ledger.bound_by_part
@@ -103,7 +120,46 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     )
 
 
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
+
+
+def _training(run: Run) -> HtmlTable:
+    """What training took."""
+    batch, done = run.recipe.training.batch, run.updates_done
+    rows = [("parameters", f"{run.task.sizes()[0]:,}"), ("updates", f"{done:,}"), ("events drawn for them", f"{done * batch:,}")]
+    if run.best is not None:
+        rows.append(("update of the highest validation K, whose weights these are", f"{run.best.update:,}"))
+    if run.pace is not None:
+        rows.append(("seconds, with compilation and validation", f"{run.pace.seconds:.1f}"))
+        rows.append(("events per second", f"{run.pace.updates * batch / run.pace.seconds:,.0f}"))
+    return HtmlTable("Training", ("", ""), tuple(rows), leads=False)
+
+
+_SIMPLE = (
+    "On the same test events, in the same units. Simple models are fitted to training events, and their sizes are chosen on "
+    "the validation split. The error of a difference is that of its mean over events."
+)
 _GAP = "The gap to the truth is model error and dissipated work together; the latter shrinks as T grows."
+
+
+def _losses(run: Run, folder: RunFolder) -> list[tuple[int, float]]:
+    """Minus a bound over training, as an observer has written it; nothing where none has, or where the loss is no bound."""
+    if not run.task.objective.is_bound:
+        return []
+    try:
+        lines = read_plain(folder.metrics).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    found, done = [], run.updates_done
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            match json.loads(line):
+                case {"kind": "progress", "update": int(update), "loss_nats": float(loss)} if (
+                    abs(loss) < 1e30 and 0 < update <= done
+                ):
+                    found.append((update, loss))
+    return found
 
 
 def _parts(value: Evaluation) -> tuple[Estimate, Estimate, Estimate]:
@@ -114,23 +170,25 @@ def _in_units(value: Estimate) -> tuple[str, ...]:
     return tuple(format_estimate(value.to(unit)) for unit in UNITS)
 
 
-def _pictures(summary: Summary) -> Iterator[Picture]:
+def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     run = summary.run
     source, diffusion = run.source, run.diffusion
     event, unit = source.event, customary_unit(source.event.size)
     shown = max(map(worth_drawing, event.parts().values()))
     count = max(shown, run.recipe.evaluation.samples)
+    is_photo = any(len(field.shape) > 1 for field in event.parts().values())
     data = source.split("test", count)
     key = role_key(run.recipe.seed, Role.PICTURES)
     walks = pictures.walk(diffusion, data.x, key=key, sampler=run.sampler, side=data.side)
-    yield _picture(
+    yield as_picture(
         "trajectories",
         "Destroyed step by step, and rebuilt",
         pictures.trajectories(source, walks),
         "Above, test data on their way to noise. Below, from right to left, the way back from noise to samples.",
+        is_photo,
     )
     if event == Real((2,)) and source.side is None:
-        yield _picture(
+        yield as_picture(
             "drift",
             "Where the way back leads",
             pictures.drift(diffusion, walks),
@@ -141,23 +199,20 @@ def _pictures(summary: Summary) -> Iterator[Picture]:
     found = {} if judge is None else judge.judge(xs)
     judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items())
     note = f"{count_of(xs)} samples{judged and f': {judged}'}."
-    yield _picture("samples", "Samples", pictures.samples(source, xs), note)
+    yield as_picture("samples", "Samples", pictures.samples(source, xs), note, is_photo)
     history = run.progress.history
     if history:
         truth = summary.by_split["validation"].mean_truth
-        yield _picture(
+        yield as_picture(
             "bound",
             "K over training",
-            pictures.bound_history(history, None if truth is None else truth.value, unit),
-            "Always the same events of the validation split; the band is two standard errors on each side.",
+            pictures.bound_history(history, None if truth is None else truth.value, unit, _losses(run, folder)),
+            f"Always the same {run.recipe.training.validation_events} events at most of the validation split, with the same "
+            "noise, which is not that of the tables above; the band is two standard errors on each side.",
         )
-    yield _picture(
+    yield as_picture(
         "ledger",
         "The ledger: where -K comes from",
         pictures.ledger_per_step(summary.main.ledger, unit),
         "Left, its terms. Right, the share of every step back; the band is two standard errors on each side.",
     )
-
-
-def _picture(name: str, title: str, drawn: Figure, note: str) -> Picture:
-    return Picture(name, title, pictures.encode(drawn), drawn.get_figwidth(), note)

@@ -6,23 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
+import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability
 from quasistatic._process.estimate import Estimate, Unit
-from quasistatic._runs.evaluation import Evaluation
+from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
 Row = tuple[str, Estimate]
+IN_USER_UNITS = ", in the units of the data"
 
 
 @attrs.frozen(eq=False)
 class Summary:
-    """Evaluations: the test split at each T, every split at the T of training, and simple models beside them."""
+    """Evaluations: the test split at each T, every split at the T of training; and simple models on the test split, by event."""
 
     run: Run
     by_steps: dict[int, Evaluation]
     by_split: dict[Split, Evaluation]
-    baselines: dict[str, float]
+    baselines: dict[str, np.ndarray]
 
     @property
     def main(self) -> Evaluation:
@@ -34,9 +36,40 @@ class Summary:
         return {
             "evaluations": [describe(self.run, value, "test") for value in self.by_steps.values()],
             "splits": {name: value.to_dict()["bound"] for name, value in self.by_split.items()},
-            "baselines_nats": self.baselines,
+            "baselines": {name: self._compared(values) for name, values in self.baselines.items()},
             "best": None if self.run.best is None else attrs.asdict(self.run.best),
             "updates_done": self.run.updates_done,
+        }
+
+    @property
+    def best_simple(self) -> str | None:
+        """The name of the best simple model."""
+        return max(self.baselines, key=lambda name: self.baselines[name].mean(), default=None)
+
+    def over(self, name: str) -> Estimate:
+        """K minus a simple model, event by event."""
+        return self.main.mean_of(self.main.ledger.per_event - self.baselines[name])
+
+    def advice(self) -> tuple[str, ...]:
+        """What to try where a simple model describes the test events better than the run does."""
+        best = self.best_simple
+        if best is None or self.over(best).value >= 0:
+            return ()
+        over = self.over(best)
+        short = in_unit(attrs.evolve(over, value=-over.value), "nats")
+        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
+        return (
+            f"K is {short} below the simple model '{best}', which describes the test events better than this run. Try more "
+            f"updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width){whiten}; or keep "
+            "the simple model.",
+        )
+
+    def _compared(self, values: np.ndarray) -> dict[str, Any]:
+        user = None if self.main.log_scale is None else self.main.mean_of(values - self.main.log_scale)
+        return {
+            "value": to_json(self.main.mean_of(values)),
+            "value_in_user_units": to_json(user),
+            "gain": to_json(self.main.mean_of(self.main.ledger.per_event - values)),
         }
 
 
@@ -49,7 +82,8 @@ def summarise(run: Run) -> Summary:
         for count in dict.fromkeys((steps, *run.recipe.evaluation.trajectory_steps))
     }
     simple = capability(run.source, AbstractBaselines)
-    return Summary(run, by_steps, by_split, {} if simple is None else simple.baselines())
+    known = {} if simple is None else simple.baselines(run.source.split("test", run.recipe.evaluation.events).x)
+    return Summary(run, by_steps, by_split, known)
 
 
 def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
@@ -70,18 +104,38 @@ def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
 def all_rows(summary: Summary) -> Iterator[Row]:
     """Label and value of every line that a person reads at the end of a run."""
     main = summary.main.ledger
+    yield from simple_rows(summary)
     yield from split_rows(summary.main)
-    yield from compared_rows(summary.main, summary.baselines)
+    said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines else set()
+    yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
     yield from ((f"K (T = {steps})", value.bound) for steps, value in summary.by_steps.items() if steps != main.steps)
     for split, value in summary.by_split.items():
         if split != "test":
             yield f"K (T = {main.steps}), {split} split", value.bound
 
 
+def simple_rows(summary: Summary) -> Iterator[Row]:
+    """K and its difference to the best simple model, then all simple models, in the units of the data where these have any."""
+    main, best = summary.main, summary.best_simple
+    if best is None:
+        return
+    shift = main.log_scale or 0.0
+    yield f"K (T = {main.ledger.steps}){'' if main.user_bound is None else IN_USER_UNITS}", main.user_bound or main.bound
+    yield f"  K - {best}", summary.over(best)
+    for name, values in sorted(summary.baselines.items(), key=lambda item: -item[1].mean()):
+        yield f"  {name}", main.mean_of(values - shift)
+
+
+def own_rows(run: Run, evaluation: Evaluation) -> Iterator[Row]:
+    """K of own data in their own units: what their owner looks for first."""
+    if evaluation.user_bound is not None and capability(run.source, AbstractBaselines) is not None:
+        yield f"K (T = {evaluation.ledger.steps}){IN_USER_UNITS}", evaluation.user_bound
+
+
 def split_rows(evaluation: Evaluation) -> Iterator[Row]:
     """K, its terms, and the shares of the parts of an event."""
     ledger = evaluation.ledger
-    yield f"K (T = {ledger.steps})", evaluation.bound
+    yield f"K (T = {ledger.steps}){'' if evaluation.user_bound is None else ', in model units'}", evaluation.bound
     yield "  -K: first step", ledger.first
     yield f"  -K: {ledger.steps - 1} steps back", ledger.total_gap
     yield "  -K: left at t = 1", ledger.prior
@@ -89,7 +143,7 @@ def split_rows(evaluation: Evaluation) -> Iterator[Row]:
         yield from ((f"  K: share of {name}", value) for name, value in ledger.bound_by_part.items())
 
 
-def compared_rows(evaluation: Evaluation, baselines: dict[str, float]) -> Iterator[Row]:
+def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
     """What K should be read against, on the same events."""
     for label, value in (
         ("truth of the same events", evaluation.mean_truth),
@@ -100,8 +154,6 @@ def compared_rows(evaluation: Evaluation, baselines: dict[str, float]) -> Iterat
     ):
         if value is not None:
             yield label, value
-    for label, nats in baselines.items():
-        yield label, Estimate(nats, 0.0, "nats", size=evaluation.ledger.size)
 
 
 def in_unit(value: Estimate, unit: Unit) -> str:

@@ -35,29 +35,30 @@ class Evaluation:
     @property
     def mean_null(self) -> Estimate | None:
         """L_null: log-likelihood of the reference distribution."""
-        return None if self.null is None else self._estimate(self.null)
+        return None if self.null is None else self.mean_of(self.null)
 
     @property
     def mean_truth(self) -> Estimate | None:
         """True log-likelihood of these very events."""
-        return None if self.truth is None else self._estimate(self.truth)
+        return None if self.truth is None else self.mean_of(self.truth)
 
     @property
     def gain(self) -> Estimate | None:
         """K - L_null: what is won over the reference distribution."""
-        return None if self.null is None else self._estimate(self.ledger.per_event - self.null)
+        return None if self.null is None else self.mean_of(self.ledger.per_event - self.null)
 
     @property
     def dissipation(self) -> Estimate | None:
         """True log-likelihood - K, never negative up to its error: model error and dissipated work together."""
-        return None if self.truth is None else self._estimate(self.truth - self.ledger.per_event)
+        return None if self.truth is None else self.mean_of(self.truth - self.ledger.per_event)
 
     @property
     def user_bound(self) -> Estimate | None:
         """K of densities in the user's units: K minus the log-volume of the scaling. None where nothing was scaled."""
-        return None if self.log_scale is None else self._estimate(self.ledger.per_event - self.log_scale)
+        return None if self.log_scale is None else self.mean_of(self.ledger.per_event - self.log_scale)
 
-    def _estimate(self, values: np.ndarray) -> Estimate:
+    def mean_of(self, values: np.ndarray) -> Estimate:
+        """The mean of values (N,) of these events, in nats."""
         return estimate(values, self.ledger.size)
 
     def to_dict(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def kept_recipe(folder: RunFolder, manager: PluginManager) -> tuple[Recipe, tupl
     """
     changed = list(_differences(folder.read_about(), manager))
     try:
-        recipe, gone = load_kept_recipe(folder.recipe, manager)
+        recipe, gone = load_kept_recipe(folder.read_recipe(), folder.recipe, manager)
     except RecipeError as error:
         raise RecipeError([*error.problems, *_note(changed)]) from None
     changed += [f"observer {name!r} is not here and is left out" for name in gone]

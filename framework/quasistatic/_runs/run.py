@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import attrs
 import equinox as eqx
 
-from quasistatic._data.source import AbstractSource, Data, Split, events_of, to_user
+from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, events_of, to_user
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
@@ -26,12 +27,21 @@ from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.loop import fit_task
-from quasistatic._training.observer import AbstractObserver
+from quasistatic._training.observer import AbstractObserver, RunInfo
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
 from quasistatic.errors import RunError
 
 PathLike = str | os.PathLike[str]
+DATA = "data"  # in run.json, what the source has kept
+
+
+@attrs.frozen
+class Pace:
+    """How many updates training took in this process, and how long, with compilation and validation."""
+
+    updates: int
+    seconds: float
 
 
 @attrs.frozen(eq=False)
@@ -47,6 +57,7 @@ class Run:
     progress: Progress
     updates_done: int
     notes: tuple[str, ...] = ()
+    pace: Pace | None = None
 
     @property
     def source(self) -> AbstractSource:
@@ -83,7 +94,7 @@ class Run:
     def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
-        Densities in the user's units are lower by size * log(scale), see `source.units`. Raises DataError for events
+        Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
         that do not fit.
         """
         xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)
@@ -141,9 +152,28 @@ class Job:
     ) -> Run:
         out = None if self.folder is None else self.folder.path
         built = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
-        outcome = fit_task(self.task, [*filter(None, built), *observers], store, stop)
+        watch, began = _Watch(), time.monotonic()
+        outcome = fit_task(self.task, [*filter(None, built), *observers, watch], store, stop)
+        pace = Pace(int(outcome.state.update) - watch.first, time.monotonic() - began)
         notes = (*self.notes, *(store.notes if store is not None else ()))
-        return Run(self.recipe, self.task, outcome.diffusion, outcome.progress, int(outcome.state.update), notes)
+        return Run(
+            self.recipe,
+            self.task,
+            outcome.diffusion,
+            outcome.progress,
+            int(outcome.state.update),
+            notes,
+            pace if pace.updates else None,
+        )
+
+
+class _Watch(AbstractObserver):
+    """From which update on training went."""
+
+    first = 0
+
+    def start(self, info: RunInfo) -> None:
+        self.first = info.first_update
 
 
 def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
@@ -152,15 +182,21 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
     Whatever does not fit is said before a folder is made.
     """
     task = build_task(recipe, manager)
+    own = capability(task.source, AbstractKept)
+    kept = None if own is None else own.kept()
+    told, arrays = about(recipe, manager), {} if kept is None else kept.arrays
     path = default_path(recipe.name) if out is None else Path(out)
-    return Job(recipe, task, manager, RunFolder.create(path, recipe.to_toml(), about(recipe, manager)))
+    folder = RunFolder.create(path, recipe.to_toml(), told if kept is None else {**told, DATA: kept.about}, arrays)
+    return Job(recipe, task, manager, folder)
 
 
 def reopen(path: PathLike, manager: PluginManager) -> Job:
     """The job of a run folder. Raises RunError where it holds no run."""
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
-    return Job(recipe, build_task(recipe, manager), manager, folder, changed)
+    data = folder.read_about().get(DATA)
+    kept = Kept(data, folder.read_arrays()) if isinstance(data, dict) else None
+    return Job(recipe, build_task(recipe, manager, kept=kept), manager, folder, changed)
 
 
 def train(

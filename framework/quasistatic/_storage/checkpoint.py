@@ -10,38 +10,21 @@ run: there is no pickle, and no path is ever taken from a file.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-import ml_dtypes
 import numpy as np
-import safetensors
-import safetensors.numpy
 
+from quasistatic._storage import arrays as named_arrays
 from quasistatic._storage import files as durable
 from quasistatic.errors import CheckpointError
 
 STATE, META, MANIFEST = "state.safetensors", "meta.json", "manifest.json"
-_DTYPES = {
-    "F64": np.dtype("float64"),
-    "F32": np.dtype("float32"),
-    "F16": np.dtype("float16"),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "I64": np.dtype("int64"),
-    "I32": np.dtype("int32"),
-    "I16": np.dtype("int16"),
-    "I8": np.dtype("int8"),
-    "U64": np.dtype("uint64"),
-    "U32": np.dtype("uint32"),
-    "U16": np.dtype("uint16"),
-    "U8": np.dtype("uint8"),
-    "BOOL": np.dtype("bool"),
-}
 
 
 @attrs.frozen
@@ -73,7 +56,7 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mappin
     path = folder / step_name(step)
     if _is_whole(path):
         return path
-    files = {STATE: _encode(arrays), META: durable.json_bytes(meta)}
+    files = {STATE: named_arrays.encode(arrays), META: durable.json_bytes(meta)}
     with durable.explained(folder, durable.UNTOUCHED):
         folder.mkdir(exist_ok=True)
         durable.sync_folder(folder.parent)
@@ -88,40 +71,60 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], meta: Mappin
 
 
 def _manifest(step: int, files: Mapping[str, bytes]) -> bytes:
-    digests = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
-    return durable.json_bytes({"step": step, "files": digests})
+    return durable.manifest(files, step=step)
 
 
-def verify(path: Path) -> dict[str, bytes]:
-    """The content of a whole checkpoint's files. Raises CheckpointError saying what is wrong with it."""
-    if path.is_symlink():
-        raise CheckpointError(f"{path}: a link, not the folder of a checkpoint")
-    manifest, files = _read(path / MANIFEST), {name: _read(path / name) for name in (STATE, META)}
+def verify(path: Path, at_most: int | None = None) -> dict[str, bytes]:
+    """The content of a whole checkpoint's files, none larger than `at_most` bytes, by default the limit of all reading.
+
+    Raises CheckpointError saying what is wrong with it.
+    """
+    files = _read(path, at_most)
+    manifest = files.pop(MANIFEST)
     if manifest != _manifest(int(path.name), files):
         raise CheckpointError(f"{path}: damaged: its files are not those that {MANIFEST} was written for")
     return files
 
 
-def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(path: Path, at_most: int | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and meta of a checkpoint; what was verified is what is parsed. Raises CheckpointError."""
-    return _parse(path, verify(path))
+    return _parse(path, verify(path, at_most))
 
 
 def _parse(path: Path, files: Mapping[str, bytes]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        arrays, meta = _decode(files[STATE]), json.loads(files[META])
-    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
+        arrays, meta = named_arrays.decode(files[STATE]), json.loads(files[META])
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(meta, dict):
         raise CheckpointError(f"{path / META}: expected a table of values")
     return arrays, meta
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, at_most: int | None) -> dict[str, bytes]:
+    """The three files, of one folder even where it is renamed meanwhile."""
+    name = ""
     try:
-        return durable.read_plain(path)
+        with _opened(path) as folder:
+            files = {}
+            for name in (MANIFEST, STATE, META):
+                files[name] = durable.read_plain(name, at_most, folder)
+            return files
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path / name}: cannot be read: {durable.reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder held open. Raises OSError, also for a link to one."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError as error:
+        raise OSError(error.errno, "a link or a file, not a folder") from error
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _is_whole(path: Path) -> bool:
@@ -132,37 +135,22 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _encode(arrays: Mapping[str, np.ndarray]) -> bytes:
-    for name, array in arrays.items():
-        if array.dtype not in _DTYPES.values():
-            kept = ", ".join(dtype.name for dtype in _DTYPES.values())
-            raise CheckpointError(f"{name}: {array.dtype} cannot be kept in a checkpoint, only {kept}")
-    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
-
-
-def _decode(state: bytes) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name, view in safetensors.deserialize(state):
-        if view["dtype"] not in _DTYPES:
-            raise ValueError(f"{name}: unknown dtype {view['dtype']}")
-        arrays[name] = np.frombuffer(view["data"], _DTYPES[view["dtype"]]).reshape(view["shape"])
-    return arrays
-
-
 def steps(folder: Path) -> list[int]:
     """Steps that have a checkpoint in this folder, whole or not, in rising order."""
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(n) for n in names if n.isascii() and n.isdigit() and step_name(int(n)) == n)
 
 
-def newest(folder: Path) -> Found:
+def newest(folder: Path, at_most: int | None = None) -> Found:
     """The newest checkpoint that is whole. Raises CheckpointError, with every reason, when none is."""
     skipped: list[tuple[Path, str]] = []
     for step in reversed(steps(folder)):
         path = folder / step_name(step)
         try:
-            files = verify(path)
+            files = verify(path, at_most)
         except CheckpointError as error:
+            if not os.path.lexists(path):  # a trainer has removed it, as it has newer ones
+                return newest(folder, at_most)
             skipped.append((path, str(error)))
         else:
             return Found(path, step, tuple(skipped), files)
@@ -172,9 +160,9 @@ def newest(folder: Path) -> Found:
 def _has_its_sizes(path: Path) -> bool:
     """Whether the files are there, as long as the manifest says."""
     try:
-        sizes = json.loads(_read(path / MANIFEST))["files"]
+        sizes = json.loads(durable.read_plain(path / MANIFEST))["files"]
         return all((path / name).lstat().st_size == sizes[name]["size"] for name in (STATE, META))
-    except (CheckpointError, OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return False
 
 

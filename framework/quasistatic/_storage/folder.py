@@ -1,9 +1,12 @@
 """The folder of a run: what it holds, under which names, and who may write in it.
 
-    recipe.toml    the resolved recipe        checkpoints/    one folder per step
-    run.json       versions and plugins
+    recipe.toml         the resolved recipe              checkpoints/    one folder per step
+    run.json            versions, plugins and data
+    data.safetensors    numbers that come from the data, where there are any
+    seal.json           size and sha256 of these files
 
-Observers and reports add metrics.jsonl, tensorboard/, pictures/ and report.html.
+The seal is written last and makes the folder a run; a file that no longer is what it was is never read. Observers and
+reports add metrics.jsonl, tensorboard/, pictures/ and report.html.
 """
 
 from __future__ import annotations
@@ -19,92 +22,116 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
+from quasistatic._storage import arrays as named_arrays
 from quasistatic._storage import files
 from quasistatic.errors import RunError
 
-FORMAT = 1
-LOCK = ".lock"
+FORMAT = 2
+LOCK, SEAL = ".lock", "seal.json"
+RECIPE, ABOUT, ARRAYS = SEALED = "recipe.toml", "run.json", "data.safetensors"
+CHECKPOINTS, PICTURES, METRICS, REPORT = "checkpoints", "pictures", "metrics.jsonl", "report.html"
+FOLDERS, FILES = (CHECKPOINTS, PICTURES, "tensorboard"), (*SEALED, SEAL, LOCK, METRICS, REPORT)
 NOTHING = "nothing was changed"
 
 
 @attrs.frozen
 class RunFolder:
-    """A run on disk. Made by `create` or `open`; the attributes are paths, which need not exist yet."""
+    """A run on disk. Made by `create` or `open`; the attributes are paths, which need not exist yet.
+
+    What it was started with is read once, and verified: `read_recipe`, `read_about`, `read_arrays`.
+    """
 
     path: Path = attrs.field(converter=Path)
+    _sealed: Mapping[str, bytes] = attrs.field(factory=dict, eq=False, repr=False)
 
     @property
     def recipe(self) -> Path:
-        return self.path / "recipe.toml"
-
-    @property
-    def about(self) -> Path:
-        return self.path / "run.json"
+        return self.path / RECIPE
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def pictures(self) -> Path:
-        return self.path / "pictures"
+        return self.path / PICTURES
 
     @property
     def report(self) -> Path:
-        return self.path / "report.html"
+        return self.path / REPORT
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], recipe: str, about: Mapping[str, Any]) -> RunFolder:
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        recipe: str,
+        about: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> RunFolder:
         """Start a run in a new or empty folder: its recipe as TOML text, `about` (versions, plugins) as JSON values.
 
-        A kill on the way leaves a folder that can be given again. Raises RunError for a folder that holds a run or
-        anything else, or is in use; QuasistaticError when it cannot be written.
+        `arrays` are numbers that it needs of its data. A kill on the way leaves a folder that can be given again. Raises
+        RunError for a folder that holds a run or anything else, or is in use; QuasistaticError when it cannot be written.
         """
-        run = cls(path)
+        sealed = {RECIPE: recipe.encode(), ABOUT: files.json_bytes(about)}
+        sealed |= {ARRAYS: named_arrays.encode(arrays)} if arrays else {}
+        run = cls(path, sealed)
         with files.explained(run.path, NOTHING):
-            run._refuse_used()
+            run.refuse_used()
             run.path.mkdir(parents=True, exist_ok=True)
             files.sync_folder(run.path.absolute().parent)
         with run.lock():
-            run._refuse_used()  # again: another process may have been faster
-            files.write_durably(run.about, files.json_bytes({"format": FORMAT, **about}))
-            files.write_durably(run.recipe, recipe.encode())  # last: this makes it a run
+            run.refuse_used()  # again: another process may have been faster
+            for name, data in {**sealed, SEAL: files.manifest(sealed, format=FORMAT)}.items():
+                files.write_durably(run.path / name, data)
         return run
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """The run in this folder. Raises RunError when there is none, or one of a newer quasistatic."""
-        run = cls(path)
-        missing = [p.name for p in (run.recipe, run.about) if not p.exists()]
+        """The run in this folder.
+
+        Raises RunError when there is none, one of a newer quasistatic, or one that was changed after its start.
+        """
+        path = Path(path)
+        missing = [name for name in (RECIPE, ABOUT, SEAL) if not os.path.lexists(path / name)]
         if missing:
             what = f"{path}: holds no run (it lacks {' and '.join(missing)})"
             raise RunError(f"{what}; 'quasistatic run RECIPE --out {path}' starts one")
-        run.read_about()
-        return run
+        _refuse_strange(path)
+        return cls(path, _verified(path))
+
+    def read_recipe(self) -> bytes:
+        """The recipe, as TOML."""
+        return self._sealed[RECIPE]
 
     def read_about(self) -> dict[str, Any]:
-        """What `create` was told about the run, and the format. Raises RunError."""
-        try:
-            fields = json.loads(files.read_plain(self.about))
-        except OSError as error:
-            raise RunError(f"{self.about}: cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"{self.about}: damaged: {error}") from error
-        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-            raise RunError(f"{self.about}: not of format {FORMAT}, the one this quasistatic reads; install a newer one")
+        """What `create` was told about the run. Raises RunError."""
+        fields = _json(self.path / ABOUT, self._sealed[ABOUT])
+        if not isinstance(fields, dict):
+            raise RunError(f"{self.path / ABOUT}: expected a table of values")
         return fields
+
+    def read_arrays(self) -> dict[str, np.ndarray]:
+        """The numbers that the run needs of its data; none where there are none. Raises RunError."""
+        try:
+            return named_arrays.decode(self._sealed[ARRAYS]) if ARRAYS in self._sealed else {}
+        except ValueError as error:
+            raise RunError(f"{self.path / ARRAYS}: {error}") from error
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only process that writes here, and sweep what killed ones left.
 
-        The lock ends with the process, however it ends. Raises RunError naming the holder when another has it.
+        The lock ends with the process, however it ends. Raises RunError naming the holder when another has it, and where
+        something else has the name of a file or a folder of a run.
         """
+        _refuse_strange(self.path)
         try:
             import fcntl
         except ImportError as error:
@@ -120,20 +147,72 @@ class RunFolder:
                     holder = "".join(filter(str.isprintable, os.pread(handle, 200, 0).decode(errors="replace")))
                     what = f"{self.path}: in use by {holder or 'another process'}"
                     raise RunError(f"{what}; wait for it or stop it") from error
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-                files.sweep(self.path)
+                if os.fstat(handle).st_nlink == 1:  # with another name it may be a file of somebody else's
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                files.sweep(self.path, self.checkpoints, self.pictures)
             yield
 
-    def _refuse_used(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
+    def refuse_used(self) -> None:
+        """Raises RunError where `create` would."""
+        if os.path.lexists(self.path) and not self.path.is_dir():
             raise RunError(f"{self.path}: is no folder; give a new or an empty one")
         names = sorted(os.listdir(self.path)) if self.path.exists() else []
-        if self.recipe.name in names and self.about.name in names:
+        if SEAL in names:
             raise RunError(f"{self.path}: holds a run; 'quasistatic resume {self.path}' goes on with it")
-        foreign = [n for n in names if n not in (LOCK, self.about.name) and not n.startswith(files.PARTIAL)]
+        begun = {LOCK, *SEALED} if LOCK in names else set()  # a start that was killed
+        foreign = [n for n in names if n not in begun and not files.is_partial(n)]
         if foreign:
             raise RunError(f"{self.path}: is not empty (it has {foreign[0]!r}); give a new or an empty folder")
+
+
+def _refuse_strange(path: Path) -> None:
+    """Nothing outside of a run is read, written or removed, and nothing is waited for or read without end.
+
+    Raises RunError where a name that this program uses is not that of an ordinary file or folder, or of one too large.
+    """
+    for name in filter(lambda name: os.path.lexists(path / name), (*FOLDERS, *FILES)):
+        found, expected = files.kind_of(path / name), "a folder" if name in FOLDERS else "a file"
+        if found != expected:
+            raise RunError(f"{path / name}: expected {expected}, but this is {found}; a run keeps all of its own in its folder")
+        if expected == "a file":
+            try:
+                files.refuse_large((path / name).lstat().st_size)
+            except OSError as error:
+                raise RunError(f"{path / name}: {files.reason(error)}") from error
+
+
+def _verified(path: Path) -> dict[str, bytes]:
+    """The sealed files of a run, as they were when it was started. Raises RunError naming the one that is not."""
+    names = [name for name in SEALED if os.path.lexists(path / name)]
+    sealed, seal = {name: _read(path / name) for name in names}, _read(path / SEAL)
+    if seal == files.manifest(sealed, format=FORMAT):
+        return sealed
+    recorded = _json(path / SEAL, seal)
+    if not isinstance(recorded, dict) or recorded.get("format") != FORMAT:
+        raise RunError(f"{path / SEAL}: not of format {FORMAT}, the one this quasistatic reads; install a newer one")
+    digests = recorded.get("files")
+    digests = digests if isinstance(digests, dict) else {}
+    now = {name: files.digest(data) for name, data in sealed.items()}
+    changed = next((name for name in SEALED if digests.get(name) != now.get(name)), SEAL)
+    raise RunError(
+        f"{path / changed}: was changed after the run was started ({SEAL} is of another one); "
+        f"a changed recipe is a new run: quasistatic run {path / RECIPE}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return files.read_plain(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {files.reason(error)}") from error
+
+
+def _json(path: Path, data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged: {error}") from error
 
 
 def default_path(name: str, base: str | os.PathLike[str] = "runs") -> Path:

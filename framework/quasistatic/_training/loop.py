@@ -105,7 +105,7 @@ def _until_next(done: int, last: int, *periods: int) -> int:
 
 def _prepared(task: Task) -> Any:
     """The objective after its look at some training events, the same ones on every resume."""
-    data = task.source.split("validation", task.options.validation_events)
+    data = task.source.split("train", task.options.validation_events)  # validation events would leak
     return task.objective.prepare(task.diffusion, data.x, data.side, key=role_key(task.seed, Role.OBJECTIVE))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import attrs
+import jax
 
 from quasistatic._storage import checkpoint
+from quasistatic._storage.files import limit
 from quasistatic._training.engine import TrainState
 from quasistatic.errors import CheckpointError
 
@@ -46,6 +49,7 @@ class Store:
     keep: int = 2
     notes: list[str] = attrs.field(factory=list)
     _written: set[int] = attrs.field(factory=set, init=False)
+    _at_most: int | None = attrs.field(default=None, init=False)  # bytes of a file
 
     def holds_checkpoint(self) -> bool:
         return bool(checkpoint.steps(self.folder))
@@ -53,12 +57,13 @@ class Store:
     def newest_update(self) -> int | None:
         """The update of the newest whole checkpoint."""
         try:
-            return checkpoint.newest(self.folder).step
+            return checkpoint.newest(self.folder, self._at_most).step
         except CheckpointError:
             return None
 
     def save(self, state: TrainState, progress: Progress) -> None:
         """Write the state, then drop what is no longer needed. An update that is there already, and whole, is left as it is."""
+        self._at_most = _room_for(state)
         meta = attrs.asdict(progress)
         checkpoint.save(self.folder, int(state.update), checkpoint.flatten(state), meta)
         self._written.add(int(state.update))
@@ -70,31 +75,45 @@ class Store:
 
         Raises CheckpointError where no checkpoint is whole, or where they are of another model than `template`.
         """
-        found = checkpoint.newest(self.folder)
-        self.notes += [f"passed over the damaged checkpoint {path.name}: {reason}" for path, reason in found.skipped]
+        self._at_most = _room_for(template)
+        found = checkpoint.newest(self.folder, self._at_most)
         arrays, meta = found.content()
         state = checkpoint.restore(template, arrays)
-        progress = _read_progress(meta, found.path)
+        progress = _read_progress(meta, found)
+        passed_over = [f"passed over the damaged checkpoint {path.name}: {reason}" for path, reason in found.skipped]
         if progress.best is None or progress.best.update == found.step:
+            self.notes += passed_over
             return state, progress, state.averaged
+        path = self.folder / checkpoint.step_name(progress.best.update)
         try:
-            arrays, _ = checkpoint.load(self.folder / checkpoint.step_name(progress.best.update))
+            arrays, _ = checkpoint.load(path, self._at_most)
         except CheckpointError as error:
+            if not os.path.lexists(path) and max(checkpoint.steps(self.folder), default=0) > found.step:
+                return self.load(template)  # a trainer has found a better one since
+            self.notes += passed_over
             self.notes.append(f"the best checkpoint is lost ({error}); update {found.step} takes its place")
             return state, attrs.evolve(progress, best=None), state.averaged
+        self.notes += passed_over
         return state, progress, checkpoint.restore(template, arrays).averaged
 
 
-def _read_progress(meta: dict[str, Any], path: Path) -> Progress:
+def _room_for(state: TrainState) -> int:
+    """The most bytes that a file of such a checkpoint may have: the limit of all reading, or those that the state needs."""
+    return max(limit(), sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + 2**20)
+
+
+def _read_progress(meta: dict[str, Any], found: checkpoint.Found) -> Progress:
     try:
-        history = tuple(_measured(one) for one in meta["history"])
-        return Progress(None if meta["best"] is None else _measured(meta["best"]), history)
-    except (KeyError, TypeError, ValueError) as error:
+        history = tuple(_measured(one, found.step) for one in meta["history"])
+        return Progress(None if meta["best"] is None else _measured(meta["best"], found.step), history)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         names = ", ".join(field.name for field in attrs.fields(Measured))
-        raise CheckpointError(f"{path}: meta: expected best and history, each with {names}, got {meta!s:.200}") from error
+        raise CheckpointError(f"{found.path}: meta: expected best and history, each with {names}, got {meta!s:.200}") from error
 
 
-def _measured(values: Any) -> Measured:
+def _measured(values: Any, last: int) -> Measured:
+    if not 0 <= values["update"] <= last:
+        raise ValueError("of another run")
     return Measured(
         int(values["update"]),
         float(values["bound_nats"]),

@@ -11,7 +11,7 @@ import attrs
 import click
 
 from quasistatic._plugins.component import KINDS
-from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of
 from quasistatic.errors import PluginError
 
 if TYPE_CHECKING:
@@ -75,15 +75,15 @@ def _echo(verdicts: Iterable[Verdict]) -> None:
     for verdict in verdicts:
         by_component.setdefault(verdict.component, []).append(verdict)
     for component, found in by_component.items():
-        click.echo(f"### {component}\n")
+        echo(f"### {component}\n")
         (echo_table if sys.stdout.isatty() else _echo_markdown)(COLUMNS, [_row(verdict) for verdict in found])
-        click.echo("")
+        echo("")
     everything = [verdict for found in by_component.values() for verdict in found]
     for verdict in everything:
         if verdict.reason:
-            click.echo(f"{verdict.component}: {verdict.law}: {verdict.reason}\n")
+            echo(f"{verdict.component}: {verdict.law}: {verdict.reason}\n")
     counts = {outcome: sum(verdict.outcome == outcome for verdict in everything) for outcome in ("holds", "expected", "broken")}
-    click.echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken")
+    echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken")
 
 
 def _row(verdict: Verdict) -> list[str]:
@@ -96,4 +96,4 @@ def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> Non
     lines = [list(headers)]
     lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
     for line in lines:
-        click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
+        echo("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")

@@ -7,18 +7,33 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.manager import PluginManager
-from quasistatic.errors import QuasistaticError
+from quasistatic.errors import DataError, QuasistaticError, printable
 
 if TYPE_CHECKING:
     from quasistatic._recipes.recipe import Recipe
+    from quasistatic._storage.folder import RunFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class WholeNumber(click.IntRange):
+    """A whole number from `min` to `max`."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"expected a whole number, got {value!r:.80}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def manager_of(ctx: click.Context) -> PluginManager:
@@ -78,6 +93,7 @@ set_option = click.option(
     help="Override an option of the recipe, such as training.updates=3000. May be repeated.",
     shell_complete=_complete_override,
 )
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -88,9 +104,28 @@ def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> R
     return load_recipe(name, overrides, manager_of(ctx))
 
 
+def run_folder(path: Path) -> RunFolder:
+    """The run in a folder. What is wrong with it is known before anything heavy is imported. Raises RunError."""
+    from quasistatic._storage.folder import RunFolder
+
+    return RunFolder.open(path)
+
+
+def refuse_absent(path: str | Path) -> None:
+    """A file of data that is not there is known at once, where jax takes a while. Raises DataError."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file in {path.parent if path.is_absolute() else Path.cwd()}")
+
+
+def echo(text: str, err: bool = False, nl: bool = True) -> None:
+    """Print, without what a terminal would obey: names of plugins and columns come from files."""
+    click.echo(printable(text), err=err, nl=nl)
+
+
 def echo_json(value: Any) -> None:
     """One JSON value on stdout; numbers that are not finite become null."""
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    echo(json.dumps(_finite(value), indent=2))
 
 
 def _finite(value: Any) -> Any:
@@ -109,9 +144,9 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(*headers, box=None, show_header=any(headers), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+        echo(line.rstrip())

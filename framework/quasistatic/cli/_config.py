@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import click
 
-from quasistatic.cli._common import recipe_argument, recipe_of, set_option
+from quasistatic.cli._common import echo, echo_json, json_option, recipe_argument, recipe_of, set_option
 
 
 @click.command()
 @recipe_argument
 @set_option
+@json_option
 @click.pass_context
-def config(ctx: click.Context, recipe: str, overrides: tuple[str, ...]) -> None:
+def config(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a recipe with every option, given or default.
 
     RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file. What is printed is a recipe again.
     """
-    click.echo(recipe_of(ctx, recipe, overrides).to_toml(), nl=False)
+    resolved = recipe_of(ctx, recipe, overrides)
+    if as_json:
+        echo_json(resolved.to_dict())
+    else:
+        echo(resolved.to_toml(), nl=False)

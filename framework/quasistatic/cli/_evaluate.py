@@ -10,65 +10,92 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
-from quasistatic.cli._run import seed_option
+from quasistatic.cli._common import (
+    WholeNumber,
+    echo,
+    echo_json,
+    echo_table,
+    folder_argument,
+    json_option,
+    manager_of,
+    refuse_absent,
+    run_folder,
+)
 
 if TYPE_CHECKING:
-    from quasistatic._data.source import Split
-    from quasistatic._process.ledger import Ledger
+    from quasistatic._data.source import Data, Split
+    from quasistatic._runs.evaluation import Evaluation
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", help="Split of the run's own source.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a .npy, .npz or .csv file instead.")
-@click.option("--repeats", type=click.IntRange(1), help="Passes over the events; by default the recipe's.")
+@folder_argument
+@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split of the run's own source; by default test.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a table or an array instead.")
+@click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
 @click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
-@seed_option
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise of this measurement.")
 @json_option
 @click.pass_context
 def evaluate(
     ctx: click.Context,
     folder: Path,
     steps: int | None,
-    split: Split,
+    split: Split | None,
     data: Path | None,
     repeats: int | None,
     per_event: Path | None,
-    seed: int | None,
+    seed: int,
     as_json: bool,
 ) -> None:
     """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
+    from quasistatic._storage.files import try_out, write_durably
+
+    if data is not None and split is not None:
+        raise click.UsageError("--data and --split exclude one another: events are of a file, or of a split")
+    run_folder(folder)
+    if data is not None:
+        refuse_absent(data)
+    if per_event is not None:
+        try_out(per_event)
     from quasistatic._data.files import read_events
-    from quasistatic._data.source import Data
     from quasistatic._process.estimate import customary_unit
-    from quasistatic._report.summary import compared_rows, describe, in_unit, split_rows
+    from quasistatic._report.summary import compared_rows, describe, in_unit, own_rows, split_rows
     from quasistatic._runs.run import open_run
-    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
-        click.echo(f"note: {note}", err=True)
-    events = split if data is None else Data(read_events(run.source, data))
-    measured = run.evaluate(events, steps=steps, seed=seed or 0, repeats=repeats or (4 if per_event else None))
+        echo(f"note: {note}", err=True)
+    named = split or "test"
+    events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
+    measured = run.evaluate(events, steps=steps, seed=seed, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
-        write_durably(per_event, _table(measured.ledger).encode())
+        write_durably(per_event, _table(measured, events).encode())
     if as_json:
-        echo_json({"run": str(folder), **describe(run, measured, split if data is None else str(data))})
+        echo_json({"run": str(folder), **describe(run, measured, named if data is None else str(data))})
     else:
         unit = customary_unit(run.source.event.size)
-        rows = [*split_rows(measured), *compared_rows(measured, {})]
+        rows = [*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)]
         echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in rows])
 
 
-def _table(ledger: Ledger) -> str:
+def _table(measured: Evaluation, events: Data) -> str:
+    """K of every event beside where it comes from, in the user's units where there are any; the unit is in the header."""
+    import numpy as np
+
+    ledger, shift = measured.ledger, measured.log_scale
+    dims = math.log(2) * ledger.size
+    where = "" if shift is None else "_in_user_units"
+    tags = dict(events.tags) or {"event": np.arange(len(events))}
+    user = ledger.per_event - (shift or 0.0)
+    errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error.tolist()
+    columns = {f"bound_nats{where}": user, "standard_error_nats": errors, f"bound_bits_per_dim{where}": user / dims}
+    if shift is not None:
+        columns["bound_nats_in_model_units"] = ledger.per_event
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    errors, dims = ledger.per_event_error, math.log(2) * ledger.size
-    writer.writerow(["event", "bound_nats", "standard_error_nats", "bound_bits_per_dim"])
-    for number, value in enumerate(ledger.per_event.tolist()):
-        writer.writerow([number, value, "" if errors is None else float(errors[number]), value / dims])
+    writer.writerow([*tags, *columns])
+    writer.writerows(zip(*(np.asarray(column).tolist() for column in (*tags.values(), *columns.values())), strict=True))
     return text.getvalue()

@@ -12,13 +12,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic.cli._common import completer, manager_of
+from quasistatic.cli._common import completer, echo, manager_of
 from quasistatic.cli._jax import set_xla_flags
-from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line
+from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line, printable
 
 # name: (module:attribute, summary); the module is imported when the command is called
 BUILT_IN = {
     "run": ("_run:run", "Train, evaluate, draw samples and write a report."),
+    "inspect": ("_inspect:inspect", "Say what would be read from a file of data."),
     "train": ("_run:train", "Train a recipe in a new run folder."),
     "resume": ("_run:resume", "Go on with a run that was stopped."),
     "sample": ("_sample:sample", "Draw samples from a trained run."),
@@ -40,7 +41,7 @@ class _Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
     def format_message(self) -> str:
-        return self.message.replace("\n", "\n       ")
+        return printable(self.message).replace("\n", "\n       ")
 
 
 @contextlib.contextmanager
@@ -144,7 +145,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     if wanted and not ctx.resilient_parsing:
         from quasistatic import __version__
 
-        click.echo(f"quasistatic {__version__}")
+        echo(f"quasistatic {__version__}")
         ctx.exit()
 
 

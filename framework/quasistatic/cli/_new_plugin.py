@@ -19,7 +19,8 @@ import click
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._plugins.manager import RESERVED_COMMANDS, PluginManager
-from quasistatic.cli._common import manager_of
+from quasistatic._storage.files import UNTOUCHED, committed, explained, write_synced
+from quasistatic.cli._common import echo, manager_of
 from quasistatic.errors import InputError
 
 SKELETON = Path(__file__).parents[1] / "_skeleton"
@@ -46,13 +47,11 @@ def new_plugin(ctx: click.Context, name: str, kind: str, into: Path | None) -> N
     from quasistatic import __version__
 
     files = project_files(name, kind, __version__)
-    for path, text in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-    click.echo(f"{kind} {name!r} in {folder}: {len(files)} files; it works as it is\n\nWhat comes next:")
+    _write(folder, files)
+    echo(f"{kind} {name!r} in {folder}: {len(files)} files; it works as it is\n\nWhat comes next:")
     for line in commands(name, kind, str(folder if folder.is_absolute() else os.path.join(".", folder))):
-        click.echo(f"  {line}")
-    click.echo(f"\nMake it yours: comments in {folder / _module(name) / kind}.py show where; pytest {folder} runs its tests.")
+        echo(f"  {line}")
+    echo(f"\nMake it yours: comments in {folder / _module(name) / kind}.py show where; pytest {folder} runs its tests.")
 
 
 def project_files(name: str, kind: str, version: str) -> dict[str, str]:
@@ -134,6 +133,29 @@ def _taken(name: str, kind: str, manager: PluginManager) -> Iterator[str]:
             yield f"there is a plugin {status.owner}"
     if importlib.util.find_spec(_module(name)):
         yield f"there is a package {_module(name)}"
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """A new folder appears with all files in it; one that is there stays what it is, as somebody may be in it."""
+    if not folder.is_dir():
+        with explained(folder, UNTOUCHED):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        _commit(folder, files)
+        return
+    entries: dict[str, dict[str, str]] = {}
+    for path, text in files.items():
+        entry, _, below = path.partition("/")
+        entries.setdefault(entry, {})[below] = text
+    for entry, texts in entries.items():
+        _commit(folder / entry, texts)
+
+
+def _commit(path: Path, texts: dict[str, str]) -> None:
+    """Texts by their paths below `path`, all or nothing; the empty path is `path` itself."""
+    with committed(path) as draft:
+        for below, text in texts.items():
+            (draft / below).parent.mkdir(parents=True, exist_ok=True)
+            write_synced(draft / below, text.encode())
 
 
 def _check_folder(folder: Path) -> None:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from quasistatic.cli._common import (
+    WholeNumber,
+    echo,
     echo_json,
     echo_table,
+    folder_argument,
     json_option,
     manager_of,
     recipe_argument,
     recipe_of,
+    refuse_absent,
+    run_folder,
     set_option,
 )
 
@@ -27,7 +32,7 @@ out_option = click.option(
     metavar="FOLDER",
     help="Folder of the run; by default runs/RECIPE-001, -002 and so on.",
 )
-seed_option = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the run; by default the recipe's.")
+seed_option = click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="Seed of the run; by default the recipe's.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 
 
@@ -50,7 +55,8 @@ def run(
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file. The folder of the run gets report.html.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv
+    (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
@@ -66,21 +72,22 @@ def run(
 def train(ctx: click.Context, recipe: str, out: Path | None, seed: int | None, overrides: tuple[str, ...], quiet: bool) -> None:
     """Train a recipe in a new run folder, and no more.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _train(job, quiet)
     if not quiet:
-        click.echo(f"trained: {_path(job)}  (quasistatic evaluate {_path(job)})")
+        echo(f"trained: {_path(job)}  (quasistatic evaluate {_path(job)})")
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@folder_argument
 @quiet_option
 @json_option
 @click.pass_context
 def resume(ctx: click.Context, folder: Path, quiet: bool, as_json: bool) -> None:
     """Go on with a run that was stopped, bit for bit as if it had not been, then evaluate it and write its report."""
+    run_folder(folder)
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
@@ -95,6 +102,12 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     recipe = recipe_of(ctx, name, overrides)
+    if path := getattr(recipe.source.options, "path", None):
+        refuse_absent(path)
+    if out is not None:
+        from quasistatic._storage.folder import RunFolder
+
+        RunFolder(out).refuse_used()
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
@@ -113,15 +126,15 @@ def _train(job: Job, quiet: bool) -> Run:
     from quasistatic.cli._stop import stop_on_signals
 
     for note in job.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     with stop_on_signals() as stop:
         if not quiet:
             _announce(job)
         trained = job.train(stop=stop, report=_warn, quiet=quiet)
         for note in trained.notes[len(job.notes) :]:
-            click.echo(f"note: {note}", err=True)
+            echo(f"note: {note}", err=True)
         if stop() and trained.updates_done < job.recipe.training.updates:
-            click.echo(
+            echo(
                 f"stopped after update {trained.updates_done}, all saved; 'quasistatic resume {_path(job)}' goes on",
                 err=True,
             )
@@ -130,7 +143,7 @@ def _train(job: Job, quiet: bool) -> Run:
 
 
 def _warn(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
+    echo(f"warning: {message}", err=True)
 
 
 def _announce(job: Job) -> None:
@@ -146,7 +159,7 @@ def _announce(job: Job) -> None:
         *(f"  {note}" for note in task.source.notes),
         f"  in {_path(job)}",
     ):
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
@@ -160,9 +173,12 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     assert folder is not None
     with folder.lock():
         write_durably(folder.report, run_report(summary, folder).encode())
+    if not quiet:
+        for text in summary.advice():
+            _warn(text)
     if as_json:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
         unit = customary_unit(trained.source.event.size)
         echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in all_rows(summary)])
-        click.echo(f"report: {folder.report}")
+        echo(f"report: {folder.report}")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import manager_of
-from quasistatic.errors import InputError
+from quasistatic.cli._common import WholeNumber, echo, folder_argument, manager_of, run_folder
 
 if TYPE_CHECKING:
     from quasistatic._runs.run import Run
@@ -25,10 +24,10 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(1), default=64, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@folder_argument
+@click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
+@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
 @click.option(
     "-o",
     "--out",
@@ -41,52 +40,55 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
 @click.pass_context
 def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
     """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
-    part of an event), as a table (.csv, with the header of the data where they have one) or as a picture.
+    part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header) or as a
+    picture.
 
     Sample i depends on the seed and on i alone, not on the number of samples.
     """
+    from quasistatic._storage.files import try_out, write_durably
+
+    run_folder(folder)
+    try_out(out)
     from quasistatic._runs.run import open_run
-    from quasistatic._storage.files import write_durably
     from quasistatic.cli._jax import configure_jax
 
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: the folder {out.parent} does not exist")
     configure_jax()
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     kind = out.suffix.lower()
     xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
     if kind == ".npz":
-        write_durably(out, _arrays(xs))
+        write_durably(out, _arrays(run, xs))
     elif kind == ".csv":
         write_durably(out, _table(run, xs).encode())
     else:
         from quasistatic._report.pictures import encode, samples
 
         write_durably(out, encode(samples(run.source, xs), kind[1:]))
-    click.echo(f"{number} samples: {out}")
+    echo(f"{number} samples: {out}")
 
 
-def _arrays(xs: Any) -> bytes:
+def _arrays(run: Run, xs: Any) -> bytes:
     import numpy as np
 
+    names = getattr(run.source, "columns", None)
     buffer = io.BytesIO()
-    np.savez(buffer, **(xs if isinstance(xs, dict) else {"x": xs}))
+    arrays: Any = {**(xs if isinstance(xs, dict) else {"x": xs}), **({"columns": np.array(names)} if names else {})}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
 def _table(run: Run, xs: Any) -> str:
-    """A row for each event; the elements of a part are named 'part', or 'part.0', 'part.1' and so on."""
-    event, header, columns = run.source.event, getattr(run.source, "columns", None), {}
+    """A row for each event; without a header the elements of a part are named 'part', or 'part.0', 'part.1' and so on."""
+    event, header, columns = run.source.event, getattr(run.source, "columns", None), []
+    names: list[str] = []
     for name, field in event.parts().items():
         part = event.part_of(xs, name)
-        flat = part.reshape(len(part), -1)
-        for number in range(field.size):
-            label = f"{name or 'x'}.{number}" if field.size > 1 else name or "x"
-            columns[header[number] if header else label] = flat[:, number].tolist()
+        columns += part.reshape(len(part), -1).T.tolist()
+        names += [f"{name or 'x'}.{number}" for number in range(field.size)] if field.size > 1 else [name or "x"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerow(header or names)
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._common import completer, echo_table, manager_of
+from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of
 from quasistatic.errors import did_you_mean
 
 
@@ -26,8 +27,9 @@ def _complete_name(ctx: click.Context, _parameter: click.Parameter, start: str) 
 @click.command()
 @click.argument("kind", required=False, shell_complete=_complete_kind)
 @click.argument("name", required=False, shell_complete=_complete_name)
+@json_option
 @click.pass_context
-def show(ctx: click.Context, kind: str | None, name: str | None) -> None:
+def show(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
     """Say what a component is and which options it takes.
 
     KIND is source, kernel, model, objective, sampler or observer, or one of the sections trajectory, training and
@@ -36,14 +38,16 @@ def show(ctx: click.Context, kind: str | None, name: str | None) -> None:
     if kind in SECTIONS:
         if name:
             raise click.UsageError(f"section {kind!r} takes no name")
-        click.echo(f"[{kind}]\n{(SECTIONS[kind].__doc__ or '').strip()}\n")
-        _echo_options(SECTIONS[kind])
+        described = {"kind": "section", "name": kind, "description": (SECTIONS[kind].__doc__ or "").strip()}
+        (echo_json if as_json else _echo_section)({**described, "options": _options(SECTIONS[kind])})
     elif kind is not None and kind not in KINDS:
         raise click.UsageError(_unknown_kind(ctx, kind))
     elif kind is None or name is None:
-        _echo_list(ctx, kind)
+        found = _list(ctx, kind)
+        columns = ["kind", "name", "plugin", "summary"]
+        echo_json([dict(zip(columns, row, strict=True)) for row in found]) if as_json else echo_table(columns, found)
     else:
-        _echo_component(ctx, kind, name)
+        (echo_json if as_json else _echo_component)(_component(ctx, kind, name))
 
 
 def _unknown_kind(ctx: click.Context, kind: str) -> str:
@@ -53,7 +57,7 @@ def _unknown_kind(ctx: click.Context, kind: str) -> str:
     return f"there is no kind {kind!r}{hint}  (known: {', '.join(known)})"
 
 
-def _echo_list(ctx: click.Context, kind: str | None) -> None:
+def _list(ctx: click.Context, kind: str | None) -> list[list[str]]:
     manager = manager_of(ctx)
     rows = [
         [component.kind, component.name, manager.owner(component.kind, component.name).name, component.summary]
@@ -61,36 +65,65 @@ def _echo_list(ctx: click.Context, kind: str | None) -> None:
     ]
     if kind is None:
         rows += [["section", name, "", (cls.__doc__ or "").strip()] for name, cls in SECTIONS.items()]
-    echo_table(["kind", "name", "plugin", "summary"], rows)
+    return rows
 
 
-def _echo_component(ctx: click.Context, kind: str, name: str) -> None:
+def _component(ctx: click.Context, kind: str, name: str) -> dict[str, Any]:
     manager = manager_of(ctx)
     component = manager.component(kind, name)
-    click.echo(f"{kind} {name}, of plugin {manager.owner(kind, name).owner}")
-    click.echo(component.description)
-    if component.supports:
-        click.echo(f"\nFits data that are: {', '.join(kind.kind for kind in component.supports)}")
-    if component.joins:
-        click.echo("\nTakes events of several parts; [kernel.parts.NAME] chooses the kernel of a part, by default one that fits.")
-    click.echo("")
-    _echo_options(component.options)
-    if component.references:
-        click.echo("\nReferences:")
-        for reference in component.references:
-            click.echo(f"  {reference}")
+    return {
+        "kind": kind,
+        "name": name,
+        "plugin": manager.owner(kind, name).owner,
+        "description": component.description,
+        "fits": [supported.kind for supported in component.supports],
+        "joins": component.joins,
+        "options": _options(component.options),
+        "references": list(component.references),
+    }
 
 
-def _echo_options(options: type) -> None:
+def _options(cls: type) -> list[dict[str, Any]]:
     from quasistatic._recipes.options import describe
 
-    fields = describe(options)
-    if not fields:
-        click.echo("It takes no options.")
+    return [
+        {
+            "option": field.name,
+            "type": field.type,
+            "must_be_given": field.required,
+            "default": None if field.required else field.default,
+            "help": field.help,
+        }
+        for field in describe(cls)
+    ]
+
+
+def _echo_section(described: dict[str, Any]) -> None:
+    echo(f"[{described['name']}]\n{described['description']}\n")
+    _echo_options(described["options"])
+
+
+def _echo_component(described: dict[str, Any]) -> None:
+    echo("{kind} {name}, of plugin {plugin}\n{description}".format(**described))
+    if described["fits"]:
+        echo(f"\nFits data that are: {', '.join(described['fits'])}")
+    if described["joins"]:
+        echo("\nTakes events of several parts; [kernel.parts.NAME] chooses the kernel of a part, by default one that fits.")
+    echo("")
+    _echo_options(described["options"])
+    if described["references"]:
+        echo("\nReferences:")
+        for reference in described["references"]:
+            echo(f"  {reference}")
+
+
+def _echo_options(options: list[dict[str, Any]]) -> None:
+    if not options:
+        echo("It takes no options.")
         return
     rows = [
         # JSON of text, numbers and lists is TOML
-        [field.name, field.type, "must be given" if field.required else json.dumps(field.default), field.help]
-        for field in fields
+        [each["option"], each["type"], "must be given" if each["must_be_given"] else json.dumps(each["default"]), each["help"]]
+        for each in options
     ]
     echo_table(["option", "type", "default", "help"], rows)

@@ -1,4 +1,4 @@
-"""The source of a file, as a component."""
+"""The source of a file, as a component; and that of a run, which needs no file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from quasistatic_plugins.array import ArrayOptions
 def build(options: ArrayOptions) -> qs.ArraySource:
     """The source of the file that the options name. Raises DataError, which names the file, the place and a way out."""
     if not options.path:
-        raise qs.DataError("source.path: must be given, a .csv, .npy or .npz file (--set source.path=my.csv)")
-    choices = qs.ArrayChoices(options.support, options.key, options.validation_share, options.test_share, options.split_seed)
-    return qs.ArraySource(qs.read_table(options.path, options.key), choices)
+        raise qs.DataError("source.path: must be given, a table or an array (quasistatic run my.csv)")
+    return qs.ArraySource(qs.read_table(options.path, options), options)
+
+
+def restore(options: ArrayOptions, kept: qs.Kept) -> qs.ArraySource:
+    """The source of a run that is reopened; the file is read when its rows are asked for."""
+    return qs.ArraySource.restored(options, kept)

@@ -45,11 +45,17 @@ class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
         self.side = qs.Categorical((), 10) if options.labels else None
         if options.view == "binary":
             self.event = qs.Binary((SIDE, SIDE))
+            self.notes = (f"{self._seen()} of {SIZES['test']} test images equal a training image, pixel for pixel",)
         else:
             train = self._rows["train"]["grey"]
             self.units = qs.Units(float(train.mean()), float(train.std()))
             low, high = (float(level) for level in self.units.to_model(np.array([0.0, TOP])))
             self.event = qs.Levels((SIDE, SIDE), low, high, TOP + 1)
+
+    def _seen(self) -> int:
+        """How many test images are among the training images."""
+        train = {image.tobytes() for image in self._levels("train")}
+        return sum(image.tobytes() in train for image in self._levels("test"))
 
     def split(self, name: qs.Split, count: int | None = None) -> qs.Data:
         x, side = jax.vmap(self._event)({key: rows[:count] for key, rows in self._rows[name].items()})
@@ -91,13 +97,13 @@ class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
     def _ink(self, xs: np.ndarray) -> float:
         return float(np.mean(self.units.to_user(np.asarray(xs)))) / (1 if self.options.view == "binary" else TOP)
 
-    def baselines(self) -> dict[str, float]:
-        """Independent pixels, and a mixture of 60 of such, on the test split."""
-        train, test = self._levels("train"), self._levels("test")
+    def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
+        """Independent pixels, and a mixture of 60 of such."""
+        train, test = self._levels("train"), np.round(self.units.to_user(np.asarray(xs))).astype(int).reshape(len(xs), -1)
         states = 2 if self.options.view == "binary" else TOP + 1
         return {
-            "independent pixels": float(mixture(train, test, states).mean()),
-            f"mixture of {COMPONENTS} independent-pixel models": float(mixture(train, test, states, COMPONENTS).mean()),
+            "independent pixels": mixture(train, test, states),
+            f"mixture of {COMPONENTS} independent-pixel models": mixture(train, test, states, COMPONENTS),
         }
 
     def _levels(self, name: qs.Split) -> np.ndarray:

@@ -27,7 +27,7 @@ def best_diagonal_bound(
     """
     rng = np.random.default_rng(seed)
     levels = np.asarray(log_snr, float)
-    scale = SwissRoll(SwissRollOptions(noise=noise)).units.scale
+    scale = float(SwissRoll(SwissRollOptions(noise=noise)).units.scale)
     theta = START + (END - START) * rng.random(events)
     curve = theta[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1)
     x = (curve + noise * rng.standard_normal((events, 2)) - MEAN) / scale

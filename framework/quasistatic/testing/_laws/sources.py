@@ -279,11 +279,19 @@ def judge(source: AbstractSource, setting: Setting) -> Reading:
     return faults(_are_numbers(own.judge(source.split("test", 100).x)))
 
 
-@law("source", "baselines", "Log-likelihoods of simple models are finite numbers by their names.", when=_has(AbstractBaselines))
+@law("source", "baselines", "Log-likelihoods of simple models are finite, one for each event.", when=_has(AbstractBaselines))
 def baselines(source: AbstractSource, setting: Setting) -> Reading:
-    own = capability(source, AbstractBaselines)
+    own, xs = capability(source, AbstractBaselines), source.split("test", 100).x
     assert own is not None
-    return faults(_are_numbers(own.baselines()))
+    found = own.baselines(xs)
+    if not isinstance(found, dict) or not found:
+        return faults([f"expected arrays by their names, got {found!r:.80}"])
+    shape = (count_of(xs),)
+    return faults([f"{name!r}: {value!r:.80}" for name, value in found.items() if not _are_finite(value, shape)])
+
+
+def _are_finite(values: Any, shape: tuple[int, ...]) -> bool:
+    return np.shape(values) == shape and bool(np.all(np.isfinite(values)))
 
 
 @law("source", "drawing", "Events can be drawn on axes, a few and one alone.", when=_has(AbstractDrawing))

@@ -58,14 +58,14 @@ def describe(run: qs.Run, number: int, seed: int, steps: int | None) -> dict[str
     import numpy as np
 
     source, measured = run.source, run.evaluate("test", steps=steps).to_dict()
-    units = {"user": "scale * model + shift", "scale": source.units.scale, "shift": np.asarray(source.units.shift).tolist()}
+    scale, shift = (np.asarray(each).tolist() for each in (source.units.scale, source.units.shift))
     return {
         "recipe": run.recipe.name,
         "number": number,
         "seed": seed,
         "trajectory_steps": measured["bound"]["trajectory_steps"],
         "event": source.event.describe(),
-        "units": units,
+        "units": {"user": "scale * model + shift", "scale": scale, "shift": shift},
         "bound": measured["bound"],
         "bound_in_user_units": measured["bound_in_user_units"],
     }

@@ -1,0 +1,104 @@
+"""Tables from files, by what their names end in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+
+from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices, is_data
+from quasistatic._data.frames import excel_cells, parquet_cells
+from quasistatic._data.numpy_files import read_npy, read_npz
+from quasistatic._data.origin import Origin
+from quasistatic._data.tables import Table, choose, finite
+from quasistatic._data.text import Cells, parse, text_cells
+from quasistatic.errors import DataError
+
+_DEFAULT = ArrayChoices()
+_PANDAS = "import pandas; pandas.read_{0}({1!r}).to_csv({2!r}, index=False)"
+# one line that makes a file that is read of one that is not
+CONVERT = {
+    **{f".{kind}": _PANDAS.replace("{0}", kind) for kind in ("json", "feather", "orc", "html", "xml")},
+    **{".xls": _PANDAS.replace("{0}", "excel"), ".ods": _PANDAS.replace("{0}", "excel"), ".jsonl": _PANDAS.replace("{0}", "json")},
+    **{".sav": _PANDAS.replace("{0}", "spss"), ".dta": _PANDAS.replace("{0}", "stata"), ".sas7bdat": _PANDAS.replace("{0}", "sas")},
+    ".mat": "import numpy, scipy.io; numpy.save({3!r}, scipy.io.loadmat({1!r})['NAME'])",
+    ".h5": "import h5py, numpy; numpy.save({3!r}, h5py.File({1!r})['NAME'][:])",
+    ".png": "import glob, numpy, PIL.Image as i; numpy.save('images.npy', [numpy.array(i.open(f)) for f in glob.glob('*.png')])",
+    ".wav": "import numpy, scipy.io.wavfile as w; numpy.save({3!r}, w.read({1!r})[1])",
+}
+CONVERT |= {".hdf5": CONVERT[".h5"], ".jpg": CONVERT[".png"].replace("png", "jpg"), ".ndjson": CONVERT[".jsonl"]}
+
+
+def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
+    """The numbers in a file: text (.csv, .tsv, .txt, .dat, also .gz), .npy, .npz, and with quasistatic[table] .parquet, .xlsx.
+
+    Of `choices` those of columns and cells are followed, and `key`, which names one of several arrays in an .npz. A large
+    .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
+    Raises DataError, which says what is wrong and where, also for a number that is missing or not finite.
+    """
+    path = checked(path)
+    reader = ARRAYS.get(path.suffix.lower())
+    if choices.key is not None and reader is not read_npz:
+        raise DataError(f"{path}: holds one array, so the key {choices.key!r} names nothing; keys are for .npz files")
+    with readable(path):
+        if reader is None:
+            with cells_in(path) as cells:
+                table = parse(cells, choices)
+        else:
+            table = _columns(reader(path, choices), choices)
+        return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Errors of the system while a file is read are DataErrors of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
+
+
+def checked(path: str | Path) -> Path:
+    """The path of a file of data. Raises DataError where it is none, with a way to make one of it."""
+    path = Path(path).expanduser()
+    known = (
+        f"expected a file that ends in {', '.join(ENDINGS[: len(TEXT)])} (or .gz of these), {', '.join(ENDINGS[2 * len(TEXT) :])}"
+    )
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, {known}")
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
+    if not is_data(path.name) or not path.is_file():
+        raise DataError(f"{path}: {known}{_conversion(path)}")
+    return path
+
+
+def cells_in(path: Path) -> contextlib.AbstractContextManager[Cells]:
+    """The cells of a table that is no array."""
+    return {".parquet": parquet_cells, ".xlsx": excel_cells}.get(path.suffix.lower(), text_cells)(path)
+
+
+def _columns(table: Table, choices: ArrayChoices) -> Table:
+    """Of an array (N, columns) those that are chosen."""
+    if not (choices.columns or choices.drop or choices.labels):
+        return table
+    if table.values.ndim != 2:
+        raise DataError(
+            f"{table.name}: has no columns but events {table.values.shape[1:]}; source.columns, drop and labels do not apply"
+        )
+    kept, label = choose(table.name, None, table.values.shape[1], choices)
+    beside = None if label is None else (f"column {label + 1}", table.values[:, label].astype(str))
+    return attrs.evolve(table, values=table.values[:, kept], labels=beside)
+
+
+def _conversion(path: Path) -> str:
+    line = CONVERT.get(path.suffix.lower())
+    if line is None or not path.is_file():
+        return ""
+    code = line.format("", path.name, path.with_suffix(".csv").name, path.with_suffix(".npy").name)
+    return f'; make one of it: python -c "{code}"'
+
+
+ARRAYS: dict[str, Callable[[Path, ArrayChoices], Table]] = {".npy": read_npy, ".npz": read_npz}

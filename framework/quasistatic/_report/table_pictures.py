@@ -1,0 +1,132 @@
+"""Pictures of a table, in the user's units: every column, pairs of columns, and how columns hang together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from quasistatic._data.source import AbstractBaselines, AbstractSource, capability, to_user
+from quasistatic._process.distribution import State
+from quasistatic._process.event import Real
+from quasistatic._report.pictures import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
+
+ACROSS = 4  # panels side by side
+PANELS = 24  # columns at most that have one
+PAIRED = 6  # columns at most whose pairs are shown
+POINTS = 500  # at most in a panel
+
+
+def is_table(source: AbstractSource) -> bool:
+    """Whether events are rows of real columns of somebody's own."""
+    own = capability(source, AbstractBaselines) is not None
+    return own and isinstance(source.event, Real) and len(source.event.shape) == 1
+
+
+def column_names(source: AbstractSource) -> list[str]:
+    """Those of a header, or numbers from 1."""
+    names = getattr(source, "columns", None)
+    return [*names] if names else [f"column {number + 1}" for number in range(source.event.size)]
+
+
+def histograms(source: AbstractSource, data: State, samples: State | None = None) -> Figure:
+    """Every column of data (N, columns), and of samples, both in model units; drawn in the user's on axes that hold all data."""
+    rows = to_user(source, data).reshape(len(data), -1)
+    made = None if samples is None else to_user(source, samples).reshape(len(samples), -1)
+    shown = min(PANELS, rows.shape[1])
+    across = min(ACROSS, shown)
+    down = math.ceil(shown / across)
+    figure = new_figure(min(WIDTH, 3.2 * across), 1.9 * down + 0.3)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in panels[shown:]:
+        axes.set_axis_off()
+    for number, (axes, name) in enumerate(zip(panels[:shown], column_names(source)[:shown], strict=True)):
+        column = rows[:, number]
+        bins = int(np.clip(2 * np.sqrt(len(column)), 10, 40))
+        edges = np.linspace(*limits(column, None if made is None else made[:, number]), bins + 1)
+        axes.hist(column, edges, density=True, color=DATA, alpha=0.35, label="data")
+        if made is not None:
+            axes.hist(made[:, number], edges, density=True, histtype="step", color=LEARNED, linewidth=1.3, label="samples")
+        axes.set(yticks=[], xlim=(edges[0], edges[-1]))
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_title(_short(name), fontsize=NORMAL, color=TEXT)
+        quiet(axes)
+        axes.spines["left"].set_visible(False)
+    if made is not None:
+        legend: dict[str, Any] = dict(ncols=2, fontsize=SMALL, frameon=False, labelcolor=TEXT, handlelength=1.2)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", **legend)
+    return figure
+
+
+def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
+    """The first columns against one another: data below the diagonal, samples above it, on the same axes."""
+    rows, made = (to_user(source, x).reshape(len(x), -1) for x in (data, samples))
+    names = column_names(source)[:PAIRED]
+    count = len(names)
+    figure = new_figure(min(WIDTH, 2.0 * count + 0.6), min(WIDTH, 1.8 * count + 0.4))
+    grid = figure.subplots(count, count, squeeze=False)
+    ranges = [limits(rows[:, number], made[:, number]) for number in range(count)]
+    for down in range(count):
+        for across in range(count):
+            axes = grid[down, across]
+            axes.set_xlim(ranges[across])
+            if down == across:
+                axes.hist(rows[:, down], np.linspace(*ranges[down], 31), density=True, color=DATA, alpha=0.35)
+                axes.hist(made[:, down], np.linspace(*ranges[down], 31), density=True, histtype="step", color=LEARNED)
+            else:
+                below = down > across
+                events = (rows if below else made)[:POINTS]
+                axes.scatter(events[:, across], events[:, down], s=3, linewidths=0, alpha=0.6, color=DATA if below else LEARNED)
+                axes.set_ylim(ranges[down])
+            axes.spines[:].set_color(FRAME)
+            axes.locator_params(nbins=3)
+            axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT, labelbottom=down == count - 1)
+            axes.tick_params(labelleft=across == 0 < down, bottom=down == count - 1, left=across == 0 < down)
+            if down == count - 1:
+                axes.set_xlabel(_short(names[across]), fontsize=SMALL, color=TEXT)
+            if across == 0:
+                axes.set_ylabel(_short(names[down]), fontsize=SMALL, color=TEXT)
+    return figure
+
+
+def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
+    """The correlations of the columns of data and of samples, side by side on one scale."""
+    names = [_short(name) for name in column_names(source)]
+    size = min(WIDTH, 5.0 + 0.5 * len(names))
+    figure = new_figure(size, 0.48 * size + 0.9)
+    image = None
+    for axes, events, title in zip(figure.subplots(1, 2), (data, samples), ("data", "samples"), strict=True):
+        image = axes.imshow(correlation(to_user(source, events)), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=NORMAL, color=TEXT)
+        ticks = range(len(names)) if len(names) <= PANELS else []
+        axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90)
+        axes.set_yticks(ticks, [names[k] for k in ticks] if title == "data" else [])
+        axes.tick_params(labelsize=SMALL, labelcolor=TEXT, length=0)
+        axes.spines[:].set_color(FRAME)
+    assert image is not None
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, ticks=[-1, 0, 1])
+    bar.ax.tick_params(labelsize=SMALL, labelcolor=TEXT)
+    bar.outline.set_edgecolor(FRAME)
+    return figure
+
+
+def correlation(events: np.ndarray) -> np.ndarray:
+    """(columns, columns); 0 beside a column that is constant."""
+    centred = events.reshape(len(events), -1) - events.reshape(len(events), -1).mean(axis=0)
+    deviation = np.sqrt((centred**2).mean(axis=0))
+    return np.nan_to_num(centred.T @ centred / len(events) / np.maximum(np.outer(deviation, deviation), 1e-300))
+
+
+def limits(data: np.ndarray, samples: np.ndarray | None = None) -> tuple[float, float]:
+    """A range of axes that holds all data and all but the farthest samples."""
+    low, high = float(data.min()), float(data.max())
+    if samples is not None:
+        low, high = min(low, float(np.quantile(samples, 0.005))), max(high, float(np.quantile(samples, 0.995)))
+    room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,72 @@
+"""quasistatic inspect"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, recipe_of, set_option
+
+if TYPE_CHECKING:
+    from quasistatic._data.inspection import Column
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
+@set_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PICTURE", help="Also draw the columns: .png, .svg or .pdf.")
+@json_option
+@click.pass_context
+def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Say what would be read from a file of data, and which options it needs; nothing is trained.
+
+    FILE is a table (.csv, .tsv, .txt, .dat, also .gz; .parquet and .xlsx with quasistatic[table]) or an array (.npy, .npz).
+    """
+    if out is not None and out.suffix.lower() not in PICTURES:
+        raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
+    from quasistatic._data.choices import ArrayChoices
+    from quasistatic._data.reading import checked
+    from quasistatic._storage.files import try_out, write_durably
+
+    if out is not None:
+        try_out(out)
+
+    checked(path)
+    choices = recipe_of(ctx, str(path), overrides).source.options
+    if not isinstance(choices, ArrayChoices):
+        raise click.UsageError("source.use: inspect looks at tables and arrays, which are read by the source 'array'")
+    from quasistatic.cli._jax import configure_jax
+
+    configure_jax()
+    from quasistatic._data.inspection import inspect as look
+    from quasistatic._process.tree import take
+
+    found = look(path, choices)
+    if as_json:
+        echo_json(found.to_dict())
+    else:
+        echo_table(("column", "kind", "missing", "distinct", "lowest", "median", "highest"), [_row(each) for each in found.columns])
+        echo(f"\n{found.rows} rows")
+        for note in found.notes:
+            echo(f"  {note}")
+        for setting in found.settings():
+            echo(f"suggested: --set {setting}")
+        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command()}")
+    if out is not None and found.source is not None:
+        from quasistatic._report.pictures import encode, samples
+        from quasistatic._report.table_pictures import histograms, is_table
+
+        xs = found.source.split("train").x
+        drawn = histograms(found.source, xs) if is_table(found.source) else samples(found.source, take(xs, slice(25)))
+        write_durably(out, encode(drawn, out.suffix.lower()[1:]))
+        echo(f"picture: {out}", err=as_json)
+
+
+def _row(column: Column) -> list[str]:
+    values = ["" if value is None else f"{value:.6g}" for value in (column.low, column.middle, column.high)]
+    kind = f"{column.kind}, constant" if column.is_constant else column.kind
+    return [column.name, kind, str(column.missing or ""), str(column.distinct), *values]
