@@ -6,6 +6,8 @@ from quasistatic import testing as testing
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import draw_field as draw_field
+from quasistatic._data.mixtures import FittedMixture as FittedMixture
+from quasistatic._data.mixtures import fit_mixture as fit_mixture
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._data.baselines import CHOOSING, ROWS, simple_models
+from quasistatic._data.baselines import simple_models
+from quasistatic._data.mixtures import CHOOSING, ROWS
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_in_user_units
 from quasistatic._data.reading import read_table

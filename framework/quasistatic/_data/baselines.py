@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-ROWS = 4_000  # training events at most that a model is fitted to, so that it costs seconds
-CHOOSING = 1_000  # validation events at most that a size is chosen on
-MIXED_AT_MOST = 32  # elements: beyond, a mixture of full covariances costs more than it gains
-FEWEST_EACH = 5  # training events for each Gaussian of a mixture
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+from quasistatic._data.mixtures import FLOOR, fit_mixture, normal_log_prob
+
 BANDWIDTHS = np.geomspace(0.02, 1.5, 16)  # in deviations of a column
-FLOOR = 1e-6  # variance added to every covariance, in units of a column's variance
 CELLS = 2**20  # distances at a time
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
@@ -35,19 +30,14 @@ def simple_models(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -
 
 def _fitted(train: np.ndarray, validation: np.ndarray) -> Iterator[tuple[str, LogDensity]]:
     size = train.shape[1]
-    yield "independent Gaussians", _gaussian(np.eye(size))
+    yield "independent Gaussians", lambda xs: normal_log_prob(xs, np.eye(size))
     if size > 1 and len(train) > size:
-        yield "full Gaussian", _gaussian(train.T @ train / len(train) + FLOOR * np.eye(size))
+        covariance = train.T @ train / len(train) + FLOOR * np.eye(size)
+        yield "full Gaussian", lambda xs: normal_log_prob(xs, covariance)
     yield _kernel_density(train, validation)
-    if size <= MIXED_AT_MOST:
-        yield from _mixture(train, validation)
-
-
-def _gaussian(covariance: np.ndarray) -> LogDensity:
-    """Centred."""
-    root = np.linalg.cholesky(covariance)
-    constant = float(np.log(np.diag(root)).sum()) + 0.5 * len(root) * math.log(2.0 * math.pi)
-    return lambda xs: -0.5 * (np.linalg.solve(root, xs.T) ** 2).sum(axis=0) - constant
+    mixture = fit_mixture(train, validation)
+    if len(mixture) > 1:
+        yield f"mixture of {len(mixture)} Gaussians", mixture.log_prob
 
 
 def _kernel_density(train: np.ndarray, validation: np.ndarray) -> tuple[str, LogDensity]:
@@ -69,27 +59,3 @@ def _densities(train: np.ndarray, xs: np.ndarray, bandwidths: np.ndarray) -> np.
             constant = train.shape[1] * math.log(width * math.sqrt(2.0 * math.pi))
             found[number, start : start + rows] = np.log(shares) - 0.5 * nearest / width**2 - constant
     return found
-
-
-def _mixture(train: np.ndarray, validation: np.ndarray) -> Iterator[tuple[str, LogDensity]]:
-    """With as many Gaussians as validation events like best; nothing without scikit-learn."""
-    try:
-        from sklearn.mixture import GaussianMixture
-    except ImportError:
-        return
-    best, since, chosen = -math.inf, 0, None
-    for size in SIZES:
-        if size * FEWEST_EACH > len(train) or since == 2:
-            break
-        model = GaussianMixture(size, reg_covar=FLOOR, max_iter=200, random_state=0)
-        with warnings.catch_warnings():  # one that has not converged is a simple model too
-            warnings.simplefilter("ignore")
-            try:
-                value = float(model.fit(train).score(validation))
-            except ValueError:  # covariances that cannot be had from so few events
-                break
-        since += 1
-        if value > best:
-            best, since, chosen = value, 0, model
-    if chosen is not None:
-        yield f"mixture of {chosen.n_components} Gaussian{'s' if chosen.n_components > 1 else ''}", chosen.score_samples

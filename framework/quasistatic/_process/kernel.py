@@ -6,7 +6,8 @@ coarser one at sampling are the same code with other times.
 """
 
 from abc import abstractmethod
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Literal, Self
 
 import equinox as eqx
 import numpy as np
@@ -32,6 +33,17 @@ class AbstractKernel(eqx.Module):
 
     def given(self, side: State) -> Self:
         """The kernel of an event with this side information (a mask, a size); by default it does not look at it."""
+        return self
+
+    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
+        """What the kernel wants to know of the data, once, before training; by default nothing.
+
+        `events(split)` gives all events (N, ...) of a split in model units. A run keeps the arrays with its recipe.
+        """
+        return {}
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The kernel that knows what `measure` gave."""
         return self
 
     @abstractmethod

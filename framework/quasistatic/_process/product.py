@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import equinox as eqx
 import jax
@@ -117,6 +117,19 @@ class AbstractProductKernel(AbstractKernel):
 
     def given(self, side: State) -> Self:
         return self._with({name: kernel.given(side) for name, kernel in self.parts.items()})
+
+    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{key}": array
+            for name, kernel in self.parts.items()
+            for key, array in kernel.measure(lambda split, name=name: events(split)[name]).items()  # type: ignore[misc]
+        }
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        def own(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
+
+        return self._with({name: kernel.measured(own(name)) for name, kernel in self.parts.items()})
 
     def times(self, steps: int) -> np.ndarray:
         """The chain of the part that starts last: at its first time every other part has its data well defined too."""

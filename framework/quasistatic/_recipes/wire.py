@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from quasistatic._data.array import ArraySource
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.source import AbstractSource, Kept
@@ -36,10 +38,16 @@ EXPECTED: dict[str, type] = {
 }
 
 
-def build_task(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> Task:
+def build_task(
+    recipe: Recipe,
+    manager: PluginManager,
+    data: Any = None,
+    kept: Kept | None = None,
+    measured: Mapping[str, np.ndarray] | None = None,
+) -> Task:
     """Build all components of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes the place of its source.
 
-    `kept` is what a run that is reopened has kept of its data.
+    `kept` is what a run that is reopened has kept of its data, `measured` what its kernel has measured of them.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
@@ -50,6 +58,9 @@ def build_task(recipe: Recipe, manager: PluginManager, data: Any = None, kept: K
     else:
         source = _build(manager, "source", recipe.source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
+    if measured is None:
+        measured = kernel.measure(lambda name: source.split(name).x)
+    kernel = kernel.measured(measured)
     ports = Ports.of(kernel, source.side)
     model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, Side.absent(source.side))
@@ -61,6 +72,7 @@ def build_task(recipe: Recipe, manager: PluginManager, data: Any = None, kept: K
         recipe.training,
         recipe.seed,
         recipe.to_dict(),
+        measured,
     )
 
 

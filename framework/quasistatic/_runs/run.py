@@ -34,6 +34,7 @@ from quasistatic.errors import RunError
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
+KERNEL = "kernel."  # begins the names of the arrays that the kernel has measured
 
 
 @attrs.frozen
@@ -184,7 +185,8 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
     task = build_task(recipe, manager)
     own = capability(task.source, AbstractKept)
     kept = None if own is None else own.kept()
-    told, arrays = about(recipe, manager), {} if kept is None else kept.arrays
+    measured = {KERNEL + name: array for name, array in task.measured.items()}
+    told, arrays = about(recipe, manager), {**({} if kept is None else kept.arrays), **measured}
     path = default_path(recipe.name) if out is None else Path(out)
     folder = RunFolder.create(path, recipe.to_toml(), told if kept is None else {**told, DATA: kept.about}, arrays)
     return Job(recipe, task, manager, folder)
@@ -194,9 +196,10 @@ def reopen(path: PathLike, manager: PluginManager) -> Job:
     """The job of a run folder. Raises RunError where it holds no run."""
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
-    data = folder.read_about().get(DATA)
-    kept = Kept(data, folder.read_arrays()) if isinstance(data, dict) else None
-    return Job(recipe, build_task(recipe, manager, kept=kept), manager, folder, changed)
+    data, arrays = folder.read_about().get(DATA), folder.read_arrays()
+    measured = {name.removeprefix(KERNEL): array for name, array in arrays.items() if name.startswith(KERNEL)}
+    kept = Kept(data, {name: arrays[name] for name in arrays if not name.startswith(KERNEL)}) if isinstance(data, dict) else None
+    return Job(recipe, build_task(recipe, manager, kept=kept, measured=measured), manager, folder, changed)
 
 
 def train(

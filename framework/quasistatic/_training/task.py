@@ -20,7 +20,10 @@ from quasistatic._training.options import TrainingOptions
 
 @attrs.frozen(eq=False)
 class Task:
-    """Everything that training needs; `diffusion` is fresh. `recipe` is only shown to observers."""
+    """Everything that training needs; `diffusion` is fresh. `recipe` is only shown to observers.
+
+    `measured` is what the kernel has measured of the data.
+    """
 
     source: AbstractSource
     diffusion: Diffusion
@@ -29,6 +32,7 @@ class Task:
     options: TrainingOptions = attrs.field(factory=TrainingOptions)
     seed: int = 0
     recipe: Mapping[str, Any] = attrs.field(factory=dict)
+    measured: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
     def sizes(self) -> tuple[int, int]:
         """Number of trained parameters, and bytes of the training state; nothing is computed."""

@@ -41,6 +41,10 @@ class GaussianOptions:
         default="learned",
         metadata={"help": "variance of a reverse step: learned per element, or fixed to one of its two bounds"},
     )
+    reference: Literal["normal", "mixture"] = attrs.field(
+        default="normal",
+        metadata={"help": "what zero params reverse: unit-normal data, or a mixture of normals fitted to the training split"},
+    )
 
 
 @qs.hookimpl

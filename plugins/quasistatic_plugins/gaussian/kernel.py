@@ -7,7 +7,8 @@ both ends of time.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.gaussian import GaussianOptions
+from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_arrays
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
@@ -33,6 +35,8 @@ class Step(NamedTuple):
 
 def build(options: GaussianOptions, event: qs.AbstractField) -> "AbstractGaussianKernel":
     """The kernel of these options. Raises ValueError where they do not fit each other, or the event."""
+    if options.reference == "mixture":
+        return MixtureKernel(options, event, NormalMixture.unit(event.shape))
     if options.mean.startswith("eq65"):
         return Eq65Kernel(options, event)
     if options.variance == "posterior":
@@ -109,9 +113,15 @@ class AbstractGaussianKernel(qs.AbstractKernel):
 class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
     """Params are a prediction of the data, and with `variance = learned` a log-variance ratio.
 
-    The prediction is a residual on the exact denoiser of unit-normal data, x = a z + c * params, where only the scale c
-    says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every rule.
+    The prediction is a residual on the exact denoiser of the reference, of unit-normal data x = a z + c * params, where only
+    the scale c says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every
+    rule.
     """
+
+    def _denoised(self, z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """E[x given z_t] and Var[x given z_t] under the reference."""
+        a, noise = self._level(t)
+        return a * z, jnp.full_like(z, noise)
 
     def __check_init__(self) -> None:
         schedule = self.schedule  # raises where the ends do not fit
@@ -123,22 +133,26 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
                 "use 'velocity' or 'data', or set kernel.last_survival above 0"
             )
 
-    def _denoise(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
-        """E[x given z_t] of the learned distribution."""
+    def _shift(self, params: jax.Array, t: jax.Array) -> jax.Array:
+        """What the params add to the reference's E[x given z_t]."""
         a, noise = self._level(t)
         d = jnp.sqrt(noise)
         scale = {"velocity": -d, "noise": -d / a, "data": jnp.ones_like(d)}[self.options.mean]
-        return a * z + scale * params[..., 0]
+        return scale * params[..., 0]
 
-    def _spread(self, params: jax.Array) -> jax.Array:
-        """Var[x given z_t] in units of d_t^2, the variance under unit-normal data."""
+    def _denoise(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
+        """E[x given z_t] of the learned distribution."""
+        return self._denoised(z, t)[0] + self._shift(params, t)
+
+    def _ratio(self, params: jax.Array) -> jax.Array:
+        """The learned Var[x given z_t] over that of the reference."""
         if self.options.variance != "learned":
             return jnp.ones(self.event.shape)
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal:
-        _, noise = self._level(t)
-        data = qs.Normal(self._denoise(params, z, t), noise * self._spread(params))
+        loc, variance = self._denoised(z, t)
+        data = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params))
         if isinstance(self.event, qs.Levels):
             return qs.BinnedNormal(data, self.event.low, self.event.high, self.event.levels)
         return data
@@ -150,24 +164,54 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
         return 0.5 * fall * a * (self._denoise(params, z, t) - a * z)
 
 
-class GaussianKernel(AbstractDenoisingKernel, qs.AbstractBridged):
+class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
     """A step back is the posterior averaged over the learned normal distribution of data."""
-
-    options: GaussianOptions = eqx.field(static=True)
-    event: qs.AbstractField = eqx.field(static=True)
 
     def __check_init__(self) -> None:
         if self.options.variance == "posterior":
-            raise ValueError("kernel.variance: a step back with that of the posterior is a FixedVarianceKernel")
+            raise ValueError("kernel.variance: a step back with that of the posterior knows the data: set reference to 'normal'")
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts. Raises TypeError for another."""
         if isinstance(data, qs.BinnedNormal):
             data = data.normal
         if not isinstance(data, qs.Normal) or data.basis is not None:
-            raise TypeError(f"GaussianKernel.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
+            raise TypeError(f"{type(self).__name__}.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
         step = self._step(s, t)
         return qs.Normal(step.z_weight * z + step.x_weight * data.loc, step.variance + step.x_weight**2 * data.variance)
+
+
+class GaussianKernel(AbstractAveragingKernel):
+    """Zero params reverse unit-normal data, exactly."""
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+
+
+class MixtureKernel(AbstractAveragingKernel):
+    """Zero params reverse a mixture of normal distributions, up to what a step back of independent elements leaves out.
+
+    The mixture is fitted to the training split; until then it is a unit normal. A network then learns what it lacks, and
+    starts from a model that few data suffice for.
+    """
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.AbstractField = eqx.field(static=True)
+    mixture: NormalMixture
+    is_exact_at_zero: ClassVar[bool] = False
+
+    def measure(self, events: Callable[[qs.Split], Any]) -> dict[str, np.ndarray]:
+        return fitted_arrays(events("train"), events("validation"))
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> "MixtureKernel":
+        mixture = NormalMixture(*(jnp.asarray(arrays[name]) for name in ARRAYS), self.event.shape)
+        return MixtureKernel(self.options, self.event, mixture)
+
+    def reference(self) -> NormalMixture | None:
+        return None if isinstance(self.event, qs.Levels) else self.mixture
+
+    def _denoised(self, z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return self.mixture.denoised(z, *self._level(t))
 
 
 class FixedVarianceKernel(AbstractDenoisingKernel):
