@@ -154,7 +154,8 @@ def test_a_power_cut_while_starting(disk: Any, killed: type[BaseException]) -> N
 @pytest.mark.parametrize("missing", ["run.json", "recipe.toml", "seal.json"])
 def test_what_is_missing_is_said(run: RunFolder, missing: str) -> None:
     (run.path / missing).unlink()
-    with pytest.raises(RunError, match=rf"holds no run .*{missing}.*'quasistatic run RECIPE --out"):
+    how = f"run {run.recipe}' starts it anew" if missing == "seal.json" else f"run RECIPE --out {run.path}' starts one"
+    with pytest.raises(RunError, match=rf"holds no run .*{missing}.*'quasistatic {how}"):
         RunFolder.open(run.path)
 
 

@@ -38,6 +38,7 @@ TINY = {
     "evaluation.events": 4,
     "evaluation.samples": 4,
 }
+Saved = Callable[[Path, Any], Path]
 ODD: list[Any] = [
     "", "\0",
     "\x1b[31m", "\u202e", "\udcff", "$\\foo$", "a" * 10_000, ".", "..", "/", "-", "--", "=", "~", "%s", "{}", "nan", "1e999",
@@ -191,6 +192,8 @@ def tables(count: int, folder: Path, draw: random.Random, tally: Tally) -> None:
         path = folder / name
         path.write_bytes(spoilt(data, draw))
         tally.call(name, lambda path=path: refused(lambda: qs.read_table(path)))  # type: ignore[misc]
+        if draw.random() < 0.05:
+            tally.call(f"inspect {path.read_bytes()!r}", lambda path=path: ask(["inspect", str(path)]))  # type: ignore[misc]
 
 
 def _tables() -> Iterator[tuple[str, bytes]]:
@@ -237,17 +240,10 @@ def _reading(path: Path, draw: random.Random) -> list[str]:
     return draw.choice([["evaluate", str(path), "--steps", "1"], ["sample", str(path), "-n", "2", "-o", str(path / "x.npz")]])
 
 
-@pytest.fixture
-def place(tmp_path: Path, saved_run: Callable[[Path, Any], Path]) -> Path:
-    """A folder with a run in it."""
-    saved_run(tmp_path / "run", qs.load_recipe("swiss-roll", TINY))
-    return tmp_path
-
-
 KINDS = {"recipes": recipes, "arguments": arguments, "tables": tables, "folders": folders}
 
 
-def fuzz(kind: str, count: int, folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> Tally:
+def fuzz(kind: str, count: int, folder: Path, saved_run: Saved, monkeypatch: pytest.MonkeyPatch, seed: int) -> Tally:
     def worked(*_arguments: Any, **_more: Any) -> Any:
         raise InputError("this would train or measure")
 
@@ -257,6 +253,7 @@ def fuzz(kind: str, count: int, folder: Path, monkeypatch: pytest.MonkeyPatch, s
         if kind == "folders":
             from quasistatic._runs import run
 
+            saved_run(folder / "run", qs.load_recipe("swiss-roll", TINY))
             monkeypatch.setattr(run, "evaluate", worked)
             monkeypatch.setattr(run, "sample", worked)
         else:
@@ -267,13 +264,15 @@ def fuzz(kind: str, count: int, folder: Path, monkeypatch: pytest.MonkeyPatch, s
 
 
 @pytest.mark.parametrize(("kind", "count"), [("recipes", 30), ("arguments", 60), ("tables", 60), ("folders", 12)])
-def test_some_of_each(kind: str, count: int, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fuzz(kind, count, place, monkeypatch, 0).count > count // 3
+def test_some_of_each(kind: str, count: int, tmp_path: Path, saved_run: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fuzz(kind, count, tmp_path, saved_run, monkeypatch, 0).count > count // 3
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("kind", "count"), [("recipes", 4000), ("arguments", 3500), ("tables", 2000), ("folders", 500)])
-def test_ten_thousand(kind: str, count: int, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    tally = fuzz(kind, count, place, monkeypatch, 1)
+def test_ten_thousand(
+    kind: str, count: int, tmp_path: Path, saved_run: Saved, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    tally = fuzz(kind, count, tmp_path, saved_run, monkeypatch, 1)
     with capsys.disabled():
         print(f"\n{tally.count} {kind}: at most {tally.seconds:.2f} s ({tally.slowest}), {tally.grown_mb:.0f} MB")

@@ -97,16 +97,16 @@ def test_a_best_update_that_is_none(store: Store, wrong: Any) -> None:
 
 
 @pytest.mark.benchmark
-def test_three_hundred_reads_beside_a_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reads_beside_a_trainer_that_prunes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with subprocess.Popen([sys.executable, SAVER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as trainer:
         assert trainer.stdout is not None
         assert trainer.stdout.readline() == "1\n"
-        seen, passed_over = set(), 0
-        for _ in range(300):
+        seen, reads, passed_over = set(), 0, 0
+        while len(seen) < 100:
             found = checkpoint.newest(tmp_path)
-            passed_over += len(found.skipped)
+            reads, passed_over = reads + 1, passed_over + len(found.skipped)
             seen.add(int(found.content()[0]["x"][0]))
         trainer.kill()
     with capsys.disabled():
-        print(f"\n300 reads of {len(seen)} checkpoints, {passed_over} missed")
-    assert len(seen) > 20 and passed_over == 0
+        print(f"\n{reads} reads of {len(seen)} checkpoints, {passed_over} missed")
+    assert passed_over == 0

@@ -101,8 +101,9 @@ class RunFolder:
         path = Path(path)
         missing = [name for name in (RECIPE, ABOUT, SEAL) if not os.path.lexists(path / name)]
         if missing:
-            what = f"{path}: holds no run (it lacks {' and '.join(missing)})"
-            raise RunError(f"{what}; 'quasistatic run RECIPE --out {path}' starts one")
+            # the seal comes last: a start that was cut short lacks it, and so does what an older version made
+            again = f"run {path / RECIPE}' starts it anew" if missing == [SEAL] else f"run RECIPE --out {path}' starts one"
+            raise RunError(f"{path}: holds no run (it lacks {' and '.join(missing)}); 'quasistatic {again}")
         _refuse_strange(path)
         return cls(path, _verified(path))
 
