@@ -223,6 +223,7 @@ def test_observers_are_notified_in_order():
     fit_task(build_task(small(training__updates=25), qs.plugins()), [counter])
     assert counter.calls == [
         ("start", 0),
+        ("validation", 0),
         ("progress", 10),
         ("progress", 20),
         ("validation", 20),
@@ -230,6 +231,15 @@ def test_observers_are_notified_in_order():
         ("validation", 25),
         ("finish", "done"),
     ]
+
+
+def test_a_run_is_never_worse_than_what_it_started_from():
+    """Training that only does harm leaves update 0 the best, whose weights are given back."""
+    task = build_task(small(training__rate=1.0, training__clip=1e3, training__updates=20), qs.plugins())
+    outcome = fit_task(task)
+    assert outcome.progress.best.update == 0 and [each.update for each in outcome.progress.history] == [0, 20]
+    for found, fresh in zip(leaves(outcome.diffusion), leaves(task.diffusion), strict=True):
+        np.testing.assert_array_equal(found, fresh)
 
 
 @pytest.mark.parametrize("name", ["swiss-roll", "heartbeat", "digits"])

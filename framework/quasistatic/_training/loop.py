@@ -37,7 +37,7 @@ def fit_task(
     store: Store | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Train until the last update, or until `stop()` says so after a chunk.
+    """Train until the last update, or until `stop()` says so after a chunk. K is measured from update 0 on.
 
     With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it
     had never stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
@@ -59,19 +59,9 @@ def fit_task(
         for observer in guarded:
             observer.start(task.info(done))
         with Batches(task.source.stored(), options.batch, options.fuse, task.seed) as batches:
-            while done < options.updates and not stop():
-                count = _until_next(done, options.updates, options.fuse, options.validate_every, options.checkpoint_every)
-                rows = batches.chunk(done)
-                batches.read_ahead(done + count)
-                state, report = chunk((fixed, rows, np.int32(count)), state)
-                if int(report.bad_update) >= 0:
-                    raise _diverged(int(report.bad_update), store)
-                done += count
-                means = {name: float(total) / count for name, total in report.sums.items()}
-                for observer in guarded:
-                    observer.progress(done, means)
-                is_last = done == options.updates
-                if done % options.validate_every == 0 or is_last:
+            while True:
+                is_last, is_measured = done == options.updates, bool(progress.history) and progress.history[-1].update == done
+                if (done % options.validate_every == 0 or is_last) and not is_measured:
                     diffusion = eqx.combine(copied(state.averaged), rest)
                     measured = validate(task, diffusion)
                     bound = measured.bound
@@ -83,6 +73,18 @@ def fit_task(
                 is_best = progress.best is not None and progress.best.update == done
                 if store is not None and (done % options.checkpoint_every == 0 or is_last or is_best):
                     store.save(state, progress)
+                if is_last or stop():
+                    break
+                count = _until_next(done, options.updates, options.fuse, options.validate_every, options.checkpoint_every)
+                rows = batches.chunk(done)
+                batches.read_ahead(done + count)
+                state, report = chunk((fixed, rows, np.int32(count)), state)
+                if int(report.bad_update) >= 0:
+                    raise _diverged(int(report.bad_update), store)
+                done += count
+                means = {name: float(total) / count for name, total in report.sums.items()}
+                for observer in guarded:
+                    observer.progress(done, means)
         reason = "done" if done >= options.updates else "stopped"
         if store is not None and reason == "stopped":
             store.save(state, progress)

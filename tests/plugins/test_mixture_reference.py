@@ -1,0 +1,135 @@
+"""The gaussian kernel whose zero params reverse a mixture that is fitted to the data."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import quasistatic as qs
+from quasistatic_plugins.gaussian.mixture import NormalMixture, fitted_arrays
+
+RNG = np.random.default_rng(0)
+PEAKS = np.where(RNG.random((1500, 1)) < 0.3, RNG.normal(-2.0, 0.3, (1500, 1)), RNG.normal(1.0, 0.6, (1500, 1)))
+TURNED = RNG.normal(size=(1500, 2)) @ [[1.2, 0.9], [0.0, 0.4]] + [0.5, -1.0]
+
+
+def kernel_of(values, **options):
+    kernel = qs.make("kernel", "gaussian", qs.Real(values.shape[1:]), reference="mixture", **options)
+    return kernel.measured(kernel.measure(lambda split: values[:1000] if split == "train" else values[1000:]))
+
+
+def bound(kernel, xs, steps):
+    """K of xs with zero params, (N,)."""
+    model = qs.make("model", "dense", qs.Ports.of(kernel), key=jr.key(0), width=8, depth=1)
+    return qs.ledger(qs.Diffusion(kernel, model, steps), xs, key=jr.key(1))
+
+
+@pytest.fixture(scope="module")
+def peaks():
+    return kernel_of(PEAKS)
+
+
+def test_the_mixture_is_normalised_and_finds_the_peaks(peaks):
+    rho, grid = peaks.reference(), np.linspace(-8, 8, 4001, dtype=np.float32)
+    density = np.exp(jax.vmap(rho.log_prob)(grid[:, None]))
+    assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=1e-4)
+    near = np.sort(np.ravel(rho.means)[np.argsort(np.ravel(rho.log_weights))[-2:]])
+    np.testing.assert_allclose(near, [-2.0, 1.0], atol=0.2)
+
+
+def test_draws_are_of_the_mixture(peaks):
+    drawn = np.asarray(jax.vmap(peaks.reference().sample)(jr.split(jr.key(0), 20_000)))
+    grid = np.linspace(-8, 8, 4001, dtype=np.float32)
+    density = np.exp(jax.vmap(peaks.reference().log_prob)(grid[:, None]))
+    for power in (1, 2, 3):
+        exact = np.trapezoid(density * grid**power, grid)
+        assert (drawn**power).mean() == pytest.approx(exact, abs=4.0 * (drawn**power).std() / 20_000**0.5)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 0.3, 0.99])
+def test_what_noise_leaves_is_bayes_rule(peaks, noise):
+    rho, a, grid = peaks.reference(), np.sqrt(1.0 - noise), np.linspace(-8, 8, 40_001)
+    log_rho = np.asarray(jax.vmap(rho.log_prob)(jnp.asarray(grid, jnp.float32)[:, None]), np.float64)
+    for z in (-2.1, 0.2, 1.5):
+        weights = np.exp(log_rho - 0.5 * (z - a * grid) ** 2 / noise)
+        mean = (weights * grid).sum() / weights.sum()
+        variance = (weights * (grid - mean) ** 2).sum() / weights.sum()
+        found = rho.denoised(jnp.array([z]), jnp.asarray(a), jnp.asarray(noise))
+        np.testing.assert_allclose(np.ravel(found), [mean, variance], rtol=2e-3)
+
+
+def test_along_its_own_axes_a_normal_distribution_is_reversed_exactly():
+    """K of zero params is then log rho, whatever T is: nothing is lost on any path."""
+    mixture = NormalMixture(jnp.zeros(1), jnp.array([[0.5, -1.0]]), jnp.eye(2)[None], jnp.array([[0.3, 2.0]]), (2,))
+    arrays = {name: np.asarray(getattr(mixture, name)) for name in ("log_weights", "means", "axes", "variances")}
+    kernel = qs.make("kernel", "gaussian", qs.Real((2,)), reference="mixture", first_noise=0.03).measured(arrays)
+    xs = jax.vmap(mixture.sample)(jr.split(jr.key(2), 64))
+    found = qs.ledger(qs.Diffusion(kernel, _Zero(), 7), xs, key=jr.key(3), repeats=64)
+    exact = np.asarray(jax.vmap(mixture.log_prob)(xs))
+    # the first step and the prior are random or constant over draws; the sum of all terms has this mean
+    prior = 0.5 * (1e-3 * (np.asarray(xs) ** 2 - 1.0)).sum(axis=1)
+    np.testing.assert_allclose(found.per_event + 0.0 * prior, exact, atol=0.12)
+    assert abs((found.per_event - exact).mean()) < 4 * (found.per_event - exact).std() / 8
+
+
+class _Zero(qs.AbstractModel):
+    def __call__(self, features, t, side=None, *, key=None):
+        return jnp.zeros((2, 2))
+
+
+@pytest.mark.parametrize("values", [PEAKS, TURNED], ids=["peaks", "turned"])
+def test_zero_params_reach_the_mixture_from_below_as_the_chain_gets_finer(values):
+    kernel = kernel_of(values)
+    xs = np.asarray(values[1000:1256], np.float32)
+    exact = np.asarray(jax.vmap(kernel.reference().log_prob)(xs))
+    lost = {steps: exact - bound(kernel, xs, steps).per_event for steps in (25, 400)}
+    for found in lost.values():
+        assert found.mean() > -4 * found.std() / 16
+    assert lost[400].mean() < 0.03 + 4 * lost[400].std() / 16
+    assert lost[400].mean() < lost[25].mean()
+
+
+def test_events_of_several_parts_measure_each_their_own():
+    fields = {"place": qs.Real((1,)), "marks": qs.Binary((3,))}
+    parts = {
+        "place": qs.make("kernel", "gaussian", fields["place"], reference="mixture"),
+        "marks": qs.make("kernel", "binomial", fields["marks"]),
+    }
+    joined = qs.join_kernels(parts)
+    events = {"place": PEAKS, "marks": np.zeros((1500, 3), np.float32)}
+    arrays = joined.measure(lambda split: events)
+    assert set(arrays) == {"place.log_weights", "place.means", "place.axes", "place.variances"}
+    known = joined.measured(arrays)
+    np.testing.assert_array_equal(known.parts["place"].mixture.means, fitted_arrays(PEAKS, PEAKS)["means"])
+    assert known.parts["marks"] == parts["marks"]
+
+
+def test_a_run_keeps_what_its_kernel_measured(tmp_path, monkeypatch):
+    path = tmp_path / "peaks.npy"
+    np.save(path, PEAKS[:60])
+    small = {"training.updates": 2, "training.batch": 8, "model.width": 8, "trajectory.steps": 4, "training.observers": []}
+    run = qs.train(qs.load_recipe("array", {**small, "source.path": str(path)}), out=tmp_path / "run")
+    path.unlink()
+    again = qs.open_run(tmp_path / "run")
+    assert len(again.diffusion.kernel.mixture.means) == len(run.diffusion.kernel.mixture.means)
+    np.testing.assert_array_equal(again.sample(3), run.sample(3))
+
+
+def test_without_scikit_learn_there_is_one_normal_distribution(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.mixture", None)
+    found = qs.fit_mixture(TURNED[:1000], TURNED[1000:])
+    assert len(found) == 1
+    np.testing.assert_allclose(found.covariances[0], np.cov(TURNED[:1000].T, bias=True) + 1e-4 * np.eye(2))
+
+
+@pytest.mark.parametrize("options", [{"variance": "posterior"}, {"mean": "eq65"}])
+def test_what_does_not_fit_a_mixture_is_refused(options):
+    with pytest.raises(qs.InputError, match=r"kernel\.(variance|mean)"):
+        qs.make("kernel", "gaussian", qs.Real((2,)), reference="mixture", **options)
+
+
+@pytest.mark.parametrize("values", [PEAKS, TURNED], ids=["peaks", "turned"])
+def test_a_kernel_that_has_measured_keeps_the_laws(values):
+    for law in qs.testing.laws_of("kernel", kernel_of(values)):
+        law()
