@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._data.baselines import simple_models
-from quasistatic._data.mixtures import CHOOSING, ROWS
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_in_user_units
+from quasistatic._data.mixtures import CHOOSING, ROWS
 from quasistatic._data.reading import read_table
 from quasistatic._data.record import Memory
 from quasistatic._data.scaling import centred, standardise

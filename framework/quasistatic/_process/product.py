@@ -122,7 +122,7 @@ class AbstractProductKernel(AbstractKernel):
         return {
             f"{name}.{key}": array
             for name, kernel in self.parts.items()
-            for key, array in kernel.measure(lambda split, name=name: events(split)[name]).items()  # type: ignore[misc]
+            for key, array in kernel.measure(lambda split, name=name: events(split)[name]).items()
         }
 
     def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
