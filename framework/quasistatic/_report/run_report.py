@@ -63,17 +63,17 @@ def _about(run: Run) -> str:
 def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
     """The values to look at first."""
     unit = customary_unit(summary.run.source.event.size)
-    main, best = summary.main, summary.best_simple
-    if best is not None and main.user_bound is not None:
-        yield f"K in the units of the data, {unit} per event", format_estimate(main.user_bound.to(unit))
+    main, finest, best = summary.main, summary.finest, summary.best_simple
+    if best is not None and finest.user_bound is not None:
+        yield f"K (T = {finest.ledger.steps}) in the units of the data, {unit} per event", format_estimate(finest.user_bound.to(unit))
     if best is not None:
         yield f"K - {best}, {unit} per event", format_estimate(summary.over(best).to(unit))
     for steps, value in summary.by_steps.items():
         yield f"K (T = {steps}), {unit} per event", format_estimate(value.bound.to(unit))
-    if summary.main.mean_truth is not None:
-        yield f"truth, {unit} per event", format_estimate(summary.main.mean_truth.to(unit))
-    if summary.main.gain is not None:
-        yield f"K - null model, {unit} per event", format_estimate(summary.main.gain.to(unit))
+    if main.mean_truth is not None:
+        yield f"truth, {unit} per event", format_estimate(main.mean_truth.to(unit))
+    if main.gain is not None:
+        yield f"K - null model, {unit} per event", format_estimate(main.gain.to(unit))
 
 
 def _tables(summary: Summary) -> Iterator[HtmlTable]:

@@ -31,6 +31,11 @@ class Summary:
         """The test split at the T of training."""
         return self.by_split["test"]
 
+    @property
+    def finest(self) -> Evaluation:
+        """The test split at the largest T, which other models are compared with: a slower process dissipates less."""
+        return self.by_steps[max(self.by_steps)]
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, nats per event with bits per dimension beside them."""
         return {
@@ -48,7 +53,7 @@ class Summary:
 
     def over(self, name: str) -> Estimate:
         """K minus a simple model, event by event."""
-        return self.main.mean_of(self.main.ledger.per_event - self.baselines[name])
+        return self.finest.mean_of(self.finest.ledger.per_event - self.baselines[name])
 
     def advice(self) -> tuple[str, ...]:
         """What to try where a simple model describes the test events better than the run does."""
@@ -65,11 +70,11 @@ class Summary:
         )
 
     def _compared(self, values: np.ndarray) -> dict[str, Any]:
-        user = None if self.main.log_scale is None else self.main.mean_of(values - self.main.log_scale)
+        user = None if self.finest.log_scale is None else self.finest.mean_of(values - self.finest.log_scale)
         return {
-            "value": to_json(self.main.mean_of(values)),
+            "value": to_json(self.finest.mean_of(values)),
             "value_in_user_units": to_json(user),
-            "gain": to_json(self.main.mean_of(self.main.ledger.per_event - values)),
+            "gain": to_json(self.finest.mean_of(self.finest.ledger.per_event - values)),
         }
 
 
@@ -106,7 +111,7 @@ def all_rows(summary: Summary) -> Iterator[Row]:
     main = summary.main.ledger
     yield from simple_rows(summary)
     yield from split_rows(summary.main)
-    said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines else set()
+    said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines and summary.finest is summary.main else set()
     yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
     yield from ((f"K (T = {steps})", value.bound) for steps, value in summary.by_steps.items() if steps != main.steps)
     for split, value in summary.by_split.items():
@@ -116,14 +121,14 @@ def all_rows(summary: Summary) -> Iterator[Row]:
 
 def simple_rows(summary: Summary) -> Iterator[Row]:
     """K and its difference to the best simple model, then all simple models, in the units of the data where these have any."""
-    main, best = summary.main, summary.best_simple
+    finest, best = summary.finest, summary.best_simple
     if best is None:
         return
-    shift = main.log_scale or 0.0
-    yield f"K (T = {main.ledger.steps}){'' if main.user_bound is None else IN_USER_UNITS}", main.user_bound or main.bound
+    shift = finest.log_scale or 0.0
+    yield f"K (T = {finest.ledger.steps}){'' if finest.user_bound is None else IN_USER_UNITS}", finest.user_bound or finest.bound
     yield f"  K - {best}", summary.over(best)
     for name, values in sorted(summary.baselines.items(), key=lambda item: -item[1].mean()):
-        yield f"  {name}", main.mean_of(values - shift)
+        yield f"  {name}", finest.mean_of(values - shift)
 
 
 def own_rows(run: Run, evaluation: Evaluation) -> Iterator[Row]:
