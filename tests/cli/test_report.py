@@ -154,14 +154,14 @@ def test_the_bound_stands_beside_the_truth_the_null_model_and_its_own_terms(swis
 
 def test_simple_models_of_the_source_stand_there_too(swiss_roll):
     summary, folder, _ = swiss_roll
-    main = summary.main
+    main = summary.finest  # K of the largest T is compared
     simple = {"a good model": main.ledger.per_event + 0.5, "a bad model": np.full(50, -30.0)}
     told = Summary(summary.run, summary.by_steps, summary.by_split, simple)
     text = run_report(told, folder)
     table = [row for row in Page(text).rows if row][:5]
     units = [format_estimate(main.user_bound.to(unit)) for unit in ("bits", "nats", "bits/dim")]
     # first of all K in the units of the data, then what it is over the best of them, then all, the best first
-    assert table[1] == ["K (T = 4), in the units of the data", *units]
+    assert table[1] == ["K (T = 8), in the units of the data", *units]
     assert table[2][0] == "K - a good model" and table[2][2] == "-0.5000"
     assert table[3][0] == "a good model"
     assert table[4][0] == "a bad model" and table[4][2] == f"{-30 - main.log_scale:.4f}"

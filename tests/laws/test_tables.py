@@ -56,12 +56,12 @@ class FullKernel(GaussianKernel):
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Any:
         _, noise = self._level(t)
-        return Full(self._denoise(params, z, t), noise * self._spread(params), self.axes)
+        return Full(self._denoise(params, z, t), noise * self._ratio(params), self.axes)
 
     def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Any:
         step, (_, noise) = self._step(s, t), self._level(t)
         spectrum = (
-            jnp.full(z.shape, step.variance) if self.tight else step.variance + step.x_weight**2 * noise * self._spread(params)
+            jnp.full(z.shape, step.variance) if self.tight else step.variance + step.x_weight**2 * noise * self._ratio(params)
         )
         return Full(step.z_weight * z + step.x_weight * self._denoise(params, z, t), spectrum, self.axes)
 

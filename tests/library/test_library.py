@@ -232,7 +232,7 @@ def test_train_in_a_folder_does_what_the_command_does(tmp_path, cli, capfd):
     for name in ("metrics.jsonl", "recipe.toml", "run.json"):
         assert (library / name).read_text() == (command / name).read_text()
     other = qs.open_run(command)
-    assert other.progress == run.progress and len(run.progress.history) == 2
+    assert other.progress == run.progress and len(run.progress.history) == 3
     assert (other.sample(5) == run.sample(5)).all()
 
 

@@ -388,7 +388,7 @@ class TestIsolation:
         healthy = Faulty("never", ValueError())
         with pytest.warns(RuntimeWarning, match="in finish"), pytest.raises(qs.DataError, match="on fire"):
             fit_task(task, [Faulty("finish", ValueError()), healthy], stop=stop)
-        assert healthy.calls == ["start", "finish"]
+        assert healthy.calls == ["start", "validation", "finish"]
 
 
 class TestIsolationOnTheCommandLine:

@@ -65,7 +65,10 @@ def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
     unit = customary_unit(summary.run.source.event.size)
     main, finest, best = summary.main, summary.finest, summary.best_simple
     if best is not None and finest.user_bound is not None:
-        yield f"K (T = {finest.ledger.steps}) in the units of the data, {unit} per event", format_estimate(finest.user_bound.to(unit))
+        yield (
+            f"K (T = {finest.ledger.steps}) in the units of the data, {unit} per event",
+            format_estimate(finest.user_bound.to(unit)),
+        )
     if best is not None:
         yield f"K - {best}, {unit} per event", format_estimate(summary.over(best).to(unit))
     for steps, value in summary.by_steps.items():
