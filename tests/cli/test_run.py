@@ -113,8 +113,8 @@ def test_own_data_are_a_first_step(cli, tmp_path):
     np.save(tmp_path / "mine.npy", 50 + 3 * rng.normal(size=(150, 4)))
     result = cli("run", "array", "--set", f"source.path={tmp_path / 'mine.npy'}", "--out", tmp_path / "run", *SHORT)
     assert result.exit_code == 0, result.output
-    assert "4 real" in result.stderr and result.stdout.startswith("K (T = 5), in the units of the data")
-    names = ("K - ", "full Gaussian", "mixture of ", "kernel density, bandwidth ")
+    assert "4 real" in result.stderr and result.stdout.startswith("K (T = 8), in the units of the data")
+    names = ("K - ", "full Gaussian", "kernel density, bandwidth ")
     assert all(name in result.stdout for name in names)
     page = (tmp_path / "run" / "report.html").read_text()
     for title in ("K beside simple models", "Every column", "Columns against one another", "How columns hang together"):

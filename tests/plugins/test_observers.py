@@ -376,7 +376,7 @@ class TestIsolation:
         with pytest.warns(RuntimeWarning) as warned:
             watched = fit_task(task, [*faulty, healthy])
         assert sorted(str(each.message).partition(" in ")[2].partition(";")[0] for each in warned) == sorted(OCCASIONS)
-        assert healthy.calls == ["start", *(["progress"] * 2 + ["validation"]) * 2, "finish"]
+        assert healthy.calls == ["start", "validation", *(["progress"] * 2 + ["validation"]) * 2, "finish"]
         assert set(healthy.metrics) == {"loss_nats", "gradient_norm"}  # whatever the others did to theirs
         assert eqx.tree_equal(alone.state, watched.state) and alone.progress == watched.progress and watched.reason == "done"
 

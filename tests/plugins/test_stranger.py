@@ -57,7 +57,7 @@ def test_its_recipe_trains_samples_and_evaluates(stranger, tmp_path):
     assert told["evaluations"][0]["kernel"] == "thinning"
     truth, bound = (told["evaluations"][0][name] for name in ("truth", "bound"))
     assert bound["value"] < truth["value"] + 4 * bound["standard_error"]
-    assert (tmp_path / "run" / "tally.txt").read_text() == "4 chunks, 2 validations, done\n"
+    assert (tmp_path / "run" / "tally.txt").read_text() == "4 chunks, 3 validations, done\n"
     assert "thinning" in json.loads((tmp_path / "run" / "run.json").read_text())["plugins"]
     stranger("sample", tmp_path / "run", "-n", 9, "-o", tmp_path / "x.npz")
     counts = np.load(tmp_path / "x.npz")["x"]
