@@ -9,6 +9,7 @@ data's second moment). T times are T network calls. Nats inside; units are named
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -107,9 +108,9 @@ def ledger_terms(
         return diffusion.gap(x, s, t, key=key_step)
 
     count = len(times) - 1
-    calls = -(-count // fold)
+    calls = math.ceil(count / fold)
     # as even as can be, and filled up with the last step again: so all calls are one program
-    numbers = jnp.minimum(jnp.arange(calls * -(-count // calls)), count - 1).reshape(calls, -1)
+    numbers = jnp.minimum(jnp.arange(calls * math.ceil(count / calls)), count - 1).reshape(calls, -1)
     steps = (times[numbers], times[numbers + 1], jr.split(key_steps, count)[numbers])
     gaps = jax.tree.map(lambda leaf: leaf.reshape(-1)[:count], jax.lax.map(jax.vmap(gap), steps))
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
@@ -146,7 +147,7 @@ def ledger(
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
     together = events_together(diffusion)
-    width = -(-count // -(-count // together))  # blocks of equal size, as few as can be
+    width = math.ceil(count / math.ceil(count / together))  # blocks of equal size, as few as can be
     fold = max(1, together // width)  # few events leave room for several times
     found = []
     for start in range(0, count, width):

@@ -142,7 +142,7 @@ class BinomialKernel(qs.FiniteKernel):
         if not isinstance(data, Bernoulli):
             raise TypeError(f"BinomialKernel.bridge: expected data as bits, got a {type(data).__name__}")
         # of all bits there are two: what depends on z and the times alone is computed for both, and chosen
-        of_all = zip(self._told(1.0, s, t), self._told(0.0, s, t), strict=True)
+        of_all = zip(self._at_bit(1.0, s, t), self._at_bit(0.0, s, t), strict=True)
         one, zero, of_one, of_zero = (jnp.where(z > 0.5, at_one, at_zero) for at_one, at_zero in of_all)
         # log of p(1) over p(0), numerator and denominator multiplied by what makes them sums of few terms,
         # and divided by the larger of the two weights of the data: nothing cancels where these are certain
@@ -151,7 +151,7 @@ class BinomialKernel(qs.FiniteKernel):
         down = jnp.logaddexp(is_one + of_zero, is_zero + of_one)
         return Bernoulli(up - down)
 
-    def _told(self, bit: float, s: jax.Array, t: jax.Array) -> tuple[jax.Array, ...]:
+    def _at_bit(self, bit: float, s: jax.Array, t: jax.Array) -> tuple[jax.Array, ...]:
         """Log-odds of z_s where z_t is this bit, for data 1 and data 0, and log(1 + odds) of both."""
         one, zero = (self.posterior(jnp.asarray(x), jnp.asarray(bit), s, t).logits for x in (1.0, 0.0))
         return one, zero, jax.nn.softplus(one), jax.nn.softplus(zero)

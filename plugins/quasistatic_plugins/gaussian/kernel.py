@@ -22,7 +22,7 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
-MIXED_AT_MOST = 256
+LARGEST_MIXED = 256
 
 
 class Step(NamedTuple):
@@ -115,9 +115,8 @@ class AbstractGaussianKernel(qs.AbstractKernel):
 class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
     """Params are a prediction of the data, and with `variance = learned` a log-variance ratio.
 
-    The prediction is a residual on the exact denoiser of the reference, of unit-normal data x = a z + c * params, where only
-    the scale c says which quantity it is: velocity -d, noise -d/a, data 1. So zero params reverse N(0, 1) exactly under every
-    rule.
+    The prediction is what the exact denoiser of the reference gives (a z, for unit-normal data) plus c * params, where only the
+    scale c says which quantity it is: velocity -d, noise -d/a, data 1. So zero params are the reference's under every rule.
     """
 
     def _denoised(self, z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -203,7 +202,7 @@ class MixtureKernel(AbstractAveragingKernel):
     is_exact_at_zero: ClassVar[bool] = False
 
     def measure(self, events: Callable[[qs.Split], Any]) -> dict[str, np.ndarray]:
-        return fitted_arrays(events("train"), events("validation")) if self.event.size <= MIXED_AT_MOST else {}
+        return fitted_arrays(events("train"), events("validation")) if self.event.size <= LARGEST_MIXED else {}
 
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "MixtureKernel":
         if not arrays:
