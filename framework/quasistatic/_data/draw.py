@@ -73,6 +73,15 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         axes.set_axis_off()
 
 
+def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:
+    """Photographs (N, height, width) or (N, height, width, 3) side by side, black at 0."""
+    if xs.ndim == 4:
+        axes.imshow(_colours(xs, 0.0, white), interpolation="nearest")
+    else:
+        axes.imshow(tiles(xs), cmap="gray", vmin=0.0, vmax=white, interpolation="nearest")
+    axes.set_axis_off()
+
+
 def _colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
     """Pictures (N, height, width, 3) side by side, from 0 to 1."""
     low, high = (float(xs.min()) if low is None else low), (float(xs.max()) if high is None else high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 from attrs.validators import ge, gt
@@ -15,7 +16,7 @@ def _finite(_instance: object, attribute: attrs.Attribute, value: float) -> None
         raise ValueError(f"{attribute.name}: expected a finite number, got {value}")
 
 
-def _option(default: float, help: str, *validators: object) -> float:
+def _option(default: float, help: str, *validators: Any) -> Any:
     return attrs.field(default=default, validator=[_finite, *validators], metadata={"help": help})
 
 
