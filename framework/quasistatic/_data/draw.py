@@ -61,15 +61,14 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         axes.bar(values, counts / len(xs))
     else:
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
-        is_picture = len(field.shape) == 2 or (len(field.shape) == 3 and field.shape[-1] in (1, 3))
         if len(field.shape) == 3 and field.shape[-1] == 3:
             picture = _colours(xs, low, high)
-        elif is_picture:
+        elif field.pixels is not None:
             picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
         else:
             picture = xs.reshape(len(xs), -1)
         axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-        axes.set_aspect("equal" if is_picture else "auto")
+        axes.set_aspect("equal" if field.pixels is not None else "auto")
         axes.set_axis_off()
 
 
