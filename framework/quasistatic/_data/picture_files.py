@@ -32,6 +32,8 @@ def picture_names(folder: Path) -> tuple[list[str], int]:
 
     Raises DataError where there is none.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: {'is a file, expected a folder of pictures' if folder.exists() else 'there is no such folder'}")
     names, odd = [], 0
     for place, below, files in os.walk(folder):
         below[:] = [name for name in below if not name.startswith(".")]
@@ -134,9 +136,9 @@ def read_pictures(folder: str | Path, choices: CutChoices, fit: Fit, refuse: boo
     bad = {name: each.problem for name, each in zip(names, found, strict=True) if each.squares is None}
     good = [(name, each.squares) for name, each in zip(names, found, strict=True) if each.squares is not None]
     if bad and (refuse or not good):
-        start = f"none of {len(names)} pictures" if not good else f"{len(bad)} of {len(names)} pictures"
+        start = f"{len(bad)} of {len(names)} pictures cannot be used" if good else f"none of {len(names)} pictures can be used"
         way_out = '; source.unreadable = "skip" leaves them out' if good else ""
-        raise DataError(f"{folder}: {start} can be used{way_out}: {_named(bad)}")
+        raise DataError(f"{folder}: {start}{way_out}: {_named(bad)}")
     is_colour = choices.view == "colour" or (choices.view == "auto" and any(squares.ndim == 4 for _, squares in good))
     folders = [name.split("/")[0] if "/" in name else "" for name, _ in good]
     classes = tuple(sorted(set(folders)))

@@ -20,9 +20,9 @@ from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.sampler import AbstractSampler, Info, SamplerState
 from quasistatic._process.tree import count_of, take
 
-FRAMES = 60  # of an animation, at most
+FRAMES = 48  # of an animation, at most
 PAUSE, HOLD = 80, 2000  # milliseconds of a frame, and of the last one
-WIDE = 480  # pixels of a picture on a screen, at least
+WIDE = 320  # pixels of a picture on a screen, at least
 
 
 class Filmed(AbstractSampler):
@@ -91,10 +91,11 @@ def animation(source: AbstractSource, film: State, xs: State, form: str) -> byte
     bounds = drawn_range(source, xs)
     count = jax.tree.leaves(film)[0].shape[1]
     states = [jax.tree.map(lambda zs, k=k: zs[:, k], film) for k in reversed(range(count))]
-    frames = [_enlarged(sheet(source, each, bounds)) for each in (*states, xs)]
-    if form == "gif":  # 256 colours for all frames, those of the last: no flicker
-        palette = frames[-1].quantize(256)
-        frames = [frame.quantize(palette=palette) for frame in frames]
+    sheets = [sheet(source, each, bounds) for each in (*states, xs)]
+    if form == "gif":  # one set of 256 colours for all frames: no flicker
+        palette = Image.fromarray(np.concatenate([np.asarray(each) for each in sheets])).quantize(256)
+        sheets = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in sheets]
+    frames = [_enlarged(each) for each in sheets]
     buffer = io.BytesIO()
     pauses = [PAUSE] * count + [HOLD]
     frames[0].save(buffer, form, save_all=True, append_images=frames[1:], duration=pauses, loop=0, lossless=True)

@@ -78,11 +78,11 @@ def samples(source: AbstractSource, xs: State) -> Figure:
     return figure
 
 
-def strip(source: AbstractSource, walks: Walks) -> Figure:
-    """Some pictures on their way out of the noise, one a row."""
+def strip(source: AbstractSource, times: np.ndarray, zs: State, xs: State) -> Figure:
+    """Some samples xs (N, ...) that are pictures, one a row, from noise at the left: zs (N, k, ...) at rising `times` (k,)."""
     shown = slice(STRIP)
-    picture = film.strip(source, take(walks.back.zs, shown), take(walks.back.x, shown))
-    return _picture_alone(picture, [*(f"t = {time:.2g}" for time in walks.times[::-1]), "sample"])
+    titles = [*(f"t = {time:.2g}" for time in np.asarray(times)[::-1]), "sample"]
+    return _picture_alone(film.strip(source, take(zs, shown), take(xs, shown)), titles)
 
 
 def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:

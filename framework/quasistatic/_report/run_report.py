@@ -216,7 +216,11 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     yield as_picture("samples", "Samples", pictures.samples(source, xs), note, is_photo)
     if event.pixels is not None:
         yield as_picture(
-            "strip", "Out of the noise", pictures.strip(source, walks), "Each row is one sample, from the left to the right.", True
+            "strip",
+            "Out of the noise",
+            pictures.strip(source, walks.times, walks.back.zs, xs),
+            "Each row is one sample, from the left to the right.",
+            True,
         )
     if event.pixels is not None and source.stored() is not None:
         yield as_picture(

@@ -55,8 +55,8 @@ def run(
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
-    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv
-    (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv or a
+    folder of pictures (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
