@@ -31,7 +31,7 @@ def save(folder, count, size=(12, 12), start=0):
 
 def refused(cli, *arguments):
     """The one line that the command line has to say."""
-    result = cli("train", *arguments)
+    result = cli("train", *arguments, "--set", "training.updates=1")
     assert result.exit_code == 2 and result.stdout == "", result.output
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
@@ -52,7 +52,7 @@ def test_a_billion_pixels_are_refused_and_named(cli, tmp_path):
     save(tmp_path, 12)
     (tmp_path / "bomb.png").write_bytes(claiming(31_623, 31_623))
     said = images(cli, tmp_path, "--set", "source.unreadable=refuse")
-    assert "1 of 13 pictures can be used" not in said and "bomb.png (it claims too many pixels" in said
+    assert "1 of 13 pictures cannot be used" in said and "bomb.png (it claims too many pixels" in said
     assert 'source.unreadable = "skip" leaves them out' in said
 
 
@@ -91,10 +91,6 @@ def test_one_picture_that_is_too_small_is_left_out(tmp_path):
 def test_too_few_pictures(cli, tmp_path):
     save(tmp_path, 9)
     assert "holds 9 pictures, expected at least 10" in images(cli, tmp_path)
-    said = images(
-        cli, tmp_path, "--set", "source.fit=patches", "--set", "source.patches=5", "--set", "source.validation_share=0.01"
-    )
-    assert said  # nine files can be split
 
 
 def test_two_files_cannot_be_in_three_splits(cli, tmp_path):
@@ -182,7 +178,7 @@ def test_a_folder_without_idx_files(cli, tmp_path):
 def test_a_small_packed_file_that_would_be_huge(tmp_path):
     header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in (10, 28, 28))
     (tmp_path / "x-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**7)))
-    with pytest.raises(qs.DataError, match="declares 7840 numbers .* and holds more"):
+    with pytest.raises(qs.DataError, match=r"declares 7840 numbers .* and holds more"):
         qs.make("source", "idx", path=str(tmp_path / "x-images-idx3-ubyte.gz"))
 
 
