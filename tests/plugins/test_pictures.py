@@ -191,6 +191,25 @@ def test_other_pictures_are_read_as_those_of_the_run(folder, tmp_path):
         images(folder[0], view="grey").read_events(tmp_path / "x.npy")
 
 
+def test_a_constant_grey_is_no_contrast(folder):
+    source = images(folder[0], view="grey")
+    figure = qs.pictures.samples(source, np.zeros((4, 8, 8), np.float32))
+    (image,) = figure.axes[0].images
+    assert image.get_clim() == (0.0, 255.0)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_arrays_are_pictures_too(tmp_path, kind, colours):
+    values = np.random.RandomState(0).randint(0, 256, (40, 5, 6, *colours)).astype(kind)
+    np.save(tmp_path / "x.npy", values if kind == "uint8" else values / 255)
+    source = qs.make("source", "array", path=str(tmp_path / "x.npy"))
+    assert source.event.shape == (5, 6, *colours) and source.event.pixels == 30
+    assert isinstance(source.event, qs.Levels if kind == "uint8" else qs.Real)
+    (image,) = qs.pictures.samples(source, source.split("test").x).axes[0].images
+    assert np.shape(image.get_array())[2:] == colours
+
+
 # MNIST's format
 
 

@@ -109,7 +109,7 @@ def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
     text, path = os.fspath(recipe), Path(recipe)
-    if path.is_dir() and (os.sep in text or text not in {named.name for named in manager.recipes()}):
+    if path.is_dir() and path.suffix != ".toml" and (os.sep in text or text not in {named.name for named in manager.recipes()}):
         if (path / "seal.json").exists():
             raise RecipeError([f"{path}: is the folder of a run, which goes on with: quasistatic resume {path}"])
         _, values = _read(OWN_PICTURES, manager)

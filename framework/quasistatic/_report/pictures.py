@@ -26,6 +26,7 @@ from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._process.event import AbstractField
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
@@ -67,7 +68,8 @@ def samples(source: AbstractSource, xs: State) -> Figure:
     for axes, (name, field) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         shown = xs if len(parts) == 1 else take(xs, slice(worth_drawing(field)))
         _draw(source, shown, name, axes, LEARNED)
-        _hold([axes], [axes])
+        if not (axes.images and _is_bounded(field)):
+            _hold([axes], [axes])
         if axes.axison:
             quiet(axes)
             label = axes.get_xlabel() or name or "units of the data"
@@ -156,7 +158,7 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
                 axes.set_axis_on()
                 axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
                 axes.spines[:].set_color(FRAME)
-        if not field.is_discrete:
+        if not _is_bounded(field):
             _hold(two.ravel(), two[0])
         if name:
             two[0, 0].set_ylabel(name, fontsize=NORMAL, color=TEXT)
@@ -348,6 +350,11 @@ def _hold(panels: Iterable[Axes], shown: Sequence[Axes]) -> None:
             axes.set_ylim(*_range(clouds[:, 1]))
         elif bars:
             axes.set_xlim(*_range(np.array(bars)))
+
+
+def _is_bounded(field: AbstractField) -> bool:
+    """Whether its lowest and highest value are known, so that greys have a scale without samples."""
+    return field.is_discrete or getattr(field, "low", None) is not None
 
 
 def _range(values: np.ndarray, room: float = 0.05) -> tuple[float, float]:
