@@ -326,10 +326,12 @@ def skimage(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.data", data)
 
 
-def test_no_row_of_a_texture_is_in_two_splits(skimage):
-    source = qs.make("source", "textures", size=6, patches=100)
-    for law in qs.testing.laws_of("source", source):
+def test_the_laws_hold_for_textures(skimage):
+    for law in qs.testing.laws_of("source", qs.make("source", "textures", size=6, patches=100, labels=True)):
         law()
+
+
+def test_no_row_of_a_texture_is_in_two_splits(skimage):
     one = qs.make("source", "textures", size=6, patches=100, texture="grass")
     rows = [set(np.round(one.units.to_user(one.split(name).x)).ravel()) for name in ("train", "validation", "test")]
     assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])

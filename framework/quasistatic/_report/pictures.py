@@ -97,7 +97,7 @@ def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:
 def _picture_alone(picture: np.ndarray, titles: Sequence[str]) -> Figure:
     """A picture (height, width, 3) with titles above as many columns of it."""
     height, width = picture.shape[:2]
-    figure = new_figure(WIDTH, WIDTH * height / width + 0.3 * bool(titles))
+    figure = new_figure(WIDTH, WIDTH * height / width + 0.5 * bool(titles))
     axes = figure.add_subplot()
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
