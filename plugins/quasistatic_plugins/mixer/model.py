@@ -1,0 +1,101 @@
+"""A mixer of patches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.layers import (
+    Affine,
+    Clock,
+    Convolution,
+    Picture,
+    blocks,
+    dropped,
+    modulated,
+    numbers_of,
+    padded,
+    pixels,
+)
+from quasistatic_plugins.mixer import MixerOptions
+
+Key = jax.Array
+
+
+class Mixing(eqx.Module):
+    """Two dense layers along the last axis, the second of which starts at zero."""
+
+    first: Affine
+    second: Affine
+
+    def __init__(self, size: int, hidden: int, numbers: np.random.Generator):
+        self.first = Affine(size, hidden, numbers)
+        self.second = Affine(hidden, size, None)
+
+    def __call__(self, x: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+        return self.second(dropped(jax.nn.silu(self.first(x)), dropout, key))
+
+
+class Block(eqx.Module):
+    """What mixes patches, then what mixes channels, each beside what it changes."""
+
+    patches: Mixing
+    channels: Mixing
+    timing: Affine
+
+    def __init__(self, tokens: int, width: int, expansion: int, told: int, numbers: np.random.Generator):
+        self.patches = Mixing(tokens, expansion * tokens, numbers)
+        self.channels = Mixing(width, expansion * width, numbers)
+        self.timing = Affine(told, 4 * width, numbers)
+
+    def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+        key_patches, key_channels = (None, None) if key is None else jr.split(key)
+        before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
+        h = h + self.patches(modulated(_normalised(h), *before).T, dropout, key_patches).T
+        return h + self.channels(modulated(_normalised(h), *after), dropout, key_channels)
+
+
+class Mixer(qs.AbstractModel):
+    """Tokens (patches, width). The readout starts at zero."""
+
+    clock: Clock
+    enter: Convolution
+    blocks: list[Block]
+    leave: Affine
+    options: MixerOptions = eqx.field(static=True)
+    ports: qs.Ports = eqx.field(static=True)
+    picture: Picture = eqx.field(static=True)
+
+    def __init__(self, options: MixerOptions, ports: qs.Ports, *, key: Key):
+        picture, numbers = Picture.of(ports), numbers_of(key)
+        width, patch = options.width, options.patch
+        tokens = math.ceil(picture.height / patch) * math.ceil(picture.width / patch)
+        self.clock = Clock(ports.side, width, numbers)
+        self.enter = Convolution(2 * options.context + 1, patch**2 * picture.reads, width, numbers)
+        self.blocks = [Block(tokens, width, options.expansion, width, numbers) for _ in range(options.depth)]
+        self.leave = Affine(width, patch**2 * picture.gives, None)
+        self.options, self.ports, self.picture = options, ports, picture
+
+    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        options = self.options
+        # a patch with its neighbours is what a convolution reads on the grid of patches
+        entered = self.enter(blocks(padded(self.picture.read(features), options.patch), options.patch))
+        clock, h = self.clock(t, side, entered.dtype), entered.reshape(-1, options.width)
+        keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
+        for block, key_block in zip(self.blocks, keys, strict=True):
+            h = block(h, clock, options.dropout, key_block)
+        given = self.leave(_normalised(h)).reshape(*entered.shape[:2], -1)
+        return self.picture.give(pixels(given, options.patch), self.ports)
+
+
+def _normalised(h: jax.Array) -> jax.Array:
+    """Mean 0 and variance 1 over the channels of each patch."""
+    h = h - jnp.mean(h, -1, keepdims=True)
+    return h * jax.lax.rsqrt(jnp.mean(h * h, -1, keepdims=True) + 1e-5)
