@@ -58,6 +58,30 @@ def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name
             assert tomllib.loads(f"default = {default}")["default"] == option.default
 
 
+def test_what_a_network_trains_is_counted_for_a_shape(cli: Cli) -> None:
+    """The network of the 2015 paper's reference code for its 28x28 digits."""
+    options = ("--set", "variant=code", "--set", "bump_width=0.5")
+    result = cli("show", "model", "multiscale", "--shape", "28x28", *options)
+    assert result.exit_code == 0
+    assert "It trains 1,762,928 numbers for events of 28x28 real, under the kernel gaussian." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("kernel", "gaussian", "--shape", "3"), "--shape counts what a network trains: it needs KIND model and a NAME"),
+        (("model", "dense", "--set", "width=3"), "and --set needs --shape"),
+        (("model", "dense", "--shape", "28*28"), "--shape: expected whole numbers such as 28x28 or 32x32x3, got '28*28'"),
+        (("model", "dense", "--shape", "3", "--set", "widht=3"), "model.widht: unknown option; did you mean 'width'?"),
+        (("model", "mixer", "--shape", "3"), "model 'mixer': takes images"),
+    ],
+)
+def test_what_cannot_be_counted(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    result = cli("show", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_sections_of_the_core_are_shown_alike(cli: Cli, name: str) -> None:
     result = cli("show", name)
