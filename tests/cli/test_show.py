@@ -58,12 +58,26 @@ def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name
             assert tomllib.loads(f"default = {default}")["default"] == option.default
 
 
-def test_what_a_network_trains_is_counted_for_a_shape(cli: Cli) -> None:
-    """The network of the 2015 paper's reference code for its 28x28 digits."""
-    options = ("--set", "variant=code", "--set", "bump_width=0.5")
-    result = cli("show", "model", "multiscale", "--shape", "28x28", *options)
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "said"),
+    [
+        # 2 numbers and 16 of time to 4, 4 to 2 elements of 2 params, and a straight map
+        ("dense", "2", ["width=4", "depth=1"], f"It trains {18 * 4 + 4 + 4 * 4 + 4 + 2 * 4} numbers for events of 2 real, under"),
+        # the network of the 2015 paper's reference code for its digits
+        pytest.param(
+            "multiscale", "28x28", ["variant=code", "bump_width=0.5"],
+            "It trains 1,762,928 numbers for events of 28x28 real, under the kernel gaussian.", marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["dense", "reference"],
+)  # fmt: skip
+def test_what_a_network_trains_is_counted_for_a_shape(cli: Cli, name: str, shape: str, options: list[str], said: str) -> None:
+    given = [word for option in options for word in ("--set", option)]
+    result = cli("show", "model", name, "--shape", shape, *given)
     assert result.exit_code == 0
-    assert "It trains 1,762,928 numbers for events of 28x28 real, under the kernel gaussian." in result.stdout
+    assert said in result.stdout
+    counted = json.loads(cli("show", "model", name, "--shape", shape, *given, "--json").stdout)["trained"]
+    assert f"{counted['parameters']:,}" in said
 
 
 @pytest.mark.parametrize(
