@@ -280,7 +280,6 @@ def test_a_step_of_the_convolutional_network():
 
 
 def mixer_in_torch(options):
-    import torch
     from torch.nn.functional import layer_norm
 
     ops, patch, width = TorchOps(), options.patch, options.width
@@ -299,8 +298,8 @@ def mixer_in_torch(options):
         return out.reshape(n, side, side, patch, patch, 2).permute(0, 1, 3, 2, 4, 5).reshape(n, SIZE, SIZE, 2)
 
     def mixing(x, layer):
-        h = torch.nn.functional.silu(x @ layer["first"]["weight"] + layer["first"]["bias"])
-        return h @ layer["second"]["weight"] + layer["second"]["bias"]
+        gate, value = (x @ layer["first"]["weight"] + layer["first"]["bias"]).chunk(2, -1)
+        return (ops.silu(gate) * value) @ layer["second"]["weight"] + layer["second"]["bias"]
 
     return ask
 

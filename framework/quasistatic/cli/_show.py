@@ -56,10 +56,8 @@ def show(
         columns = ["kind", "name", "plugin", "summary"]
         echo_json([dict(zip(columns, row, strict=True)) for row in found]) if as_json else echo_table(columns, found)
     else:
-        described = _component(ctx, kind, name)
-        if shape:
-            described["trained"] = _trained(ctx, name, shape, overrides)
-        (echo_json if as_json else _echo_component)(described)
+        trained = {"trained": _trained(ctx, name, shape, overrides)} if shape else {}
+        (echo_json if as_json else _echo_component)({**_component(ctx, kind, name), **trained})
 
 
 def _unknown_kind(ctx: click.Context, kind: str) -> str:

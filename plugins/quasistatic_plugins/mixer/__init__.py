@@ -23,12 +23,12 @@ class MixerOptions:
     width: int = attrs.field(default=128, validator=at_least_one, metadata={"help": "channels of a patch"})
     depth: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "pairs of mixing layers"})
     expansion: int = attrs.field(
-        default=2, validator=at_least_one, metadata={"help": "hidden units of a mixing layer, for each of its inputs"}
+        default=2, validator=at_least_one, metadata={"help": "gated units of a mixing layer, for each of its inputs"}
     )
     dropout: float = attrs.field(
         default=0.0,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "share of hidden units silenced in training"},
+        metadata={"help": "share of gated units silenced in training"},
     )
 
 
@@ -40,6 +40,6 @@ def quasistatic_components() -> list[qs.Component]:
             "mixer",
             MixerOptions,
             build="quasistatic_plugins.mixer.model:Mixer",
-            references=("Tolstikhin et al. 2021 (MLP-Mixer)",),
+            references=("Tolstikhin et al. 2021 (MLP-Mixer)", "Shazeer 2020 (gated units)"),
         )
     ]

@@ -30,17 +30,18 @@ Key = jax.Array
 
 
 class Mixing(eqx.Module):
-    """Two dense layers along the last axis, the second of which starts at zero."""
+    """A layer of gated units along the last axis, and one back, which starts at zero."""
 
     first: Affine
     second: Affine
 
     def __init__(self, size: int, hidden: int, numbers: np.random.Generator):
-        self.first = Affine(size, hidden, numbers)
+        self.first = Affine(size, 2 * hidden, numbers)
         self.second = Affine(hidden, size, None)
 
     def __call__(self, x: jax.Array, dropout: float, key: Key | None) -> jax.Array:
-        return self.second(dropped(jax.nn.silu(self.first(x)), dropout, key))
+        gate, value = jnp.split(self.first(x), 2, axis=-1)
+        return self.second(dropped(jax.nn.silu(gate) * value, dropout, key))
 
 
 class Block(eqx.Module):
