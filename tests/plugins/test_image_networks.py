@@ -146,3 +146,31 @@ def test_a_patch_of_the_mixer_reads_itself_and_its_neighbours():
     slope = jax.jacobian(lambda image: model.enter(layers.blocks(image, 2))[2, 3].sum())(jnp.ones((10, 10, 1)))
     rows, columns = np.nonzero(np.asarray(slope)[..., 0])
     assert (set(rows), set(columns)) == (set(range(2, 8)), set(range(4, 10)))
+
+
+def test_a_fresh_mixer_is_the_best_linear_denoiser_where_the_kernel_has_measured_the_data():
+    """E[x given z] and the variances of each pixel, of normal data with the covariance of the training images."""
+    rng = np.random.default_rng(0)
+    images = (rng.normal(size=(400, 20)) @ rng.normal(size=(20, 20)) / 4.0 + 0.3).reshape(400, 4, 5).astype(np.float32)
+    kernel = qs.make("kernel", "gaussian", qs.Real((4, 5)), reference="mixture", features="residual")
+    kernel = kernel.measured(kernel.measure(lambda split: images[:300] if split == "train" else images[300:]))
+    diffusion = qs.Diffusion(kernel, fresh("mixer", qs.Ports.of(kernel)), 10)
+    flat = images[:300].reshape(300, 20).astype(float)
+    mean, covariance = flat.mean(0), np.cov(flat.T, bias=True) + 1e-4 * np.eye(20)
+    z = rng.normal(size=(4, 5)).astype(np.float32)
+    for t in (0.1, 0.5, 0.9):
+        marginal = kernel.marginal(jnp.ones((4, 5)), jnp.asarray(t))
+        a, noise = float(marginal.loc[0, 0]), float(marginal.variance[0, 0])
+        gain = a * covariance @ np.linalg.inv(a**2 * covariance + noise * np.eye(20))
+        expected = mean + gain @ (z.ravel() - a * mean)
+        found = diffusion.decode(diffusion.params(jnp.asarray(z), jnp.asarray(t)), jnp.asarray(z), jnp.asarray(t))
+        np.testing.assert_allclose(found.loc.ravel(), expected, atol=2e-3)
+        np.testing.assert_allclose(found.variance.ravel(), np.diag(covariance - a * gain @ covariance), rtol=2e-2)
+        read = np.asarray(kernel.encode(jnp.asarray(z), jnp.asarray(t)))
+        np.testing.assert_array_equal(read[..., 0], z)
+        np.testing.assert_allclose(read[..., 1].ravel(), (z.ravel() - a * expected) / noise**0.5, atol=5e-3)
+
+
+def test_readings_of_eq_65_have_no_residual():
+    with pytest.raises(qs.InputError, match=r"kernel\.features: the readings of eq\. 65 have no denoiser"):
+        ports_of(mean="eq65-sqrt", features="residual")
