@@ -28,9 +28,8 @@ def fresh(name, ports):
 
 def moved(model):
     """The network some way into training."""
-    leaves, tree = jax.tree.flatten(model)
-    keys = jr.split(jr.key(1), len(leaves))
-    return jax.tree.unflatten(tree, [leaf + 0.2 * jr.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)])
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: leaf + 0.2 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), model)
 
 
 @NETWORKS
@@ -40,7 +39,7 @@ def test_any_size_with_any_kernel_starts_at_zero(name, kernel, shape):
     more = {"variance": "forward"} if shape == (3, 4, 3) and kernel == "gaussian" else {}  # one param for each element
     ports = ports_of(shape, kernel, **more)
     model, features = fresh(name, ports), jnp.ones(ports.features.shapes[0])
-    params = jax.jit(lambda t: model(features, t))(jnp.asarray(0.3))
+    params = jax.jit(lambda t: model(features, t))(0.3)
     assert params.shape == ports.params.shapes[0] and params.dtype == features.dtype
     assert not params.any()
 
@@ -157,18 +156,22 @@ def test_a_fresh_mixer_is_the_best_linear_denoiser_where_the_kernel_has_measured
     diffusion = qs.Diffusion(kernel, fresh("mixer", qs.Ports.of(kernel)), 10)
     flat = images[:300].reshape(300, 20).astype(float)
     mean, covariance = flat.mean(0), np.cov(flat.T, bias=True) + 1e-4 * np.eye(20)
-    z = rng.normal(size=(4, 5)).astype(np.float32)
+    z = jnp.asarray(rng.normal(size=(4, 5)), jnp.float32)
+
+    @jax.jit
+    def ask(t):
+        marginal = kernel.marginal(jnp.ones((4, 5)), t)
+        found = diffusion.decode(diffusion.params(z, t), z, t)
+        return marginal.loc[0, 0], marginal.variance[0, 0], found.loc, found.variance, kernel.encode(z, t)
+
     for t in (0.1, 0.5, 0.9):
-        marginal = kernel.marginal(jnp.ones((4, 5)), jnp.asarray(t))
-        a, noise = float(marginal.loc[0, 0]), float(marginal.variance[0, 0])
+        a, noise, loc, variance, read = (np.asarray(each, float) for each in ask(t))
         gain = a * covariance @ np.linalg.inv(a**2 * covariance + noise * np.eye(20))
-        expected = mean + gain @ (z.ravel() - a * mean)
-        found = diffusion.decode(diffusion.params(jnp.asarray(z), jnp.asarray(t)), jnp.asarray(z), jnp.asarray(t))
-        np.testing.assert_allclose(found.loc.ravel(), expected, atol=2e-3)
-        np.testing.assert_allclose(found.variance.ravel(), np.diag(covariance - a * gain @ covariance), rtol=2e-2)
-        read = np.asarray(kernel.encode(jnp.asarray(z), jnp.asarray(t)))
+        expected = mean + gain @ (np.ravel(z) - a * mean)
+        np.testing.assert_allclose(loc.ravel(), expected, atol=2e-3)
+        np.testing.assert_allclose(variance.ravel(), np.diag(covariance - a * gain @ covariance), rtol=2e-2)
         np.testing.assert_array_equal(read[..., 0], z)
-        np.testing.assert_allclose(read[..., 1].ravel(), (z.ravel() - a * expected) / noise**0.5, atol=5e-3)
+        np.testing.assert_allclose(read[..., 1].ravel(), (np.ravel(z) - a * expected) / noise**0.5, atol=5e-3)
 
 
 def test_readings_of_eq_65_have_no_residual():

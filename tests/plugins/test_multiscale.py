@@ -83,9 +83,8 @@ def small(**options):
     ports = qs.Ports.of(qs.make("kernel", "gaussian", qs.Real((4, 4))))
     sizes = {"filters": 3, "layers": 1, "dense_layers": 2, "dense_width": 8, "upper_width": 5}
     model = qs.make("model", "multiscale", ports, key=jr.key(0), **sizes, **options)
-    keys = jr.split(jr.key(1), 50)
     leaves, tree = jax.tree.flatten(model)
-    return jax.tree.unflatten(tree, [leaf + 0.5 * jr.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=False)])
+    return jax.tree.unflatten(tree, [leaf + RNG.normal(size=leaf.shape).astype(np.float32) / 2 for leaf in leaves])
 
 
 @pytest.mark.parametrize("options", [{"scales": 2}, {**REFERENCE, "scales": 2}], ids=["paper", "code"])
@@ -93,12 +92,13 @@ def test_time_is_read_by_bumps_alone(options):
     """Params at any time are those at the bumps' centres, blended; one bump knows no time."""
     model, features = small(bumps=3, **options), jr.normal(jr.key(2), (4, 4, 1))
     times = jnp.array([0.0, 0.5, 1.0, 0.3])
-    params = np.asarray(jax.vmap(lambda t: model(features, t))(times)).reshape(4, -1)
+    params = np.asarray(jax.jit(jax.vmap(lambda t: model(features, t)))(times)).reshape(4, -1)
     shares = np.asarray(jax.vmap(lambda t: qs.bumps(t, 3, model.options.bump_width))(times))
     np.testing.assert_allclose(params[3], shares[3] @ np.linalg.solve(shares[:3], params[:3]), atol=1e-3)
     assert np.abs(params[0] - params[2]).max() > 0.1
     still = small(bumps=1, **options)
-    np.testing.assert_array_equal(still(features, times[0]), still(features, times[3]))
+    one, other = jax.jit(jax.vmap(lambda t: still(features, t)))(times[:2])
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("options", [{"layers": 0}, {"dense_layers": 0}])
@@ -106,7 +106,7 @@ def test_each_pathway_works_alone(options):
     ports = qs.Ports.of(qs.make("kernel", "gaussian", qs.Real((4, 4))))
     sizes = {"filters": 3, "dense_width": 8, **options}
     model = qs.make("model", "multiscale", ports, key=jr.key(0), **sizes)
-    assert model(jnp.ones((4, 4, 1)), jnp.asarray(0.5)).shape == (4, 4, 2)
+    assert jax.eval_shape(model, jnp.ones((4, 4, 1)), jnp.asarray(0.5)).shape == (4, 4, 2)
 
 
 def test_no_pathway_at_all_is_refused():
@@ -121,10 +121,10 @@ def test_a_fresh_network_on_unit_normal_data(mean, steps):
     kernel = qs.make("kernel", "gaussian", qs.Real((4, 4)), schedule="reference", reference_steps=steps, mean=mean)
     sizes = {"filters": 2, "layers": 1, "dense_layers": 1, "bumps": 2}
     model = qs.make("model", "multiscale", qs.Ports.of(kernel), key=jr.key(0), **sizes)
-    xs = jr.normal(jr.key(1), (4096, 4, 4))
+    xs = jr.normal(jr.key(1), (1024, 4, 4))
     found = qs.ledger(qs.Diffusion(kernel, model, steps, "paper"), xs, key=jr.key(2))
     null = np.asarray(jax.vmap(kernel.reference().log_prob)(xs), float)
     gain = (found.per_event - null) / (16 * math.log(2.0))
     expected = {40: -0.5350, 1000: -1.1038}[steps] if mean == "eq65" else 0.0
-    assert gain.mean() == pytest.approx(expected, abs=4.0 * gain.std() / 64)
-    assert gain.std() / 64 < 0.01
+    assert gain.mean() == pytest.approx(expected, abs=4.0 * gain.std() / 32)
+    assert gain.std() / 32 < 0.015
