@@ -19,7 +19,7 @@ import numpy as np
 import quasistatic as qs
 
 Key = jax.Array
-TIME_WAVES = 8  # frequencies of time
+TIME_WAVES = 4  # frequencies of time: few, so that what is learned at one time holds nearby
 GROUP = 8  # channels at least that are normalised together
 
 

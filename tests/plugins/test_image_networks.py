@@ -77,6 +77,28 @@ def test_numbers_are_those_of_the_features(name):
     assert whole.dtype == jnp.float32
 
 
+def made_by(jaxpr):
+    """The shapes of all values that a program makes."""
+    for equation in jaxpr.eqns:
+        yield from (out.aval.shape for out in equation.outvars)
+        for value in equation.params.values():
+            if hasattr(value, "eqns") or hasattr(value, "jaxpr"):
+                yield from made_by(getattr(value, "jaxpr", value))
+
+
+@NETWORKS
+def test_under_vmap_no_event_has_a_gradient_of_the_weights_of_its_own(name):
+    """A network is written for one event; its gradient over a batch is still one operation on the batch for each layer."""
+    model, features = fresh(name, ports_of()), jnp.ones((11, 5, 7, 1))
+
+    def loss(model):
+        return jnp.sum(jnp.sin(jax.vmap(lambda features, t: model(features, t))(features, jnp.ones(11))))
+
+    shapes = set(made_by(jax.make_jaxpr(jax.grad(loss))(model).jaxpr))
+    weights = {leaf.shape for leaf in jax.tree.leaves(model) if leaf.ndim > 1}
+    assert not shapes & {(11, *shape) for shape in weights}
+
+
 @NETWORKS
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2, 2, 2)])
 def test_what_is_no_image_is_refused(name, shape):

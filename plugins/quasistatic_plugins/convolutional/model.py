@@ -42,7 +42,7 @@ class Block(eqx.Module):
     def __init__(self, channels: int, told: int, numbers: np.random.Generator):
         self.first = Convolution(3, channels, channels, numbers)
         self.second = Convolution(3, channels, channels, None)
-        self.timing = Affine(told, 4 * channels, numbers)
+        self.timing = Affine(told, 4 * channels, None)
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)

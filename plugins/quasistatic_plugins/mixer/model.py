@@ -54,7 +54,7 @@ class Block(eqx.Module):
     def __init__(self, tokens: int, width: int, expansion: int, told: int, numbers: np.random.Generator):
         self.patches = Mixing(tokens, expansion * tokens, numbers)
         self.channels = Mixing(width, expansion * width, numbers)
-        self.timing = Affine(told, 4 * width, numbers)
+        self.timing = Affine(told, 4 * width, None)
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
         key_patches, key_channels = (None, None) if key is None else jr.split(key)
