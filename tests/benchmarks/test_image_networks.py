@@ -288,11 +288,12 @@ def mixer_in_torch(options):
         n, side = len(z), SIZE // patch
         told = clock(t, w["clock"]["first"], w["clock"]["second"], ops)
         tokens = z.reshape(n, side, patch, side, patch).permute(0, 2, 4, 1, 3).reshape(n, patch**2, side, side)
-        h = ops.conv(tokens, w["enter"]).flatten(2).transpose(1, 2)
+        h = ops.conv(tokens, w["enter"]).permute(0, 2, 3, 1)
         for layer in w["blocks"]:
-            timing = (told @ layer["timing"]["weight"] + layer["timing"]["bias"]).reshape(n, 4, 1, width)
-            inner = (layer_norm(h, (width,)) * (1.0 + timing[:, 0]) + timing[:, 1]).transpose(1, 2)
-            h = h + mixing(inner, layer["patches"]).transpose(1, 2)
+            timing = (told @ layer["timing"]["weight"] + layer["timing"]["bias"]).reshape(n, 4, 1, 1, width)
+            seen = layer_norm(h, (width,)) * (1.0 + timing[:, 0]) + timing[:, 1]
+            h = h + mixing(seen.transpose(1, 3), layer["rows"]).transpose(1, 3)
+            h = h + mixing(seen.transpose(2, 3), layer["columns"]).transpose(2, 3)
             h = h + mixing(layer_norm(h, (width,)) * (1.0 + timing[:, 2]) + timing[:, 3], layer["channels"])
         out = layer_norm(h, (width,)) @ w["leave"]["weight"] + w["leave"]["bias"]
         return out.reshape(n, side, side, patch, patch, 2).permute(0, 1, 3, 2, 4, 5).reshape(n, SIZE, SIZE, 2)
@@ -312,7 +313,13 @@ def weights_of_mixer(model):
         "clock": mixing(model.clock),
         "enter": conv(model.enter),
         "blocks": [
-            {"patches": mixing(b.patches), "channels": mixing(b.channels), "timing": affine(b.timing)} for b in model.blocks
+            {
+                "rows": mixing(b.rows),
+                "columns": mixing(b.columns),
+                "channels": mixing(b.channels),
+                "timing": affine(b.timing),
+            }
+            for b in model.blocks
         ],
         "leave": affine(model.leave),
     }

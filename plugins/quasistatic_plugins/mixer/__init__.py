@@ -13,7 +13,7 @@ at_least_one = attrs.validators.ge(1)
 class MixerOptions:
     """Small patches of an image as tokens, mixed by dense layers alone: the fast road on a CPU.
 
-    Layers across the patches take turns with layers across the channels of each. Time and side information scale and shift.
+    Layers along rows and columns of patches take turns with layers along the channels. Time and side information scale and shift.
     """
 
     patch: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "pixels of a patch, each way"})
@@ -21,7 +21,9 @@ class MixerOptions:
         default=1, validator=attrs.validators.ge(0), metadata={"help": "rings of neighbours that a patch reads with itself"}
     )
     width: int = attrs.field(default=128, validator=at_least_one, metadata={"help": "channels of a patch"})
-    depth: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "pairs of mixing layers"})
+    depth: int = attrs.field(
+        default=4, validator=at_least_one, metadata={"help": "blocks of mixing layers: rows and columns, then channels"}
+    )
     expansion: int = attrs.field(
         default=2, validator=at_least_one, metadata={"help": "gated units of a mixing layer, for each of its inputs"}
     )

@@ -45,26 +45,29 @@ class Mixing(eqx.Module):
 
 
 class Block(eqx.Module):
-    """What mixes patches, then what mixes channels, each beside what it changes."""
+    """What mixes rows and columns of patches, then what mixes channels, each beside what it changes."""
 
-    patches: Mixing
+    rows: Mixing
+    columns: Mixing
     channels: Mixing
     timing: Affine
 
-    def __init__(self, tokens: int, width: int, expansion: int, told: int, numbers: np.random.Generator):
-        self.patches = Mixing(tokens, expansion * tokens, numbers)
+    def __init__(self, grid: tuple[int, int], width: int, expansion: int, told: int, numbers: np.random.Generator):
+        self.rows, self.columns = (Mixing(size, expansion * size, numbers) for size in grid)
         self.channels = Mixing(width, expansion * width, numbers)
         self.timing = Affine(told, 4 * width, None)
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
-        key_patches, key_channels = (None, None) if key is None else jr.split(key)
+        keys = [None] * 3 if key is None else list(jr.split(key, 3))
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
-        h = h + self.patches(modulated(_normalised(h), *before).T, dropout, key_patches).T
-        return h + self.channels(modulated(_normalised(h), *after), dropout, key_channels)
+        seen = modulated(_normalised(h), *before)
+        h = h + self.rows(seen.swapaxes(0, 2), dropout, keys[0]).swapaxes(0, 2)
+        h = h + self.columns(seen.swapaxes(1, 2), dropout, keys[1]).swapaxes(1, 2)
+        return h + self.channels(modulated(_normalised(h), *after), dropout, keys[2])
 
 
 class Mixer(qs.AbstractModel):
-    """Tokens (patches, width). The readout starts at zero."""
+    """Tokens (rows of patches, columns, width). The readout starts at zero."""
 
     clock: Clock
     enter: Convolution
@@ -77,23 +80,22 @@ class Mixer(qs.AbstractModel):
     def __init__(self, options: MixerOptions, ports: qs.Ports, *, key: Key):
         picture, numbers = Picture.of(ports), numbers_of(key)
         width, patch = options.width, options.patch
-        tokens = math.ceil(picture.height / patch) * math.ceil(picture.width / patch)
+        grid = math.ceil(picture.height / patch), math.ceil(picture.width / patch)
         self.clock = Clock(ports.side, width, numbers)
         self.enter = Convolution(2 * options.context + 1, patch**2 * picture.reads, width, numbers)
-        self.blocks = [Block(tokens, width, options.expansion, width, numbers) for _ in range(options.depth)]
+        self.blocks = [Block(grid, width, options.expansion, width, numbers) for _ in range(options.depth)]
         self.leave = Affine(width, patch**2 * picture.gives, None)
         self.options, self.ports, self.picture = options, ports, picture
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
         # a patch with its neighbours is what a convolution reads on the grid of patches
-        entered = self.enter(blocks(padded(self.picture.read(features), options.patch), options.patch))
-        clock, h = self.clock(t, side, entered.dtype), entered.reshape(-1, options.width)
+        h = self.enter(blocks(padded(self.picture.read(features), options.patch), options.patch))
+        clock = self.clock(t, side, h.dtype)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
         for block, key_block in zip(self.blocks, keys, strict=True):
             h = block(h, clock, options.dropout, key_block)
-        given = self.leave(_normalised(h)).reshape(*entered.shape[:2], -1)
-        return self.picture.give(pixels(given, options.patch), self.ports)
+        return self.picture.give(pixels(self.leave(_normalised(h)), options.patch), self.ports)
 
 
 def _normalised(h: jax.Array) -> jax.Array:
