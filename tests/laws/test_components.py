@@ -15,6 +15,7 @@ CHOICES = {
         {"mean": "eq65-code", "variance": "forward"},
         {"mean": "eq65"},
         {"variance": "posterior"},
+        {"mean": "levels"},
     ],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
