@@ -198,6 +198,8 @@ def test_constraints_name_no_host_and_every_dependency() -> None:
 # concrete classes that others inherit from, each with the reason
 CONCRETE_BASES = {
     "ArrayChoices": "options: its fields are inherited",
+    "PictureChoices": "options: its fields are inherited",
+    "CutChoices": "options: its fields are inherited",
     "SplitOptions": "options: its fields are inherited",
     "TrainingOptions": "options: its fields are inherited",
     "FiniteKernel": "has everything but three matrices, which are abstract; its other methods are to be overridden",

@@ -10,6 +10,14 @@ from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
+from quasistatic._data.picture_choices import CutChoices as CutChoices
+from quasistatic._data.picture_choices import PictureChoices as PictureChoices
+from quasistatic._data.picture_files import cut_squares as cut_squares
+from quasistatic._data.picture_files import read_pictures as read_pictures
+from quasistatic._data.pictures import Pictures as Pictures
+from quasistatic._data.pictures import PictureSource as PictureSource
+from quasistatic._data.pictures import in_view as in_view
+from quasistatic._data.pictures import origin_of as origin_of
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
@@ -106,6 +114,8 @@ from quasistatic._report import pictures as pictures
 from quasistatic._runs.run import Run as Run
 from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train
+from quasistatic._storage.files import read_plain as read_plain
+from quasistatic._storage.files import refuse_large as refuse_large
 from quasistatic._storage.files import write_durably as write_durably
 from quasistatic._training.fitting import fit as fit
 from quasistatic._training.observer import AbstractObserver as AbstractObserver

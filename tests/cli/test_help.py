@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -19,6 +20,8 @@ import quasistatic as qs
 from quasistatic.cli import main
 from quasistatic.cli._main import BUILT_IN
 
+OURS = {"parzen"}  # built-in plugins that bring commands
+
 Cli = Callable[..., Result]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,7 +32,7 @@ def test_help_lists_every_command(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     for name, (_, summary) in BUILT_IN.items():
         assert f"  {name} " in result.stdout and summary.split()[0] in result.stdout
-    assert "Commands of plugin" not in result.stdout
+    assert set(re.findall("Commands of plugin (.*):", result.stdout)) == OURS
 
 
 @pytest.mark.parametrize("command", BUILT_IN)
@@ -54,8 +57,8 @@ def test_version(cli: Cli) -> None:
 def test_the_commands_of_plugins_are_listed_under_their_name(cli: Cli, install_plugin: Callable[..., str]) -> None:
     install_plugin("bad_commands")
     section = cli("--help").stdout.partition("Commands of plugin bad_commands:\n")[2]
-    assert [line.split()[0] for line in section.splitlines()] == ["absent", "fail", "number"]
-    assert "Commands of plugin" not in cli("--no-plugin", "bad_commands", "--help").stdout
+    assert [line.split()[0] for line in section.partition("\n\n")[0].splitlines()] == ["absent", "fail", "number"]
+    assert "Commands of plugin bad_commands" not in cli("--no-plugin", "bad_commands", "--help").stdout
 
 
 @pytest.mark.parametrize(

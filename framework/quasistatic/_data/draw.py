@@ -61,16 +61,24 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         axes.bar(values, counts / len(xs))
     else:
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
-        is_picture = len(field.shape) == 2 or (len(field.shape) == 3 and field.shape[-1] in (1, 3))
         if len(field.shape) == 3 and field.shape[-1] == 3:
             picture = _colours(xs, low, high)
-        elif is_picture:
+        elif field.pixels is not None:
             picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
         else:
             picture = xs.reshape(len(xs), -1)
         axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-        axes.set_aspect("equal" if is_picture else "auto")
+        axes.set_aspect("equal" if field.pixels is not None else "auto")
         axes.set_axis_off()
+
+
+def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:
+    """Photographs (N, height, width) or (N, height, width, 3) side by side, black at 0."""
+    if xs.ndim == 4:
+        axes.imshow(_colours(xs, 0.0, white), interpolation="nearest")
+    else:
+        axes.imshow(tiles(xs), cmap="gray", vmin=0.0, vmax=white, interpolation="nearest")
+    axes.set_axis_off()
 
 
 def _colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Split = Literal["train", "validation", "test"]
+AT_ONCE = 2**18  # numbers of events that are generated together
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 C = TypeVar("C")
 
@@ -231,7 +232,9 @@ class AbstractGeneratedSource(AbstractSource):
     def split(self, name: Split, count: int | None = None) -> Data:
         if name not in self._splits:
             keys = jr.split(jr.fold_in(self._key, SPLITS.index(name)), self._sizes[name])
-            x, side = jax.jit(jax.vmap(lambda key: self.draw(None, key=key)))(keys)
+            # not all at once: what they are made of would fill the memory
+            together = max(1, AT_ONCE // self.event.size)
+            x, side = jax.jit(lambda keys: jax.lax.map(lambda key: self.draw(None, key=key), keys, batch_size=together))(keys)
             self._splits[name] = Data(*jax.tree.map(np.asarray, (x, side)))
         data = self._splits[name]
         return data if count is None else data.head(count)

@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 import numpy as np
 
-Unit = Literal["nats", "bits", "bits/dim"]
+Unit = Literal["nats", "bits", "bits/dim", "bits/pixel"]
 
 
 def customary_unit(size: int) -> Unit:
@@ -18,7 +18,7 @@ def customary_unit(size: int) -> Unit:
 
 @attrs.frozen
 class Estimate:
-    """A value with its unit, standard error, and the number of events behind it."""
+    """A value with its unit, standard error, and the number of events behind it; `size` and `pixels` are those of an event."""
 
     value: float
     standard_error: float
@@ -26,10 +26,16 @@ class Estimate:
     per: Literal["event"] = "event"
     events: int = 0
     size: int = 1
+    pixels: int | None = None
 
     def to(self, unit: Unit) -> Estimate:
-        """The same value in another unit; bits/dim divide by the number of elements of an event."""
+        """The same value in another unit; bits/dim divide by the number of elements of an event.
+
+        bits/pixel divide by that of its pixels, so that they sum over colours; KeyError for what is no picture.
+        """
         nats = {"nats": 1.0, "bits": math.log(2), "bits/dim": math.log(2) * self.size}
+        if self.pixels is not None:
+            nats["bits/pixel"] = math.log(2) * self.pixels
         factor = nats[self.unit] / nats[unit]
         return attrs.evolve(self, value=self.value * factor, standard_error=self.standard_error * factor, unit=unit)
 
@@ -41,9 +47,9 @@ class Estimate:
         return f"{self.value:.4f} +- {self.standard_error:.4f} {self.unit}"
 
 
-def estimate(per_event: np.ndarray, size: int) -> Estimate:
+def estimate(per_event: np.ndarray, size: int, pixels: int | None = None) -> Estimate:
     """Mean of values in nats per event (N,), with the standard error of that mean."""
     values = np.asarray(per_event, np.float64)
     count = len(values)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    return Estimate(float(values.mean()), error, "nats", events=count, size=size)
+    return Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)

@@ -44,6 +44,11 @@ class AbstractEvent(ABC):
         """The tree, built like an event, of what belongs to each part."""
 
     @property
+    def pixels(self) -> int | None:
+        """How many pixels a picture has, of which each may have several colours; None for what is no picture."""
+        return None
+
+    @property
     def structs(self) -> Any:
         """The event as a pytree of `jax.ShapeDtypeStruct`."""
         import jax
@@ -94,6 +99,11 @@ class AbstractField(AbstractEvent):
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def pixels(self) -> int | None:
+        is_picture = len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[-1] in (1, 3))
+        return math.prod(self.shape[:2]) if is_picture else None
 
     def describe(self) -> str:
         return f"{'x'.join(map(str, self.shape)) or '1'} {self.kind}"

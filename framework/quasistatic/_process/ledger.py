@@ -35,7 +35,8 @@ class Ledger:
     `by_part` holds (N, T + 1) terms of -K for each part of an event, of each event: first step, the T - 1 steps (from
     `times[k]` back to `times[k-1]`), prior; a field alone has the name ''. The terms share their events, so their errors
     do not add; every total's error comes from per-event totals. `evaluations` counts calls of the network per event.
-    `per_event_error` (N,) is the standard error of each event's K over repeats, None for a single draw.
+    `per_event_error` (N,) is the standard error of each event's K over repeats, None for a single draw. `size` and `pixels`
+    are those of an event.
     """
 
     times: np.ndarray
@@ -43,6 +44,7 @@ class Ledger:
     evaluations: int
     size: int
     per_event_error: np.ndarray | None = None
+    pixels: int | None = None
 
     @functools.cached_property
     def terms(self) -> np.ndarray:
@@ -62,32 +64,32 @@ class Ledger:
     @property
     def bound(self) -> Estimate:
         """K."""
-        return estimate(self.per_event, self.size)
+        return estimate(self.per_event, self.size, self.pixels)
 
     @property
     def first(self) -> Estimate:
         """The first step's term of -K."""
-        return estimate(self.terms[:, 0], self.size)
+        return estimate(self.terms[:, 0], self.size, self.pixels)
 
     @property
     def gaps(self) -> list[Estimate]:
         """The terms of -K of the T - 1 steps, first to last."""
-        return [estimate(column, self.size) for column in self.terms[:, 1:-1].T]
+        return [estimate(column, self.size, self.pixels) for column in self.terms[:, 1:-1].T]
 
     @property
     def total_gap(self) -> Estimate:
         """All T - 1 steps together."""
-        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size)
+        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size, self.pixels)
 
     @property
     def prior(self) -> Estimate:
         """What the end of the forward process still knows of the data: KL(q(z_1 given x) || equilibrium)."""
-        return estimate(self.terms[:, -1], self.size)
+        return estimate(self.terms[:, -1], self.size, self.pixels)
 
     @property
     def bound_by_part(self) -> dict[str, Estimate]:
         """The share of each part in K; they sum to K. A share is no bound by itself: the network reads all parts."""
-        return {name: estimate(-terms.sum(axis=1), self.size) for name, terms in self.by_part.items()}
+        return {name: estimate(-terms.sum(axis=1), self.size, self.pixels) for name, terms in self.by_part.items()}
 
 
 def ledger_terms(
@@ -164,7 +166,8 @@ def ledger(
         found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(width)))
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
-    return Ledger(times_used, terms, len(times) * repeats, diffusion.kernel.event.size, errors if repeats > 1 else None)
+    event, spread = diffusion.kernel.event, errors if repeats > 1 else None
+    return Ledger(times_used, terms, len(times) * repeats, event.size, spread, event.pixels)
 
 
 def _checked_times(times: Sequence[float]) -> jax.Array:

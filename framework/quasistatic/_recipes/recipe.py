@@ -25,7 +25,7 @@ from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_y
 CHOICES = KINDS[:-2]
 OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
-OWN_DATA = "array"  # the recipe of which a path to data is a run
+OWN_DATA, OWN_PICTURES = "array", "images"  # the recipes of which a path to data, or to a folder of pictures, is a run
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
 DEEPEST = 30  # tables in one another
 
@@ -110,6 +110,12 @@ def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
     text, path = os.fspath(recipe), Path(recipe)
+    if path.is_dir() and (os.sep in text or text not in {named.name for named in manager.recipes()}):
+        if (path / "seal.json").exists():
+            raise RecipeError([f"{path}: is the folder of a run, which goes on with: quasistatic resume {path}"])
+        _, values = _read(OWN_PICTURES, manager)
+        values["source"]["path"] = text
+        return _word(path.resolve().name) or OWN_PICTURES, values
     if is_data(text) or (os.sep not in text and path.suffix not in ("", ".toml") and path.is_file()):
         _, values = _read(OWN_DATA, manager)
         values["source"]["path"] = text

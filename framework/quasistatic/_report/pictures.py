@@ -29,6 +29,8 @@ from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
+from quasistatic._report import film
+from quasistatic._report.film import Filmed, spread
 from quasistatic._report.page import Picture
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
@@ -41,6 +43,7 @@ DATA, LEARNED, TRUTH = "#2f5d8c", "#c2542d", "#3d7a57"
 TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
 COLUMNS = 6  # times shown of a chain
 WIDTH = 10.5  # inches, of pictures with a column per time
+STRIP, NEIGHBOURS = 6, 12  # pictures shown on their way, and beside their neighbours
 SMALL, NORMAL = 7.5, 9.0  # points
 LONGEST = 100  # characters of a label
 
@@ -75,6 +78,33 @@ def samples(source: AbstractSource, xs: State) -> Figure:
     return figure
 
 
+def strip(source: AbstractSource, times: np.ndarray, zs: State, xs: State) -> Figure:
+    """Some samples xs (N, ...) that are pictures, one a row, from noise at the left: zs (N, k, ...) at rising `times` (k,)."""
+    shown = slice(STRIP)
+    titles = [*(f"t = {time:.2g}" for time in np.asarray(times)[::-1]), "sample"]
+    return _picture_alone(film.strip(source, take(zs, shown), take(xs, shown)), titles)
+
+
+def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:
+    """Samples, and below each the training picture that is nearest to it."""
+    shown = slice(NEIGHBOURS)
+    pairs = [film.row(source, take(each, shown), film.drawn_range(source, xs)) for each in (xs, nearest)]
+    return _picture_alone(np.concatenate([pairs[0], np.full_like(pairs[0][:2], 255), pairs[1]]), [])
+
+
+def _picture_alone(picture: np.ndarray, titles: Sequence[str]) -> Figure:
+    """A picture (height, width, 3) with titles above as many columns of it."""
+    height, width = picture.shape[:2]
+    figure = new_figure(WIDTH, WIDTH * height / width + 0.3 * bool(titles))
+    axes = figure.add_subplot()
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_axis_off()
+    for number, title in enumerate(titles):
+        at = (number + 0.5) * width / len(titles)
+        axes.text(at, -0.02 * height, title, ha="center", va="bottom", fontsize=NORMAL, color=TEXT)
+    return figure
+
+
 class Walks(NamedTuple):
     """As many paths out as back, at the same few times (k,): `x` (N, ...) and `zs` (N, k, ...) of each."""
 
@@ -88,7 +118,8 @@ def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler 
     """From data xs (N, ...) to noise, and from noise to as many samples; both with side information (N, ...)."""
     sampler = Ancestral() if sampler is None else sampler
     times = diffusion.times()
-    chosen = np.unique(np.linspace(0, len(times) - 1, COLUMNS).round().astype(int))
+    kept = spread(len(times), COLUMNS)
+    chosen, filmed = np.array(kept), Filmed(sampler, kept, len(times))
     key_out, key_back = jr.split(key)
 
     def out(x: State, key: Key, side_one: State | None) -> trajectory.Path:
@@ -96,8 +127,9 @@ def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler 
         return trajectory.forward(diffusion.given(side_one).kernel, x, times[chosen], key=key)
 
     def back(x: State, key: Key, side_one: State | None) -> trajectory.Path:
-        path = trajectory.reverse(sampler, diffusion.given(side_one), times, key=key)
-        return trajectory.Path(path.x, take(path.zs, chosen))
+        # not all T states: of pictures they would fill the memory
+        x, zs = trajectory.reverse(filmed, diffusion.given(side_one), times, key=key, keep=False).x
+        return trajectory.Path(x, zs)
 
     def all_of(path: Callable[..., trajectory.Path], key: Key) -> trajectory.Path:
         found = eqx.filter_jit(jax.vmap(path))(jax.tree.map(jnp.asarray, xs), jr.split(key, count_of(xs)), side)

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator
 
 from quasistatic._data.draw import worth_drawing
-from quasistatic._data.source import AbstractJudge, capability
+from quasistatic._data.judging import judge_samples, neighbours
 from quasistatic._process.estimate import Estimate, Unit, customary_unit
-from quasistatic._process.event import Real
+from quasistatic._process.event import AbstractEvent, Real
 from quasistatic._process.tree import count_of
 from quasistatic._report import pictures
 from quasistatic._report.page import HtmlTable, Picture, page
@@ -23,8 +23,12 @@ from quasistatic._storage.files import read_plain, write_durably
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.keys import Role, role_key
 
-UNITS: tuple[Unit, ...] = ("bits", "nats", "bits/dim")
-PER_UNIT = ("bits per event", "nats per event", "bits per dim")
+UNITS: dict[Unit, str] = {
+    "bits": "bits per event",
+    "nats": "nats per event",
+    "bits/dim": "bits per dim",
+    "bits/pixel": "bits per pixel",
+}
 
 
 def run_report(summary: Summary, folder: RunFolder) -> str:
@@ -80,12 +84,12 @@ def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _tables(summary: Summary) -> Iterator[HtmlTable]:
-    main, run = summary.main, summary.run
+    main, run, event = summary.main, summary.run, summary.run.source.event
     if summary.baselines:
         where = "" if main.log_scale is None else ", in the units of the data"
         yield HtmlTable(
             f"K beside simple models{where}",
-            ("", *PER_UNIT),
+            ("", *_headers(event)),
             tuple((label.strip(), *_in_units(value)) for label, value in simple_rows(summary)),
             _SIMPLE,
         )
@@ -93,14 +97,14 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
     yield HtmlTable(
         "K, a lower bound on the mean log-likelihood",
-        ("split", "T", "events", *PER_UNIT),
+        ("split", "T", "events", *_headers(event)),
         tuple((name, str(v.ledger.steps), str(v.bound.events), *_in_units(v.bound)) for name, v in rows),
         "Every K belongs to its T. Errors are standard errors over events.",
     )
     k_row = (f"K (T = {main.ledger.steps})", main.bound)
     yield HtmlTable(
         "K beside what it should be read against, on the same events of the test split",
-        ("", *PER_UNIT),
+        ("", *_headers(event)),
         tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main))),
         " ".join(["" if main.truth is None else _GAP, *map(_sentence, run.source.notes)]).strip(),
     )
@@ -109,7 +113,7 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     if len(by_part) > 1:
         yield HtmlTable(
             f"K (T = {main.ledger.steps}), by the parts of an event",
-            ("part", *PER_UNIT),
+            ("part", *_headers(event)),
             tuple((name, *_in_units(value)) for name, value in by_part.items()),
             "They sum to K. A share is no bound by itself: every part is predicted from all of them.",
         )
@@ -170,7 +174,16 @@ def _parts(value: Evaluation) -> tuple[Estimate, Estimate, Estimate]:
 
 
 def _in_units(value: Estimate) -> tuple[str, ...]:
-    return tuple(format_estimate(value.to(unit)) for unit in UNITS)
+    return tuple(format_estimate(value.to(unit)) for unit in _units(value))
+
+
+def _units(value: Estimate | AbstractEvent) -> list[Unit]:
+    """Those of an event, or of a value of one; pixels only of a picture."""
+    return [unit for unit in UNITS if unit != "bits/pixel" or value.pixels is not None]
+
+
+def _headers(event: AbstractEvent) -> list[str]:
+    return [UNITS[unit] for unit in _units(event)]
 
 
 def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
@@ -198,11 +211,25 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
             "Mean of a step back. Arrows are scaled in each panel, and pale where there are no data at that time.",
         )
     xs = walks.back.x
-    judge = capability(source, AbstractJudge)
-    found = {} if judge is None else judge.judge(xs)
-    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items())
+    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in judge_samples(source, xs).items())
     note = f"{count_of(xs)} samples{judged and f': {judged}'}."
     yield as_picture("samples", "Samples", pictures.samples(source, xs), note, is_photo)
+    if event.pixels is not None:
+        yield as_picture(
+            "strip",
+            "Out of the noise",
+            pictures.strip(source, walks.times, walks.back.zs, xs),
+            "Each row is one sample, from the left to the right.",
+            True,
+        )
+    if event.pixels is not None and source.stored() is not None:
+        yield as_picture(
+            "neighbours",
+            "Samples, and what they are nearest to",
+            pictures.neighbours(source, xs, neighbours(source, xs)),
+            "Above, samples. Below each, the training picture that is nearest to it: a copy would show here.",
+            True,
+        )
     history = run.progress.history
     if history:
         truth = summary.by_split["validation"].mean_truth

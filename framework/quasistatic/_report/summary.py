@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability
-from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._process.estimate import Estimate, Unit, customary_unit
 from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
@@ -169,8 +169,13 @@ def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
             yield label, value
 
 
+def in_units(value: Estimate) -> list[str]:
+    """In the unit that people read, and of a picture in bits per pixel."""
+    return [in_unit(value, customary_unit(value.size)), *([] if value.pixels is None else [in_unit(value, "bits/pixel")])]
+
+
 def in_unit(value: Estimate, unit: Unit) -> str:
     """'-2.1234 +- 0.0098 bits per event'"""
     shown = value.to(unit)
     error = f" +- {shown.standard_error:.4f}" if shown.standard_error else ""
-    return f"{shown.value:.4f}{error} {unit} per event"
+    return f"{shown.value:.4f}{error} {unit}{'' if '/' in unit else ' per event'}"

@@ -59,10 +59,10 @@ class Evaluation:
 
     def mean_of(self, values: np.ndarray) -> Estimate:
         """The mean of values (N,) of these events, in nats."""
-        return estimate(values, self.ledger.size)
+        return estimate(values, self.ledger.size, self.ledger.pixels)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: nats per event, with bits per dimension beside every value."""
+        """Plain values for JSON: nats per event, with bits per dimension (and per pixel of a picture) beside every value."""
         by_part = self.ledger.bound_by_part
         return {
             "bound": {**(to_json(self.bound) or {}), "trajectory_steps": self.ledger.steps},
@@ -98,6 +98,7 @@ def to_json(value: Estimate | None) -> dict[str, Any] | None:
         "per": value.per,
         "events": value.events,
         "bits_per_dim": dims.value,
+        **({} if value.pixels is None else {"bits_per_pixel": value.to("bits/pixel").value}),
     }
 
 

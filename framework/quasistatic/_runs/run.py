@@ -81,15 +81,17 @@ class Run:
         steps: int | None = None,
         side: State | None = None,
         model_units: bool = False,
+        sampler: AbstractSampler | None = None,
     ) -> State:
         """`count` events (count, ...) in the user's units, or in model units.
 
-        `side` (rows, ...) is the side information, repeated as needed; by default that of the test split.
+        `side` (rows, ...) is the side information, repeated as needed; by default that of the test split. `sampler` takes the
+        place of the run's own.
         """
         if side is None and self.source.side is not None:
             side = self.source.split("test", count).side
         key = role_key(seed, Role.SAMPLE)
-        xs = sample(self.diffusion, count, key=key, sampler=self.sampler, steps=steps, side=side)
+        xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
         return xs if model_units else to_user(self.source, xs)
 
     def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:

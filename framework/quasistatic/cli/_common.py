@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from quasistatic._plugins.manager import PluginManager
 from quasistatic.errors import DataError, QuasistaticError, printable
 
 if TYPE_CHECKING:
+    from quasistatic._process.estimate import Estimate
     from quasistatic._recipes.recipe import Recipe
     from quasistatic._storage.folder import RunFolder
 
@@ -134,6 +135,14 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and value - value != 0 else value
+
+
+def echo_values(rows: Iterable[tuple[str, Estimate]]) -> None:
+    """Labels and their values on stdout, in the units that people read."""
+    from quasistatic._report.summary import in_units
+
+    shown = [(label, *in_units(value)) for label, value in rows]
+    echo_table([""] * max(map(len, shown)), shown)
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

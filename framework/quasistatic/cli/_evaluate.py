@@ -14,7 +14,7 @@ from quasistatic.cli._common import (
     WholeNumber,
     echo,
     echo_json,
-    echo_table,
+    echo_values,
     folder_argument,
     json_option,
     manager_of,
@@ -59,8 +59,7 @@ def evaluate(
     if per_event is not None:
         try_out(per_event)
     from quasistatic._data.files import read_events
-    from quasistatic._process.estimate import customary_unit
-    from quasistatic._report.summary import compared_rows, describe, in_unit, own_rows, split_rows
+    from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
     from quasistatic._runs.run import open_run
     from quasistatic.cli._jax import configure_jax
 
@@ -76,9 +75,7 @@ def evaluate(
     if as_json:
         echo_json({"run": str(folder), **describe(run, measured, named if data is None else str(data))})
     else:
-        unit = customary_unit(run.source.event.size)
-        rows = [*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)]
-        echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in rows])
+        echo_values([*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)])
 
 
 def _table(measured: Evaluation, events: Data) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from quasistatic.cli._common import echo, echo_json, echo_table, json_option, re
 
 if TYPE_CHECKING:
     from quasistatic._data.inspection import Column
+    from quasistatic._recipes.recipe import Choice
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -24,7 +26,8 @@ PICTURES = (".png", ".svg", ".pdf")
 def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Say what would be read from a file of data, and which options it needs; nothing is trained.
 
-    FILE is a table (.csv, .tsv, .txt, .dat, also .gz; .parquet and .xlsx with quasistatic[table]) or an array (.npy, .npz).
+    FILE is a table (.csv, .tsv, .txt, .dat, also .gz; .parquet and .xlsx with quasistatic[table]), an array (.npy, .npz), or a
+    folder of pictures.
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
@@ -35,6 +38,9 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
     if out is not None:
         try_out(out)
 
+    if path.is_dir():
+        _look_at_pictures(recipe_of(ctx, str(path), overrides).source, path, overrides, out, as_json)
+        return
     checked(path)
     choices = recipe_of(ctx, str(path), overrides).source.options
     if not isinstance(choices, ArrayChoices):
@@ -63,6 +69,26 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
         xs = found.source.split("train").x
         drawn = histograms(found.source, xs) if is_table(found.source) else samples(found.source, take(xs, slice(25)))
         write_durably(out, encode(drawn, out.suffix.lower()[1:]))
+        echo(f"picture: {out}", err=as_json)
+
+
+def _look_at_pictures(choice: Choice, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """What the source of a folder has found; `out` gets some of its events."""
+    from quasistatic._storage.files import write_durably
+    from quasistatic.cli._jax import configure_jax
+
+    configure_jax()
+    source = choice.component.load()(choice.options)
+    command = shlex.join(["quasistatic", "run", str(path), *(part for each in overrides for part in ("--set", each))])
+    if as_json:
+        echo_json({"path": str(path), "event": source.event.describe(), "notes": list(source.notes), "command": command})
+    else:
+        for line in (f"events: {source.event.describe()}", *source.notes, f"next: {command}"):
+            echo(line)
+    if out is not None:
+        from quasistatic._report.pictures import encode, samples
+
+        write_durably(out, encode(samples(source, source.split("train", 25).x), out.suffix.lower()[1:]))
         echo(f"picture: {out}", err=as_json)
 
 

@@ -12,7 +12,7 @@ from quasistatic.cli._common import (
     WholeNumber,
     echo,
     echo_json,
-    echo_table,
+    echo_values,
     folder_argument,
     json_option,
     manager_of,
@@ -55,8 +55,8 @@ def run(
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
-    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv
-    (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv or a
+    folder of pictures (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
@@ -164,9 +164,8 @@ def _announce(job: Job) -> None:
 
 def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     """Evaluate, write the report, and print what was found."""
-    from quasistatic._process.estimate import customary_unit
     from quasistatic._report.run_report import run_report
-    from quasistatic._report.summary import all_rows, in_unit, summarise
+    from quasistatic._report.summary import all_rows, summarise
     from quasistatic._storage.files import write_durably
 
     summary, folder = summarise(trained), job.folder
@@ -179,6 +178,5 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
-        unit = customary_unit(trained.source.event.size)
-        echo_table(("", ""), [(label, in_unit(value, unit)) for label, value in all_rows(summary)])
+        echo_values(all_rows(summary))
         echo(f"report: {folder.report}")

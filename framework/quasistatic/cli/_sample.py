@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quasistatic.cli._common import WholeNumber, echo, folder_argument, manager_of, run_folder
+from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
     from quasistatic._runs.run import Run
 
-PICTURES = (".png", ".svg", ".pdf")
+PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
 
 
 def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
-    if out.suffix.lower() not in (".npz", ".csv", *PICTURES):
-        raise click.BadParameter(f"{out}: expected a name that ends with .npz, .csv, {', '.join(PICTURES)}")
+    if out.suffix.lower() not in (".npz", ".csv", *PICTURES, *FILMS):
+        raise click.BadParameter(f"{out}: expected a name that ends with .npz, .csv, {', '.join((*PICTURES, *FILMS))}")
     return out
 
 
@@ -35,13 +36,13 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
     required=True,
     callback=_checked,
     metavar="FILE",
-    help=".npz, .csv for a table, or a picture.",
+    help=".npz, .csv for a table, a picture, or .gif or .webp for an animation of pictures.",
 )
 @click.pass_context
 def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
     """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
-    part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header) or as a
-    picture.
+    part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header), as a
+    picture, or, where events are pictures, as an animation of their way out of the noise.
 
     Sample i depends on the seed and on i alone, not on the number of samples.
     """
@@ -57,6 +58,10 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     for note in run.notes:
         echo(f"note: {note}", err=True)
     kind = out.suffix.lower()
+    if kind in FILMS:
+        write_durably(out, _film(run, number, seed, steps, kind[1:]))
+        echo(f"{number} samples: {out}")
+        return
     xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
     if kind == ".npz":
         write_durably(out, _arrays(run, xs))
@@ -67,6 +72,18 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
 
         write_durably(out, encode(samples(run.source, xs), kind[1:]))
     echo(f"{number} samples: {out}")
+
+
+def _film(run: Run, number: int, seed: int, steps: int | None, form: str) -> bytes:
+    """Raises InputError where events are no pictures."""
+    from quasistatic._report.film import FRAMES, Filmed, animation, spread
+
+    if run.source.event.pixels is None:
+        raise InputError(f"--out: only pictures are animated, these events are {run.source.event.describe()}; .png draws them")
+    count = len(run.diffusion.times(steps))
+    sampler = Filmed(run.sampler, spread(count, FRAMES), count)
+    xs, film = run.sample(number, seed=seed, steps=steps, model_units=True, sampler=sampler)
+    return animation(run.source, film, xs, form)
 
 
 def _arrays(run: Run, xs: Any) -> bytes:

@@ -12,6 +12,7 @@ SUMMARIES = {
     "digits": "binarised 8x8 digits (needs scikit-learn)",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
     "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
+    "images": "a folder of your own pictures: --set source.path=FOLDER",
 }
 
 

@@ -104,7 +104,13 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     side = info.source.split("validation", SAMPLES).side
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
-    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=info.sampler, steps=steps, side=side)
+    kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
+    sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler
+    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=sampler, steps=steps, side=side)
+    if is_picture:
+        drawn, film = drawn
+        times = np.asarray(diffusion.times(steps))[list(kept)]
+        yield _picture("strip", qs.pictures.strip(info.source, times, film, drawn))
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 

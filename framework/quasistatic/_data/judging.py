@@ -1,0 +1,94 @@
+"""What samples are worth: in the words of their source, and of pictures two measures that every source has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quasistatic._data.source import AbstractJudge, AbstractSource, capability
+from quasistatic._process.distribution import State
+from quasistatic._process.tree import take
+
+TRAINING = 10_000  # training pictures at most that are looked at
+JUDGED = 500  # samples at most, and as many validation pictures
+COMPONENTS = 64
+CELLS = 2**24  # distances at a time
+
+
+def judge_samples(source: AbstractSource, xs: State) -> dict[str, float]:
+    """Measures of generated events (N, ...) in model units: those of the source, and for pictures these two.
+
+    `nearer_to_training_than_validation` is the chance that a sample is nearer to some stored training picture than a
+    validation picture is: a half where they are alike, near 1 where samples copy. `frechet_64_components` is the Frechet
+    distance between normal distributions fitted to samples and to training pictures, in the first 64 principal components of
+    these (or as many as there are); validation pictures, as many as samples, have `..._of_validation`.
+    """
+    own = capability(source, AbstractJudge)
+    return {**({} if own is None else own.judge(xs)), **(_of_pictures(source, xs) if source.event.pixels else {})}
+
+
+def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
+    validation, train = _flat(source.split("validation", JUDGED).x), _flat(source.split("train", TRAINING).x)
+    count = min(len(xs), len(validation))
+    samples, validation = _flat(xs)[:count], validation[:count]
+    found = {}
+    if source.stored() is not None:
+        away, held_out = (nearest(train, each)[0] for each in (samples, validation))
+        found["nearer_to_training_than_validation"] = chance_below(away, held_out)
+    axes = principal_components(train)
+    known = train @ axes
+    for name, each in (("", samples), ("_of_validation", validation)):
+        if count > 1:
+            found[f"frechet_{axes.shape[1]}_components{name}"] = frechet(known, each @ axes)
+    return found
+
+
+def _flat(xs: State) -> np.ndarray:
+    return np.reshape(np.asarray(xs, np.float32), (len(xs), -1))
+
+
+def nearest(train: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distance of each of `xs` (M, size) to the nearest of `train` (N, size), and the number of that one, (M,) both."""
+    norms, distances, numbers = (train**2).sum(axis=1), [], []
+    rows = max(1, CELLS // len(train))
+    for start in range(0, len(xs), rows):
+        part = xs[start : start + rows]
+        squares = norms - 2.0 * part @ train.T
+        chosen = squares.argmin(axis=1)
+        numbers.append(chosen)
+        distances.append(np.sqrt(((part - train[chosen]) ** 2).sum(axis=1)))
+    return np.concatenate(distances), np.concatenate(numbers)
+
+
+def chance_below(a: np.ndarray, b: np.ndarray) -> float:
+    """The chance that one of `a` is below one of `b`; equal ones count half."""
+    ordered = np.sort(b)
+    above = len(b) - 0.5 * (np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right"))
+    return float(above.mean() / len(b))
+
+
+def principal_components(train: np.ndarray, count: int = COMPONENTS) -> np.ndarray:
+    """Unit vectors (size, count) along which `train` (N, size) varies most, or as many as it varies along."""
+    from scipy.linalg import eigh
+
+    centred = np.asarray(train, np.float64) - train.mean(axis=0)
+    by_picture = len(centred) < centred.shape[1]  # the smaller of two matrices with the same eigenvalues
+    matrix = centred @ centred.T if by_picture else centred.T @ centred
+    last = len(matrix) - 1
+    values, vectors = eigh(matrix, subset_by_index=[max(0, last - count + 1), last])
+    kept = values > 1e-9 * max(values[-1], 1e-300)
+    vectors, values = vectors[:, kept], values[kept]
+    return centred.T @ vectors / np.sqrt(values) if by_picture else vectors
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """The squared Frechet distance between normal distributions that are fitted to `a` (N, size) and `b` (M, size)."""
+    away = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum()
+    first, second = (np.atleast_2d(np.cov(np.asarray(each, np.float64), rowvar=False, bias=True)) for each in (a, b))
+    shared = np.sqrt(np.maximum(np.linalg.eigvals(first @ second).real, 0.0)).sum()
+    return float(away + np.trace(first) + np.trace(second) - 2.0 * shared)
+
+
+def neighbours(source: AbstractSource, xs: State) -> State:
+    """Of each of some samples (N, ...) the nearest stored training event, both in model units."""
+    train = source.split("train", TRAINING).x
+    return take(train, nearest(_flat(train), _flat(xs))[1])

@@ -1,0 +1,29 @@
+"""CIFAR-10 and CIFAR-100, in their binary version."""
+
+from __future__ import annotations
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class CifarOptions(qs.PictureChoices):
+    """CIFAR-10 or CIFAR-100: 60,000 colour pictures, 32x32, from the files of the binary version, with their own test split."""
+
+    path: str = attrs.field(default="", metadata={"help": "the folder of data_batch_1.bin and so on, or of train.bin and test.bin"})
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    here = "quasistatic_plugins.cifar.source"
+    return [
+        qs.Component(
+            "source",
+            "cifar",
+            CifarOptions,
+            build=f"{here}:build",
+            restore=f"{here}:restore",
+            references=("Krizhevsky 2009, Learning multiple layers of features from tiny images",),
+        )
+    ]

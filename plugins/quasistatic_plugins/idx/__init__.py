@@ -1,0 +1,31 @@
+"""Pictures in the IDX format, that of MNIST and its kin."""
+
+from __future__ import annotations
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen
+class IdxOptions(qs.PictureChoices):
+    """Pictures in IDX files (MNIST, Fashion-MNIST, EMNIST), also .gz; files named t10k or test are the test split."""
+
+    path: str = attrs.field(
+        default="", metadata={"help": "the folder of the files, or one file of pictures, such as train-images-idx3-ubyte.gz"}
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    here = "quasistatic_plugins.idx.source"
+    return [
+        qs.Component(
+            "source",
+            "idx",
+            IdxOptions,
+            build=f"{here}:build",
+            restore=f"{here}:restore",
+            references=("LeCun, Cortes & Burges, The MNIST database of handwritten digits",),
+        )
+    ]

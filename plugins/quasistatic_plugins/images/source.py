@@ -1,0 +1,24 @@
+"""The source of a folder of pictures, as a component; and that of a run, which needs no folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import quasistatic as qs
+from quasistatic_plugins.images import ImagesOptions
+
+
+def build(options: ImagesOptions) -> qs.PictureSource:
+    """The source of the folder that the options name. Raises DataError, which names the folder, the files and a way out."""
+    return qs.PictureSource(_reader(options), options, options.path)
+
+
+def restore(options: ImagesOptions, kept: qs.Kept) -> qs.PictureSource:
+    """The source of a run that is reopened; the folder is read when its pictures are asked for."""
+    return qs.PictureSource.restored(_reader(options), options, options.path, kept)
+
+
+def _reader(options: ImagesOptions) -> Callable[[str], qs.Pictures]:
+    if not options.path:
+        raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
+    return lambda where: qs.read_pictures(where, options, options.fit, options.unreadable == "refuse")
