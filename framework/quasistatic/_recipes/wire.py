@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from quasistatic._data.array import ArraySource
@@ -76,6 +78,13 @@ def build_task(
         recipe.to_dict(),
         measured,
     )
+
+
+def count_parameters(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> int:
+    """How many numbers the network of a recipe trains for events like this, under the recipe's kernel. Raises as `build_task`."""
+    kernel = _kernel(recipe.kernel, event, manager, "the event is")
+    model = _build(manager, "model", recipe.model, Ports.of(kernel), key=role_key(recipe.seed, Role.INIT))
+    return sum(leaf.size for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf))
 
 
 def build_observer(

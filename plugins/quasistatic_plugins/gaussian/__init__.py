@@ -47,6 +47,10 @@ class GaussianOptions:
         default="normal",
         metadata={"help": "what zero params reverse: unit-normal data, or a mixture of normals fitted to the training split"},
     )
+    features: Literal["state", "residual"] = attrs.field(
+        default="state",
+        metadata={"help": "what a network reads: the noisy state, or beside it what the reference takes for noise in it"},
+    )
 
 
 @qs.hookimpl

@@ -22,7 +22,7 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
-LARGEST_MIXED = 256
+LARGEST_MIXED = 1024
 
 
 class Step(NamedTuple):
@@ -135,6 +135,13 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
                 "kernel.mean: 'noise' divides by the survival, which is 0 at t = 1 under this schedule; "
                 "use 'velocity' or 'data', or set kernel.last_survival above 0"
             )
+
+    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+        """z, and with `features = residual` the noise in it as the reference's denoiser has it, in units of its deviation."""
+        if self.options.features == "state":
+            return z[..., None]
+        a, noise = self._level(t)
+        return jnp.stack([z, (z - a * self._denoised(z, t)[0]) / jnp.sqrt(noise)], axis=-1)
 
     def _shift(self, params: jax.Array, t: jax.Array) -> jax.Array:
         """What the params add to the reference's E[x given z_t]."""
@@ -298,6 +305,8 @@ class Eq65Kernel(AbstractGaussianKernel):
         _ = self.schedule  # raises where the ends do not fit
         if isinstance(self.event, qs.Levels):
             raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
+        if self.options.features != "state":
+            raise ValueError("kernel.features: the readings of eq. 65 have no denoiser; for 'residual' use mean 'velocity'")
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal:
         a, noise = self._level(t)
