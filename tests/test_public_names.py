@@ -173,10 +173,10 @@ assert before == after, [pair for pair in zip(before, after) if pair[0] != pair[
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_kinds_are_those_of_a_recipe_and_the_observers() -> None:
+def test_kinds_are_those_of_a_recipe_observers_and_potentials() -> None:
     from quasistatic._recipes.recipe import CHOICES
 
-    assert _component.KINDS == (*CHOICES, "observer")
+    assert _component.KINDS == (*CHOICES, "observer", "potential")
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:

@@ -15,6 +15,7 @@ CHOICES = {
         {"mean": "eq65-code", "variance": "forward"},
         {"mean": "eq65"},
         {"variance": "posterior"},
+        {"mean": "levels"},
     ],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
@@ -27,13 +28,13 @@ AT_THE_LIMIT = "float32 is off by 1.0e-3 nats per element at the first of 1000 t
 SEEDS = range(1, 51)
 
 
-# cost most to compile: last, so that each law is read on a smaller network first
-LARGE = ("convolutional", "mixer", "multiscale")
 # four sources have nothing to read by default; their tests are in tests/plugins
+UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar")}
+LARGE = ("convolutional", "mixer", "multiscale")  # cost most to compile: last, so that each law is read on a smaller network first
 BUILT_IN = [
     component
     for component in sorted(qs.plugins().components(), key=lambda component: component.name in LARGE)
-    if (component.kind, component.name) not in {("source", name) for name in ("array", "images", "idx", "cifar")}
+    if (component.kind, component.name) not in UNREAD
 ]
 
 

@@ -22,6 +22,7 @@ from quasistatic._process.grid import AbstractGrid, FixedGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
@@ -37,6 +38,7 @@ EXPECTED: dict[str, type] = {
     "objective": AbstractObjective,
     "sampler": AbstractSampler,
     "observer": AbstractObserver,
+    "potential": AbstractPotential,
 }
 
 
@@ -98,13 +100,13 @@ def build_observer(
     return GuardedObserver(built, _named(manager, "observer", choice.component), report)
 
 
-def make(kind: str, name: str, *inputs: Any, key: Any = None, **options: Any) -> Any:
+def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any:
     """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
 
-    `inputs` are what its builder takes besides the options: an event for a kernel, ports (and `key`) for a model, a folder
-    or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
+    `inputs` are what its builder takes besides the options: an event for a kernel or a potential, ports (and `key`) for a model,
+    a folder or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
     """
-    manager = plugins()
+    manager = manager or plugins()
     component = manager.component(kind, name)
     choice = Choice(component, structure(component.options, options, f"{kind} {name}", owner=name))
     return _build(manager, kind, choice, *inputs, **({} if key is None else {"key": key}))

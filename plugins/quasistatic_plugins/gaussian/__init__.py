@@ -8,7 +8,7 @@ import attrs
 
 import quasistatic as qs
 
-Mean = Literal["velocity", "noise", "data", "eq65", "eq65-sqrt", "eq65-code"]
+Mean = Literal["velocity", "noise", "data", "levels", "eq65", "eq65-sqrt", "eq65-code"]
 
 
 @attrs.frozen
@@ -35,7 +35,9 @@ class GaussianOptions:
     )
     mean: Mean = attrs.field(
         default="velocity",
-        metadata={"help": "what the first param of an element predicts, or which reading of eq. 65 of the 2015 paper"},
+        metadata={
+            "help": "what an element's params predict (levels: a weight for each level), or a reading of eq. 65 of the 2015 paper"
+        },
     )
     variance: Literal["learned", "posterior", "forward"] = attrs.field(
         default="learned",
