@@ -20,12 +20,12 @@ class MixerOptions:
     context: int = attrs.field(
         default=1, validator=attrs.validators.ge(0), metadata={"help": "rings of neighbours that a patch reads with itself"}
     )
-    width: int = attrs.field(default=128, validator=at_least_one, metadata={"help": "channels of a patch"})
+    width: int = attrs.field(default=192, validator=at_least_one, metadata={"help": "channels of a patch"})
     depth: int = attrs.field(
-        default=4, validator=at_least_one, metadata={"help": "blocks of mixing layers: rows and columns, then channels"}
+        default=3, validator=at_least_one, metadata={"help": "blocks of mixing layers: rows and columns, then channels"}
     )
     expansion: int = attrs.field(
-        default=2, validator=at_least_one, metadata={"help": "gated units of a mixing layer, for each of its inputs"}
+        default=1, validator=at_least_one, metadata={"help": "gated units of a mixing layer, for each of its inputs"}
     )
     dropout: float = attrs.field(
         default=0.0,
