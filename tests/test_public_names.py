@@ -115,7 +115,8 @@ def test_plugins_import_public_names_alone() -> None:
             if module.split(".")[0] == "quasistatic":
                 assert not private(f"{module}.{name}"), (path, module, name)
             elif module.split(".")[0] == "quasistatic_plugins":
-                assert module.split(".")[1:2] == [own], (path, module, name)
+                shared = ["layers"] if path.endswith("model.py") else []  # parts of networks for images
+                assert module.split(".")[1] in [own, *shared], (path, module, name)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
                 assert not private(node.attr), (path, node.attr)
@@ -172,10 +173,10 @@ assert before == after, [pair for pair in zip(before, after) if pair[0] != pair[
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_kinds_are_those_of_a_recipe_and_the_observers() -> None:
+def test_kinds_are_those_of_a_recipe_observers_and_potentials() -> None:
     from quasistatic._recipes.recipe import CHOICES
 
-    assert _component.KINDS == (*CHOICES, "observer")
+    assert _component.KINDS == (*CHOICES, "observer", "potential")
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:

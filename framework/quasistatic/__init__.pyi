@@ -6,6 +6,8 @@ from quasistatic import testing as testing
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import draw_field as draw_field
+from quasistatic._data.draw import draw_part as draw_part
+from quasistatic._data.files import read_events as read_events
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
 from quasistatic._data.picture_choices import CutChoices as CutChoices
@@ -32,6 +34,7 @@ from quasistatic._data.source import Kept as Kept
 from quasistatic._data.source import Rows as Rows
 from quasistatic._data.source import Split as Split
 from quasistatic._data.source import capability as capability
+from quasistatic._data.source import to_user as to_user
 from quasistatic._data.split_options import SplitOptions as SplitOptions
 from quasistatic._data.tables import Table as Table
 from quasistatic._data.tables import as_table as as_table
@@ -45,6 +48,7 @@ from quasistatic._plugins.manager import PluginManager as PluginManager
 from quasistatic._plugins.manager import plugins as plugins
 from quasistatic._process import trajectory as trajectory
 from quasistatic._process.diffusion import Diffusion as Diffusion
+from quasistatic._process.distribution import AbstractDiscrete as AbstractDiscrete
 from quasistatic._process.distribution import AbstractDistribution as AbstractDistribution
 from quasistatic._process.distribution import AbstractIntegrable as AbstractIntegrable
 from quasistatic._process.distribution import AbstractWithMean as AbstractWithMean
@@ -60,7 +64,9 @@ from quasistatic._process.event import Levels as Levels
 from quasistatic._process.event import Real as Real
 from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
+from quasistatic._process.finite import Leveled as Leveled
 from quasistatic._process.finite import floored_log as floored_log
+from quasistatic._process.finite import log_normalise as log_normalise
 from quasistatic._process.grid import AbstractGrid as AbstractGrid
 from quasistatic._process.grid import FixedGrid as FixedGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
@@ -80,6 +86,13 @@ from quasistatic._process.normal import AbstractBasis as AbstractBasis
 from quasistatic._process.normal import BinnedNormal as BinnedNormal
 from quasistatic._process.normal import Normal as Normal
 from quasistatic._process.objective import AbstractObjective as AbstractObjective
+from quasistatic._process.potential import AbstractElementwise as AbstractElementwise
+from quasistatic._process.potential import AbstractPotential as AbstractPotential
+from quasistatic._process.potential import AllOf as AllOf
+from quasistatic._process.potential import Flipped as Flipped
+from quasistatic._process.potential import Known as Known
+from quasistatic._process.potential import Observed as Observed
+from quasistatic._process.potential import OnPart as OnPart
 from quasistatic._process.product import join_kernels as join_kernels
 from quasistatic._process.product import product as product
 from quasistatic._process.sample import sample as sample
@@ -89,6 +102,9 @@ from quasistatic._process.schedule import AbstractSchedule as AbstractSchedule
 from quasistatic._process.schedule import log_noise as log_noise
 from quasistatic._process.schedule import log_survival as log_survival
 from quasistatic._process.schedule import make_schedule as make_schedule
+from quasistatic._process.tilted import PaperTiltedKernel as PaperTiltedKernel
+from quasistatic._process.tilted import TiltedKernel as TiltedKernel
+from quasistatic._process.tilted import tilted as tilted
 from quasistatic._process.tree import Layout as Layout
 from quasistatic._recipes.recipe import Choice as Choice
 from quasistatic._recipes.recipe import Recipe as Recipe

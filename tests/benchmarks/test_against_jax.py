@@ -25,7 +25,10 @@ from quasistatic._training.engine import Fixed, chunk, initial_state, make_optim
 pytestmark = pytest.mark.benchmark
 
 EVENTS, BATCH, FUSE, ROUNDS = 10_000, 1024, 10, 7
-PLANE = {"source.use": "swiss-roll", "kernel.use": "gaussian", "model.width": 128, "model.depth": 3, "trajectory.steps": 40}
+PLANE = {
+    "source.use": "swiss-roll", "kernel.use": "gaussian", "model.width": 128, "model.depth": 3, "trajectory.steps": 40,
+    "kernel.reference": "normal",
+}  # fmt: skip
 BITS = {
     "source.use": "heartbeat", "kernel.use": "binomial", "kernel.base_rate": 0.5, "model.width": 50, "model.depth": 3,
     "trajectory.steps": 2000,

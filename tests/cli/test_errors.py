@@ -171,7 +171,7 @@ def test_several_problems_are_one_message(cli: Cli) -> None:
     for line in (
         "kernel.shedule: unknown option; did you mean 'schedule'?  (gaussian takes: schedule, ",
         "training.updates: expected a whole number, got 3.7\n",
-        "model.use: no model is called 'dence'; did you mean 'dense'?  (known: dense, ",
+        "model.use: no model is called 'dence'; did you mean 'dense'?  (known: convolutional, dense, ",
         "training.ema: expected a value < 1, got 1.0\n",
         "trajectory.grid: expected one of 'fixed', 'learned', got 'learnt'; did you mean 'learned'?\n",
     ):

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 import quasistatic as qs
 from quasistatic._plugins.component import KINDS
+from quasistatic._recipes.recipe import CHOICES
 from quasistatic.cli import main
 from quasistatic.cli._new_plugin import SKELETON, version_range
 
@@ -94,7 +95,7 @@ def test_the_next_commands_are_printed_and_in_the_readme(cli: Cli, tmp_path: Pat
     assert "quasistatic mine runs/mine" in cli("new-plugin", "mine", "--kind", "command", "--into", tmp_path / "c").stdout
 
 
-def test_all_seven_load_beside_each_other_and_none_loads_jax(projects: Path, python: Callable[..., str]) -> None:
+def test_all_eight_load_beside_each_other_and_none_loads_jax(projects: Path, python: Callable[..., str]) -> None:
     modules = [f"quasistatic_my_{kind}" for kind in ALL]
     code = (
         f"import sys; sys.dont_write_bytecode = True; sys.path[:0] = {[str(projects / kind) for kind in ALL]}\n"
@@ -102,7 +103,7 @@ def test_all_seven_load_beside_each_other_and_none_loads_jax(projects: Path, pyt
         "print([s.state for s in found if s.name.startswith('quasistatic_my_')])\n"
         "print({'jax', 'equinox', 'numpy', 'click'} & set(sys.modules))"
     )
-    assert python(code).splitlines() == [str(["loaded"] * 7), "set()"]
+    assert python(code).splitlines() == [str(["loaded"] * 8), "set()"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,7 +114,7 @@ def test_its_laws_hold(manager: qs.PluginManager, kind: str) -> None:
     assert laws and [law.verdict(built.label).reason for law in laws] == [""] * len(laws)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "observer"])
+@pytest.mark.parametrize("kind", CHOICES)
 def test_its_recipe_trains(manager: qs.PluginManager, kind: str) -> None:
     run = qs.train(short(f"my-{kind}", manager), manager=manager)
     chosen = getattr(run.recipe, kind)

@@ -167,6 +167,11 @@ def test_simple_models_of_the_source_stand_there_too(swiss_roll):
     assert table[4][0] == "a bad model" and table[4][2] == f"{-30 - main.log_scale:.4f}"
     (advice,) = told.advice()
     assert "K is 0.5000 nats per event below the simple model 'a good model'" in advice and html.escape(advice) in text
+    assert "more updates (training.updates)" in advice
+    best = summary.run.best
+    fell = attrs.evolve(summary.run.progress, history=(best, attrs.evolve(best, update=99, bound_nats=best.bound_nats - 1)))
+    overfitted = Summary(attrs.evolve(summary.run, progress=fell), summary.by_steps, summary.by_split, simple)
+    assert "more training events" in overfitted.advice()[0] and "more updates" not in overfitted.advice()[0]
     assert not Summary(summary.run, summary.by_steps, summary.by_split, {"a bad model": np.full(50, -30.0)}).advice()
     found = told.to_dict()["baselines"]["a bad model"]
     assert found["value"]["value"] == -30 and found["value_in_user_units"]["value"] == pytest.approx(-30 - main.log_scale)

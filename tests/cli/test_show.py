@@ -58,6 +58,44 @@ def test_a_component_shows_what_it_is_and_every_option(cli: Cli, kind: str, name
             assert tomllib.loads(f"default = {default}")["default"] == option.default
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "said"),
+    [
+        # 2 numbers and 16 of time to 4, 4 to 2 elements of 2 params, and a straight map
+        ("dense", "2", ["width=4", "depth=1"], f"It trains {18 * 4 + 4 + 4 * 4 + 4 + 2 * 4} numbers for events of 2 real, under"),
+        # the network of the 2015 paper's reference code for its digits
+        pytest.param(
+            "multiscale", "28x28", ["variant=code", "bump_width=0.5"],
+            "It trains 1,762,928 numbers for events of 28x28 real, under the kernel gaussian.", marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["dense", "reference"],
+)  # fmt: skip
+def test_what_a_network_trains_is_counted_for_a_shape(cli: Cli, name: str, shape: str, options: list[str], said: str) -> None:
+    given = [word for option in options for word in ("--set", option)]
+    result = cli("show", "model", name, "--shape", shape, *given)
+    assert result.exit_code == 0
+    assert said in result.stdout
+    counted = json.loads(cli("show", "model", name, "--shape", shape, *given, "--json").stdout)["trained"]
+    assert f"{counted['parameters']:,}" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("kernel", "gaussian", "--shape", "3"), "--shape counts what a network trains: it needs KIND model and a NAME"),
+        (("model", "dense", "--set", "width=3"), "and --set needs --shape"),
+        (("model", "dense", "--shape", "28*28"), "--shape: expected whole numbers such as 28x28 or 32x32x3, got '28*28'"),
+        (("model", "dense", "--shape", "3", "--set", "widht=3"), "model.widht: unknown option; did you mean 'width'?"),
+        (("model", "mixer", "--shape", "3"), "model 'mixer': takes images"),
+    ],
+)
+def test_what_cannot_be_counted(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    result = cli("show", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_sections_of_the_core_are_shown_alike(cli: Cli, name: str) -> None:
     result = cli("show", name)

@@ -119,8 +119,8 @@ PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
     "AbstractReading", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
-    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable",
-    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractObserver",
+    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
+    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise", "AbstractObserver",
 )  # fmt: skip
 
 

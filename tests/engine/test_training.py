@@ -273,6 +273,28 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path):
     assert any((a != b).any() for a, b in zip(leaves(weights), leaves(outcome.state.averaged), strict=True))
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_start_is_left_only_for_a_gain_above_its_error(monkeypatch, tmp_path, resumed):
+    task = build_task(small(), qs.plugins())
+    spread = np.linspace(-1, 1, 32)  # the standard error of such a gain is 0.105
+    at, later = np.random.RandomState(0).randn(32), iter([0.1 + spread, 0.11 + spread, 0.1 + spread])
+
+    def validate(_task, diffusion):
+        is_start = diffusion is task.diffusion or not called
+        called.append(None)
+        k = at if is_start else at + next(later)
+        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, 2)
+
+    called = []
+    monkeypatch.setattr("quasistatic._training.loop.validate", validate)
+    store, asked = Store(tmp_path), iter([False, False, True])
+    if resumed:
+        stopped = fit_task(task, store=store, stop=lambda: next(asked))
+        assert stopped.progress.best.update == 0 and stopped.progress.history[-1].update == 20
+    outcome = fit_task(task, store=store)
+    assert outcome.progress.best.update == 40 and len(called) == (5 if resumed else 4)
+
+
 def test_training_that_is_not_finite_stops_and_names_the_last_good_checkpoint(tmp_path):
     class Poisoned(qs.AbstractObjective):
         inner: qs.AbstractObjective

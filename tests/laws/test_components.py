@@ -15,6 +15,7 @@ CHOICES = {
         {"mean": "eq65-code", "variance": "forward"},
         {"mean": "eq65"},
         {"variance": "posterior"},
+        {"mean": "levels"},
     ],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
@@ -28,12 +29,13 @@ SEEDS = range(1, 51)
 
 
 # four sources have nothing to read by default; their tests are in tests/plugins
-NOTHING_TO_READ = {("source", name) for name in ("array", "images", "idx", "cifar")}
-LAST = {"dead-leaves", "textures"}  # laws of sources are quicker on others
+UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar")}
+# these cost most: last, so that each law is read on a smaller one first
+LARGE = ("convolutional", "mixer", "multiscale", "dead-leaves", "textures")
 BUILT_IN = [
     component
-    for component in sorted(qs.plugins().components(), key=lambda component: component.name in LAST)
-    if (component.kind, component.name) not in NOTHING_TO_READ
+    for component in sorted(qs.plugins().components(), key=lambda component: component.name in LARGE)
+    if (component.kind, component.name) not in UNREAD
 ]
 
 

@@ -14,7 +14,7 @@ from quasistatic._plugins.flags import jax_flags_kept
 from quasistatic._process.event import AbstractEvent, AbstractField
 from quasistatic.errors import PluginError
 
-KINDS = ("source", "kernel", "model", "objective", "sampler", "observer")
+KINDS = ("source", "kernel", "model", "objective", "sampler", "observer", "potential")
 
 
 def _word(instance: object, attribute: attrs.Attribute, value: str) -> None:
@@ -75,6 +75,7 @@ class Component:
     - model: `build(options, ports, key=key)`
     - objective, sampler: `build(options)`
     - observer: `build(options, out)`, where `out` is the run folder or None
+    - potential: `build(options, event)`
 
     `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). A kernel that `joins`
     others takes an event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.

@@ -14,6 +14,8 @@ from quasistatic._process.distribution import AbstractDistribution, Key, Scalar,
 from quasistatic._process.grid import AbstractGrid, FixedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Side
+from quasistatic._process.potential import AbstractPotential
+from quasistatic._process.tilted import Scheme, tilted
 
 FirstStep = Literal["learned", "paper"]
 
@@ -61,6 +63,11 @@ class Diffusion(eqx.Module):
         value = jax.tree.map(lambda leaf: jnp.where(present, leaf, jnp.zeros_like(leaf)), side)
         kernel = self.kernel.given(value)
         return Diffusion(kernel, self.model, self.grid, self.first_step, Side(value, jnp.asarray(present)))
+
+    def tilted(self, potential: AbstractPotential, scheme: Scheme = "bridged") -> Diffusion:
+        """The pair that leads to data x with p(x) r(x) / Z, for a potential r; see `tilted`. Raises what `tilted` raises."""
+        kernel = tilted(self.kernel, potential, scheme)
+        return Diffusion(kernel, self.model, self.grid, self.first_step, self.side)
 
     def times(self, steps: int | None = None) -> Float[Array, " T"]:
         """The chain's T increasing times, by default those of training."""

@@ -1,7 +1,7 @@
 """The one value that kernels return: a distribution of one event, in nats, summed over the event."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -82,6 +82,22 @@ class AbstractIntegrable(AbstractDistribution):
     @abstractmethod
     def nodes(self) -> tuple[State, Float[Array, " nodes"]]:
         """Points (M, *event) and weights (M,) that sum to one."""
+
+
+class AbstractDiscrete(AbstractDistribution):
+    """Independent elements, each with one of n values: any factor on single elements reweighs them, exactly."""
+
+    @abstractmethod
+    def values(self) -> Float[Array, " n"]:
+        """The values that an element can have, as events hold them."""
+
+    @abstractmethod
+    def log_probabilities(self) -> Float[Array, "*event n"]:
+        """log of the probability of each value at each element, floored, normalised."""
+
+    @abstractmethod
+    def with_log_probabilities(self, log_probs: Float[Array, "*event n"]) -> Self:
+        """The same with other probabilities, which are normalised."""
 
 
 def uniform(shape: tuple[int, ...], *, key: Key) -> Float[Array, "..."]:

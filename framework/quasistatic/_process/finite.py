@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.distribution import (
+    AbstractDiscrete,
     AbstractDistribution,
     AbstractIntegrable,
     AbstractWithMean,
@@ -47,7 +48,7 @@ def _expected(log_probs: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(p > 0, p * values, 0.0))
 
 
-class Finite(AbstractIntegrable, AbstractWithMean):
+class Finite(AbstractDiscrete, AbstractIntegrable, AbstractWithMean):
     """Independent elements, each with n states 0 .. n-1; `log_probs` has shape (*event, n), floored, normalised.
 
     States come as `dtype`: int32, or what a field declares (bits are floats).
@@ -56,6 +57,15 @@ class Finite(AbstractIntegrable, AbstractWithMean):
     log_probs: Float[Array, "*event states"]
     dtype: str = eqx.field(static=True, default="int32")
     is_reparametrised: ClassVar[bool] = False
+
+    def values(self) -> jax.Array:
+        return jnp.arange(self.log_probs.shape[-1]).astype(self.dtype)
+
+    def log_probabilities(self) -> jax.Array:
+        return self.log_probs
+
+    def with_log_probabilities(self, log_probs: jax.Array) -> "Finite":
+        return Finite(log_probs, self.dtype)
 
     def _at(self, u: jax.Array) -> jax.Array:
         # rare states come first, where floats keep full relative precision
@@ -94,6 +104,54 @@ class Finite(AbstractIntegrable, AbstractWithMean):
         flat = self.log_probs.reshape(-1, n)
         chosen = flat[np.arange(len(flat)), states.reshape(len(states), -1)]
         return states.astype(self.dtype), jnp.exp(jnp.sum(chosen, axis=-1))
+
+
+class Leveled(AbstractDiscrete, AbstractWithMean):
+    """Independent elements on equally spaced levels low, low + spacing, ..: real numbers with probabilities.
+
+    `finite` has the probabilities of the levels, (*event, levels).
+    """
+
+    finite: Finite
+    low: float = eqx.field(static=True)
+    spacing: float = eqx.field(static=True)
+    is_reparametrised: ClassVar[bool] = False
+
+    def values(self) -> jax.Array:
+        return self.low + self.spacing * jnp.arange(self.finite.log_probs.shape[-1])
+
+    def log_probabilities(self) -> jax.Array:
+        return self.finite.log_probs
+
+    def with_log_probabilities(self, log_probs: jax.Array) -> "Leveled":
+        return Leveled(Finite(log_probs), self.low, self.spacing)
+
+    def sample(self, key: Key) -> jax.Array:
+        return self.low + self.spacing * self.finite.sample(key)
+
+    def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
+        one, other = self.finite.pair(key)
+        return self.low + self.spacing * one, self.low + self.spacing * other
+
+    def log_prob(self, x: State) -> Scalar:
+        return self.finite.log_prob(jnp.round((x - self.low) / self.spacing))
+
+    def kl(self, other: AbstractDistribution, *, key: Key) -> Scalar:
+        if not isinstance(other, Leveled):
+            return super().kl(other, key=key)
+        return self.finite.kl(other.finite, key=key)
+
+    def entropy(self, key: Key | None = None) -> Scalar:
+        return self.finite.entropy()
+
+    def mean(self) -> jax.Array:
+        """The mean level, of the shape of an event."""
+        return jnp.exp(self.finite.log_probs) @ self.values()
+
+    def variance(self) -> jax.Array:
+        """The variance of each element."""
+        away = (self.values() - self.mean()[..., None]) ** 2
+        return jnp.sum(jnp.exp(self.finite.log_probs) * away, axis=-1)
 
 
 def all_states(shape: tuple[int, ...], n: int) -> jax.Array:

@@ -21,6 +21,7 @@ from quasistatic._process.distribution import (
     Scalar,
     State,
 )
+from quasistatic._process.finite import Finite, Leveled, log_normalise
 
 LOG_TAU = math.log(2 * math.pi)
 
@@ -109,13 +110,23 @@ class BinnedNormal(AbstractDistribution):
         return self.low + self._spacing * jnp.clip(level, 0, self.levels - 1)
 
     def log_prob(self, x: State) -> Scalar:
+        return jnp.sum(self._log_probs(x))
+
+    def by_level(self) -> Leveled:
+        """The same with the probability of every level written out."""
+        levels = self.low + self._spacing * jnp.arange(self.levels)
+        by_level = jax.vmap(self._log_probs, out_axes=-1)(levels)
+        return Leveled(Finite(log_normalise(by_level)), self.low, self._spacing)
+
+    def _log_probs(self, x: jax.Array) -> jax.Array:
+        """Of each element, or of one level at each element."""
         deviation = jnp.sqrt(self.normal.variance)
         centre = (x - self.normal.loc) / deviation
         half = 0.5 * self._spacing / deviation
         first, last = x < self.low + 0.5 * self._spacing, x > self.high - 0.5 * self._spacing
         inside = log_interval(centre - half, centre + half)
         ends = jnp.where(first, log_ndtr(centre + half), log_ndtr(half - centre))
-        return jnp.sum(jnp.where(first | last, ends, inside))
+        return jnp.where(first | last, ends, inside)
 
 
 def log_interval(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, repeat
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,7 +17,9 @@ from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
+from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler, Ancestral
+from quasistatic._process.tilted import Scheme
 from quasistatic._process.tree import concatenate, count_of, take
 
 # events, at most, of the first block, of the second, and of all others: a handful costs little, many fill the caches
@@ -25,13 +28,21 @@ SIZES = (256, 1024, 4608)
 
 @eqx.filter_jit
 def _block(
-    sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, key: Key, numbers: jax.Array, side: State | None
+    sampler: AbstractSampler,
+    diffusion: Diffusion,
+    times: jax.Array,
+    key: Key,
+    numbers: jax.Array,
+    side: State | None,
+    potential: AbstractPotential | None,
+    scheme: Scheme,
 ) -> State:
-    def one(number: jax.Array, side_one: State | None) -> State:
-        keyed = jr.fold_in(key, number)
-        return trajectory.reverse(sampler, diffusion.given(side_one), times, key=keyed, keep=False).x
+    def one(number: jax.Array, side_one: State | None, factor: AbstractPotential | None) -> State:
+        keyed, given = jr.fold_in(key, number), diffusion.given(side_one)
+        wanted = given if factor is None else given.tilted(factor, scheme)
+        return trajectory.reverse(sampler, wanted, times, key=keyed, keep=False).x
 
-    return jax.vmap(one)(numbers, side)
+    return jax.vmap(one)(numbers, side, potential)
 
 
 def sample(
@@ -42,23 +53,33 @@ def sample(
     sampler: AbstractSampler | None = None,
     steps: int | None = None,
     side: State | None = None,
+    potential: AbstractPotential | None = None,
+    scheme: Scheme = "bridged",
 ) -> State:
     """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training).
 
     `sampler` is `Ancestral` unless given. Event i is a function of `key`, i and its own row of `side` (rows, ...), which is
     repeated as needed, and of nothing else: it is computed in a block whose size depends on i alone, so not even rounding
     depends on `count`.
+
+    `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of p(x) r_i(x) / Z, by the
+    `scheme` of `Diffusion.tilted`. Raises what that raises.
     """
     check_arithmetic()
     sampler = Ancestral() if sampler is None else sampler
     times = diffusion.times(steps)
     parts = []
-    for start, size in _blocks(count, events_together(diffusion)):
+    for start, size in _blocks(count, max(1, events_together(diffusion) // sampler.states)):
         numbers = np.arange(start, start + size)
-        rows = None if side is None else jax.tree.map(jnp.asarray, take(side, numbers % count_of(side)))
-        drawn = _block(sampler, diffusion, times, key, jnp.asarray(numbers), rows)
+        side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
+        drawn = _block(sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors, scheme)
         parts.append(jax.tree.map(np.asarray, drawn))
     return take(concatenate(parts), slice(count))
+
+
+def _rows(stack: Any, numbers: np.ndarray) -> Any:
+    """The rows of these numbers of a stack that is repeated as needed."""
+    return None if stack is None else jax.tree.map(jnp.asarray, take(stack, numbers % count_of(stack)))
 
 
 def _blocks(count: int, largest: int) -> Iterator[tuple[int, int]]:

@@ -24,6 +24,11 @@ class AbstractSampler(eqx.Module):
 
     is_exact: ClassVar[bool] = False
 
+    @property
+    def states(self) -> int:
+        """How many noisy states it carries for one event: fewer events are then computed together."""
+        return 1
+
     @abstractmethod
     def init(self, diffusion: Diffusion, *, key: Key) -> SamplerState:
         """The state at t = 1."""

@@ -40,11 +40,20 @@ def forward(kernel: AbstractKernel, x: State, times: Float[Array, " T"], *, key:
 
 
 def reverse(sampler: AbstractSampler, diffusion: Diffusion, times: Float[Array, " T"], *, key: Key, keep: bool = True) -> Path:
-    """A path of the reverse process: from t = 1 through the T times back to data. The one loop of all samplers.
+    """A path of the reverse process: from t = 1 through the T times back to data.
 
     The noisy states are kept, T of them, only if `keep` says so: for images that is nearly all the memory.
     """
-    key_start, key_data, key_steps = jr.split(key, 3)
+    key_walk, key_data = jr.split(key)
+    state, zs, info = walk_back(sampler, diffusion, times, key=key_walk, keep=keep)
+    return Path(sampler.finish(diffusion, state, times[0], key=key_data), zs, info)
+
+
+def walk_back(
+    sampler: AbstractSampler, diffusion: Diffusion, times: Float[Array, " T"], *, key: Key, keep: bool = False
+) -> tuple[SamplerState, State | None, Info]:
+    """The sampler's state at the first time, the noisy states (or None), and what its steps reported: the loop of all samplers."""
+    key_start, key_steps = jr.split(key)
     start = sampler.init(diffusion, key=key_start)
 
     def step(state: SamplerState, at: tuple[Time, Time, Key]) -> tuple[SamplerState, tuple[State | None, Info]]:
@@ -54,11 +63,10 @@ def reverse(sampler: AbstractSampler, diffusion: Diffusion, times: Float[Array, 
 
     backwards = (times[:-1], times[1:], jr.split(key_steps, len(times) - 1))
     first, (zs, info) = jax.lax.scan(step, start, backwards, reverse=True)
-    x = sampler.finish(diffusion, first, times[0], key=key_data)
     if keep:
         last = sampler.position(start)
         zs = jax.tree.map(lambda more, one: jnp.concatenate([more, one[None]]), zs, last)
-    return Path(x, zs, info)
+    return first, zs, info
 
 
 def log_weight(diffusion: Diffusion, path: Path, times: Float[Array, " T"]) -> Float[Array, " T+1"]:

@@ -21,7 +21,8 @@ from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingS
 from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
 
-CHOICES = KINDS[:-1]  # all kinds but observers, of which there may be several
+# what a recipe names once: there may be several observers, and potentials come with a question to a run
+CHOICES = KINDS[:-2]
 OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
 OWN_DATA, OWN_PICTURES = "array", "images"  # the recipes of which a path to data, or to a folder of pictures, is a run

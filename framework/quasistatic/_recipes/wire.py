@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from quasistatic._data.array import ArraySource
@@ -20,6 +22,7 @@ from quasistatic._process.grid import AbstractGrid, FixedGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
@@ -35,6 +38,7 @@ EXPECTED: dict[str, type] = {
     "objective": AbstractObjective,
     "sampler": AbstractSampler,
     "observer": AbstractObserver,
+    "potential": AbstractPotential,
 }
 
 
@@ -76,6 +80,13 @@ def build_task(
     )
 
 
+def count_parameters(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> int:
+    """How many numbers the network of a recipe trains for events like this, under the recipe's kernel. Raises as `build_task`."""
+    kernel = _kernel(recipe.kernel, event, manager, "the event is")
+    model = _build(manager, "model", recipe.model, Ports.of(kernel), key=role_key(recipe.seed, Role.INIT))
+    return sum(leaf.size for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf))
+
+
 def build_observer(
     choice: Choice, manager: PluginManager, out: Path | None, report: Callable[[str], None], quiet: bool = False
 ) -> GuardedObserver | None:
@@ -89,13 +100,13 @@ def build_observer(
     return GuardedObserver(built, _named(manager, "observer", choice.component), report)
 
 
-def make(kind: str, name: str, *inputs: Any, key: Any = None, **options: Any) -> Any:
+def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any:
     """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
 
-    `inputs` are what its builder takes besides the options: an event for a kernel, ports (and `key`) for a model, a folder
-    or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
+    `inputs` are what its builder takes besides the options: an event for a kernel or a potential, ports (and `key`) for a model,
+    a folder or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
     """
-    manager = plugins()
+    manager = manager or plugins()
     component = manager.component(kind, name)
     choice = Choice(component, structure(component.options, options, f"{kind} {name}", owner=name))
     return _build(manager, kind, choice, *inputs, **({} if key is None else {"key": key}))

@@ -62,12 +62,20 @@ class Summary:
             return ()
         over = self.over(best)
         short = in_unit(attrs.evolve(over, value=-over.value), "nats")
-        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
         return (
-            f"K is {short} below the simple model '{best}', which describes the test events better than this run. Try more "
-            f"updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width){whiten}; or keep "
-            "the simple model.",
+            f"K is {short} below the simple model '{best}', which describes the test events better than this run. Try "
+            f"{self._remedies()}; or keep the simple model.",
         )
+
+    def _remedies(self) -> str:
+        history, measured = self.run.progress.history, self.run.best
+        if measured is not None and history and history[-1].bound_nats < measured.bound_nats:
+            return (
+                f"what holds the network back, as K of the validation split fell from update {measured.update} on: more "
+                "training events, a narrower network (model.width), dropout (model.dropout), training.weight_decay"
+            )
+        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
+        return "more updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width)" + whiten
 
     def _compared(self, values: np.ndarray) -> dict[str, Any]:
         user = None if self.finest.log_scale is None else self.finest.mean_of(values - self.finest.log_scale)

@@ -11,6 +11,7 @@ import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.estimate import estimate
 from quasistatic._process.ledger import Ledger, ledger
 from quasistatic._training.engine import Fixed, TrainState, chunk, copied, initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
@@ -39,6 +40,9 @@ def fit_task(
 ) -> Outcome:
     """Train until the last update, or until `stop()` says so after a chunk. K is measured from update 0 on.
 
+    The best state is that of the highest K, but the start is left only for a gain above its standard error: with few
+    validation events a higher K alone says little (the one-standard-error rule, Breiman et al. 1984).
+
     With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it
     had never stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
     An observer that raises is reported and switched off; training goes on.
@@ -54,6 +58,7 @@ def fit_task(
     fixed = Fixed(rest, _prepared(task), role_key(task.seed, Role.TRAIN), task.source.draw, options)
 
     done, reason = int(state.update), "failed"
+    at_start: Ledger | None = None
     guarded = [guard(observer) for observer in observers]
     try:
         for observer in guarded:
@@ -65,7 +70,11 @@ def fit_task(
                     diffusion = eqx.combine(copied(state.averaged), rest)
                     measured = validate(task, diffusion)
                     bound = measured.bound
-                    progress = progress.with_(Measured(done, bound.value, bound.standard_error, measured.steps))
+                    if done == 0:
+                        at_start = measured
+                    is_start_best = progress.best is not None and progress.best.update == 0
+                    may_be_best = not is_start_best or _is_gain(measured, at_start or validate(task, task.diffusion))
+                    progress = progress.with_(Measured(done, bound.value, bound.standard_error, measured.steps), may_be_best)
                     if progress.best is progress.history[-1]:
                         best_weights = copied(state.averaged)
                     for observer in guarded:
@@ -98,6 +107,12 @@ def validate(task: Task, diffusion: Diffusion) -> Ledger:
     """The ledger of the first validation events, always with the same noise, so that measurements can be compared."""
     data, key = task.source.split("validation", task.options.validation_events), role_key(task.seed, Role.VALIDATION)
     return ledger(diffusion, data.x, key=key, steps=task.options.validation_steps, side=data.side)
+
+
+def _is_gain(measured: Ledger, at_start: Ledger) -> bool:
+    """Whether K rose by more than the standard error of its rise, on the same events with the same noise."""
+    rise = estimate(measured.per_event - at_start.per_event, measured.size)
+    return not rise.value <= rise.standard_error  # the error of a single event is not a number
 
 
 def _until_next(done: int, last: int, *periods: int) -> int:

@@ -27,14 +27,14 @@ class Measured:
 
 @attrs.frozen
 class Progress:
-    """How far training has come: the measurement with the highest K, and all of them in order."""
+    """How far training has come: the best measurement, and all of them in order."""
 
     best: Measured | None = None
     history: tuple[Measured, ...] = ()
 
-    def with_(self, measured: Measured) -> Progress:
-        """One measurement more; of equal ones the first is the best. What is not a number never is."""
-        better = self.best is None or measured.bound_nats > self.best.bound_nats
+    def with_(self, measured: Measured, may_be_best: bool = True) -> Progress:
+        """One measurement more. The highest K is the best, the first of equal ones; what is not a number never is."""
+        better = self.best is None or (may_be_best and measured.bound_nats > self.best.bound_nats)
         return Progress(measured if better else self.best, (*self.history, measured))
 
 

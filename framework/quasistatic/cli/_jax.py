@@ -12,18 +12,18 @@ from pathlib import Path
 
 from quasistatic.errors import ArithmeticFault
 
-# releases that were tried: another one may end the process at a flag that it does not know
-_KNOWN = ((0, 9, 0), (0, 12, 1))
+# releases that sum wrongly and know the flag; in a right one it makes some programs twice as slow, and for an unknown one it
+# may end the process
+_WRONG = ((0, 10, 2), (0, 11, 1), (0, 11, 2), (0, 12, 0))
 
 
 def with_right_arithmetic(flags: str, jaxlib: str) -> str:
-    """`flags` of XLA with the one that keeps sums right, where this jaxlib knows it and the user has not chosen."""
-    first, beyond = _KNOWN
+    """`flags` of XLA with the one that keeps sums right, where this jaxlib needs it and the user has not chosen."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", jaxlib)
-    known = found is not None and first <= tuple(map(int, found.groups())) < beyond
+    is_wrong = found is not None and tuple(map(int, found.groups())) in _WRONG
     # XLA reads flags that do not begin with two dashes as the name of a file
     in_a_file = flags.strip() and not flags.lstrip().startswith("--")
-    return flags if not known or in_a_file or ArithmeticFault.flag in flags else f"{flags} {ArithmeticFault.flag}=".lstrip()
+    return flags if not is_wrong or in_a_file or ArithmeticFault.flag in flags else f"{flags} {ArithmeticFault.flag}=".lstrip()
 
 
 def set_xla_flags(environ: MutableMapping[str, str] = os.environ) -> None:

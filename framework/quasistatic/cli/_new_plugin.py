@@ -71,7 +71,11 @@ def commands(name: str, kind: str, folder: str) -> list[str]:
     if kind == "command":
         train = f"quasistatic run swiss-roll --set training.updates=500 --out runs/{name}"
         return [install, train, f"quasistatic {name} runs/{name}"]
-    return [install, f"quasistatic check {name}", f"quasistatic run {name}"]
+    steps = [install, f"quasistatic check {name}", f"quasistatic run {name}"]
+    if kind == "potential":
+        steps[-1] += f" --out runs/{name}"
+        steps.append(f"quasistatic condition runs/{name} {name} -o {name}.png")
+    return steps
 
 
 def version_range(version: str) -> str:

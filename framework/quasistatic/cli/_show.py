@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of
+from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, recipe_of
 from quasistatic.errors import did_you_mean
 
 
@@ -27,14 +28,22 @@ def _complete_name(ctx: click.Context, _parameter: click.Parameter, start: str) 
 @click.command()
 @click.argument("kind", required=False, shell_complete=_complete_kind)
 @click.argument("name", required=False, shell_complete=_complete_name)
+@click.option("--shape", metavar="HxW", help="Also count what a network trains for real events of this shape, such as 28x28.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="With --shape: an option of the network. May be repeated."
+)
 @json_option
 @click.pass_context
-def show(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
+def show(
+    ctx: click.Context, kind: str | None, name: str | None, shape: str | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Say what a component is and which options it takes.
 
     KIND is source, kernel, model, objective, sampler or observer, or one of the sections trajectory, training and
     evaluation. Without NAME all of a kind are listed, without KIND all there are.
     """
+    if (shape or overrides) and not (shape and kind == "model" and name):
+        raise click.UsageError("--shape counts what a network trains: it needs KIND model and a NAME, and --set needs --shape")
     if kind in SECTIONS:
         if name:
             raise click.UsageError(f"section {kind!r} takes no name")
@@ -47,7 +56,8 @@ def show(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) 
         columns = ["kind", "name", "plugin", "summary"]
         echo_json([dict(zip(columns, row, strict=True)) for row in found]) if as_json else echo_table(columns, found)
     else:
-        (echo_json if as_json else _echo_component)(_component(ctx, kind, name))
+        trained = {"trained": _trained(ctx, name, shape, overrides)} if shape else {}
+        (echo_json if as_json else _echo_component)({**_component(ctx, kind, name), **trained})
 
 
 def _unknown_kind(ctx: click.Context, kind: str) -> str:
@@ -83,6 +93,20 @@ def _component(ctx: click.Context, kind: str, name: str) -> dict[str, Any]:
     }
 
 
+def _trained(ctx: click.Context, name: str, shape: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """How many numbers a network trains for real events of this shape."""
+    if not re.fullmatch(r"\d{1,5}(x\d{1,5})*", shape):
+        raise click.UsageError(f"--shape: expected whole numbers such as 28x28 or 32x32x3, got {shape!r:.80}")
+    from quasistatic._process.event import Real
+    from quasistatic._recipes.wire import count_parameters
+    from quasistatic.cli._jax import configure_jax
+
+    configure_jax()
+    chosen = recipe_of(ctx, "array", (f"model.use={name}", *(f"model.{each}" for each in overrides)))
+    event = Real(tuple(map(int, shape.split("x"))))
+    return {"parameters": count_parameters(chosen, event, manager_of(ctx)), "event": event.describe()}
+
+
 def _options(cls: type) -> list[dict[str, Any]]:
     from quasistatic._recipes.options import describe
 
@@ -111,6 +135,8 @@ def _echo_component(described: dict[str, Any]) -> None:
         echo("\nTakes events of several parts; [kernel.parts.NAME] chooses the kernel of a part, by default one that fits.")
     echo("")
     _echo_options(described["options"])
+    if "trained" in described:
+        echo("\nIt trains {parameters:,} numbers for events of {event}, under the kernel gaussian.".format(**described["trained"]))
     if described["references"]:
         echo("\nReferences:")
         for reference in described["references"]:

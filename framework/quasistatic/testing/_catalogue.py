@@ -10,6 +10,7 @@ from quasistatic._data.source import AbstractSource
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Ports
 from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._training.observer import AbstractObserver
 from quasistatic.testing._law import REGISTRY, Law
@@ -21,11 +22,12 @@ KINDS: dict[str, type] = {
     "objective": AbstractObjective,
     "sampler": AbstractSampler,
     "observer": AbstractObserver,
+    "potential": AbstractPotential,
 }
 # in the order in which the laws are read
 for _module in (
     "semigroup", "technique", "sampling", "floats", "reversal", "rare",
-    "models", "objectives", "samplers", "sources", "observers",
+    "models", "objectives", "samplers", "sources", "observers", "potentials",
 ):  # fmt: skip
     importlib.import_module(f"quasistatic.testing._laws.{_module}")
 

@@ -178,6 +178,10 @@ def _instances(component: Component, options: Any) -> Iterator[tuple[str, Any, d
 
         for (name, ports), model in _accepted(_ports(), lambda item: build(options, item[1], key=jr.key(0))):
             yield f" on {name}", model, {"ports": ports}
+    elif component.kind == "potential":
+        events = [field.example((2, 1)) for field in component.supports or FIELDS]
+        for event, potential in _accepted(events, lambda event: build(options, event)):
+            yield f" on {event.describe()}", potential, {}
     elif component.kind == "observer":
         yield " without a folder", build(options, None), {}
         yield " with a folder", build(options, _scratch()), {}

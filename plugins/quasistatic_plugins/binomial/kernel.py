@@ -20,11 +20,20 @@ from quasistatic_plugins.binomial import BinomialOptions
 Key = jax.Array
 
 
-class Bernoulli(qs.AbstractIntegrable, qs.AbstractWithMean):
+class Bernoulli(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
     """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
 
     logits: jax.Array
     is_reparametrised: ClassVar[bool] = False
+
+    def values(self) -> jax.Array:
+        return jnp.arange(2.0).astype(self.logits.dtype)
+
+    def log_probabilities(self) -> jax.Array:
+        return jnp.stack([jax.nn.log_sigmoid(-self.logits), jax.nn.log_sigmoid(self.logits)], axis=-1)
+
+    def with_log_probabilities(self, log_probs: jax.Array) -> Bernoulli:
+        return Bernoulli(log_probs[..., 1] - log_probs[..., 0])
 
     def _at(self, u: jax.Array) -> jax.Array:
         # the rarer value is compared with its own probability: both tails keep full relative precision
@@ -57,8 +66,7 @@ class Bernoulli(qs.AbstractIntegrable, qs.AbstractWithMean):
 
     def nodes(self) -> tuple[jax.Array, jax.Array]:
         """All bit patterns."""
-        finite = qs.Finite(jnp.stack([jax.nn.log_sigmoid(-self.logits), jax.nn.log_sigmoid(self.logits)], axis=-1))
-        states, weights = finite.nodes()
+        states, weights = qs.Finite(self.log_probabilities()).nodes()
         return states.astype(self.logits.dtype), weights
 
 

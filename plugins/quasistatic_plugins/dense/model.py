@@ -46,10 +46,11 @@ class Dense(qs.AbstractModel):
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
         flat = self.ports.features.ravel(features)
-        h = self._inputs(flat, t, side)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
-        for number, (layer, key_layer) in enumerate(zip(self.hidden, keys, strict=True)):
-            out = _drop(ACTIVATIONS[options.activation](_linear(layer, h)), options.dropout, key_layer)
+        h = self._first(flat, t, side)
+        for number, key_layer in enumerate(keys):
+            out = _linear(self.hidden[number], h) if number > 0 else h
+            out = _drop(ACTIVATIONS[options.activation](out), options.dropout, key_layer)
             h = h + out if options.residual and number > 0 else out
         if options.readouts == 1:
             out = h @ self.readout[0].T + self.bias[0]
@@ -58,14 +59,18 @@ class Dense(qs.AbstractModel):
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
         return self.ports.params.unravel(out + flat @ self.straight.T)
 
-    def _inputs(self, flat: jax.Array, t: jax.Array, side: qs.Side | None) -> jax.Array:
-        parts = [flat]
+    def _first(self, flat: jax.Array, t: jax.Array, side: qs.Side | None) -> jax.Array:
+        """The first layer. Time has columns of its own: where events share it, its part is computed once for all of them."""
+        layer, own = self.hidden[0], [flat]
+        assert layer.bias is not None
         if self.options.waves:
-            parts += _waves(jnp.outer(jnp.asarray(self.options.waves, flat.dtype), flat).reshape(-1))
+            own += _waves(jnp.outer(jnp.asarray(self.options.waves, flat.dtype), flat).reshape(-1))
+        known = jnp.concatenate([*own, qs.ravel_side(self.ports.side, side)])
         # from a quarter of a wave over the whole of time upwards, so that late and early times are told apart
         frequencies = 0.5 * np.pi * 2.0 ** np.arange(self.options.time_waves)
-        parts += _waves(jnp.asarray(frequencies, flat.dtype) * t)
-        return jnp.concatenate([*parts, qs.ravel_side(self.ports.side, side)])
+        clock = jnp.concatenate(_waves(jnp.asarray(frequencies, flat.dtype) * t))
+        of_event, of_time = layer.weight[:, : len(known)], layer.weight[:, len(known) :]
+        return known @ of_event.T + (clock @ of_time.T + layer.bias)
 
 
 def _linear(layer: eqx.nn.Linear, h: jax.Array) -> jax.Array:

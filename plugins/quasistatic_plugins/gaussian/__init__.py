@@ -8,7 +8,7 @@ import attrs
 
 import quasistatic as qs
 
-Mean = Literal["velocity", "noise", "data", "eq65", "eq65-sqrt", "eq65-code"]
+Mean = Literal["velocity", "noise", "data", "levels", "eq65", "eq65-sqrt", "eq65-code"]
 
 
 @attrs.frozen
@@ -35,7 +35,9 @@ class GaussianOptions:
     )
     mean: Mean = attrs.field(
         default="velocity",
-        metadata={"help": "what the first param of an element predicts, or which reading of eq. 65 of the 2015 paper"},
+        metadata={
+            "help": "what an element's params predict (levels: a weight for each level), or a reading of eq. 65 of the 2015 paper"
+        },
     )
     variance: Literal["learned", "posterior", "forward"] = attrs.field(
         default="learned",
@@ -44,6 +46,10 @@ class GaussianOptions:
     reference: Literal["normal", "mixture"] = attrs.field(
         default="normal",
         metadata={"help": "what zero params reverse: unit-normal data, or a mixture of normals fitted to the training split"},
+    )
+    features: Literal["state", "residual"] = attrs.field(
+        default="state",
+        metadata={"help": "what a network reads: the noisy state, or beside it what the reference takes for noise in it"},
     )
 
 

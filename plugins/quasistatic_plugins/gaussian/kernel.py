@@ -22,7 +22,7 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
-LARGEST_MIXED = 256
+LARGEST_MIXED = 1024
 
 
 class Step(NamedTuple):
@@ -37,6 +37,8 @@ class Step(NamedTuple):
 
 def build(options: GaussianOptions, event: qs.AbstractField) -> "AbstractGaussianKernel":
     """The kernel of these options. Raises ValueError where they do not fit each other, or the event."""
+    if options.mean == "levels":
+        return LevelsKernel.uniform(options, event)
     if options.reference == "mixture":
         return MixtureKernel(options, event, NormalMixture.unit(event.shape))
     if options.mean.startswith("eq65"):
@@ -134,6 +136,13 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
                 "use 'velocity' or 'data', or set kernel.last_survival above 0"
             )
 
+    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+        """z, and with `features = residual` the noise in it as the reference's denoiser has it, in units of its deviation."""
+        if self.options.features == "state":
+            return z[..., None]
+        a, noise = self._level(t)
+        return jnp.stack([z, (z - a * self._denoised(z, t)[0]) / jnp.sqrt(noise)], axis=-1)
+
     def _shift(self, params: jax.Array, t: jax.Array) -> jax.Array:
         """What the params add to the reference's E[x given z_t]."""
         a, noise = self._level(t)
@@ -173,9 +182,14 @@ class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
             raise ValueError("kernel.variance: a step back with that of the posterior knows the data: set reference to 'normal'")
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts. Raises TypeError for another."""
+        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts, of a `qs.Leveled` its mean and variance.
+
+        Raises TypeError for another.
+        """
         if isinstance(data, qs.BinnedNormal):
             data = data.normal
+        if isinstance(data, qs.Leveled):
+            data = qs.Normal(data.mean(), data.variance())
         if not isinstance(data, qs.Normal) or data.basis is not None:
             raise TypeError(f"{type(self).__name__}.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
         step = self._step(s, t)
@@ -217,6 +231,58 @@ class MixtureKernel(AbstractAveragingKernel):
         return self.mixture.denoised(z, *self._level(t))
 
 
+class LevelsKernel(AbstractAveragingKernel):
+    """Data in levels: params are log-weights of the levels of each element, (*event, levels).
+
+    The exact likelihood of z_t under every level, and how often the training split has each level at each element, are
+    known in closed form; the network adds what other elements say. So zero params are the exact posterior of independent
+    elements, and K is a discrete likelihood.
+    """
+
+    options: GaussianOptions = eqx.field(static=True)
+    event: qs.Levels = eqx.field(static=True)
+    log_shares: jax.Array  # (*event, levels)
+
+    @classmethod
+    def uniform(cls, options: GaussianOptions, event: qs.AbstractField) -> "LevelsKernel":
+        """All levels alike. Raises ValueError where options or event do not fit."""
+        if not isinstance(event, qs.Levels):
+            raise ValueError(f"kernel.mean: 'levels' takes data in levels, got {event.describe()}; use 'velocity'")
+        if (options.variance, options.reference) != ("learned", "normal"):
+            raise ValueError("kernel.mean: 'levels' gives mean and variance: leave out kernel.variance and kernel.reference")
+        return cls(options, event, jnp.full((*event.shape, event.levels), -math.log(event.levels)))
+
+    def measure(self, events: Callable[[qs.Split], Any]) -> dict[str, np.ndarray]:
+        """The log-shares of the levels at each element, smoothed by one event that has the shares of all elements together."""
+        event = self.event
+        seen = np.round((np.asarray(events("train")) - event.low) / event.spacing).astype(int)
+        counts = np.stack([(seen == level).sum(axis=0) for level in range(event.levels)], axis=-1)
+        everywhere = (counts.reshape(-1, event.levels).sum(axis=0) + 1.0) / (counts.sum() + event.levels)
+        shares = (counts + everywhere) / (len(seen) + 1.0)
+        return {"log_shares": np.log(shares).astype(np.float32)}
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> "LevelsKernel":
+        return LevelsKernel(self.options, self.event, jnp.asarray(arrays["log_shares"])) if arrays else self
+
+    def zero_params(self) -> jax.Array:
+        return jnp.zeros((*self.event.shape, self.event.levels))
+
+    def _leveled(self, log_weights: jax.Array) -> qs.Leveled:
+        return qs.Leveled(qs.Finite(qs.log_normalise(log_weights)), self.event.low, self.event.spacing)
+
+    def reference(self) -> qs.Leveled:
+        return self._leveled(self.log_shares)
+
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Leveled:
+        a, noise = self._level(t)
+        levels = self.event.low + self.event.spacing * jnp.arange(self.event.levels)
+        likelihood = -0.5 * (z[..., None] - a * levels) ** 2 / noise
+        return self._leveled(self.log_shares + params + likelihood)
+
+    def _denoise(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
+        return self.decode(params, z, t).mean()
+
+
 class FixedVarianceKernel(AbstractDenoisingKernel):
     """A step back has the variance of the posterior, as if the data were known: the lower of its two bounds."""
 
@@ -239,6 +305,8 @@ class Eq65Kernel(AbstractGaussianKernel):
         _ = self.schedule  # raises where the ends do not fit
         if isinstance(self.event, qs.Levels):
             raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
+        if self.options.features != "state":
+            raise ValueError("kernel.features: the readings of eq. 65 have no denoiser; for 'residual' use mean 'velocity'")
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal:
         a, noise = self._level(t)

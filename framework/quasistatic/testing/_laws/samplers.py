@@ -31,6 +31,11 @@ def _is_exact(sampler: AbstractSampler) -> bool:
     return sampler.is_exact
 
 
+def _draws(sampler: AbstractSampler, setting: Setting) -> int:
+    """Fewer of a sampler that carries many states for each."""
+    return max(2048, DRAWS // sampler.states) * setting.draws_factor
+
+
 def _benches() -> dict[str, AbstractKernel]:
     return {"symbols": Redraw(), "numbers": Fading()}
 
@@ -50,7 +55,7 @@ def _normal_target(mean: float, steps: int) -> Diffusion:
 def exact_on_normal(sampler: AbstractSampler, setting: Setting) -> Reading:
     readings = []
     for steps in (1, 5):
-        diffusion, count = _normal_target(setting.params_scale, 5), DRAWS * setting.draws_factor
+        diffusion, count = _normal_target(setting.params_scale, 5), _draws(sampler, setting)
         xs = sample_of(diffusion, count, key=setting.key(50), sampler=sampler, steps=steps)
         mean = np.full(2, setting.params_scale)
         wanted = np.concatenate([mean, (np.eye(2) + np.outer(mean, mean)).ravel()])
@@ -71,7 +76,7 @@ def exact_on_finite(sampler: AbstractSampler, setting: Setting) -> Reading:
         diffusion = setting.diffusion_with_random_network(Redraw(), 4)
         xs, _ = enumerate_states(diffusion.kernel)
         shares = np.exp(log_likelihood(diffusion, xs, diffusion.times(steps)))
-        count = DRAWS * setting.draws_factor
+        count = _draws(sampler, setting)
         drawn = sample_of(diffusion, count, key=setting.key(51), sampler=sampler, steps=steps)
         readings.append(statistical(chi_square(counts_of(drawn, xs), shares / shares.sum()), f"T = {steps}"))
     return worst(readings)

@@ -1,0 +1,179 @@
+"""Potentials: a factor r(x) on data, which turns p(x) into p(x) r(x) / Z.
+
+r may be a likelihood (then p(x) r(x) / Z is a posterior and Z the evidence), a preference, or the certainty that some
+elements have some values. It is a statement about data, so it tilts what a network says the data are (`decode`), and the
+steps back follow from that (Sohl-Dickstein et al. 2015, section 2.5, multiplies the steps themselves).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, Scalar, State
+from quasistatic._process.finite import FLOOR, log_normalise
+from quasistatic._process.normal import LOG_TAU, BinnedNormal, Normal
+from quasistatic._process.product import AbstractProduct, product
+
+Tilted = tuple[AbstractDistribution, Scalar]
+
+
+class AbstractPotential(eqx.Module):
+    """A factor r(x) on one event. `one * other` is the product of two."""
+
+    @abstractmethod
+    def log_factor(self, x: State) -> Scalar:
+        """log r(x)."""
+
+    @abstractmethod
+    def tilt(self, data: AbstractDistribution) -> Tilted:
+        """data(x) r(x) / Z within the family of `data`, and log Z, the logarithm of the mean of r under `data`.
+
+        Raises TypeError for a family in which it is not known.
+        """
+
+    @abstractmethod
+    def power(self, exponent: Float[Array, ""]) -> AbstractPotential:
+        """r(x) to a power above 0."""
+
+    def __mul__(self, other: AbstractPotential) -> AllOf:
+        return AllOf((self, other))
+
+
+class AllOf(AbstractPotential):
+    """The product of several factors."""
+
+    factors: tuple[AbstractPotential, ...]
+
+    def log_factor(self, x: State) -> Scalar:
+        return sum((factor.log_factor(x) for factor in self.factors), start=jnp.zeros(()))
+
+    def tilt(self, data: AbstractDistribution) -> Tilted:
+        log_mean = jnp.zeros(())
+        for factor in self.factors:
+            data, one = factor.tilt(data)
+            log_mean += one
+        return data, log_mean
+
+    def power(self, exponent: Float[Array, ""]) -> AllOf:
+        return AllOf(tuple(factor.power(exponent) for factor in self.factors))
+
+
+class OnPart(AbstractPotential):
+    """A factor on one part of an event of several."""
+
+    factor: AbstractPotential
+    name: str = eqx.field(static=True)
+
+    def log_factor(self, x: State) -> Scalar:
+        return self.factor.log_factor(x[self.name])
+
+    def tilt(self, data: AbstractDistribution) -> Tilted:
+        if not isinstance(data, AbstractProduct):
+            raise TypeError(f"OnPart.tilt: expected a distribution of several parts, got a {type(data).__name__}")
+        tilted, log_mean = self.factor.tilt(data.parts[self.name])
+        return product({**data.parts, self.name: tilted}), log_mean
+
+    def power(self, exponent: Float[Array, ""]) -> OnPart:
+        return OnPart(self.factor.power(exponent), self.name)
+
+
+class AbstractElementwise(AbstractPotential):
+    """A factor on each element by itself: exact for every discrete distribution of independent elements.
+
+    A subclass that also knows its product with a normal distribution overrides `tilt_normal`.
+    """
+
+    @abstractmethod
+    def log_factors(self, x: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """log r of each element; x may also be one number for all of them."""
+
+    def tilt_normal(self, data: Normal) -> tuple[Normal, Float[Array, "*event"]]:
+        """The product with independent normal elements, and log Z of each."""
+        raise TypeError(f"{type(self).__name__}.tilt: not known for a Normal")
+
+    def log_factor(self, x: State) -> Scalar:
+        return jnp.sum(self.log_factors(x))
+
+    def tilt(self, data: AbstractDistribution) -> Tilted:
+        if isinstance(data, Normal) and data.basis is None:
+            tilted, log_means = self.tilt_normal(data)
+            return tilted, jnp.sum(log_means)
+        data = data.by_level() if isinstance(data, BinnedNormal) else data
+        if not isinstance(data, AbstractDiscrete):
+            raise TypeError(f"{type(self).__name__}.tilt: not known for a {type(data).__name__}")
+        weights = data.log_probabilities() + jax.vmap(self.log_factors, out_axes=-1)(data.values())
+        log_means = jax.nn.logsumexp(jnp.maximum(weights, FLOOR), axis=-1)
+        return data.with_log_probabilities(log_normalise(weights)), jnp.sum(log_means)
+
+
+class Known(AbstractElementwise):
+    """Elements where `mask` holds have the values `x`, for certain: in-painting.
+
+    For real data Z is then the density of these values, and r has no finite `log_factor`.
+    """
+
+    x: Float[Array, "*event"]
+    mask: Bool[Array, "*event"]
+
+    def log_factors(self, x: jax.Array) -> jax.Array:
+        # levels are compared to rounding
+        return jnp.where(self.mask & (jnp.abs(x - self.x) > 1e-3), FLOOR, 0.0)
+
+    def tilt_normal(self, data: Normal) -> tuple[Normal, jax.Array]:
+        log_means = _log_normal(self.x - data.loc, data.variance)
+        tilted = Normal(jnp.where(self.mask, self.x, data.loc), jnp.where(self.mask, 0.0, data.variance))
+        return tilted, jnp.where(self.mask, log_means, 0.0)
+
+    def power(self, exponent: Float[Array, ""]) -> Known:
+        return self
+
+
+class Observed(AbstractElementwise):
+    """The likelihood of `y`, which is x with normal noise of this `variance` (a number, or one for each element): denoising."""
+
+    y: Float[Array, "*event"]
+    variance: Float[Array, ...]
+    exponent: Float[Array, ""] | None = None  # of a `power`; None is 1, and no leaf that stacks of potentials would need
+
+    def log_factors(self, x: jax.Array) -> jax.Array:
+        return _or_one(self.exponent) * _log_normal(self.y - x, self.variance)
+
+    def tilt_normal(self, data: Normal) -> tuple[Normal, jax.Array]:
+        exponent = _or_one(self.exponent)
+        noise = self.variance / exponent
+        total = data.variance + noise
+        loc = (data.loc * noise + self.y * data.variance) / total
+        constant = exponent * _log_normal(0.0, self.variance) - _log_normal(0.0, noise)
+        return Normal(loc, data.variance * noise / total), _log_normal(self.y - data.loc, total) + constant
+
+    def power(self, exponent: Float[Array, ""]) -> Observed:
+        return Observed(self.y, self.variance, _or_one(self.exponent) * exponent)
+
+
+class Flipped(AbstractElementwise):
+    """The likelihood of bits `y`, each of which is the bit of x, or its opposite with this `probability`: denoising of bits."""
+
+    y: Float[Array, "*event"]
+    probability: Float[Array, ...]
+    exponent: Float[Array, ""] | None = None  # of a `power`; None is 1, and no leaf that stacks of potentials would need
+
+    def log_factors(self, x: jax.Array) -> jax.Array:
+        is_same = jnp.abs(x - self.y) < 0.5
+        return _or_one(self.exponent) * jnp.where(is_same, jnp.log1p(-self.probability), jnp.log(self.probability))
+
+    def power(self, exponent: Float[Array, ""]) -> Flipped:
+        return Flipped(self.y, self.probability, _or_one(self.exponent) * exponent)
+
+
+def _or_one(exponent: jax.Array | None) -> jax.Array | float:
+    return 1.0 if exponent is None else exponent
+
+
+def _log_normal(away: jax.Array | float, variance: jax.Array) -> jax.Array:
+    """log density of normal elements this far from their mean."""
+    return -0.5 * (away**2 / variance + jnp.log(variance) + LOG_TAU)

@@ -1,0 +1,185 @@
+"""quasistatic inpaint, denoise and condition"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import math
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+
+import quasistatic as qs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from quasistatic_plugins.conditioning.draws import Draws
+
+F = TypeVar("F", bound=Callable[..., Any])
+FEW = 3  # particles
+METHODS = ("exact", "bridged", "paper", "paper-ramp")
+ENDINGS = (".npz", ".png", ".svg", ".pdf")
+
+
+@attrs.frozen
+class How:
+    """What the commands share."""
+
+    folder: Path
+    out: Path
+    method: str
+    draws: int
+    particles: int
+    steps: int | None
+    seed: int
+    as_json: bool
+
+
+def _out(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
+    if out.suffix.lower() not in ENDINGS:
+        raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(ENDINGS)}")
+    if not out.absolute().parent.is_dir():
+        raise click.BadParameter(f"{out}: the folder {out.parent} does not exist")
+    return out
+
+
+def how_options(command: F) -> F:
+    """The options of `How`, as one argument `how`."""
+
+    @functools.wraps(command)  # with the options that it has already
+    def wrapped(*inputs: Any, **values: Any) -> Any:
+        how = How(**{field.name: values.pop(field.name) for field in attrs.fields(How)})
+        return command(*inputs, how=how, **values)
+
+    for option in reversed(
+        (
+            click.argument("folder", metavar="RUN", type=click.Path(path_type=Path)),
+            click.option("--method", type=click.Choice(METHODS), default="exact", show_default=True,
+                         help="Weighted particles; the tilted walk without weights; or the scheme of the 2015 paper (biased)."),
+            click.option("--draws", type=click.IntRange(1), default=4, show_default=True, help="Draws for each event."),
+            click.option("--particles", type=click.IntRange(1), default=64, show_default=True, help="Of the exact method."),
+            click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training."),
+            click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+            click.option("-o", "--out", type=click.Path(path_type=Path), required=True, callback=_out, metavar="FILE",
+                         help="A picture, or all arrays as .npz."),
+        )
+    ):  # fmt: skip
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def event_options(command: F) -> F:
+    """Which events are looked at."""
+    for option in (
+        click.option("-n", "--number", type=click.IntRange(1), default=4, show_default=True, help="Number of events."),
+        click.option(
+            "--data", type=click.Path(path_type=Path), metavar="FILE", help="Events of a file; by default of the test split."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@event_options
+@click.option("--hide", default="left", show_default=True, metavar="WHERE",
+              help="left, right, top, bottom, center; rows and columns such as 2:6,0:8; a share such as 0.5; or a picture whose "
+              "bright pixels are hidden.")  # fmt: skip
+@how_options
+@click.pass_obj
+def inpaint(manager: qs.PluginManager, how: How, number: int, data: Path | None, hide: str) -> None:
+    """Hide elements of events and draw them from what is left, with a finished RUN.
+
+    Prints how far the draws are from what was hidden, and log p of what was shown.
+    """
+    from quasistatic_plugins.conditioning import draws
+
+    run, event, xs = _opened(manager, how, data, number)
+    hidden = draws.hidden_elements(hide, event.shape, how.seed)
+    found = draws.inpainted(run, xs, hidden, how)
+    _told(run, how, found, "hidden", hidden)
+
+
+@click.command()
+@event_options
+@click.option("--noise", type=click.FloatRange(0, min_open=True), required=True,
+              help="Standard deviation of normal noise in the units of the data; of bits the share that is flipped.")  # fmt: skip
+@click.option("--noisy", is_flag=True, help="The events of --data are noisy already; by default noise is added first.")
+@how_options
+@click.pass_obj
+def denoise(manager: qs.PluginManager, how: How, number: int, data: Path | None, noise: float, noisy: bool) -> None:
+    """Draw what noisy events were before, with a finished RUN and a known level of noise."""
+    from quasistatic_plugins.conditioning import draws
+
+    if noisy and data is None:
+        raise click.UsageError("--noisy: name the noisy events with --data")
+    run, event, xs = _opened(manager, how, data, number)
+    if isinstance(event, qs.Binary) and noise >= 0.5:
+        raise click.UsageError(f"--noise: of bits at most half can be flipped, expected a share below 0.5, got {noise}")
+    _told(run, how, draws.denoised(run, xs, noise, noisy, how), "all", None)
+
+
+@click.command()
+@how_options
+@click.argument("name", metavar="POTENTIAL")
+@click.option("-n", "--number", type=click.IntRange(1), default=16, show_default=True, help="Number of events.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the potential; may be repeated.")
+@click.pass_obj
+def condition(manager: qs.PluginManager, how: How, name: str, number: int, settings: tuple[str, ...]) -> None:
+    """Draw samples of a finished RUN from p(x) r(x) / Z, where r is an installed POTENTIAL."""
+    from quasistatic_plugins.conditioning import draws
+
+    run = qs.open_run(how.folder, manager)
+    options = dict(_option(setting) for setting in settings)
+    potential = qs.make("potential", name, run.source.event, manager=manager, **options)
+    found = draws.under(run, potential, number, how)
+    _told(run, how, found, "all", None)
+
+
+def _option(setting: str) -> tuple[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals:
+        raise click.UsageError(f"--set: expected KEY=VALUE, got {setting!r}")
+    try:
+        return key, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, text
+
+
+def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int) -> tuple[qs.Run, qs.AbstractField, np.ndarray]:
+    run = qs.open_run(how.folder, manager)
+    event = run.source.event
+    if not isinstance(event, qs.AbstractField):
+        raise qs.InputError(f"{how.folder}: its events have several parts; in Python, `qs.OnPart` puts a potential on one of them")
+    events = run.source.split("test", number) if data is None else qs.read_events(run.source, data).head(number)
+    return run, event, events.x
+
+
+def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | None) -> None:
+    from quasistatic_plugins.conditioning import picture
+
+    if how.out.suffix.lower() == ".npz":
+        import numpy as np
+
+        file, arrays = io.BytesIO(), dict[str, Any](found.arrays(run.source))
+        np.savez(file, **arrays)
+        qs.write_durably(how.out, file.getvalue())
+    else:
+        qs.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
+    values = found.values(run.source, where, hidden)
+    if how.as_json:
+        click.echo(json.dumps({"run": str(how.folder), "method": how.method, "out": str(how.out), **values}))
+        return
+    for label, value in values.items():
+        if value is not None and not (isinstance(value, float) and math.isnan(value)):
+            click.echo(f"{label.replace('_', ' '):>45}  {value:.4f}")
+    if found.least_ess is not None and found.least_ess.min() * how.particles < FEW:
+        click.echo("note: few particles carried all the weight, so draws of one event are alike; more --particles help", err=True)
+    click.echo(f"{len(found.draws)} events, {found.draws.shape[1]} draws each: {how.out}")

@@ -1,0 +1,196 @@
+"""Draws from p(x) r(x) / Z for many events, and what is known of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.conditioning import ParticlesOptions
+from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
+
+if TYPE_CHECKING:
+    from quasistatic_plugins.conditioning.command import How
+
+SIDES = {"left": "::,:w/2", "right": "::,w/2:", "top": ":h/2,::", "bottom": "h/2:,::", "center": "h/4:3h/4,w/4:3w/4"}
+
+
+@attrs.frozen(eq=False)
+class Draws:
+    """Draws (N, draws, *event) in model units, of events `x` (N, *event) that are known, or None, seen as `seen`.
+
+    `log_evidence` (N,) is log Z in nats, where the method knows it, and `least_ess` (N,) the smallest effective sample size on the
+    way, as a share of the particles.
+    """
+
+    draws: np.ndarray
+    x: np.ndarray | None = None
+    seen: np.ndarray | None = None
+    log_evidence: np.ndarray | None = None
+    least_ess: np.ndarray | None = None
+
+    def arrays(self, source: qs.AbstractSource) -> dict[str, np.ndarray]:
+        """All of it in the units of the data."""
+        count, many, *shape = self.draws.shape
+        flat = qs.to_user(source, self.draws.reshape(count * many, *shape))
+        found: dict[str, Any] = {"draws": np.asarray(flat).reshape(count, many, *shape)}
+        found |= {name: qs.to_user(source, each) for name, each in (("x", self.x), ("seen", self.seen)) if each is not None}
+        known = {"log_evidence_nats": self.log_evidence, "least_effective_share": self.least_ess}
+        return found | {name: each for name, each in known.items() if each is not None}
+
+    def values(self, source: qs.AbstractSource, where: str, hidden: np.ndarray | None) -> dict[str, float | None]:
+        """The root mean square error at the elements in question, of the draws' mean and of what was seen there."""
+        found = self.arrays(source)
+        values: dict[str, float | None] = {}
+        if self.x is not None:
+            chosen = np.ones(self.x.shape[1:], bool) if hidden is None else hidden
+            away = (found["draws"].mean(axis=1) - found["x"])[:, chosen]
+            values[f"rms_error_of_the_mean_draw_{where}_elements"] = float(np.sqrt(np.mean(away**2)))
+            if hidden is None:
+                values["rms_error_of_what_was_seen"] = float(np.sqrt(np.mean((found["seen"] - found["x"]) ** 2)))
+        values["log_evidence_nats_per_event"] = None if self.log_evidence is None else float(self.log_evidence.mean())
+        values["least_effective_share_of_particles"] = None if self.least_ess is None else float(self.least_ess.min())
+        return values
+
+
+def inpainted(run: qs.Run, xs: np.ndarray, hidden: np.ndarray, how: How) -> Draws:
+    """Events (N, *event) with their hidden elements drawn anew."""
+    masks = np.broadcast_to(~hidden, xs.shape)
+    found = _drawn(run, qs.Known(jnp.asarray(xs), jnp.asarray(masks)), len(xs), how)
+    return attrs.evolve(found, x=xs, seen=np.where(hidden, np.nan, xs))
+
+
+def denoised(run: qs.Run, xs: np.ndarray, noise: float, noisy: bool, how: How) -> Draws:
+    """What events (N, *event) were before noise, which is added here unless they are `noisy`.
+
+    Raises InputError for data that are neither numbers nor bits.
+    """
+    event, key = run.source.event, jr.fold_in(jr.key(how.seed), 1)
+    if isinstance(event, qs.Binary):
+        flips = jr.bernoulli(key, noise, xs.shape)
+        seen = xs if noisy else np.asarray(jnp.where(flips, 1.0 - xs, xs))
+        potential: qs.AbstractPotential = qs.Flipped(jnp.asarray(seen), jnp.full(len(xs), noise))
+    elif isinstance(event, qs.Real | qs.Levels):
+        deviation = jnp.broadcast_to(noise / jnp.asarray(_scale(run.source)), xs.shape[1:])
+        seen = xs if noisy else np.asarray(xs + deviation * jr.normal(key, xs.shape))
+        potential = qs.Observed(jnp.asarray(seen), jnp.broadcast_to(deviation**2, xs.shape))
+    else:
+        raise qs.InputError(f"denoise takes numbers or bits, the events of this run are {event.describe()}")
+    found = _drawn(run, potential, len(xs), how)
+    return attrs.evolve(found, x=None if noisy else xs, seen=seen)
+
+
+def under(run: qs.Run, potential: qs.AbstractPotential, number: int, how: How) -> Draws:
+    """`number` draws with one potential, each from a system of its own."""
+    stack = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (number, *jnp.shape(leaf))), potential)
+    return _drawn(run, stack, number, attrs.evolve(how, draws=1))
+
+
+def _drawn(run: qs.Run, potentials: qs.AbstractPotential, count: int, how: How) -> Draws:
+    """Draws for a stack of potentials. Raises InputError where the run's kernel cannot take them."""
+    key, diffusion = jr.fold_in(jr.key(how.seed), 2), run.diffusion
+    try:
+        if how.method != "exact":
+            repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf, how.draws, axis=0), potentials)
+            xs = qs.sample(
+                diffusion, count * how.draws, key=key, steps=how.steps, potential=repeated, scheme=how.method  # type: ignore[arg-type]
+            )  # fmt: skip
+            return Draws(xs.reshape(count, how.draws, *xs.shape[1:]))
+        return _exact(diffusion, potentials, count, how, key)
+    except TypeError as error:
+        raise qs.InputError(f"{how.folder}: {error}") from error
+
+
+def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, count: int, how: How, key: jax.Array) -> Draws:
+    sampler = Particles(ParticlesOptions(how.particles))
+    draws, evidence, ess = [], [], []
+    for number in range(count):
+        potential = jax.tree.map(lambda leaf, number=number: leaf[number], potentials)
+        x, log_evidence, least = _one(sampler, diffusion, potential, jr.fold_in(key, number), how.steps, how.draws)
+        draws.append(np.asarray(x))
+        evidence.append(float(log_evidence))
+        ess.append(float(least))
+    return Draws(np.stack(draws), log_evidence=np.array(evidence), least_ess=np.array(ess))
+
+
+@eqx.filter_jit
+def _one(
+    sampler: Particles, diffusion: qs.Diffusion, potential: qs.AbstractPotential, key: jax.Array, steps: int | None, draws: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Draws of one system, log Z, and the smallest effective sample size."""
+    key_walk, key_choice = jr.split(key)
+    found, info = posterior(sampler, diffusion.tilted(potential), key=key_walk, steps=steps)
+    return found.x[systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, jnp.min(info["ess"], initial=1.0)
+
+
+def _scale(source: qs.AbstractSource) -> Any:
+    """How large one model unit is in the user's."""
+    units = source.units
+    return 1.0 if isinstance(units, Mapping) else units.scale
+
+
+def hidden_elements(text: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Which elements of an event are hidden, as booleans of its shape.
+
+    Raises InputError for what cannot be read, or hides nothing, or everything.
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        hidden = _picture(Path(text), shape) if Path(text).suffix else _rectangle(SIDES.get(text, text), text, shape)
+    else:
+        places = shape[:2] if len(shape) == 3 else shape
+        chosen = np.random.RandomState(seed % 2**32).random_sample(places) < share
+        hidden = np.broadcast_to(chosen.reshape(*places, *[1] * (len(shape) - len(places))), shape)
+    if hidden.all() or not hidden.any():
+        raise qs.InputError(f"--hide {text}: hides {'all' if hidden.all() else 'none'} of the elements of an event of {shape}")
+    return hidden
+
+
+def _rectangle(text: str, given: str, shape: tuple[int, ...]) -> np.ndarray:
+    """'2:6,0:8': rows and columns from, and up to but without; w and h stand for width and height. Rows alone for a vector."""
+    height, width = (shape[0], shape[1]) if len(shape) > 1 else (1, shape[0] if shape else 1)
+    sizes, slices = {"h": height, "w": width}, []
+    for part in text.split(","):
+        bounds = part.split(":")
+        if len(bounds) < 2 or not all(re.fullmatch(r"(\d*[hw]?(/\d+)?)?", bound) for bound in bounds):
+            raise qs.InputError(
+                f"--hide {given}: expected {', '.join(SIDES)}, rows and columns such as 2:6,0:8, a share such as 0.5, or a picture"
+            )
+        slices.append(slice(*(_place(bound, sizes) for bound in bounds[:2])))
+    if len(shape) < 2:
+        slices = slices[-1:]
+    hidden = np.zeros(shape, bool)
+    hidden[tuple(slices)] = True
+    return hidden
+
+
+def _place(text: str, sizes: Mapping[str, int]) -> int | None:
+    if not text:
+        return None
+    times, size, share = re.fullmatch(r"(\d*)([hw]?)(?:/(\d+))?", text).groups()  # type: ignore[union-attr]
+    return int(times or 1) * sizes.get(size, 1) // int(share or 1)
+
+
+def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The bright pixels of a picture of the size of an event."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.size != (shape[1:2] + shape[:1]):
+                wanted = "x".join(map(str, shape[:2]))
+                raise qs.InputError(f"--hide {path}: expected a picture of {wanted} pixels, got {image.height}x{image.width}")
+            bright = np.asarray(image.convert("L")) > 127
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise qs.InputError(f"--hide {path}: cannot be read as a picture: {error}") from error
+    return np.broadcast_to(bright.reshape(*bright.shape, *[1] * (len(shape) - 2)), shape)

@@ -1,0 +1,143 @@
+"""Twisted sequential Monte Carlo for p(x) r(x) / Z.
+
+A particle is a noisy state. Its twist psi_t(z) is the mean of r under what the network says the data are at z_t. Steps back
+are proposed by the tilted kernel, and the weight of a particle gains p(z_s given z_t) psi_s(z_s) / (q(z_s given z_t) psi_t(z_t)).
+The twists cancel along a path, so any twist is right, and a good one leaves little to the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.nn import logsumexp
+
+import quasistatic as qs
+from quasistatic_plugins.conditioning import ParticlesOptions
+
+Key = jax.Array
+
+
+class Cloud(eqx.Module):
+    """Particles with their log-weights (P,), and log Z as far as it was gathered when they were resampled."""
+
+    z: Any  # noisy states (P, ...)
+    log_weights: jax.Array
+    log_evidence: jax.Array
+
+
+class Posterior(eqx.Module):
+    """Data `x` (P, ...) with `log_weights` (P,) that sum to one as weights, and an estimate of log Z.
+
+    The estimate is unbiased as one of Z, and so low on average as one of log Z.
+    """
+
+    x: Any
+    log_weights: jax.Array
+    log_evidence: jax.Array
+
+
+class Particles(qs.AbstractSampler):
+    """One event is drawn from one system of particles. A diffusion without a potential has r = 1."""
+
+    options: ParticlesOptions = eqx.field(static=True)
+    is_exact: ClassVar[bool] = True
+
+    @property
+    def states(self) -> int:
+        return self.options.count
+
+    def init(self, diffusion: qs.Diffusion, *, key: Key) -> Cloud:
+        count = self.options.count
+        z = jax.vmap(diffusion.kernel.equilibrium().sample)(jr.split(key, count))
+        return Cloud(z, jnp.zeros(count), jnp.zeros(()))
+
+    def step(
+        self, diffusion: qs.Diffusion, state: Cloud, s: jax.Array, t: jax.Array, *, key: Key
+    ) -> tuple[Cloud, dict[str, jax.Array]]:
+        """Reports the effective sample size `ess` before resampling, as a share of the particles."""
+        key_resample, key_move = jr.split(key)
+        plain, potential = _apart(diffusion)
+
+        def twist(params: Any, z: Any) -> jax.Array:
+            return jnp.zeros(()) if potential is None else potential.tilt(plain.kernel.decode(params, z, t))[1]
+
+        def move(params: Any, z: Any, log_psi: jax.Array, key: Key) -> tuple[Any, jax.Array]:
+            learned = plain.kernel.reverse(params, z, s, t)
+            if potential is None:
+                return learned.sample(key), -log_psi
+            proposal = diffusion.kernel.reverse(params, z, s, t)
+            earlier = proposal.sample(key)
+            return earlier, learned.log_prob(earlier) - proposal.log_prob(earlier) - log_psi
+
+        params = jax.vmap(lambda z: plain.params(z, t))(state.z)
+        log_psis = jax.vmap(twist)(params, state.z)
+        log_weights = state.log_weights + log_psis
+        share = _effective_share(log_weights)
+        is_poor = share < self.options.threshold
+        chosen = jnp.where(is_poor, systematic(log_weights, self.options.count, key=key_resample), jnp.arange(self.options.count))
+        gathered = jnp.where(is_poor, _log_mean(log_weights), 0.0)
+        log_weights = jnp.where(is_poor, 0.0, log_weights)
+        params, z, log_psis = jax.tree.map(lambda leaf: leaf[chosen], (params, state.z, log_psis))
+        z, gains = jax.vmap(move)(params, z, log_psis, jr.split(key_move, self.options.count))
+        return Cloud(z, log_weights + gains, state.log_evidence + gathered), {"ess": share}
+
+    def finish(self, diffusion: qs.Diffusion, state: Cloud, t: jax.Array, *, key: Key) -> Any:
+        key_data, key_choice = jr.split(key)
+        found = self.posterior(diffusion, state, t, key=key_data)
+        return jax.tree.map(lambda leaf: leaf[jr.categorical(key_choice, found.log_weights)], found.x)
+
+    def posterior(self, diffusion: qs.Diffusion, state: Cloud, t: jax.Array, *, key: Key) -> Posterior:
+        """All particles as data, with their weights."""
+        plain, potential = _apart(diffusion)
+
+        def draw(z: Any, key: Key) -> tuple[Any, jax.Array]:
+            data, log_psi = plain.decode(plain.params(z, t), z, t), jnp.zeros(())
+            if potential is not None:
+                data, log_psi = potential.tilt(data)
+            return data.sample(key), log_psi
+
+        x, log_psis = jax.vmap(draw)(state.z, jr.split(key, self.options.count))
+        log_weights = state.log_weights + log_psis
+        return Posterior(x, jax.nn.log_softmax(log_weights), state.log_evidence + _log_mean(log_weights))
+
+    def position(self, state: Cloud) -> Any:
+        """The first particle."""
+        return jax.tree.map(lambda leaf: leaf[0], state.z)
+
+
+def posterior(
+    sampler: Particles, diffusion: qs.Diffusion, *, key: Key, steps: int | None = None
+) -> tuple[Posterior, dict[str, jax.Array]]:
+    """One whole system of particles at data, and what its T - 1 steps reported; T = `steps`, by default that of training."""
+    key_back, key_data = jr.split(key)
+    times = diffusion.times(steps)
+    state, _, info = qs.trajectory.walk_back(sampler, diffusion, times, key=key_back)
+    return sampler.posterior(diffusion, state, times[0], key=key_data), info
+
+
+def _apart(diffusion: qs.Diffusion) -> tuple[qs.Diffusion, qs.AbstractPotential | None]:
+    """The diffusion without its potential, and the potential."""
+    kernel = diffusion.kernel
+    if not isinstance(kernel, qs.TiltedKernel):
+        return diffusion, None
+    return eqx.tree_at(lambda whole: whole.kernel, diffusion, kernel.kernel), kernel.potential
+
+
+def _log_mean(log_weights: jax.Array) -> jax.Array:
+    return logsumexp(log_weights) - jnp.log(len(log_weights))
+
+
+def _effective_share(log_weights: jax.Array) -> jax.Array:
+    """(sum w)^2 / (P sum w^2), between 1/P and 1 (Kong, Liu & Wong 1994)."""
+    return jnp.exp(2.0 * logsumexp(log_weights) - logsumexp(2.0 * log_weights)) / len(log_weights)
+
+
+def systematic(log_weights: jax.Array, count: int, *, key: Key) -> jax.Array:
+    """Numbers (count,) of particles, each as often as its weight says, up to one time more or less (Kitagawa 1996)."""
+    reached = jnp.cumsum(jax.nn.softmax(log_weights))
+    places = (jnp.arange(count) + qs.uniform((), key=key)) / count
+    return jnp.minimum(jnp.searchsorted(reached, places), len(log_weights) - 1)

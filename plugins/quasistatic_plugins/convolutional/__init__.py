@@ -1,0 +1,48 @@
+"""A convolutional network for images."""
+
+from __future__ import annotations
+
+import attrs
+
+import quasistatic as qs
+
+at_least_one = attrs.validators.ge(1)
+
+
+def _widths(_instance: object, _attribute: object, value: tuple[int, ...]) -> None:
+    if not value or min(value) < 1:
+        raise ValueError(f"expected channels of at least one level, each at least 1, got {list(value)}")
+
+
+@attrs.frozen
+class ConvolutionalOptions:
+    """A small U-Net for images of any size: residual blocks on several levels, each of half the resolution.
+
+    Channels are normalised in groups, then scaled and shifted as time and side information want it.
+    """
+
+    widths: tuple[int, ...] = attrs.field(
+        default=(32, 64, 64), validator=_widths, metadata={"help": "channels of each level, from full resolution down"}
+    )
+    blocks: int = attrs.field(
+        default=1, validator=at_least_one, metadata={"help": "residual blocks of a level, on the way down and again on the way up"}
+    )
+    attention: bool = attrs.field(default=True, metadata={"help": "at the lowest resolution every place also looks at all others"})
+    dropout: float = attrs.field(
+        default=0.0,
+        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
+        metadata={"help": "share of units in a block silenced in training"},
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "model",
+            "convolutional",
+            ConvolutionalOptions,
+            build="quasistatic_plugins.convolutional.model:Convolutional",
+            references=("Ronneberger et al. 2015 (U-Net)", "Ho et al. 2020, appendix B"),
+        )
+    ]

@@ -1,0 +1,131 @@
+"""A small U-Net."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.convolutional import ConvolutionalOptions
+from quasistatic_plugins.layers import (
+    Affine,
+    Clock,
+    Convolution,
+    Picture,
+    blocks,
+    dropped,
+    groups_of,
+    modulated,
+    normalised,
+    numbers_of,
+    padded,
+    pixels,
+)
+
+Key = jax.Array
+HEAD = 32  # channels of one head of attention
+
+
+class Block(eqx.Module):
+    """Two convolutions beside the image that they change; the second starts at zero."""
+
+    first: Convolution
+    second: Convolution
+    timing: Affine
+
+    def __init__(self, channels: int, told: int, numbers: np.random.Generator):
+        self.first = Convolution(3, channels, channels, numbers)
+        self.second = Convolution(3, channels, channels, None)
+        self.timing = Affine(told, 4 * channels, None)
+
+    def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+        before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
+        groups = groups_of(h.shape[-1])
+        inner = self.first(jax.nn.silu(modulated(normalised(h, groups), *before)))
+        inner = dropped(jax.nn.silu(modulated(normalised(inner, groups), *after)), dropout, key)
+        return h + self.second(inner)
+
+
+class Attention(eqx.Module):
+    """Every place reads of all places, beside the image that this changes; starts at zero."""
+
+    inwards: Affine
+    outwards: Affine
+
+    def __init__(self, channels: int, numbers: np.random.Generator):
+        self.inwards = Affine(channels, 3 * channels, numbers)
+        self.outwards = Affine(channels, channels, None)
+
+    def __call__(self, h: jax.Array) -> jax.Array:
+        height, width, channels = h.shape
+        heads = math.gcd(channels, max(1, channels // HEAD))
+        asked = self.inwards(normalised(h, groups_of(channels))).reshape(height * width, 3, heads, -1)
+        answer = jax.nn.dot_product_attention(asked[:, 0], asked[:, 1], asked[:, 2])
+        return h + self.outwards(answer.reshape(height, width, channels))
+
+
+class Convolutional(qs.AbstractModel):
+    """Down through the levels, attention, and up again, where each level adds what it had on the way down.
+
+    The readout starts at zero.
+    """
+
+    clock: Clock
+    enter: Convolution
+    down: list[list[Block]]
+    coarser: list[Affine]
+    attention: Attention | None
+    finer: list[Affine]
+    up: list[list[Block]]
+    leave: Affine
+    options: ConvolutionalOptions = eqx.field(static=True)
+    ports: qs.Ports = eqx.field(static=True)
+    picture: Picture = eqx.field(static=True)
+
+    def __init__(self, options: ConvolutionalOptions, ports: qs.Ports, *, key: Key):
+        picture, numbers = Picture.of(ports), numbers_of(key)
+        widths, told = options.widths, 4 * options.widths[0]
+
+        def level(channels: int) -> list[Block]:
+            return [Block(channels, told, numbers) for _ in range(options.blocks)]
+
+        self.clock = Clock(ports.side, told, numbers)
+        self.enter = Convolution(3, picture.reads, widths[0], numbers)
+        self.down = [level(channels) for channels in widths]
+        self.coarser = [Affine(4 * fine, coarse, numbers) for fine, coarse in zip(widths, widths[1:], strict=False)]
+        self.attention = Attention(widths[-1], numbers) if options.attention else None
+        self.finer = [Affine(coarse, 4 * fine, numbers) for fine, coarse in zip(widths, widths[1:], strict=False)]
+        self.up = [level(channels) for channels in widths]
+        self.leave = Affine(widths[0], picture.gives, None)
+        self.options, self.ports, self.picture = options, ports, picture
+
+    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        image = padded(self.picture.read(features), 2 ** (len(self.down) - 1))
+        clock = self.clock(t, side, image.dtype)
+        keys = iter([None] * 2 * len(self.down) * self.options.blocks if key is None else self._keys(key))
+
+        def through(level: list[Block], h: jax.Array) -> jax.Array:
+            for block in level:
+                h = block(h, clock, self.options.dropout, next(keys))
+            return h
+
+        h, seen = through(self.down[0], self.enter(image)), []
+        for coarser, level in zip(self.coarser, self.down[1:], strict=True):
+            seen.append(h)
+            h = through(level, coarser(blocks(h, 2)))
+        if self.attention is not None:
+            h = self.attention(h)
+        h = through(self.up[-1], h)
+        for finer, level in zip(self.finer[::-1], self.up[-2::-1], strict=True):
+            h = through(level, pixels(finer(h), 2) + seen.pop())
+        h = jax.nn.silu(normalised(h, groups_of(h.shape[-1])))
+        return self.picture.give(self.leave(h), self.ports)
+
+    def _keys(self, key: Key) -> list[Key]:
+        return list(jr.split(key, 2 * len(self.down) * self.options.blocks))

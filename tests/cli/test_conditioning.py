@@ -1,0 +1,115 @@
+"""quasistatic inpaint, denoise and condition, on an untrained run of small images."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import quasistatic as qs
+from quasistatic_plugins.conditioning.draws import hidden_elements
+
+SMALL = {
+    "source.view": "grey", "source.augment": False, "kernel.use": "gaussian", "kernel.mean": "levels",
+    "model.width": 8, "model.depth": 1, "trajectory.steps": 4, "training.updates": 1, "training.batch": 4,
+    "training.validation_events": 2, "training.validation_steps": 2, "training.observers": [],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    qs.train(qs.load_recipe("digits", SMALL), out=folder)
+    return folder
+
+
+def test_what_is_shown_stays_and_what_is_hidden_is_drawn(cli, digits, tmp_path):
+    out = tmp_path / "draws.npz"
+    told = cli("inpaint", digits, "-n", 2, "--draws", 3, "--particles", 4, "--hide", "2:6,2:6", "--json", "-o", out)
+    assert told.exit_code == 0, told.output
+    values, arrays = json.loads(told.stdout), np.load(out)
+    hidden = np.zeros((8, 8), bool)
+    hidden[2:6, 2:6] = True
+    assert arrays["draws"].shape == (2, 3, 8, 8) and set(np.unique(np.round(arrays["draws"], 4))) <= {*range(17)}
+    assert np.allclose(arrays["draws"][:, :, ~hidden], arrays["x"][:, None, ~hidden])
+    assert np.isnan(arrays["seen"][:, hidden]).all() and not np.isnan(arrays["seen"][:, ~hidden]).any()
+    away = (arrays["draws"].mean(axis=1) - arrays["x"])[:, hidden]
+    assert values["rms_error_of_the_mean_draw_hidden_elements"] == pytest.approx(np.sqrt(np.mean(away**2)), rel=1e-5)
+    assert values["log_evidence_nats_per_event"] == pytest.approx(arrays["log_evidence_nats"].mean(), rel=1e-5)
+
+
+def test_noise_is_added_in_the_units_of_the_data(cli, digits, tmp_path):
+    out = tmp_path / "draws.npz"
+    told = cli("denoise", digits, "-n", 40, "--draws", 1, "--method", "bridged", "--noise", 2, "-o", out)
+    assert told.exit_code == 0, told.output
+    arrays = np.load(out)
+    assert (arrays["seen"] - arrays["x"]).std() == pytest.approx(2.0, rel=0.05)
+    assert np.abs(arrays["draws"][:, 0] - arrays["x"]).mean() < 2.0
+
+
+def test_a_potential_is_named_with_its_options(cli, digits, tmp_path):
+    brighter, darker = (tmp_path / name for name in ("more.npz", "less.npz"))
+    for out, strength in ((brighter, 3), (darker, -3)):
+        told = cli("condition", digits, "linear", "--set", f"strength={strength}", "-n", 3, "--method", "bridged", "-o", out)
+        assert told.exit_code == 0, told.output
+    assert np.load(brighter)["draws"].mean() > np.load(darker)["draws"].mean() + 4
+
+
+def test_a_picture_has_a_row_for_each_event(cli, digits, tmp_path):
+    out = tmp_path / "before.png"
+    told = cli("inpaint", digits, "-n", 2, "--draws", 2, "--method", "paper", "-o", out)
+    assert told.exit_code == 0, told.output
+    with Image.open(out) as image:
+        width, height = image.size
+    assert width / height == pytest.approx(1.6 * 5 / (1.7 * 2), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("left", 32), ("right", 32), ("top", 32), ("bottom", 32), ("center", 16), ("0:1,:", 8), ("6:,7:8", 2), ("0.5", None)],
+)
+def test_what_is_hidden(text, count):
+    hidden = hidden_elements(text, (8, 8), seed=0)
+    assert hidden.shape == (8, 8) and (hidden.sum() == count if count else 16 < hidden.sum() < 48)
+    colours = hidden_elements(text, (8, 8, 3), seed=0)
+    assert np.array_equal(colours, np.stack([hidden] * 3, axis=-1)), "all colours of a pixel are hidden together"
+
+
+def test_bright_pixels_of_a_picture_are_hidden(tmp_path):
+    mask = np.zeros((4, 6), np.uint8)
+    mask[1, 2:4] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert np.array_equal(hidden_elements(str(tmp_path / "mask.png"), (4, 6), 0), mask > 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inpaint", "--hide", "small.png"], "expected a picture of 8x8 pixels, got 3x5"),
+        (["inpaint", "--hide", "absent.png"], "cannot be read as a picture"),
+        (["inpaint", "--hide", "broken.png"], "cannot be read as a picture"),
+        (["inpaint", "--hide", "middle"], "expected left, right, top, bottom, center, rows and columns such as 2:6,0:8"),
+        (["inpaint", "--hide", "0"], "hides none of the elements"),
+        (["inpaint", "--hide", ":,:"], "hides all of the elements"),
+        (["inpaint", "--method", "best"], "'best' is not one of"),
+        (["denoise"], "Missing option '--noise'"),
+        (["denoise", "--noise", "0"], "0.0 is not in the range x>0"),
+        (["denoise", "--noise", "1", "--noisy"], "name the noisy events with --data"),
+        (["condition", "linear", "--set", "strenth=1"], "unknown option; did you mean 'strength'?"),
+        (["condition", "linear", "--set", "strength"], "expected KEY=VALUE"),
+        (["condition", "lineal"], "no potential is called 'lineal'; did you mean 'linear'?"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_message(cli, digits, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((3, 5), np.uint8)).save("small.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
+    told = cli(arguments[0], digits, *arguments[1:], "-o", "out.png")
+    assert told.exit_code == 2 and said in " ".join(told.output.split()) and "Traceback" not in told.output
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_place_that_cannot_be_written_is_found_first(cli, digits, tmp_path):
+    for out, said in ((tmp_path / "absent" / "a.png", "does not exist"), (tmp_path / "a.txt", "expected a name that ends with")):
+        told = cli("inpaint", digits, "-o", out)
+        assert told.exit_code == 2 and said in told.output
