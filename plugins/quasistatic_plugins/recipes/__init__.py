@@ -14,6 +14,7 @@ SUMMARIES = {
     "mnist-2015": "MNIST by the 2015 paper's reference code: --set source.path=FOLDER, for an accelerator",
     "cifar10-2015": "CIFAR-10 by the same: --set source.path=FOLDER, for an accelerator",
     "bark-2015": "patches of your photographs of a texture, T = 500: --set source.path=FOLDER, for an accelerator",
+    "textures": "patches of photographs of grass, gravel and brick, in minutes on a CPU (needs scikit-image)",
     "dead-leaves": "occluding discs with a mixer of patches, in minutes on a CPU",
     "dead-leaves-2015": "occluding discs with the 2015 paper's network, T = 1000, for an accelerator",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
