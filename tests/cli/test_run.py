@@ -147,7 +147,7 @@ def test_labels_and_augmentation_train_and_sample(cli, tmp_path):
         (["run", "array", "--set", "source.path=nowhere.csv"], "nowhere.csv"),
         (["evaluate", "nowhere"], "nowhere"),
         (["sample", "nowhere", "-o", "x.npz"], "nowhere"),
-        (["sample", "nowhere", "-o", "x.gif"], ".npz"),
+        (["sample", "nowhere", "-o", "x.txt"], ".npz"),
         (["resume", "nowhere"], "nowhere"),
         (["evaluate", "nowhere", "--steps", "0"], "--steps"),
     ],

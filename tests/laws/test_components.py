@@ -57,13 +57,14 @@ def cases():
 
 
 def in_tiers(found):
-    """Every law once, on the first component that has it, and all of them with -m slow."""
+    """Every law once and in the plain setting, on the first component that has it; and all of them in all settings with -m slow."""
     seen = set()
     for case in found:
         (law,) = case.values
-        first = (law.kind, law.name) not in seen
-        seen.add((law.kind, law.name))
-        yield pytest.param(law, id=case.id, marks=case.marks if first else (*case.marks, pytest.mark.slow))
+        if (law.kind, law.name) not in seen:
+            seen.add((law.kind, law.name))
+            yield pytest.param(attrs.evolve(law, examples=1), id=f"{case.id}-once", marks=case.marks)
+        yield pytest.param(law, id=case.id, marks=(*case.marks, pytest.mark.slow))
 
 
 @pytest.mark.parametrize("law", list(in_tiers(cases())))

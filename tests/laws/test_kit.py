@@ -216,7 +216,7 @@ def test_a_product_of_finite_kernels_is_held_to_what_they_are(name):
 
 
 def test_a_law_has_a_place_of_its_own():
-    assert {*REGISTRY} == {"kernel", "model", "objective", "sampler", "source", "observer"}
+    assert {*REGISTRY} == {"kernel", "model", "objective", "sampler", "source", "observer", "potential"}
     assert all(entry.statement.endswith(".") and entry.source for entries in REGISTRY.values() for entry in entries.values())
     with pytest.raises(ValueError, match="twice"):
         enter("kernel", "bayes", "Again.")(lambda kernel, setting: None)

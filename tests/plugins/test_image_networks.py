@@ -89,7 +89,8 @@ def made_by(jaxpr):
 @NETWORKS
 def test_under_vmap_no_event_has_a_gradient_of_the_weights_of_its_own(name):
     """A network is written for one event; its gradient over a batch is still one operation on the batch for each layer."""
-    model, features = fresh(name, ports_of()), jnp.ones((11, 5, 7, 1))
+    shape = (9, 13)  # other numbers of patches than of channels
+    model, features = fresh(name, ports_of(shape)), jnp.ones((11, *shape, 1))
 
     def loss(model):
         return jnp.sum(jnp.sin(jax.vmap(lambda features, t: model(features, t))(features, jnp.ones(11))))
