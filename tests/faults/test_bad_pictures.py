@@ -1,6 +1,7 @@
 """Bad pictures get one clear message, and nothing that they claim is believed."""
 
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -46,6 +47,21 @@ def images(cli, folder, *options):
 def test_a_picture_that_claims_too_much_is_not_decoded(width, height):
     with pytest.raises(ValueError, match=r"it claims|it is damaged"):
         decode(claiming(width, height))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_changed_bytes_give_a_picture_or_a_reason(form):
+    random, file = np.random.RandomState(0), io.BytesIO()
+    Image.fromarray(random.randint(0, 256, (9, 9, 3), np.uint8)).save(file, form)
+    whole = file.getvalue()
+    for _ in range(40):
+        data = bytearray(whole)
+        for place in random.randint(0, min(len(data), 80), 3):  # most of what is claimed stands at the beginning
+            data[place] = random.randint(256)
+        try:
+            assert decode(bytes(data[: random.randint(1, len(data) + 1)])).dtype == np.uint8
+        except ValueError as error:
+            assert str(error).startswith("it")  # it is ..., its levels ...
 
 
 def test_a_billion_pixels_are_refused_and_named(cli, tmp_path):

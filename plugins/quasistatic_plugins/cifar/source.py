@@ -85,7 +85,7 @@ def _bytes(path: Path, row: int) -> bytes:
         data = qs.read_plain(path, follow=True)
     except OSError as error:
         raise qs.DataError(f"{path}: cannot be read: {error}") from error
-    if data[:1] == b"\x80" and len(data) % row:
+    if data[:1] == b"\x80":  # no label is so large
         raise qs.DataError(f"{path}: {_refuse_pickle(path.name)}")
     if not data or len(data) % row:
         raise qs.DataError(f"{path}: is damaged: it has {len(data)} bytes, expected a multiple of {row}, the bytes of a picture")
