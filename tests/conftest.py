@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import socket
@@ -71,15 +70,10 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Compiled programs of a module are dropped after it: some hundred modules of them would fill the memory.
-
-    What is left stays, and is looked at by no later collection: these would take a third of the time of all tests.
-    """
+    """Compiled programs of a module are dropped after it: some hundred modules of them would fill the memory."""
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ def jax_flags_kept(changed: list[str]) -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):
             sys.meta_path.remove(watch)
+        now = sys.modules["jax"].config.values if watch.before else {}  # made anew each time that it is asked for
         for name, value in watch.before.items():
-            if sys.modules["jax"].config.values[name] != value:
+            if now[name] != value:
                 sys.modules["jax"].config.update(name, value)
                 changed.append(name)
 
