@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
@@ -16,6 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 MISBEHAVING = Path(__file__).parent / "third_party" / "misbehaving"
+
+_TESTS = itertools.count(1)
 
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
@@ -72,6 +75,19 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forget_programs() -> Iterator[None]:
     """Compiled programs of a module are dropped after it: some hundred modules of them would fill the memory."""
     yield
+    _clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _spare_maps() -> Iterator[None]:
+    """In a long module too: Linux gives a process 65,530 maps, a program takes ten, and jax crashes without a word."""
+    yield
+    maps = Path("/proc/self/maps")
+    if next(_TESTS) % 25 == 0 and maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+        _clear_caches()
+
+
+def _clear_caches() -> None:
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
 
