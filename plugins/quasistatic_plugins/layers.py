@@ -96,6 +96,12 @@ class Convolution(eqx.Module):
         return convolve(image, self.weight.astype(image.dtype)) + self.bias.astype(image.dtype)
 
 
+def as_pictures(weights: jax.Array) -> jax.Array:
+    """Weights (height, width, inputs, outputs) as filters (outputs * inputs, height, width)."""
+    height, width, *_ = weights.shape
+    return weights.transpose(3, 2, 0, 1).reshape(-1, height, width)
+
+
 def normal(numbers: np.random.Generator | None, shape: tuple[int, ...], inputs: int) -> jax.Array:
     """Weights with which outputs have the variance of the inputs; zeros without numbers."""
     if numbers is None:

@@ -75,12 +75,14 @@ def test_the_report_and_tensorboard_have_sheet_strip_and_neighbours(trained):
         "Out of the noise",
         "Samples, and what they are nearest to",
         "nearer to training than validation",
+        "What was hidden, and what was noisy",
+        "Filters of the network",
     ):
         assert said in page
     names = {path.stem for path in (folder / "run" / "pictures").iterdir()}
-    assert {"samples", "strip", "neighbours", "trajectories"} <= names
+    assert {"samples", "strip", "neighbours", "trajectories", "restored", "filters"} <= names
     events = b"".join(path.read_bytes() for path in (folder / "run" / "tensorboard").iterdir())
-    assert b"strip" in events and b"samples" in events
+    assert all(name in events for name in (b"strip", b"samples", b"restored", b"filters"))
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])

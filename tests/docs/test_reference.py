@@ -120,7 +120,8 @@ PROTOCOLS = (
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
     "AbstractReading", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
     "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
-    "AbstractModel", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise", "AbstractObserver",
+    "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",
+    "AbstractObserver",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import quasistatic as qs
 from quasistatic._data.array import ArrayChoices, ArraySource
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
+from quasistatic._report import restoring
 from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
 from quasistatic._training.store import Measured
@@ -25,6 +26,7 @@ from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
+from quasistatic_plugins.layers import blocks
 
 BIT = math.log(2)
 
@@ -270,3 +272,67 @@ def test_names_from_files_are_only_text(names: tuple[str, str]) -> None:
 def test_a_page_obeys_no_name() -> None:
     written = page("<b>\x1b[31m\u202e", "x", [], [], [], "a = 1\n", ["\0<script>"])
     assert r"&lt;b&gt;\u001b[31m\u202e" in written and r"\u0000&lt;script&gt;" in written and "a = 1\n" in written
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (4, 5, 3)])
+@pytest.mark.parametrize("name", ["dense", "convolutional", "mixer", "multiscale"])
+def test_filters_are_those_of_the_first_layer(name: str, shape: tuple[int, ...]) -> None:
+    """Where the weights of filter 2 alone are not zero, one picture of each channel is not either."""
+    ports = qs.Ports.of(make(qs.Real(shape)).kernel)
+    model = qs.make("model", name, ports, key=jr.key(0))
+    found = np.asarray(model.filters())
+    colours = shape[2] if len(shape) == 3 else 1
+    heights = {"dense": shape[:2], "multiscale": shape[:2], "convolutional": (3, 3)}
+    assert found.shape[1:] == heights.get(name, found.shape[1:]) and len(found) % colours == 0
+    assert np.isfinite(found).all() and np.abs(found).max(axis=(1, 2)).min() > 0
+    assert qs.pictures.encode(qs.pictures.filters(model)).startswith(b"\x89PNG")
+
+
+def test_filters_are_cut_out_of_the_weights_in_the_order_of_pixels() -> None:
+    """A mixer reads a patch with its neighbours: its filter shows a pixel where the network feels it."""
+    ports = qs.Ports.of(make(qs.Real((6, 6))).kernel)
+    model = qs.make("model", "mixer", ports, key=jr.key(0), patch=2, width=8, depth=1)
+    images = np.eye(36, dtype=np.float32).reshape(36, 6, 6)
+    felt = np.stack([np.asarray(model.enter(blocks(image[:, :, None], 2)))[1, 1] for image in images])  # of the patch in the middle
+    shown = np.asarray(model.filters())
+    middle = felt.reshape(6, 6, 8).transpose(2, 0, 1) - np.asarray(model.enter.bias)[:, None, None]
+    size = shown.shape[1]
+    start = (size - 6) // 2
+    np.testing.assert_allclose(shown[:, start : start + 6, start : start + 6], middle, atol=1e-6)
+
+
+@pytest.mark.parametrize("event", [qs.Real((8, 8)), qs.Binary((8, 8))])
+def test_what_is_seen_is_kept_and_what_is_hidden_is_drawn(event: qs.AbstractField, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {}
+    monkeypatch.setattr(restoring, "triptych", lambda source, columns, covered: kept.update(columns=columns, covered=covered))
+    xs = data(event, 4)
+    qs.pictures.restored(Anything(event), make(event), qs.Data(xs), key=jr.key(0))
+    columns, covered = kept["columns"], kept["covered"]
+    hidden = np.zeros((8, 8), bool)
+    hidden[2:6, 2:6] = True
+    assert (covered[:3] == hidden).all() and not covered[3:].any()
+    first, last = columns["draw 1"][:3], columns["draw 1"][3:]
+    np.testing.assert_allclose(first[:, ~hidden], columns["data"][:3][:, ~hidden], atol=0.06)  # six deviations of what is seen
+    assert np.abs(first[:, hidden] - columns["data"][:3][:, hidden]).mean() > 0.2
+    # of noisy pixels the data are unit normal or even bits here, so that the mean is nearer to them than what is seen
+    away = [np.mean((columns[name][3:] - columns["data"][3:]) ** 2) for name in ("mean of draws", "seen")]
+    assert away[0] < 1.6 * away[1] and np.isfinite(last).all()
+    assert not np.isnan(columns["seen"][3:]).any() and np.isnan(columns["seen"][covered]).all()
+
+
+def test_a_kernel_that_cannot_be_tilted_has_no_picture_of_it() -> None:
+    diffusion = make(qs.Real((4, 4)))
+    known = qs.Known(np.zeros((4, 4), np.float32), np.ones((4, 4), bool))
+    plain = diffusion.tilted(known, "paper")
+    assert qs.pictures.restored(Anything(qs.Real((4, 4))), plain, qs.Data(data(qs.Real((4, 4)), 2)), key=jr.key(0)) is None
+
+
+def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
+    source, xs = Anything(qs.Real((4, 4))), data(qs.Real((4, 4)), 2)
+    covered = np.zeros(xs.shape, bool)
+    covered[0, 1, 2] = True
+    figure = qs.pictures.triptych(source, {"data": xs, "seen": np.where(covered, np.nan, xs), "draw": 9 * xs}, covered)
+    grey = [image.get_clim() for axes in figure.axes for image in axes.images if image.get_cmap().name == "gray_r"]
+    assert len(grey) == 6 and set(grey) == {grey[0]}
+    over = [image for axes in figure.axes for image in axes.images if image.get_cmap().name == "Blues"]
+    np.testing.assert_array_equal(np.isfinite(np.ma.filled(over[0].get_array(), np.nan)), covered[0])

@@ -70,6 +70,14 @@ class AbstractModel(eqx.Module):
         """
 
 
+class AbstractFilters(AbstractModel):
+    """A network with weights that can be looked at as pictures: the filters with which it reads an image."""
+
+    @abstractmethod
+    def filters(self) -> Float[Array, "filters height width"]:
+        """One picture for each filter and channel, whatever their scale."""
+
+
 def side_size(event: AbstractEvent | None) -> int:
     """The length of `ravel_side`."""
     parts = {} if event is None else event.parts()

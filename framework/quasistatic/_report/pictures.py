@@ -1,9 +1,7 @@
-"""Pictures of a diffusion, on matplotlib figures of their own: the global state of matplotlib stays as it is."""
+"""Pictures of a diffusion."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,15 +10,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 
-from quasistatic._data.draw import draw_part, worth_drawing
+from quasistatic._data.draw import draw_part, tiles, worth_drawing
 from quasistatic._data.source import AbstractSource
 from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
@@ -28,37 +23,26 @@ from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._process.event import AbstractField
 from quasistatic._process.ledger import Ledger
+from quasistatic._process.model import AbstractFilters
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
 from quasistatic._report import film
-from quasistatic._report.film import Filmed, spread
-from quasistatic._report.page import Picture
+from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, PALE, SMALL, TEXT, TRUTH, WIDTH, quiet
+from quasistatic._report.figure import encode as encode
+from quasistatic._report.figure import new_figure as new_figure
+from quasistatic._report.film import Filmed as Filmed
+from quasistatic._report.film import spread as spread
+from quasistatic._report.restoring import GLANCE as GLANCE
+from quasistatic._report.restoring import restored as restored
+from quasistatic._report.restoring import triptych as triptych
 from quasistatic._training.store import Measured
-from quasistatic.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# one colour per meaning, in every picture: data and measurement, the learned way back, the truth
-DATA, LEARNED, TRUTH = "#2f5d8c", "#c2542d", "#3d7a57"
-TEXT, FRAME, PALE = "#3a3f47", "#c9ced6", "#d3dae4"
 COLUMNS = 6  # times shown of a chain
-WIDTH = 10.5  # inches, of pictures with a column per time
 STRIP, NEIGHBOURS = 6, 12  # pictures shown on their way, and beside their neighbours
-SMALL, NORMAL = 7.5, 9.0  # points
-LONGEST = 100  # characters of a label
-
-
-def encode(figure: Figure, form: str = "png") -> bytes:
-    """The figure as a 'png', 'svg' or 'pdf' file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=160)
-    return buffer.getvalue()
-
-
-def as_picture(name: str, title: str, drawn: Figure, note: str, is_photo: bool = False) -> Picture:
-    """A figure as a page shows it."""
-    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note, is_photo)
+FILTERS = 64  # shown of a network
 
 
 def samples(source: AbstractSource, xs: State) -> Figure:
@@ -92,6 +76,20 @@ def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:
     shown = slice(NEIGHBOURS)
     pairs = [film.row(source, take(each, shown), film.drawn_range(source, xs)) for each in (xs, nearest)]
     return _picture_alone(np.concatenate([pairs[0], np.full_like(pairs[0][:2], 255), pairs[1]]), [])
+
+
+def filters(model: AbstractFilters) -> Figure:
+    """The largest filters of a network, each on a scale of its own: zero is white, blue is positive, red negative."""
+    found = np.asarray(model.filters(), np.float64)
+    sizes = np.sqrt(np.sum(found**2, axis=(1, 2)))
+    chosen = found[np.sort(np.argsort(-sizes, kind="stable")[:FILTERS])]
+    scaled = chosen / np.maximum(np.abs(chosen).max(axis=(1, 2), keepdims=True), 1e-30)
+    figure = new_figure(0.5 * WIDTH, 0.5 * WIDTH)
+    axes = figure.add_subplot()
+    signs = LinearSegmentedColormap.from_list("signs", [LEARNED, "white", DATA])
+    axes.imshow(tiles(scaled), cmap=signs, vmin=-1.0, vmax=1.0, interpolation="nearest")
+    axes.set_axis_off()
+    return figure
 
 
 def _picture_alone(picture: np.ndarray, titles: Sequence[str]) -> Figure:
@@ -373,28 +371,3 @@ def _reach(xs: np.ndarray) -> float:
 
 def _nats(unit: Unit) -> float:
     return Estimate(0.0, 1.0, unit).to("nats").standard_error
-
-
-class _PlainFigure(Figure):
-    """All text in it is only text: names of columns come from files, and may hold what matplotlib would read as TeX."""
-
-    def draw(self, renderer: Any) -> None:
-        for text in self.findobj(Text):
-            text.set_parse_math(False)
-            text.set_text(printable(text.get_text())[:LONGEST])
-        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn
-            super().draw(renderer)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    figure = _PlainFigure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def quiet(axes: Axes) -> None:
-    """No more ink than needed."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FRAME)
-    axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT)

@@ -7,14 +7,17 @@ import json
 import math
 from collections.abc import Iterator
 
+import jax.random as jr
+
 from quasistatic._data.draw import worth_drawing
 from quasistatic._data.judging import judge_samples, neighbours
 from quasistatic._process.estimate import Estimate, Unit, customary_unit
 from quasistatic._process.event import AbstractEvent, Real
+from quasistatic._process.model import AbstractFilters
 from quasistatic._process.tree import count_of
 from quasistatic._report import pictures
+from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.pictures import as_picture
 from quasistatic._report.summary import Summary, compared_rows, simple_rows
 from quasistatic._report.table_report import column_pictures, columns, quantiles
 from quasistatic._runs.evaluation import Evaluation
@@ -228,6 +231,26 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
             "Samples, and what they are nearest to",
             pictures.neighbours(source, xs, neighbours(source, xs)),
             "Above, samples. Below each, the training picture that is nearest to it: a copy would show here.",
+            True,
+        )
+    if event.pixels is not None:
+        restored = pictures.restored(source, diffusion, data, key=jr.fold_in(key, 1))
+        if restored is not None:
+            yield as_picture(
+                "restored",
+                "What was hidden, and what was noisy",
+                restored,
+                "Test pictures: the middle is hidden in some, noise is added to others; draws of what they may have been, at "
+                f"T = {pictures.GLANCE} at most. The walk has no weights here, so draws are only near to the posterior; "
+                "`quasistatic inpaint` and `quasistatic denoise` weight them.",
+                True,
+            )
+    if isinstance(diffusion.model, AbstractFilters) and event.pixels is not None:
+        yield as_picture(
+            "filters",
+            "Filters of the network",
+            pictures.filters(diffusion.model),
+            "Each on a scale of its own: blue is positive, red negative. The largest of them are shown.",
             True,
         )
     history = run.progress.history

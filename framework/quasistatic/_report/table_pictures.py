@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from quasistatic._data.source import AbstractBaselines, AbstractSource, capability, to_user
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
-from quasistatic._report.pictures import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
+from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
 
 ACROSS = 4  # panels side by side
 PANELS = 24  # columns at most that have one

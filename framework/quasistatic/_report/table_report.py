@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from quasistatic._data.source import AbstractSource, to_user
+from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture
-from quasistatic._report.pictures import as_picture
 from quasistatic._report.table_pictures import (
     PAIRED,
     PANELS,

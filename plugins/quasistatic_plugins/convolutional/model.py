@@ -18,6 +18,7 @@ from quasistatic_plugins.layers import (
     Clock,
     Convolution,
     Picture,
+    as_pictures,
     blocks,
     dropped,
     groups_of,
@@ -70,7 +71,7 @@ class Attention(eqx.Module):
         return h + self.outwards(answer.reshape(height, width, channels))
 
 
-class Convolutional(qs.AbstractModel):
+class Convolutional(qs.AbstractFilters):
     """Down through the levels, attention, and up again, where each level adds what it had on the way down.
 
     The readout starts at zero.
@@ -126,6 +127,9 @@ class Convolutional(qs.AbstractModel):
             h = through(level, pixels(finer(h), 2) + seen.pop())
         h = jax.nn.silu(normalised(h, groups_of(h.shape[-1])))
         return self.picture.give(self.leave(h), self.ports)
+
+    def filters(self) -> jax.Array:
+        return as_pictures(self.enter.weight)
 
     def _keys(self, key: Key) -> list[Key]:
         return list(jr.split(key, 2 * len(self.down) * self.options.blocks))

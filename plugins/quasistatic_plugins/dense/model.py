@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +18,7 @@ Key = jax.Array
 ACTIVATIONS = {"silu": jax.nn.silu, "relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 
 
-class Dense(qs.AbstractModel):
+class Dense(qs.AbstractFilters):
     """Reads all features, time and side information as one vector, whatever the event is built like.
 
     Hidden layers and, beside them, a linear map from the features: what a kernel knows of z_t in closed form is often linear in
@@ -58,6 +59,13 @@ class Dense(qs.AbstractModel):
             share = qs.bumps(t, options.readouts)
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
         return self.ports.params.unravel(out + flat @ self.straight.T)
+
+    def filters(self) -> jax.Array:
+        """Of the first layer, as large as the image that the features are."""
+        shape = self.ports.features.shapes[0]
+        height, width = (*shape, 1, 1)[:2]
+        weight = self.hidden[0].weight[:, : math.prod(shape)]
+        return weight.reshape(len(weight), height, width, -1).transpose(0, 3, 1, 2).reshape(-1, height, width)
 
     def _first(self, flat: jax.Array, t: jax.Array, side: qs.Side | None) -> jax.Array:
         """The first layer. Time has columns of its own: where events share it, its part is computed once for all of them."""

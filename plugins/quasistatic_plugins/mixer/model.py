@@ -17,6 +17,7 @@ from quasistatic_plugins.layers import (
     Clock,
     Convolution,
     Picture,
+    as_pictures,
     blocks,
     dropped,
     modulated,
@@ -66,7 +67,7 @@ class Block(eqx.Module):
         return h + self.channels(modulated(_normalised(h), *after), dropout, keys[2])
 
 
-class Mixer(qs.AbstractModel):
+class Mixer(qs.AbstractFilters):
     """Tokens (rows of patches, columns, width). The readout starts at zero."""
 
     clock: Clock
@@ -96,6 +97,11 @@ class Mixer(qs.AbstractModel):
         for block, key_block in zip(self.blocks, keys, strict=True):
             h = block(h, clock, options.dropout, key_block)
         return self.picture.give(pixels(self.leave(_normalised(h)), options.patch), self.ports)
+
+    def filters(self) -> jax.Array:
+        """Weights of a patch and its neighbours, joined to one picture."""
+        joined = jax.vmap(lambda weight: pixels(weight, self.options.patch), in_axes=-1, out_axes=-1)(self.enter.weight)
+        return as_pictures(joined)
 
 
 def _normalised(h: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.layers import Affine, Picture, convolve, normal, numbers_of, padded
+from quasistatic_plugins.layers import Affine, Picture, as_pictures, convolve, normal, numbers_of, padded
 from quasistatic_plugins.multiscale import MultiscaleOptions
 
 Key = jax.Array
@@ -80,7 +80,7 @@ def repeated(image: jax.Array, size: int) -> jax.Array:
     return jnp.repeat(jnp.repeat(image, size, 0), size, 1)
 
 
-class Multiscale(qs.AbstractModel):
+class Multiscale(qs.AbstractFilters):
     """The readout starts at zero. Side information is read by the layers for each pixel alone."""
 
     layers: list[PrintedLayer] | list[CodeLayer]
@@ -128,6 +128,13 @@ class Multiscale(qs.AbstractModel):
         readouts = self.upper[-1](h).reshape(height, width, -1, options.bumps)
         share = qs.bumps(t, options.bumps, options.bump_width).astype(image.dtype)
         return self.picture.give(readouts @ share, self.ports)
+
+    def filters(self) -> jax.Array:
+        """Of the dense pathway, as large as an image; without one those of the finest scale."""
+        if not self.dense:
+            return as_pictures(self.layers[0].weights[0])
+        picture = self.picture
+        return as_pictures(self.dense[0].weight.reshape(picture.height, picture.width, picture.reads, -1))
 
 
 def orthogonal(inputs: int, outputs: int, numbers: np.random.Generator) -> Affine:

@@ -101,16 +101,21 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
                 yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
-    side = info.source.split("validation", SAMPLES).side
+    data = info.source.split("validation", SAMPLES)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
     kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
     sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler
-    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=sampler, steps=steps, side=side)
+    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=sampler, steps=steps, side=data.side)
     if is_picture:
         drawn, film = drawn
         times = np.asarray(diffusion.times(steps))[list(kept)]
         yield _picture("strip", qs.pictures.strip(info.source, times, film, drawn))
+        restored = qs.pictures.restored(info.source, diffusion, data, key=jr.key(1))
+        if restored is not None:
+            yield _picture("restored", restored)
+        if isinstance(diffusion.model, qs.AbstractFilters):
+            yield _picture("filters", qs.pictures.filters(diffusion.model))
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 
