@@ -1,0 +1,84 @@
+"""The middle of textures, drawn from what is around it: a trained network beside exact conditioning of a normal distribution.
+
+    python -m pytest -m benchmark -s tests/benchmarks/test_inpainting.py
+
+trains for a quarter of an hour on two cores, and prints one table.
+"""
+
+import math
+
+import jax.random as jr
+import numpy as np
+import pytest
+
+import quasistatic as qs
+from quasistatic_plugins.conditioning import draws
+from quasistatic_plugins.conditioning.command import How
+
+pytestmark = pytest.mark.benchmark
+
+SIZE, EVENTS, DRAWS, PARTICLES = 32, 24, 16, 64
+BIT = math.log(2)
+
+
+def conditioned(train, validation, xs, hidden):
+    """Means (N, hidden) and log densities of the hidden elements given the others, under a normal distribution of all of them.
+
+    Its covariance is that of the training rows, drawn towards its own diagonal as far as suits the validation rows best.
+    """
+    mean = train.mean(axis=0)
+    sample = np.cov(train, rowvar=False)
+
+    def shrunk(share):
+        return (1.0 - share) * sample + share * np.diag(np.diag(sample))
+
+    def density(covariance, away):
+        root = np.linalg.cholesky(covariance)
+        scaled = np.linalg.solve(root, away.T)
+        return -0.5 * np.sum(scaled**2, axis=0) - np.log(np.diag(root)).sum() - 0.5 * len(root) * math.log(2.0 * math.pi)
+
+    shares = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
+    share = max(shares, key=lambda share: density(shrunk(share), validation - mean).mean())
+    covariance = shrunk(share)
+    inner = covariance[np.ix_(hidden, hidden)]
+    across, outer = covariance[np.ix_(hidden, ~hidden)], covariance[np.ix_(~hidden, ~hidden)]
+    gain = np.linalg.solve(outer, across.T).T
+    means = mean[hidden] + (xs[:, ~hidden] - mean[~hidden]) @ gain.T
+    return means, density(inner - gain @ across.T, xs[:, hidden] - means), share
+
+
+def test_the_middle_of_a_texture(tmp_path):
+    """Root mean square error of the mean, and log p of what is hidden given the rest, in bits per hidden pixel."""
+    recipe = qs.load_recipe("textures", [f"source.size={SIZE}", "training.observers=[]"])
+    run = qs.train(recipe, out=tmp_path / "run")
+    source = run.source
+    xs = source.split("test", EVENTS).x
+    hidden = draws.hidden_elements("center", source.event.shape, 0)
+    how = How(tmp_path / "run", tmp_path / "x.npz", "exact", DRAWS, PARTICLES, None, 0, True)
+    found = draws.inpainted(run, xs, hidden, how)
+
+    rows = {split: source.split(split).x.reshape(-1, SIZE * SIZE) for split in ("train", "validation")}
+    flat, mask = xs.reshape(EVENTS, -1), hidden.ravel()
+    means, log_density, share = conditioned(rows["train"], rows["validation"], flat, mask)
+    count = int(mask.sum())
+    # a level is so wide in model units: its probability is nearly density times width
+    width = (source.event.high - source.event.low) / (source.event.levels - 1)
+    exact = (log_density + count * math.log(width)) / count / BIT
+    # K is a bound on log p of all of it, and log Z that of what is seen
+    whole = np.asarray(qs.ledger(run.diffusion, xs, key=jr.key(1), steps=1000).per_event)
+    ours = (whole - found.log_evidence) / count / BIT
+
+    def error(mean):
+        return np.sqrt(np.mean((source.units.to_user(mean) - source.units.to_user(flat[:, mask])) ** 2, axis=1))
+
+    table = {
+        f"normal, exactly ({share:g} of the diagonal)": (error(means), exact),
+        "network, mean of draws": (error(found.draws.mean(axis=1).reshape(EVENTS, -1)[:, mask]), ours),
+        "mean of what is seen": (error(np.repeat(flat[:, ~mask].mean(axis=1)[:, None], count, axis=1)), np.full(EVENTS, np.nan)),
+    }
+    print(f"\n{'':>36} {'error, levels':>18} {'log p, bits per hidden pixel':>30}")
+    for name, columns in table.items():
+        told = [f"{column.mean():.3f} +- {column.std(ddof=1) / math.sqrt(EVENTS):.3f}" for column in columns]
+        print(f"{name:>36} {told[0]:>18} {told[1]:>30}")
+    print(f"least effective share of {PARTICLES} particles: {found.least_ess.min():.3f}")
+    assert (table["network, mean of draws"][0] - table["mean of what is seen"][0]).mean() < 0
