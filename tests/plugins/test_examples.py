@@ -25,6 +25,8 @@ from quasistatic_angles.molecule import AnglesOptions
 from quasistatic_angles.molecule.source import Angles
 from quasistatic_angles.wrapped_normal import Angle, WrappedNormalOptions
 from quasistatic_angles.wrapped_normal.kernel import WrappedNormalKernel, log_wrapped
+from quasistatic_blur import BlurOptions
+from quasistatic_blur.kernel import BlurKernel, Cosines
 from quasistatic_windows import WindowsOptions
 from quasistatic_windows.source import Windows
 
@@ -35,10 +37,11 @@ THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 PLUGINS = {
     "wrapped-normal": "quasistatic-angles/quasistatic_angles/wrapped_normal",
     "molecule": "quasistatic-angles/quasistatic_angles/molecule",
+    "blur": "quasistatic-blur/quasistatic_blur",
     "windows": "quasistatic-windows/quasistatic_windows",
     "export": "quasistatic-export/quasistatic_export",
 }
-DISTRIBUTIONS = ("quasistatic-angles", "quasistatic-windows", "quasistatic-export")
+DISTRIBUTIONS = ("quasistatic-angles", "quasistatic-blur", "quasistatic-windows", "quasistatic-export")
 SPLITS = ("train", "validation", "test")
 SHORT = (
     *("training.updates=20", "training.validate_every=20", "training.validation_events=20", "training.observers=[]"),
@@ -63,9 +66,9 @@ def code_lines(text: str) -> int:
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_an_example_is_short(plugin: str) -> None:
-    """80 lines; the angles bring a field of their own as well."""
+    """80 lines; the angles bring a field of their own as well, the blur a basis and two kinds of noise."""
     lines = [code_lines(text) for text in modules_of(plugin)]
-    assert 0 < sum(lines) < (90 if plugin == "wrapped-normal" else 80), lines
+    assert 0 < sum(lines) < {"wrapped-normal": 90, "blur": 100}.get(plugin, 80), lines
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -128,6 +131,40 @@ def angle_laws() -> Iterator[Any]:
 @pytest.mark.parametrize("law", list(angle_laws()))
 def test_angles_keep_the_laws(law: Callable[[], None]) -> None:
     law()
+
+
+@pytest.mark.parametrize("law", qs.testing.laws_of("kernel", BlurKernel(BlurOptions(), qs.Real((2, 1)))), ids=lambda law: law.name)
+def test_blur_keeps_the_laws(law: Callable[[], None]) -> None:
+    law()
+
+
+@pytest.mark.parametrize("noise", ["matched", "isotropic"])
+def test_blur_composes_and_goes_back_by_bayes(x64: None, noise: str) -> None:
+    """In every dimension at once: two steps are one, and the posterior is what the three normals say."""
+    for shape in ((3, 2), (2, 2, 2)):
+        kernel, (key_x, key_z) = BlurKernel(BlurOptions(noise), qs.Real(shape)), jr.split(jr.key(0))
+        x, z = jr.normal(key_x, shape), jr.normal(key_z, shape)
+        for s, t in ((0.0, 1e-4), (0.3, 0.8), (0.999, 1.0)):
+            early, late = kernel.marginal(x, s), kernel.marginal(x, t)
+            step = kernel.transition(early.loc, s, t)
+            kept = kernel.transition(jnp.ones(shape), s, t)
+            np.testing.assert_allclose(step.loc, late.loc, atol=1e-12)
+            shares = Cosines().to_basis(kept.loc)[0, 0] / Cosines().to_basis(jnp.ones(shape))[0, 0]
+            assert np.allclose(late.variance[0, 0], shares**2 * early.variance[0, 0] + step.variance[0, 0], atol=1e-12)
+            back = kernel.posterior(x, z, s, t)
+            y = back.sample(key_x)
+            joint = early.log_prob(y) + kernel.transition(y, s, t).log_prob(z)
+            np.testing.assert_allclose(back.log_prob(y) + late.log_prob(z), joint, rtol=1e-9)
+
+
+def test_blur_loses_what_is_fine_first_and_at_reach_zero_does_not_blur() -> None:
+    kernel = BlurKernel(BlurOptions(), qs.Real((8, 8)))
+    kept = jnp.exp(kernel._level(jnp.asarray(0.5)).signal)
+    assert (np.diff(np.diagonal(kept)) < 0).all() and kept[0, 0] > 3 * kept[-1, -1]
+    plain = BlurKernel(BlurOptions(reach=0.0), qs.Real((8, 8)))
+    ports = qs.make("kernel", "gaussian", qs.Real((8, 8)), schedule="log-linear", first_noise=1e-4, last_survival=1e-4)
+    x = jr.normal(jr.key(0), (8, 8))
+    np.testing.assert_allclose(plain.marginal(x, jnp.asarray(0.4)).loc, ports.marginal(x, jnp.asarray(0.4)).loc, atol=1e-5)
 
 
 CIRCLE = 2 * np.pi * np.arange(4096) / 4096 - np.pi  # the mean over these is exact for waves up to the 4095th

@@ -28,6 +28,9 @@ class ConvolutionalOptions:
         default=1, validator=at_least_one, metadata={"help": "residual blocks of a level, on the way down and again on the way up"}
     )
     attention: bool = attrs.field(default=True, metadata={"help": "at the lowest resolution every place also looks at all others"})
+    places: bool = attrs.field(
+        default=False, metadata={"help": "learn an offset for every place, for pictures of things that stand in the middle"}
+    )
     dropout: float = attrs.field(
         default=0.0,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],

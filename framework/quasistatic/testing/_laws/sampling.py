@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from scipy.stats import multivariate_normal
 
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.event import Levels, Real
@@ -146,8 +147,7 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
             continue  # levels have probabilities, no density
         states, _, log_probs = _drawn(distribution, setting.keys(500 + number, DRAWS), _sample)
         rows = flat(states)
-        mean, variance = rows.mean(axis=0), 0.5 * rows.var(axis=0)
-        log_g = -0.5 * np.sum((rows - mean) ** 2 / variance + np.log(2.0 * np.pi * variance), axis=1)
+        log_g = multivariate_normal(rows.mean(axis=0), 0.5 * np.cov(rows, rowvar=False)).logpdf(rows)
         readings.append(statistical(scores(np.exp(log_g - np.asarray(log_probs))[:, None], np.ones(1)), name))
     return worst(readings)
 
