@@ -1,5 +1,6 @@
 """What the three networks for images have in common, and the layers that they share."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
