@@ -17,7 +17,8 @@ from quasistatic_plugins.conditioning.command import How
 
 pytestmark = pytest.mark.benchmark
 
-SIZE, EVENTS, DRAWS, PARTICLES = 32, 24, 16, 64
+SIZE, EVENTS, DRAWS, PARTICLES = 32, 12, 16, 32
+SMALL = ("model.widths=[16,32]", "training.updates=1000", "training.validate_every=250", "training.observers=[]")
 BIT = math.log(2)
 
 
@@ -49,7 +50,7 @@ def conditioned(train, validation, xs, hidden):
 
 def test_the_middle_of_a_texture(tmp_path):
     """Root mean square error of the mean, and log p of what is hidden given the rest, in bits per hidden pixel."""
-    recipe = qs.load_recipe("textures", [f"source.size={SIZE}", "training.observers=[]"])
+    recipe = qs.load_recipe("textures", [f"source.size={SIZE}", *SMALL])
     run = qs.train(recipe, out=tmp_path / "run")
     source = run.source
     xs = source.split("test", EVENTS).x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -35,7 +36,7 @@ class Laws:
         self.asked: list[str] = []
         self.answers = [HOLDS, EXPECTED, BROKEN]
 
-    def build_all(self, offers: Sequence[Any], manager: qs.PluginManager) -> Iterator[Built]:
+    def build_all(self, offers: Sequence[Any], manager: qs.PluginManager, events: Sequence[Any]) -> Iterator[Built]:
         self.asked += [f"{offer.kind} {offer.name}" if hasattr(offer, "kind") else offer.name for offer in offers]
         yield Built("kernel gaussian on 2 real", self.answers)
 
@@ -83,6 +84,44 @@ def test_json(cli: Cli, laws: Laws) -> None:
     assert result.exit_code == 1
 
 
+def test_a_line_for_each_law_as_it_is_read_with_its_seconds(cli: Cli, laws: Laws) -> None:
+    lines = cli("check", "gaussian").stderr.splitlines()
+    assert [re.sub(r"\d+\.\d s$", "S", line) for line in lines] == [
+        "kernel gaussian on 2 real: composition ... holds  S",
+        "kernel gaussian on 2 real: precision ... expected failure  S",
+        "kernel gaussian on 2 real: work ... BROKEN  S",
+    ]
+    assert cli("check", "gaussian", "--json").stderr == ""
+
+
+def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> None:
+    read: list[int] = []
+
+    def measured(setting: Any) -> Reading:
+        read.append(setting.seed)
+        return Reading(0.0, 1.0, "nats")
+
+    laws.answers = [Law("bayes", "kernel", "", "", measured, examples=3), BROKEN]
+    assert cli("check", "gaussian", "--law", "bayes").exit_code == 0 and len(read) == 3
+    assert cli("check", "gaussian", "--law", "bayes", "--quick").exit_code == 0 and len(read) == 4
+    result = cli("check", "gaussian", "--law", "baies")
+    assert result.exit_code == 2
+    assert "no law here is called 'baies'; did you mean 'bayes'?  (there are bayes, work)" in result.stderr
+        result.exit_code == 2 and "no law here is called 'baies'; did you mean 'bayes'?  (there are bayes, work)" in result.stderr
+    )
+
+
+def test_events_and_options_are_chosen(cli: Cli) -> None:
+    choice = ("--event", "real:3x2", "--event", "levels:2", "--set", "schedule=cosine", "--law", "times")
+    result = cli("check", "kernel", "gaussian", *choice, "--quick", "--json")
+    assert result.exit_code == 0, result.stderr
+    labels = [verdict["component"] for verdict in json.loads(result.stdout)]
+    assert labels == [
+        "kernel gaussian (schedule=cosine) on 3x2 real",
+        "kernel gaussian (schedule=cosine) on 2 real in 5 levels",
+    ]
+
+
 def test_the_recipes_of_a_plugin_are_checked(cli: Cli) -> None:
     result = cli("check", "recipes")
     assert result.exit_code == 0 and "### recipe swiss-roll" in result.stdout and "| resolves | holds |" in result.stdout
@@ -105,6 +144,11 @@ def test_without_hypothesis_one_message_says_what_to_install(cli: Cli, monkeypat
         (["kernl", "gaussian"], "expected a plugin, or one of source, kernel"),
         (["kernel", "gaussian", "binomial"], "expected a plugin, or one of source, kernel"),
         (["exits"], "plugin 'exits' (bad-exits 0.1) is broken: it tried to end the program"),
+        (["kernel", "gaussian", "--event", "reel:3"], "--event: expected one of real, levels and a shape, such as real:8x8"),
+        (["kernel", "gaussian", "--event", "real:3y"], "--event: expected one of real, levels and a shape, such as real:8x8"),
+        (["model", "dense", "--event", "real:3"], "--event: only kernels and potentials are checked on events"),
+        (["recipes", "--set", "a=1"], "--set: needs the one component that it is about"),
+        (["kernel", "gaussian", "--set", "men=data"], "did you mean 'mean'"),
     ],
 )
 def test_what_cannot_be_checked(cli: Cli, laws: Laws, install_plugin: Callable[..., str], arguments: list[str], said: str) -> None:

@@ -294,3 +294,6 @@ class Fields(AbstractEvent, Mapping[str, AbstractField]):
         found = sorted(xs) if isinstance(xs, Mapping) else type(xs).__name__
         if found != sorted(self):
             raise DataError(f"events: expected a mapping with the parts {', '.join(self)}, got {found}")
+
+
+FIELDS: tuple[type[AbstractField], ...] = (Real, Levels, Binary, Categorical, Counts)

@@ -93,7 +93,7 @@ def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manag
     """
     manager = manager or plugins()
     name, values = _read(recipe, manager)
-    problems = _override(values, _pairs(overrides), manager)
+    problems = _override(values, override_pairs(overrides), manager)
     return _resolve(name, values, manager, problems)
 
 
@@ -156,7 +156,7 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
         raise RecipeError([f"{where}: not TOML: {error}"]) from None
 
 
-def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
+def override_pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
         return list(overrides.items())
     pairs = [text.partition("=") for text in overrides]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,31 +14,53 @@ import click
 
 from quasistatic._plugins.component import KINDS
 from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of
-from quasistatic.errors import PluginError
+from quasistatic.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from quasistatic.testing import Verdict
+    from quasistatic._process.event import AbstractEvent
+    from quasistatic.testing import Law, Verdict
 
+OUTCOMES = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}
 COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
 @click.command()
 @click.argument("target", nargs=-1, required=True, metavar="PLUGIN | KIND NAME")
+@click.option("--law", "names", multiple=True, metavar="NAME", help="Read this law alone. May be repeated.")
+@click.option("--quick", is_flag=True, help="Read each law in one setting instead of several.")
+@click.option("--event", "events", multiple=True, metavar="FIELD:SHAPE",
+              help="Check a kernel or a potential on these events, such as real:8x8 or binary:5. May be repeated.")  # fmt: skip
+@click.option("--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="An option of the component. May be repeated.")
 @json_option
 @click.pass_context
-def check(ctx: click.Context, target: tuple[str, ...], as_json: bool) -> None:
+def check(
+    ctx: click.Context,
+    target: tuple[str, ...],
+    names: tuple[str, ...],
+    quick: bool,
+    events: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Hold what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
-    keys, times and params. A law holds, is BROKEN, or is broken as expected, for a reason that the plugin states. In a
-    pipe the table is Markdown, ready for a README. The exit code is 1 if a law is broken.
+    keys, times and params; a line on stderr says so, with the seconds that it took. A law holds, is BROKEN, or is broken as
+    expected, for a reason that the plugin states. In a pipe the table is Markdown, ready for a README. The exit code is 1 if a
+    law is broken.
     """
     offers = _offers(ctx, target)
+    options = _options(offers, overrides)
+    fields = [_event(text, offers) for text in events]
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # some laws spread a batch over all devices
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
-    verdicts = _verdicts(ctx, offers, quiet=as_json)
+    from quasistatic.testing import build_all, builds
+
+    every = build_all(offers, manager=manager_of(ctx), events=fields) if options is None else builds(offers[0], options, fields)
+    laws = _chosen([(built.label, law) for built in every for law in built.laws], names, quick)
+    verdicts = [_told(label, law, quiet=as_json) for label, law in laws]
     if as_json:
         echo_json([{**attrs.asdict(verdict), "passed": verdict.passed} for verdict in verdicts])
     else:
@@ -57,16 +81,54 @@ def _offers(ctx: click.Context, target: tuple[str, ...]) -> tuple[Any, ...]:
     return found
 
 
-def _verdicts(ctx: click.Context, offers: tuple[Any, ...], quiet: bool) -> list[Verdict]:
-    from rich.console import Console
-    from rich.progress import track
+def _options(offers: tuple[Any, ...], overrides: tuple[str, ...]) -> Any:
+    """The options of the one component that --set is about; None without it."""
+    from quasistatic._plugins.component import Component
+    from quasistatic._recipes.options import structure
+    from quasistatic._recipes.recipe import override_pairs
 
-    from quasistatic.testing import build_all
+    if not overrides:
+        return None
+    if len(offers) > 1 or not isinstance(offers[0], Component):
+        raise click.UsageError("--set: needs the one component that it is about, as KIND NAME")
+    (offer,) = offers
+    return structure(offer.options, dict(override_pairs(overrides)), f"{offer.kind} {offer.name}", owner=offer.name)
 
-    laws = [(built.label, law) for built in build_all(offers, manager=manager_of(ctx)) for law in built.laws]
-    console = Console(stderr=True)
-    bar = track(laws, "laws", console=console, transient=True, disable=quiet or not console.is_terminal)
-    return [law.verdict(label) for label, law in bar]
+
+def _event(text: str, offers: tuple[Any, ...]) -> AbstractEvent:
+    """An event such as 'real:8x8', of a field that one of the kernels or potentials takes."""
+    from quasistatic._process.event import FIELDS
+
+    takers = [offer for offer in offers if getattr(offer, "kind", "") in ("kernel", "potential")]
+    if not takers:
+        raise click.UsageError("--event: only kernels and potentials are checked on events")
+    fields = {field.kind: field for taker in takers for field in taker.supports or FIELDS}
+    kind, _, shape = text.partition(":")
+    if kind not in fields or not re.fullmatch(r"(\d{1,4}(x\d{1,4})*)?", shape):
+        raise click.UsageError(f"--event: expected one of {', '.join(fields)} and a shape, such as real:8x8, got {text!r:.80}")
+    return fields[kind].example(tuple(int(size) for size in shape.split("x") if size))
+
+
+def _chosen(found: list[tuple[str, Law]], names: tuple[str, ...], quick: bool) -> list[tuple[str, Law]]:
+    known = sorted({law.name for _, law in found})
+    for name in names:
+        if name not in known:
+            raise click.UsageError(
+                f"--law: no law here is called {name!r}{did_you_mean(name, known)}  (there are {', '.join(known)})"
+            )
+    laws = [(label, law) for label, law in found if not names or law.name in names]
+    return [(label, attrs.evolve(law, examples=1)) for label, law in laws] if quick else laws
+
+
+def _told(label: str, law: Law, quiet: bool) -> Verdict:
+    """The verdict, and a line that says so."""
+    if not quiet:
+        click.echo(f"{label}: {law.name} ... ", nl=False, err=True)
+    begin = time.perf_counter()
+    verdict = law.verdict(label)
+    if not quiet:
+        click.echo(f"{OUTCOMES[verdict.outcome]}  {time.perf_counter() - begin:.1f} s", err=True)
+    return verdict
 
 
 def _echo(verdicts: Iterable[Verdict]) -> None:
@@ -87,9 +149,8 @@ def _echo(verdicts: Iterable[Verdict]) -> None:
 
 
 def _row(verdict: Verdict) -> list[str]:
-    said = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}[verdict.outcome]
     values = [f"{verdict.value:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
-    return [verdict.law, said, *values, verdict.why, verdict.reference]
+    return [verdict.law, OUTCOMES[verdict.outcome], *values, verdict.why, verdict.reference]
 
 
 def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

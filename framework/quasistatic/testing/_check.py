@@ -14,14 +14,14 @@ import attrs
 
 from quasistatic._plugins.component import Command, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
-from quasistatic._process.event import AbstractField, Binary, Categorical, Counts, Fields, Levels, Real
+from quasistatic._process.event import FIELDS, AbstractEvent, Categorical, Fields, Real
 from quasistatic.errors import InputError
 from quasistatic.testing._law import PROTOCOL, Law, Verdict
 from quasistatic.testing._reading import Reading, faults
 
 Options = Mapping[tuple[str, str], Sequence[Any]]
 Offer = Component | Command | NamedRecipe
-FIELDS: tuple[type[AbstractField], ...] = (Real, Levels, Binary, Categorical, Counts)
+Events = Sequence[AbstractEvent]
 
 
 @attrs.frozen
@@ -42,8 +42,10 @@ def check(offers: Iterable[Offer], options: Options | None = None, manager: Plug
     return [law.verdict(built.label) for built in build_all(offers, options, manager) for law in built.laws]
 
 
-def build_all(offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None) -> Iterator[Built]:
-    """All that is offered, built, in order."""
+def build_all(
+    offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None, events: Events = ()
+) -> Iterator[Built]:
+    """All that is offered, built, in order; kernels and potentials for these `events`, by default as `check` says."""
     for offer in offers:
         if isinstance(offer, Command):
             yield _command(offer)
@@ -51,7 +53,7 @@ def build_all(offers: Iterable[Offer], options: Options | None = None, manager: 
             yield _recipe(offer, manager or plugins())
         else:
             for chosen in _menu(offer, options or {}):
-                yield from builds(offer, chosen)
+                yield from builds(offer, chosen, events)
 
 
 def laws(kind: str, name: str, **options: Any) -> Callable[[Callable[[Law], None]], Any]:
@@ -84,8 +86,8 @@ def _menu(component: Component, options: Options) -> list[Any]:
     return chosen if required and chosen else [None, *chosen]
 
 
-def builds(component: Component, options: Any = None) -> Iterator[Built]:
-    """The component as its laws want it; `options` None are its defaults.
+def builds(component: Component, options: Any = None, events: Events = ()) -> Iterator[Built]:
+    """The component as its laws want it; `options` None are its defaults. Kernels and potentials are built for `events`.
 
     Raises InputError without hypothesis, ArithmeticFault where jax computes wrong sums: no law could be trusted.
     """
@@ -99,7 +101,7 @@ def builds(component: Component, options: Any = None) -> Iterator[Built]:
         options = component.options() if options is None else options
         if changed := _changed(options):
             name += f" ({changed})"
-        for setting, instance, extra in _instances(component, options):
+        for setting, instance, extra in _instances(component, options, events):
             laws = laws_of(component.kind, instance, expected_failures=component.expected_failures, **extra)
             seen |= {law.name for law in laws}
             yield Built(f"{name}{setting}", laws)
@@ -160,7 +162,7 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     return Built(f"recipe {named.name}", [law])
 
 
-def _instances(component: Component, options: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def _instances(component: Component, options: Any, events: Events) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """What was built, what is particular about it, and what its laws need to know."""
     build = component.load()
     if component.kind == "kernel" and component.joins:
@@ -168,20 +170,16 @@ def _instances(component: Component, options: Any) -> Iterator[tuple[str, Any, d
 
         kernel = build(options, three_parts())
         yield f" on {kernel.event.describe()}", kernel, {}
-    elif component.kind == "kernel":
+    elif component.kind in ("kernel", "potential"):
         # two axes, so that a slip in broadcasting changes a shape
-        events = [field.example((2, 1)) for field in component.supports or FIELDS]
-        for event, kernel in _accepted(events, lambda event: build(options, event)):
-            yield f" on {event.describe()}", kernel, {}
+        small = [field.example((2, 1)) for field in component.supports or FIELDS]
+        for event, built in _accepted(events or small, lambda event: build(options, event)):
+            yield f" on {event.describe()}", built, {}
     elif component.kind == "model":
         import jax.random as jr
 
         for (name, ports), model in _accepted(_ports(), lambda item: build(options, item[1], key=jr.key(0))):
             yield f" on {name}", model, {"ports": ports}
-    elif component.kind == "potential":
-        events = [field.example((2, 1)) for field in component.supports or FIELDS]
-        for event, potential in _accepted(events, lambda event: build(options, event)):
-            yield f" on {event.describe()}", potential, {}
     elif component.kind == "observer":
         yield " without a folder", build(options, None), {}
         yield " with a folder", build(options, _scratch()), {}
