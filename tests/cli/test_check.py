@@ -107,8 +107,6 @@ def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> 
     result = cli("check", "gaussian", "--law", "baies")
     assert result.exit_code == 2
     assert "no law here is called 'baies'; did you mean 'bayes'?  (there are bayes, work)" in result.stderr
-        result.exit_code == 2 and "no law here is called 'baies'; did you mean 'bayes'?  (there are bayes, work)" in result.stderr
-    )
 
 
 def test_events_and_options_are_chosen(cli: Cli) -> None:
