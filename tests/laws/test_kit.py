@@ -113,6 +113,26 @@ def test_levels_of_the_limits():
     assert math.erfc(LIMIT / math.sqrt(2)) <= 1.02e-6
 
 
+@pytest.mark.parametrize("kernel", [Fading(), qs.join_kernels({"name": Redraw(), "place": Fading()})], ids=["one", "two parts"])
+def test_steps_look_everywhere(kernel):
+    steps = Setting(seed=3).steps(kernel)
+    early, late = (np.asarray(times, np.float64) for times in steps)
+    assert len(early) == len(late) and np.all(early < late) and late.max() == 1 and early.min() == pytest.approx(0.001)
+    for times in (early[::2], early, late):
+        gaps = np.diff(np.sort(np.concatenate([[0.001], times, [1.0]])))
+        assert gaps.max() < 0.005
+    for away in (early[::2] - 0.001, 1.0 - early[::2]):
+        decades = np.sort(np.log10(away))
+        assert np.diff(decades[decades < -2]).max() < 0.2 and decades[0] < -3.8
+
+
+def test_steps_are_even_in_the_log_odds_of_a_schedule():
+    kernel = qs.plugins().component("kernel", "gaussian")
+    kernel = kernel.load()(kernel.options(schedule="erasure", first_noise=1e-3, last_survival=1e-3), qs.Real((1,)))
+    log_odds = np.sort(kernel.schedule.log_odds(Setting().steps(kernel).early))
+    assert np.diff(log_odds[(log_odds > -5) & (log_odds < 5)]).max() < 0.5
+
+
 def test_an_expected_failure_has_its_reason_and_passes():
     broken = law_of(lambda _: Reading(2.0, 1.0, "nats"), expected_failure="float32 is not enough here").verdict("x")
     assert broken.outcome == "expected" and broken.passed and broken.reason == "float32 is not enough here"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import WORK, law
 from quasistatic.testing._laws.semigroup import balanced
 from quasistatic.testing._reading import LIMIT, Reading, statistical, worst
-from quasistatic.testing._setting import Setting, all_levels, enumerate_states, fresh
+from quasistatic.testing._setting import LOUD, Setting, all_levels, enumerate_states, fresh
 from quasistatic.testing._tools.statistics import largest_of, scores
 
 
@@ -184,23 +185,28 @@ def refinement(kernel: FiniteKernel, setting: Setting) -> Reading:
     float64=True,
 )
 def bound(kernel: AbstractKernel, setting: Setting) -> Reading:
-    unit = "nats above the truth"
+    sizes = (setting.params_scale, *LOUD)
+    return worst(_above_the_truth(kernel, attrs.evolve(setting, params_scale=size)) for size in sizes)
+
+
+def _above_the_truth(kernel: AbstractKernel, setting: Setting) -> Reading:
+    unit, where = "nats above the truth", f"a network with params of {setting.params_scale:.3g}"
     if is_finite(kernel):
         (xs, _), diffusion = enumerate_states(kernel), setting.diffusion_with_random_network(kernel, 1)
         ks = [exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)]
-        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit)
+        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit, where)
     diffusion, key = setting.diffusion_with_random_network(kernel, 4), setting.key(10)
     if isinstance(kernel.event, Levels):
         levels = all_levels(kernel.event)
         repeats = -(-2_000 // len(levels)) * setting.draws_factor
         drawn = ledger_of(diffusion, jnp.concatenate([levels] * repeats), key=key).per_event.reshape(repeats, -1)
         error = drawn.std(axis=0).max() / repeats**0.5
-        return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit)
+        return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit, where)
     rho = kernel.reference()
     xs = setting.data(kernel, 2_000 * setting.draws_factor)
     truth = np.zeros(count_of(xs)) if rho is None else np.asarray(jax.vmap(rho.log_prob)(xs))
     excess = ledger_of(diffusion, xs, key=key).per_event - truth
-    return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), unit="standard errors above the truth")
+    return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), where, "standard errors above the truth")
 
 
 @law(
