@@ -845,3 +845,119 @@ class LevelsBeyondTheLast(GaussianKernel):
     def decode(self, params, z, t):
         found = super().decode(params, z, t)
         return _NotClipped(found.normal, found.low, found.high, found.levels)
+
+
+# zero params and the reference
+
+
+class Wide(Fading):
+    """A sound kernel whose reference is no equilibrium: data of variance 2."""
+
+    width: ClassVar[float] = 2.0
+
+    def reference(self):
+        return OneVariance(jnp.zeros(self.event.shape), jnp.asarray(self.width))
+
+    def decode(self, params, z, t):
+        kept = jnp.maximum(1.0 - t, 1e-12)
+        noisy = kept * self.width + t
+        return OneVariance(jnp.sqrt(kept) * self.width / noisy * z + t * params[..., 0], self.width * t / noisy)
+
+    def reverse(self, params, z, s, t):
+        data = self.decode(params, z, t)
+        z_weight, x_weight, variance = self._weights(s, t)
+        return OneVariance(z_weight * z + x_weight * data.loc, variance + x_weight**2 * data.variance)
+
+
+class Drifting(GaussianKernel):
+    """A sound kernel whose equilibrium is not quite stationary, and who does not say that it were."""
+
+    is_stationary: ClassVar[bool] = False
+
+    def equilibrium(self):
+        return qs.Normal(jnp.zeros(self.event.shape), jnp.full(self.event.shape, 1.04))
+
+    def reference(self):
+        return super().equilibrium()
+
+
+@catalogue.caught_by("zero-params")
+class DecoderOfAnotherReference(Wide):
+    """Says that data have a variance of 2, and zero params reverse those of variance 1."""
+
+    def decode(self, params, z, t):
+        return Fading.decode(self, params, z, t)
+
+
+@catalogue.caught_by("zero-params")
+class ReferenceTooWide(Wide):
+    """Zero params reverse data of variance 2, and the reference is wider."""
+
+    def reference(self):
+        return OneVariance(jnp.zeros(self.event.shape), jnp.asarray(2.1))
+
+
+@catalogue.caught_by("zero-params")
+class StepBackOfAnotherReference(Wide):
+    """A step back is averaged over data of variance 1, where the reference has 2."""
+
+    def reverse(self, params, z, s, t):
+        return Fading.reverse(self, params, z, s, t)
+
+
+@catalogue.caught_by("stationarity", gaussian)
+class DriftingInSecret(Drifting):
+    """The steps do not keep the equilibrium, and the kernel says that they do."""
+
+    is_stationary: ClassVar[bool] = True
+
+
+@catalogue.caught_by("detailed-balance")
+class BalanceInNameAlone(Wide):
+    """Says that it is reversible, with an equilibrium that its steps are not reversible about."""
+
+    is_reversible: ClassVar[bool] = True
+
+    def equilibrium(self):
+        return self.reference()
+
+
+@catalogue.caught_by("zero-params", lambda cls: qs.join_kernels({**three_parts(), "place": cls()}))
+class OnePartOfAnotherReference(Wide):
+    """One of three parts is decoded as if its reference were the equilibrium."""
+
+    def decode(self, params, z, t):
+        return Fading.decode(self, params, z, t)
+
+
+@catalogue.caught_by("zero-params")
+class AMaskDecodedEvenly(Redraw):
+    """Symbols turn into a mask; what it hides is decoded evenly, where the reference is uneven."""
+
+    def log_matrix(self, s, t):
+        kept = 1.0 - t if s is None else (1.0 - t) / (1.0 - s)
+        of_symbols = jnp.concatenate([kept * jnp.eye(3), jnp.full((3, 1), 1.0 - kept)], axis=1)
+        return qs.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
+
+    def log_equilibrium(self):
+        return qs.floored_log(jnp.eye(4)[3])
+
+    def log_reference(self):
+        return jnp.log(jnp.array(self.shares))
+
+    def decode(self, params, z, t):
+        likelihood = self.log_matrix(None, t).T[z]
+        return qs.Finite(qs.log_normalise(params + likelihood))
+
+
+def _step_back_too_wide(first, last):
+    def reverse(self, params, z, s, t):
+        found = GaussianKernel.reverse(self, params, z, s, t)
+        return qs.Normal(found.loc, found.variance * jnp.where(within(s, first, last), 1.02, 1.0))
+
+    return GaussianKernel, reverse
+
+
+in_windows(
+    "zero-params", gaussian, "A step back is 2 % too wide", "reverse", _step_back_too_wide, ((0.2, 0.21), (0.9, 0.91))
+)  # fmt: skip

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from faults_catalogue.kernels import Drifting, Wide, gaussian
 
 import quasistatic as qs
 from quasistatic.testing._check import build_all, builds
@@ -131,6 +132,23 @@ def test_steps_are_even_in_the_log_odds_of_a_schedule():
     kernel = kernel.load()(kernel.options(schedule="erasure", first_noise=1e-3, last_survival=1e-3), qs.Real((1,)))
     log_odds = np.sort(kernel.schedule.log_odds(Setting().steps(kernel).early))
     assert np.diff(log_odds[(log_odds > -5) & (log_odds < 5)]).max() < 0.5
+
+
+@pytest.mark.parametrize(("kernel", "held"), [(Wide(), 1), (gaussian(Drifting), 2)], ids=["wide reference", "drifting equilibrium"])
+def test_what_is_exact_at_zero_is_held_to_it_whatever_its_equilibrium(kernel, held):
+    laws = {law.name: attrs.evolve(law, examples=1) for law in qs.testing.laws_of("kernel", kernel)}
+    names = [name for name in ("zero-params", "cross-entropy") if name in laws]
+    assert len(names) == held
+    for name in names:
+        laws[name]()
+
+
+def test_what_is_not_stationary_is_not_held_to_be():
+    undeclared = {"stationarity", "relaxation", "detailed-balance"}
+    both = {"still": Fading(), "drifting": gaussian(Drifting)}
+    for kernel in (gaussian(Drifting), qs.join_kernels(both)):
+        assert not undeclared & {law.name for law in qs.testing.laws_of("kernel", kernel)}
+    assert undeclared <= {law.name for law in qs.testing.laws_of("kernel", qs.join_kernels({"still": Fading()}))}
 
 
 def test_an_expected_failure_has_its_reason_and_passes():
