@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,9 @@ def check(ctx: click.Context, target: tuple[str, ...], as_json: bool) -> None:
     """Hold what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
-    keys, times and params. A law holds, is BROKEN, or is broken as expected, for a reason that the plugin states. In a
-    pipe the table is Markdown, ready for a README. The exit code is 1 if a law is broken.
+    keys, times and params. A law holds, is BROKEN, is broken as expected, for a reason that the plugin states, or was not
+    measured, for a reason that the law states. In a pipe the table is Markdown, ready for a README. The exit code is 1 if
+    a law is broken.
     """
     offers = _offers(ctx, target)
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # some laws spread a batch over all devices
@@ -80,16 +82,24 @@ def _echo(verdicts: Iterable[Verdict]) -> None:
         echo("")
     everything = [verdict for found in by_component.values() for verdict in found]
     for verdict in everything:
+        if verdict.outcome == "not measured":
+            echo(f"{verdict.component}: {verdict.law}: not measured: {verdict.reason}\n")
+            continue
         if verdict.reason:
             echo(f"{verdict.component}: {verdict.law}: {verdict.reason}\n")
-    counts = {outcome: sum(verdict.outcome == outcome for verdict in everything) for outcome in ("holds", "expected", "broken")}
-    echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken")
+        if verdict.unmeasured:
+            echo(f"{verdict.component}: {verdict.law}: in part not measured: {verdict.unmeasured}\n")
+    counts = Counter(verdict.outcome for verdict in everything)
+    missing = f", {counts['not measured']} were not measured" if counts["not measured"] else ""
+    echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken{missing}")
 
 
 def _row(verdict: Verdict) -> list[str]:
-    said = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}[verdict.outcome]
+    said = {"broken": "BROKEN", "expected": "expected failure"}.get(verdict.outcome, verdict.outcome)
+    if verdict.outcome == "holds" and verdict.unmeasured:
+        said = "holds in part"
     values = [f"{verdict.value:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
-    return [verdict.law, said, *values, verdict.why, verdict.reference]
+    return [verdict.law, said, *(["", ""] if verdict.outcome == "not measured" else values), verdict.why, verdict.reference]
 
 
 def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -18,9 +18,9 @@ from quasistatic.oracles import expect
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import PAPER, law
 from quasistatic.testing._laws.semigroup import every_other, scattered, strong
-from quasistatic.testing._reading import Reading, faults, statistical, worst
+from quasistatic.testing._reading import Reading, faults, not_measured, statistical, worst
 from quasistatic.testing._setting import LOUD, Setting, Spot, Steps
-from quasistatic.testing._tools.statistics import chi_square, counts_of, flat, largest_of, moments, scores
+from quasistatic.testing._tools.statistics import are_symbols, chi_square, counts_of, flat, inside, largest_of, moments, scores
 
 # cells of an enumeration need more draws than moments do
 DRAWS, CELL_DRAWS = 4_000, 20_000
@@ -106,10 +106,11 @@ def _drawn(distribution: AbstractDistribution, keys: Key, draw: Draw) -> tuple[S
 
 def _right_distribution(kernel: AbstractKernel, draw: Draw, setting: Setting) -> Reading:
     """Draws of every distribution against its enumeration, or its moments and entropy."""
-    readings = [statistical(0.0)]
+    readings = []
     finite = is_finite(kernel)
     for number, (name, distribution) in enumerate(distributions_at(kernel, setting).items()):
         if draw is not _sample and not _overridden(distribution, "pair"):
+            readings.append(not_measured(f"{name}: its pairs are two draws"))
             continue
         keys = setting.keys(100 + number, CELL_DRAWS if finite else DRAWS)
         states, rows, log_probs = _drawn(distribution, keys, draw)
@@ -120,6 +121,9 @@ def _right_distribution(kernel: AbstractKernel, draw: Draw, setting: Setting) ->
             continue
         if isinstance(distribution, AbstractIntegrable):
             readings.append(statistical(scores(rows, np.asarray(expect(distribution, moments))), name))
+        elif not _overridden(distribution, "entropy"):
+            readings.append(not_measured(f"{name}: neither nodes nor an entropy of its own to compare its draws with"))
+            continue
         entropies = _over_keys(_entropy, setting.keys(13, DRAWS), distribution)
         readings.append(statistical(scores(-log_probs, entropies), name))
     return worst(readings)
@@ -143,8 +147,8 @@ def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
     float64=True,
 )
 def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
-    readings, finite = [statistical(0.0)], is_finite(kernel)
-    are_symbols: dict[str, np.ndarray] = {}
+    readings, finite = [], is_finite(kernel)
+    usual: dict[str, np.ndarray] = {}
     for number, (name, distribution) in enumerate(loud_distributions_at(kernel, setting).items()):
         if finite:
             assert isinstance(distribution, AbstractIntegrable)
@@ -152,34 +156,18 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
             continue
         states, _, log_probs = _drawn(distribution, setting.keys(500 + number, DRAWS), _sample)
         rows = flat(states)
-        repeated = np.array([len(np.unique(column)) < 0.5 * len(column) for column in rows.T])
+        symbols = are_symbols(rows)
         # a loud network may leave so little noise that floats cannot tell numbers apart: then there is no density to read
-        if np.array_equal(are_symbols.setdefault(name.partition(" ")[0], repeated), repeated):
-            readings.append(statistical(_inside(rows, np.asarray(log_probs, np.float64), repeated), name))
+        if not np.array_equal(usual.setdefault(name.partition(" ")[0], symbols), symbols):
+            readings.append(not_measured(f"{name}: floats cannot tell its numbers apart"))
+        else:
+            readings.append(statistical(inside(rows[::2], rows[1::2], np.asarray(log_probs)[1::2], symbols), name))
     return worst(readings)
 
 
 @eqx.filter_jit
 def _distance_from_one(distribution: AbstractIntegrable) -> jax.Array:
     return jnp.abs(jnp.sum(jnp.exp(jax.vmap(distribution.log_prob)(distribution.nodes()[0]))) - 1.0)
-
-
-def _inside(rows: np.ndarray, log_probs: np.ndarray, repeated: np.ndarray) -> float:
-    """How far the mean of g / p over draws (N, size) of p is from 1, in standard errors.
-
-    g is fitted to one half of them and read on the other: to numbers that are all different a normal distribution with half of
-    their variance, and among those that come again, as symbols do, it has the shares of the first half.
-    """
-    fitted, read = rows[::2], rows[1::2]
-    numbers, symbols = fitted[:, ~repeated], fitted[:, repeated]
-    mean, variance = numbers.mean(axis=0), 0.5 * numbers.var(axis=0)
-    log_g = -0.5 * np.sum((read[:, ~repeated] - mean) ** 2 / variance + np.log(2.0 * np.pi * variance), axis=1)
-    seen, shares = np.unique(symbols, axis=0, return_counts=True)
-    share_of = dict(zip(map(tuple, seen), shares / len(fitted), strict=True))
-    log_g += np.log([share_of.get(tuple(row), 1e-300) for row in read[:, repeated]])
-    # two draws of no weight and of twice the usual: what is too rare to have been drawn counts as an error
-    weights = np.append(np.exp(np.minimum(log_g - log_probs[1::2], 300.0)), [0.0, 2.0])
-    return scores(weights[:, None], np.ones(1))
 
 
 @law(
@@ -293,11 +281,12 @@ def _share(p: AbstractDistribution, q: AbstractDistribution, keys: Key, half: in
     "kernel", "entropy", "The entropy is the mean of -log p: by enumeration where that is possible, else over draws.", float64=True
 )
 def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
-    readings = [statistical(0.0)]
-    for name, distribution in distributions_at(kernel, setting).items():
-        if _overridden(distribution, "entropy"):
-            readings.append(_is_mean(kernel, _entropy, _surprise, name, setting, distribution))
-    return worst(readings)
+    return worst(
+        _is_mean(kernel, _entropy, _surprise, name, setting, distribution)
+        if _overridden(distribution, "entropy")
+        else not_measured(f"{name}: its entropy is a draw of -log p")
+        for name, distribution in distributions_at(kernel, setting).items()
+    )
 
 
 @law(
@@ -307,9 +296,10 @@ def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
     float64=True,
 )
 def divergence(kernel: AbstractKernel, setting: Setting) -> Reading:
-    readings = [statistical(0.0)]
+    readings = []
     for name, (p, q) in neighbours(kernel, setting).items():
         if not _overridden(p, "kl"):
+            readings.append(not_measured(f"{name}: the divergence is a draw of log p - log q"))
             continue
         readings.append(_is_mean(kernel, _divergence, _log_ratio, name, setting, p, q))
         to_itself = np.asarray(_over_keys(_divergence, jr.split(setting.key(15), 100), p, p))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -54,9 +55,45 @@ def chi_square(counts: Any, probabilities: Any, least: float = 10.0) -> float:
     return 0.0 if freedom == 0 else float(-ndtri(chdtrc(freedom, np.sum((counts - expected) ** 2 / expected))))
 
 
+def kolmogorov_smirnov(draws: Any, distribution: Callable[[np.ndarray], np.ndarray]) -> float:
+    """How far draws (N, columns) are from a distribution function: the score of a normal distribution that is as improbable.
+
+    The largest of the columns as one (Kolmogorov 1933), good far out in the tail too.
+    """
+    levels = np.sort(distribution(np.asarray(draws, np.float64)), axis=0)
+    count = len(levels)
+    steps = np.arange(count + 1)[:, None] / count
+    away = np.max(np.maximum(levels - steps[:-1], steps[1:] - levels))
+    # of two tails, as is a score's
+    log_chance = -2.0 * (math.sqrt(count) + 0.12 + 0.11 / math.sqrt(count)) ** 2 * away**2
+    return 0.0 if log_chance >= math.log(0.5) else largest_of(float(-ndtri_exp(log_chance)), levels.shape[1])
+
+
 def flat(states: Any) -> np.ndarray:
     """States (N, ...), a pytree, as rows of numbers (N, size)."""
     return np.concatenate([np.asarray(leaf, np.float64).reshape(len(leaf), -1) for leaf in jax.tree.leaves(states)], 1)
+
+
+def are_symbols(rows: np.ndarray) -> np.ndarray:
+    """Which columns of draws (N, size) hold values that come again and again, as those of a density never do."""
+    return np.array([len(np.unique(column)) < 0.5 * len(column) for column in rows.T])
+
+
+def inside(fitted: np.ndarray, read: np.ndarray, log_probs: np.ndarray, symbols: np.ndarray) -> float:
+    """How far the mean of g / p over draws `read` (N, size) of p, which has these log-probabilities, is from 1: a score.
+
+    g is of the draws `fitted`: for numbers a normal distribution with half of their variance, which is inside of p, and for columns
+    that are `symbols` their shares.
+    """
+    numbers = fitted[:, ~symbols]
+    mean, variance = numbers.mean(axis=0), 0.5 * numbers.var(axis=0)
+    log_g = -0.5 * np.sum((read[:, ~symbols] - mean) ** 2 / variance + np.log(2.0 * np.pi * variance), axis=1)
+    seen, counts = np.unique(fitted[:, symbols], axis=0, return_counts=True)
+    share_of = dict(zip(map(tuple, seen), counts / len(fitted), strict=True))
+    log_g += np.log([share_of.get(tuple(row), 1e-300) for row in read[:, symbols]])
+    # two draws of no weight and of twice the usual: what is too rare to have been drawn counts as an error
+    weights = np.append(np.exp(np.minimum(log_g - log_probs, 300.0)), [0.0, 2.0])
+    return scores(weights[:, None], np.ones(1))
 
 
 def moments(state: Any) -> jax.Array:
