@@ -179,7 +179,8 @@ def _everywhere(kernel: AbstractKernel, first: float, offset: float) -> np.ndarr
 def _schedules(kernel: AbstractKernel) -> list[AbstractSchedule]:
     parts = list(kernel.parts.values()) if isinstance(kernel, AbstractProductKernel) else []
     own = getattr(kernel, "schedule", None)
-    return [own] * isinstance(own, AbstractSchedule) + [schedule for part in parts for schedule in _schedules(part)]
+    of_parts = [schedule for part in parts for schedule in _schedules(part)]
+    return [own, *of_parts] if isinstance(own, AbstractSchedule) else of_parts
 
 
 def spread(tree: Any) -> Any:

@@ -44,7 +44,7 @@ def chain_times(kernel: AbstractKernel, setting: Setting) -> Reading:
     return faults(bad, "wrong chains")
 
 
-class _Start(eqx.Module):
+class _AbstractStart(eqx.Module):
     """Where a process starts; its distribution is known at every later time."""
 
     @abstractmethod
@@ -52,14 +52,14 @@ class _Start(eqx.Module):
         """The distribution at t."""
 
 
-class _FromData(_Start):
+class _FromData(_AbstractStart):
     x: State
 
     def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
         return kernel.marginal(self.x, t)
 
 
-class _FromState(_Start):
+class _FromState(_AbstractStart):
     z: State
     r: Time
 
@@ -67,7 +67,7 @@ class _FromState(_Start):
         return kernel.transition(self.z, self.r, t)
 
 
-class _FromEquilibrium(_Start):
+class _FromEquilibrium(_AbstractStart):
     def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
         return kernel.equilibrium()
 
@@ -92,7 +92,7 @@ def stationarity(kernel: AbstractKernel, setting: Setting) -> Reading:
     return _carried(kernel, _FromEquilibrium(), setting.steps(kernel), setting)
 
 
-def _carried(kernel: AbstractKernel, start: _Start, steps: Steps, setting: Setting) -> Reading:
+def _carried(kernel: AbstractKernel, start: _AbstractStart, steps: Steps, setting: Setting) -> Reading:
     """A distribution at s, carried on to t by the transition, against the direct one; draws are of every other step alone."""
     if is_finite(kernel):
         return furthest(_gaps(kernel, start, steps, _gap_of_cells), steps, 1e-12, "in probability")
@@ -131,18 +131,18 @@ def scattered(a: jax.Array, b: jax.Array, steps: Steps) -> Reading:
 
 
 @eqx.filter_jit
-def _gaps(kernel: AbstractKernel, start: _Start, steps: Steps, gap: Callable[..., jax.Array]) -> jax.Array:
+def _gaps(kernel: AbstractKernel, start: _AbstractStart, steps: Steps, gap: Callable[..., jax.Array]) -> jax.Array:
     return jax.lax.map(lambda step: gap(kernel, start, *step), steps, batch_size=TOGETHER)
 
 
-def _gap_of_cells(kernel: AbstractKernel, start: _Start, s: Time, t: Time) -> jax.Array:
+def _gap_of_cells(kernel: AbstractKernel, start: _AbstractStart, s: Time, t: Time) -> jax.Array:
     _, zs = enumerate_states(kernel)
     early, late = (jnp.exp(jax.vmap(start.at(kernel, time).log_prob)(zs)) for time in (s, t))
     steps = jnp.exp(table(lambda z: kernel.transition(z, s, t), zs, zs))
     return jnp.max(jnp.abs(early @ steps - late))
 
 
-def _gap_of_moments(kernel: AbstractKernel, start: _Start, s: Time, t: Time) -> jax.Array:
+def _gap_of_moments(kernel: AbstractKernel, start: _AbstractStart, s: Time, t: Time) -> jax.Array:
     early, late = start.at(kernel, s), start.at(kernel, t)
     assert isinstance(early, AbstractIntegrable) and isinstance(late, AbstractIntegrable)
     carried = expect(early, lambda z: expect(kernel.transition(z, s, t), moments))
@@ -151,7 +151,7 @@ def _gap_of_moments(kernel: AbstractKernel, start: _Start, s: Time, t: Time) -> 
 
 
 @eqx.filter_jit
-def _along(kernel: AbstractKernel, start: _Start, times: jax.Array) -> AbstractDistribution:
+def _along(kernel: AbstractKernel, start: _AbstractStart, times: jax.Array) -> AbstractDistribution:
     """The distributions at times (N,), their arrays with a leading axis."""
     return strong(eqx.filter_vmap(lambda t: start.at(kernel, t))(times))
 
@@ -209,7 +209,7 @@ def _bayes_gaps(kernel: AbstractKernel, steps: Steps, spots: Spot | None) -> jax
 
     if spots is None:
         return jax.lax.map(lambda step: of_cells(*step), steps, batch_size=TOGETHER)
-    return jax.vmap(lambda spot, s, t: mismatch(*_bayes(kernel, *spot, s, t)))(spots, *steps)
+    return jax.vmap(lambda spot, s, t: mismatch(*_bayes(kernel, spot.x, spot.early, spot.late, s, t)))(spots, *steps)
 
 
 def _bayes(kernel: AbstractKernel, x: State, early: State, late: State, s: Time, t: Time) -> tuple[jax.Array, jax.Array]:

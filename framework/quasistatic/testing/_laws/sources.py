@@ -39,6 +39,7 @@ from quasistatic.testing._tools.statistics import are_symbols, flat, inside, lar
 # events whose mirror images are looked at, the elements of each part that are mirrored, the held-out events whose neighbours are
 # searched, and the numbers among which they are
 EVENTS, MIRRORED, COMPARED, SEARCHED = 2_000, 6, 1_000, 4_000_000
+FEWEST = 20  # training events whose neighbours can be compared
 # the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions,
 # for an event of one part and of several
 STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
@@ -107,6 +108,8 @@ def disjoint(source: AbstractSource, setting: Setting) -> Reading:
 )
 def copies(source: AbstractSource, setting: Setting) -> Reading:
     train = flat(source.split("train").x)
+    if len(train) < FEWEST:
+        return not_measured(f"{len(train)} training events are too few to have neighbours")
     train = train[: max(COMPARED, SEARCHED // train.shape[1])]
     numbers = np.unique(np.linspace(0, len(train) - 1, COMPARED).astype(int))
     among = _nearest(train[numbers], train, numbers)
