@@ -15,7 +15,7 @@ from click.testing import Result
 import quasistatic as qs
 from quasistatic.testing._check import Built
 from quasistatic.testing._law import Law
-from quasistatic.testing._reading import Reading
+from quasistatic.testing._reading import Reading, not_measured, worst
 
 Cli = Callable[..., Result]
 
@@ -27,6 +27,8 @@ def law(name: str, reading: Reading, expected_failure: str = "") -> Law:
 HOLDS = law("composition", Reading(1.5e-7, 1e-5, "nats"))
 BROKEN = law("work", Reading(float("nan"), 0.5, "nats", "t = 1 [/red]"))
 EXPECTED = law("precision", Reading(2.0, 1.0, "nats"), "float32 is not enough")
+MISSING = law("pair", not_measured("decode: its pairs are two draws"))
+PARTLY = law("samples", worst([not_measured("decode: no nodes"), Reading(1.0, 5.0, "standard errors")]))
 
 
 class Laws:
@@ -72,6 +74,27 @@ def test_every_verdict_is_in_a_table_that_is_markdown_in_a_pipe(cli: Cli, laws: 
 def test_all_laws_hold_or_break_as_expected(cli: Cli, laws: Laws) -> None:
     laws.answers = [HOLDS, EXPECTED]
     assert cli("check", "kernel", "gaussian").exit_code == 0
+
+
+def test_what_was_not_looked_at_does_not_read_as_holds(cli: Cli, laws: Laws) -> None:
+    laws.answers = [HOLDS, MISSING, PARTLY]
+    result = cli("check", "gaussian")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[4:] == [
+        "| composition | holds | 1.5e-07 nats | 1e-05 | Two steps \\| are one. | eq. 2 |",
+        "| pair | not measured |  |  | Two steps \\| are one. | eq. 2 |",
+        "| samples | holds in part | 1 standard errors | 5 | Two steps \\| are one. | eq. 2 |",
+        "",
+        "kernel gaussian on 2 real: pair: not measured: decode: its pairs are two draws",
+        "",
+        "kernel gaussian on 2 real: samples: in part not measured: decode: no nodes",
+        "",
+        "2 laws hold, 0 are broken as expected, 0 are broken, 1 were not measured",
+    ]
+    _, missing, partly = json.loads(cli("check", "gaussian", "--json").stdout)
+    assert (missing["outcome"], missing["value"], missing["passed"]) == ("not measured", None, True)
+    assert missing["reason"] == missing["unmeasured"] == "decode: its pairs are two draws"
+    assert (partly["outcome"], partly["unmeasured"], partly["reason"]) == ("holds", "decode: no nodes", "")
 
 
 def test_json(cli: Cli, laws: Laws) -> None:

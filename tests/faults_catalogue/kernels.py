@@ -12,7 +12,7 @@ from quasistatic_thinning.kernel import Thinned, ThinningKernel
 
 import quasistatic as qs
 from faults_catalogue import Catalogue
-from quasistatic.testing._tools.bench import Fading, OneVariance, Redraw
+from quasistatic.testing._tools.bench import Fading, OneVariance, Redraw, three_parts
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import Bernoulli, BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -594,3 +594,370 @@ class BothDriftsInTheFlow(GaussianKernel):
 
     def flow(self, params, z, t):
         return 2.0 * super().flow(params, z, t)
+
+
+# windows in time: wrong for a moment, right everywhere else
+
+
+def within(t, first, last):
+    return (t >= first) & (t < last)
+
+
+def in_windows(law, build, mistake, member, make, windows, **more):
+    """Enters a fault for each window: a subclass of what `make` gives, whose `member` is wrong in the window alone."""
+    for first, last in windows:
+        name = f"{mistake} from {first} to {last}"
+        base, method = make(first, last)
+        catalogue.caught_by(law, build, **more)(type(name, (base,), {"__doc__": f"{name}.", member: method}))
+
+
+def _posterior_too_wide(first, last):
+    def posterior(self, x, z, s, t):
+        found = GaussianKernel.posterior(self, x, z, s, t)
+        return qs.Normal(found.loc, found.variance * jnp.where(within(s, first, last), 1.02, 1.0))
+
+    return GaussianKernel, posterior
+
+
+in_windows(
+    "bayes", gaussian, "The posterior is 2 % too wide", "posterior", _posterior_too_wide,
+    ((0.0, 0.01), (0.37, 0.38), (0.735, 0.745), (0.99, 1.0)),
+)  # fmt: skip
+
+
+def _marginal_of_another_time(base):
+    def make(first, last):
+        def marginal(self, x, t):
+            return base.marginal(self, x, jnp.where(within(t, first, last), 0.9 * t, t))
+
+        return base, marginal
+
+    return make
+
+
+in_windows(
+    "composition", gaussian, "Data are at another time", "marginal", _marginal_of_another_time(GaussianKernel),
+    ((0.2, 0.205), (0.5015, 0.5065), (0.895, 0.9)),
+)  # fmt: skip
+in_windows(
+    "bayes", None, "Fading data are at another time", "marginal", _marginal_of_another_time(Fading),
+    ((0.031, 0.036), (0.6, 0.605)),
+)  # fmt: skip
+
+
+def _bits_too_certain(first, last):
+    def posterior(self, x, z, s, t):
+        found = BinomialKernel.posterior(self, x, z, s, t)
+        return Bernoulli(found.logits * jnp.where(within(s, first, last), 1.02, 1.0))
+
+    return BinomialKernel, posterior
+
+
+in_windows("bayes", binomial, "Bits are 2 % too certain", "posterior", _bits_too_certain, ((0.0, 0.01), (0.5, 0.51)))
+
+
+def _matrix_of_another_time(first, last):
+    def log_matrix(self, s, t):
+        return Redraw.log_matrix(self, s, jnp.where(within(t, first, last) & (s is None), 0.9 * t, t))
+
+    return Redraw, log_matrix
+
+
+in_windows(
+    "composition",
+    lambda cls: cls(),
+    "Symbols are at another time",
+    "log_matrix",
+    _matrix_of_another_time,
+    ((0.7, 0.705), (0.99, 0.995)),
+)
+
+
+def _step_too_noisy(first, last):
+    def transition(self, z, s, t):
+        found = GaussianKernel.transition(self, z, s, t)
+        return qs.Normal(found.loc, found.variance * jnp.where(within(t, first, last), 1.02, 1.0))
+
+    return GaussianKernel, transition
+
+
+in_windows("stationarity", gaussian, "A step is 2 % too noisy", "transition", _step_too_noisy, ((0.11, 0.12),))
+
+
+def _step_that_turns(first, last):
+    """Keeps the equilibrium, but not the balance: a little of it goes round."""
+
+    def log_matrix(self, s, t):
+        steps = Redraw.log_matrix(self, s, t)
+        if s is None:
+            return steps
+        shares, share = jnp.exp(self.log_equilibrium())[:, None], 1e-3 * jnp.where(within(t, first, last), 1.0, 0.0)
+        return jnp.log(jnp.exp(steps) + share * (jnp.roll(jnp.eye(3), 1, axis=1) - jnp.roll(jnp.eye(3), 2, axis=1)) / shares)
+
+    return Redraw, log_matrix
+
+
+in_windows("detailed-balance", lambda cls: cls(), "A step turns symbols round", "log_matrix", _step_that_turns, ((0.8, 0.81),))
+
+
+class _Shifted(OneVariance):
+    shift: Any = 0.0
+
+    def sample(self, key):
+        return super().sample(key) + self.shift
+
+
+def _bridge_shifted(first, last):
+    def posterior(self, x, z, s, t):
+        found = Fading.posterior(self, x, z, s, t)
+        return _Shifted(found.loc, found.variance, 4.0 * jnp.where(within(s, first, last), 1.0, 0.0))
+
+    return Fading, posterior
+
+
+in_windows("bridge", lambda cls: cls(), "Draws of the posterior are shifted", "posterior", _bridge_shifted, ((0.42, 0.43),))
+
+
+def joined_with(cls):
+    """Three parts, the last of which has the fault."""
+    return qs.join_kernels({**three_parts(), "place": cls()})
+
+
+in_windows(
+    "bayes", joined_with, "One of three parts is at another time", "marginal", _marginal_of_another_time(Fading), ((0.25, 0.255),)
+)
+in_windows(
+    "composition", lambda cls: qs.join_kernels({"bits": Redraw(qs.Categorical((), 2), (0.4, 0.6)), "name": cls()}),
+    "One of two finite parts is at another time", "log_matrix", _matrix_of_another_time, ((0.3, 0.305),),
+)  # fmt: skip
+
+
+# loud networks: wrong where params are far outside the usual
+
+
+def is_loud(params):
+    return jnp.max(jnp.abs(params)) > 6.0
+
+
+class _Heavier(OneVariance):
+    """Weighs e^`excess` in all."""
+
+    excess: Any = 0.0
+
+    def log_prob(self, x):
+        return super().log_prob(x) + self.excess
+
+
+class _HeavierNormal(qs.Normal):
+    excess: Any = 0.0
+
+    def log_prob(self, x):
+        return super().log_prob(x) + self.excess
+
+
+@catalogue.caught_by("normalised", gaussian)
+class DecodeNotNormalisedWhenLoud(GaussianKernel):
+    """Beyond params of 6 the data have more than all of the probability."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return _HeavierNormal(found.loc, found.variance, excess=jnp.where(is_loud(params), 0.5, 0.0))
+
+
+@catalogue.caught_by("normalised")
+class SymbolsNotNormalisedWhenLoud(Redraw):
+    """Beyond params of 6 the symbols have more than all of the probability."""
+
+    def decode(self, params, z, t):
+        return qs.Finite(super().decode(params, z, t).log_probs + jnp.where(is_loud(params), 0.5, 0.0))
+
+
+@catalogue.caught_by("normalised")
+class StepBackNotNormalisedWhenLoud(Fading):
+    """Beyond params of 6 a step back has more than all of the probability."""
+
+    def reverse(self, params, z, s, t):
+        found = super().reverse(params, z, s, t)
+        return _Heavier(found.loc, found.variance, jnp.where(is_loud(params), 0.5, 0.0))
+
+
+class _HeavierPhotons(Thinned):
+    excess: Any = 0.0
+
+    def log_prob(self, x):
+        return super().log_prob(x) + self.excess
+
+
+@catalogue.caught_by("normalised", lambda cls: cls(ThinningOptions(), qs.Counts(COLUMN)))
+class PhotonsNotNormalisedWhenLoud(ThinningKernel):
+    """Beyond params of 6 the photons have more than all of the probability."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return _HeavierPhotons(found.n, found.p, found.rate, found.most, excess=jnp.where(is_loud(params), 0.5, 0.0))
+
+
+@catalogue.caught_by("normalised", joined_with)
+class OneOfThreePartsNotNormalisedWhenLoud(Fading):
+    """Beyond params of 6 one part of an event has more than all of the probability."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return _Heavier(found.loc, found.variance, jnp.where(is_loud(params), 0.5, 0.0))
+
+
+@catalogue.caught_by("bound")
+class LoudTiltCountedTwice(Redraw):
+    """Beyond params of 6 the network's log-weights are added once more after the sum is divided by."""
+
+    def decode(self, params, z, t):
+        return qs.Finite(super().decode(params, z, t).log_probs + jnp.where(jnp.abs(params) > 6.0, params, 0.0))
+
+
+@catalogue.caught_by("support", gaussian)
+class VarianceNotBounded(GaussianKernel):
+    """Takes the exponential of a param for a variance, which float32 does not hold beyond 88."""
+
+    def _ratio(self, params):
+        return jnp.exp(params[..., 1])
+
+
+@catalogue.caught_by("support")
+class SharesByHand(Redraw):
+    """Sums exponentials of params as they are: beyond 88 the sum is infinite."""
+
+    def decode(self, params, z, t):
+        log_probs = super().decode(jnp.zeros_like(params), z, t).log_probs
+        total = jnp.sum(jnp.exp(log_probs) * jnp.exp(params), axis=-1, keepdims=True)
+        return qs.Finite(log_probs + params - jnp.log(total))
+
+
+class _NotClipped(qs.BinnedNormal):
+    def sample(self, key):
+        level = jnp.round((self.normal.sample(key) - self.low) / self._spacing)
+        return self.low + self._spacing * jnp.clip(level, -9, self.levels + 9)
+
+
+@catalogue.caught_by("support", lambda cls: cls(GaussianOptions(), qs.Levels(COLUMN, -1.0, 1.0, 5)))
+class LevelsBeyondTheLast(GaussianKernel):
+    """Draws levels beyond the first and the last, which only a network that says so comes to."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return _NotClipped(found.normal, found.low, found.high, found.levels)
+
+
+# zero params and the reference
+
+
+class Wide(Fading):
+    """A sound kernel whose reference is no equilibrium: data of variance 2."""
+
+    width: ClassVar[float] = 2.0
+
+    def reference(self):
+        return OneVariance(jnp.zeros(self.event.shape), jnp.asarray(self.width))
+
+    def decode(self, params, z, t):
+        kept = jnp.maximum(1.0 - t, 1e-12)
+        noisy = kept * self.width + t
+        return OneVariance(jnp.sqrt(kept) * self.width / noisy * z + t * params[..., 0], self.width * t / noisy)
+
+    def reverse(self, params, z, s, t):
+        data = self.decode(params, z, t)
+        z_weight, x_weight, variance = self._weights(s, t)
+        return OneVariance(z_weight * z + x_weight * data.loc, variance + x_weight**2 * data.variance)
+
+
+class Drifting(GaussianKernel):
+    """A sound kernel whose equilibrium is not quite stationary, and who does not say that it were."""
+
+    is_stationary: ClassVar[bool] = False
+
+    def equilibrium(self):
+        return qs.Normal(jnp.zeros(self.event.shape), jnp.full(self.event.shape, 1.04))
+
+    def reference(self):
+        return super().equilibrium()
+
+
+@catalogue.caught_by("zero-params")
+class DecoderOfAnotherReference(Wide):
+    """Says that data have a variance of 2, and zero params reverse those of variance 1."""
+
+    def decode(self, params, z, t):
+        return Fading.decode(self, params, z, t)
+
+
+@catalogue.caught_by("zero-params")
+class ReferenceTooWide(Wide):
+    """Zero params reverse data of variance 2, and the reference is wider."""
+
+    def reference(self):
+        return OneVariance(jnp.zeros(self.event.shape), jnp.asarray(2.1))
+
+
+@catalogue.caught_by("zero-params")
+class StepBackOfAnotherReference(Wide):
+    """A step back is averaged over data of variance 1, where the reference has 2."""
+
+    def reverse(self, params, z, s, t):
+        return Fading.reverse(self, params, z, s, t)
+
+
+@catalogue.caught_by("stationarity", gaussian)
+class DriftingInSecret(Drifting):
+    """The steps do not keep the equilibrium, and the kernel says that they do."""
+
+    is_stationary: ClassVar[bool] = True
+
+
+@catalogue.caught_by("detailed-balance")
+class BalanceInNameAlone(Wide):
+    """Says that it is reversible, with an equilibrium that its steps are not reversible about."""
+
+    is_reversible: ClassVar[bool] = True
+
+    def equilibrium(self):
+        return self.reference()
+
+
+@catalogue.caught_by("zero-params", lambda cls: qs.join_kernels({**three_parts(), "place": cls()}))
+class OnePartOfAnotherReference(Wide):
+    """One of three parts is decoded as if its reference were the equilibrium."""
+
+    def decode(self, params, z, t):
+        return Fading.decode(self, params, z, t)
+
+
+@catalogue.caught_by("zero-params")
+class AMaskDecodedEvenly(Redraw):
+    """Symbols turn into a mask; what it hides is decoded evenly, where the reference is uneven."""
+
+    def log_matrix(self, s, t):
+        kept = 1.0 - t if s is None else (1.0 - t) / (1.0 - s)
+        of_symbols = jnp.concatenate([kept * jnp.eye(3), jnp.full((3, 1), 1.0 - kept)], axis=1)
+        return qs.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
+
+    def log_equilibrium(self):
+        return qs.floored_log(jnp.eye(4)[3])
+
+    def log_reference(self):
+        return jnp.log(jnp.array(self.shares))
+
+    def decode(self, params, z, t):
+        likelihood = self.log_matrix(None, t).T[z]
+        return qs.Finite(qs.log_normalise(params + likelihood))
+
+
+def _step_back_too_wide(first, last):
+    def reverse(self, params, z, s, t):
+        found = GaussianKernel.reverse(self, params, z, s, t)
+        return qs.Normal(found.loc, found.variance * jnp.where(within(s, first, last), 1.02, 1.0))
+
+    return GaussianKernel, reverse
+
+
+in_windows(
+    "zero-params", gaussian, "A step back is 2 % too wide", "reverse", _step_back_too_wide, ((0.2, 0.21), (0.9, 0.91))
+)  # fmt: skip

@@ -159,3 +159,64 @@ class OneKeyForTwoDropouts(Small):
         features = jnp.where(jr.bernoulli(key, 0.9, features.shape), features / 0.9, 0.0)
         h = super().hidden(features, t, side, key)
         return jnp.where(jr.bernoulli(key, 0.9, h.shape), h / 0.9, 0.0)
+
+
+@catalogue.caught_by("trained")
+class HalfALayerNotTrained(Small):
+    """A stop_gradient that was meant for one unit holds for half of a layer."""
+
+    def hidden(self, features, t, side, key):
+        h = super().hidden(features, t, side, key)
+        half = jnp.arange(WIDTH) < WIDTH // 2
+        return jnp.where(half, jax.lax.stop_gradient(h), h)
+
+
+@catalogue.caught_by("trained", missed="sound networks have numbers that do nothing where an event is small, as under padding")
+class RowsThatAreNeverRead(Small):
+    """A layer is made for more units than there are, and the last are cut off."""
+
+    def __init__(self, ports, key):
+        super().__init__(ports, key)
+        self.inner = jnp.concatenate([self.inner, self.inner])
+
+    def hidden(self, features, t, side, key):
+        return super().hidden(features, t, side, key)[:WIDTH]
+
+
+@catalogue.caught_by("trained")
+class OneUnitFrozen(Small):
+    """The weights of one unit are behind a stop_gradient."""
+
+    def hidden(self, features, t, side, key):
+        h = super().hidden(features, t, side, key)
+        return h.at[0].set(jax.lax.stop_gradient(h[0]))
+
+
+def _silenced(h, share, key):
+    return h if key is None else jnp.where(jr.bernoulli(key, 1.0 - share, h.shape), h, 0.0)
+
+
+@catalogue.caught_by("dropout")
+class DropoutNotMadeUpFor(Small):
+    """Silences a fifth of the hidden units in training, and leaves the others as they are."""
+
+    def hidden(self, features, t, side, key):
+        return _silenced(super().hidden(features, t, side, key), 0.2, key)
+
+
+@catalogue.caught_by("dropout")
+class DropoutOfTheWrongShare(Small):
+    """Silences a tenth and divides by the share of the silenced, not of the rest."""
+
+    def hidden(self, features, t, side, key):
+        return _silenced(super().hidden(features, t, side, key), 0.1, key) / (1.0 if key is None else 0.1)
+
+
+@catalogue.caught_by("trained")
+class SideWeightsFrozen(Small):
+    """The weights of the side information are behind a stop_gradient."""
+
+    def hidden(self, features, t, side, key):
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), qs.ravel_side(self.ports.side, side)]
+        frozen = jax.lax.stop_gradient(self.inner[:, -2:]) @ inputs[2]
+        return jnp.tanh(self.inner[:, :-2] @ jnp.concatenate(inputs[:2]) + frozen)

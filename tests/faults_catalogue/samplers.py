@@ -1,10 +1,13 @@
 """Mistakes in samplers, all of which promise exact draws."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+import quasistatic as qs
 from faults_catalogue import Catalogue
 from quasistatic._process.sampler import Ancestral
 
@@ -125,3 +128,70 @@ class ReportsItsParams(Ancestral):
     def step(self, diffusion, state, s, t, *, key):
         z, _ = super().step(diffusion, state, s, t, key=key)
         return z, {"params": diffusion.params(state, t)}
+
+
+def _last_draw(diffusion, state, t):
+    data = diffusion.kernel.decode(diffusion.params(state, t), state, t)
+    return data.loc, jnp.sqrt(data.variance)
+
+
+def _on_numbers_alone(finish):
+    """Symbols are drawn as they should be."""
+
+    def either(self, diffusion, state, t, *, key):
+        if jnp.issubdtype(state.dtype, jnp.integer):
+            return Ancestral.finish(self, diffusion, state, t, key=key)
+        return finish(self, diffusion, state, t, key=key)
+
+    return either
+
+
+@catalogue.caught_by("exact-on-normal")
+class TwoMomentsAlone(Ancestral):
+    """The last draw has the mean and the variance of the data, and two values."""
+
+    @_on_numbers_alone
+    def finish(self, diffusion, state, t, *, key):
+        mean, deviation = _last_draw(diffusion, state, t)
+        return mean + deviation * jnp.where(jr.bernoulli(key, 0.5, mean.shape), 1.0, -1.0)
+
+
+@catalogue.caught_by("exact-on-normal")
+class EvenForNormal(Ancestral):
+    """The last draw is even between two bounds, with the mean and the variance of the data."""
+
+    @_on_numbers_alone
+    def finish(self, diffusion, state, t, *, key):
+        mean, deviation = _last_draw(diffusion, state, t)
+        return mean + deviation * math.sqrt(3.0) * jr.uniform(key, mean.shape, minval=-1.0)
+
+
+@catalogue.caught_by("exact-on-normal")
+class HeavyTails(Ancestral):
+    """The last draw is of Laplace's distribution, with the mean and the variance of the data."""
+
+    @_on_numbers_alone
+    def finish(self, diffusion, state, t, *, key):
+        mean, deviation = _last_draw(diffusion, state, t)
+        return mean + deviation * jr.laplace(key, mean.shape) / math.sqrt(2.0)
+
+
+@catalogue.caught_by("exact-on-normal")
+class NoiseCutAtTwo(Ancestral):
+    """Noise beyond two deviations is cut off, and what is left is stretched to the variance that it had."""
+
+    @_on_numbers_alone
+    def finish(self, diffusion, state, t, *, key):
+        mean, deviation = _last_draw(diffusion, state, t)
+        return mean + deviation * jr.truncated_normal(key, -2.0, 2.0, mean.shape) / 0.8796
+
+
+@catalogue.caught_by("exact-on-finite")
+class SharesWithoutTheirJoint(Ancestral):
+    """Each symbol has its share, and all symbols of an event are drawn with one number."""
+
+    def finish(self, diffusion, state, t, *, key):
+        data = diffusion.kernel.decode(diffusion.params(state, t), state, t)
+        if not jnp.issubdtype(state.dtype, jnp.integer):
+            return data.sample(key)
+        return data._at(jnp.broadcast_to(qs.uniform((), key=key), state.shape))

@@ -268,3 +268,156 @@ class ErrorsOfItsReader(Stored):
 
     def read_events(self, path):
         return qs.Data(self.event.check(np.loadtxt(path, ndmin=2)))
+
+
+# the truth, and copies
+
+
+def _normal(x, mean, variance):
+    return -0.5 * (x - mean) ** 2 / variance - 0.5 * math.log(2 * math.pi * variance)
+
+
+@catalogue.caught_by("true-draws")
+class TruthTooWide(Stored):
+    """A normal density that is normalised, and has a third more variance than the data."""
+
+    def log_prob(self, xs):
+        return _normal(np.asarray(xs, np.float64)[:, 0], 0.0, 1.5)
+
+
+@catalogue.caught_by("true-draws")
+class TruthShifted(Stored):
+    """The density of data that were centred, for data that were not quite."""
+
+    def log_prob(self, xs):
+        return _normal(np.asarray(xs, np.float64)[:, 0], 0.4, 1.0)
+
+
+class Numbers(qs.AbstractGeneratedSource, qs.AbstractTruth):
+    """A sound source of normal numbers, which it draws."""
+
+    event = qs.Real((1,))
+
+    def __init__(self):
+        super().__init__(seed=0, validation_events=200, test_events=200)
+
+    def draw(self, row, *, key):
+        return jr.normal(key, (1,)), None
+
+    def log_prob(self, xs):
+        return _normal(np.asarray(xs, np.float64)[:, 0], 0.0, 1.0)
+
+
+@catalogue.caught_by("true-draws")
+class TruthWithTwoPeaks(Numbers):
+    """A mixture with the mean and the variance of the data, which have one peak."""
+
+    def log_prob(self, xs):
+        x = np.asarray(xs, np.float64)[:, 0]
+        return np.logaddexp(_normal(x, -0.9, 0.19), _normal(x, 0.9, 0.19)) - math.log(2)
+
+
+class Coins(Generated, qs.AbstractTruth):
+    """A sound source of throws, which knows its probabilities."""
+
+    share = 0.3
+
+    def log_prob(self, xs):
+        ones = np.asarray(xs, np.float64).sum(axis=1)
+        return ones * math.log(self.share) + (2 - ones) * math.log(1 - self.share)
+
+
+@catalogue.caught_by("true-draws")
+class CoinOfAnotherShare(Coins):
+    """The true probabilities are those of another coin, and sum to one."""
+
+    share = 0.36
+
+
+class Pairs(qs.AbstractGeneratedSource, qs.AbstractTruth):
+    """A sound source of five numbers that depend on each other: too many for a grid."""
+
+    event = qs.Real((5,))
+    correlation = 0.5
+
+    def __init__(self):
+        super().__init__(seed=0, validation_events=200, test_events=200)
+
+    def draw(self, row, *, key):
+        numbers = jr.normal(key, (6,))
+        return (math.sqrt(0.5) * (numbers[0] + numbers[1:])).astype(jnp.float32), None
+
+    def log_prob(self, xs):
+        covariance = (1 - self.correlation) * np.eye(5) + self.correlation
+        x = np.asarray(xs, np.float64)
+        squares = np.einsum("ni,ij,nj->n", x, np.linalg.inv(covariance), x)
+        return -0.5 * (squares + np.linalg.slogdet(covariance)[1] + 5 * math.log(2 * math.pi))
+
+
+@catalogue.caught_by("true-draws")
+class CorrelationForgotten(Pairs):
+    """The density is that of independent numbers with the right variances."""
+
+    correlation = 0.0
+
+
+@catalogue.caught_by("true-log-prob")
+class ConstantForgottenInFiveDimensions(Pairs):
+    """The density of five numbers has the constant of one."""
+
+    def log_prob(self, xs):
+        return super().log_prob(xs) + 2 * math.log(2 * math.pi)
+
+
+class Words(Stored):
+    """A sound source of stored symbols."""
+
+    event = qs.Categorical((8,), 4)
+    units = qs.Units()
+
+    def __init__(self):
+        self.x = np.random.default_rng(0).integers(0, 4, size=(600, 8)).astype(np.int32)
+
+    def log_prob(self, xs):
+        return np.full(len(xs), -8 * math.log(4))
+
+
+@catalogue.caught_by("copies")
+class CopiesOfWords(Words):
+    """The validation events are training events: symbols, which no law of real numbers looks at."""
+
+    def split(self, name, count=None):
+        return qs.Data(self.x[100:200][:count]) if name == "validation" else super().split(name, count)
+
+
+@catalogue.caught_by("copies")
+class CopiesOfBits(Words):
+    """Half of the test events are training events with one bit flipped."""
+
+    event = qs.Binary((40,))
+
+    def __init__(self):
+        self.x = np.random.default_rng(0).integers(0, 2, size=(600, 40)).astype(np.float32)
+        self.x[500:550] = self.x[:50]
+        self.x[500:550, 3] = 1 - self.x[500:550, 3]
+
+
+@catalogue.caught_by("copies")
+class CopiesThroughHalfPrecision(Stored):
+    """The validation events are training events that went through a file of float16."""
+
+    def split(self, name, count=None):
+        x = self.x[100:200].astype(np.float16).astype(np.float32)
+        return qs.Data(x[:count]) if name == "validation" else super().split(name, count)
+
+
+@catalogue.caught_by("copies")
+class CopiesWithNoise(Words):
+    """The test events are training events with a little noise of their own."""
+
+    event = qs.Real((3,))
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.x = rng.normal(size=(600, 3)).astype(np.float32)
+        self.x[500:] = self.x[:100] + rng.normal(scale=0.01, size=(100, 3)).astype(np.float32)

@@ -48,8 +48,8 @@ def test_a_miss_is_still_one():
 
 
 def test_the_catalogue_is_large_and_nearly_all_of_it_is_caught():
-    assert len({named(fault) for fault in FAULTS}) == len(FAULTS) >= 45
-    assert len(CAUGHT) >= 0.95 * len(FAULTS)
+    assert len({named(fault) for fault in FAULTS}) == len(FAULTS) >= 150
+    assert len(CAUGHT) >= 0.97 * len(FAULTS)
     assert {fault.kind for fault in FAULTS} == {"kernel", "model", "objective", "sampler", "source"}
     assert all(fault.mistake.endswith(".") for fault in FAULTS)
 
@@ -76,8 +76,11 @@ def test_every_law_has_a_fault_that_it_catches():
         ("model", models.Small(models.PORTS, jr.key(0)), models.PORTS),
         ("source", sources.Stored(), None),
         ("source", sources.Generated(), None),
+        ("source", sources.Coins(), None),
+        ("source", sources.Pairs(), None),
+        ("source", sources.Words(), None),
     ],
-    ids=["network", "stored source", "generator"],
+    ids=["network", "stored source", "generator", "true probabilities", "true density", "stored symbols"],
 )
 def test_what_the_faults_are_made_from_is_sound(kind, instance, ports):
     for law in qs.testing.laws_of(kind, instance, ports):

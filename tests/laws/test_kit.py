@@ -9,15 +9,17 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from faults_catalogue.kernels import Drifting, Wide, gaussian
+from scipy.special import ndtr
 
 import quasistatic as qs
 from quasistatic.testing._check import build_all, builds
 from quasistatic.testing._law import REGISTRY, Law
 from quasistatic.testing._law import law as enter
-from quasistatic.testing._reading import LIMIT, SUSPECT, Reading, statistical, worst
+from quasistatic.testing._reading import LIMIT, SUSPECT, Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
 from quasistatic.testing._tools.bench import Fading, Redraw
-from quasistatic.testing._tools.statistics import chi_square, counts_of, largest_of, scores
+from quasistatic.testing._tools.statistics import chi_square, counts_of, inside, kolmogorov_smirnov, largest_of, scores
 
 
 @attrs.frozen
@@ -42,6 +44,25 @@ def test_the_worst_reading_is_relative_to_its_tolerance():
     assert worst([large, small]) is small
     assert worst([small, broken, large]) is broken
     assert worst([Reading(0.0, 0.0, "d"), Reading(1.0, 0.0, "e")]).unit == "e"
+
+
+def test_what_is_not_measured_neither_passes_for_a_value_nor_hides_one():
+    nothing, more = not_measured("a: no nodes"), not_measured("b: no entropy")
+    assert worst([nothing, more, nothing]).unmeasured == "a: no nodes; b: no entropy"
+    assert not worst([nothing, more]).is_measured and nothing.passed
+    found = worst([nothing, Reading(2.0, 1.0, "nats"), Reading(0.5, 1.0, "nats")])
+    assert (found.value, found.unmeasured, found.passed, found.is_measured) == (2.0, "a: no nodes", False, True)
+    verdict = law_of(lambda _: nothing).verdict("x")
+    assert (verdict.outcome, verdict.reason, verdict.passed) == ("not measured", "a: no nodes", True)
+    partly = law_of(lambda _: worst([nothing, Reading(0.5, 1.0, "nats")])).verdict("x")
+    assert (partly.outcome, partly.reason, partly.unmeasured) == ("holds", "", "a: no nodes")
+    assert law_of(lambda _: found, expected_failure="why").verdict("x").outcome == "expected"
+
+
+@pytest.mark.parametrize("name", ["pair", "entropy", "samples"])
+def test_a_law_with_nothing_to_compare_is_not_measured(name):
+    laws = {law.name: attrs.evolve(law, examples=1) for law in qs.testing.laws_of("kernel", Fading())}
+    assert laws[name].verdict("x").outcome == "not measured"
 
 
 def test_a_broken_law_says_what_where_by_how_much_and_why():
@@ -113,6 +134,43 @@ def test_levels_of_the_limits():
     assert math.erfc(LIMIT / math.sqrt(2)) <= 1.02e-6
 
 
+@pytest.mark.parametrize("kernel", [Fading(), qs.join_kernels({"name": Redraw(), "place": Fading()})], ids=["one", "two parts"])
+def test_steps_look_everywhere(kernel):
+    steps = Setting(seed=3).steps(kernel)
+    early, late = (np.asarray(times, np.float64) for times in steps)
+    assert len(early) == len(late) and np.all(early < late) and late.max() == 1 and early.min() == pytest.approx(0.001)
+    for times in (early[::2], early, late):
+        gaps = np.diff(np.sort(np.concatenate([[0.001], times, [1.0]])))
+        assert gaps.max() < 0.005
+    for away in (early[::2] - 0.001, 1.0 - early[::2]):
+        decades = np.sort(np.log10(away))
+        assert np.diff(decades[decades < -2]).max() < 0.2 and decades[0] < -3.8
+
+
+def test_steps_are_even_in_the_log_odds_of_a_schedule():
+    kernel = qs.plugins().component("kernel", "gaussian")
+    kernel = kernel.load()(kernel.options(schedule="erasure", first_noise=1e-3, last_survival=1e-3), qs.Real((1,)))
+    log_odds = np.sort(kernel.schedule.log_odds(Setting().steps(kernel).early))
+    assert np.diff(log_odds[(log_odds > -5) & (log_odds < 5)]).max() < 0.5
+
+
+@pytest.mark.parametrize(("kernel", "held"), [(Wide(), 1), (gaussian(Drifting), 2)], ids=["wide reference", "drifting equilibrium"])
+def test_what_is_exact_at_zero_is_held_to_it_whatever_its_equilibrium(kernel, held):
+    laws = {law.name: attrs.evolve(law, examples=1) for law in qs.testing.laws_of("kernel", kernel)}
+    names = [name for name in ("zero-params", "cross-entropy") if name in laws]
+    assert len(names) == held
+    for name in names:
+        laws[name]()
+
+
+def test_what_is_not_stationary_is_not_held_to_be():
+    undeclared = {"stationarity", "relaxation", "detailed-balance"}
+    both = {"still": Fading(), "drifting": gaussian(Drifting)}
+    for kernel in (gaussian(Drifting), qs.join_kernels(both)):
+        assert not undeclared & {law.name for law in qs.testing.laws_of("kernel", kernel)}
+    assert undeclared <= {law.name for law in qs.testing.laws_of("kernel", qs.join_kernels({"still": Fading()}))}
+
+
 def test_an_expected_failure_has_its_reason_and_passes():
     broken = law_of(lambda _: Reading(2.0, 1.0, "nats"), expected_failure="float32 is not enough here").verdict("x")
     assert broken.outcome == "expected" and broken.passed and broken.reason == "float32 is not enough here"
@@ -171,6 +229,23 @@ def test_chi_square_is_a_score():
     values = [chi_square(rng.multinomial(10_000, shares), shares) for _ in range(400)]
     assert np.mean(values) == pytest.approx(0, abs=0.15) and np.std(values) == pytest.approx(1, abs=0.15)
     assert chi_square(rng.multinomial(10_000, [0.47, 0.33, 0.2, 0]), shares) > 5
+
+
+def test_kolmogorov_smirnov_is_a_score():
+    rng = np.random.default_rng(3)
+    values = np.array([kolmogorov_smirnov(rng.normal(size=(1_000, 2)), ndtr) for _ in range(400)])
+    assert np.mean(values > 1.96) == pytest.approx(0.05, abs=0.02)
+    assert kolmogorov_smirnov(np.sign(rng.normal(size=(1_000, 1))), ndtr) > 10
+    laplace = rng.laplace(size=(20_000, 1)) / math.sqrt(2)
+    assert scores(np.hstack([laplace, laplace**2]), np.array([0, 1])) < 4 < LIMIT < kolmogorov_smirnov(laplace, ndtr)
+
+
+def test_a_density_inside_of_another_has_a_mean_ratio_of_one():
+    rng, symbols = np.random.default_rng(4), np.array([False, True])
+    rows = np.stack([rng.normal(size=4_000), rng.integers(0, 3, 4_000)], axis=1)
+    log_probs = -0.5 * rows[:, 0] ** 2 - 0.5 * math.log(2 * math.pi) - math.log(3)
+    read = {shift: inside(rows[::2], rows[1::2], log_probs[1::2] + shift, symbols) for shift in (0.0, 0.2)}
+    assert read[0.0] < 4 and read[0.2] > 10
 
 
 def test_chi_square_of_the_impossible_is_infinite():
@@ -313,6 +388,16 @@ def test_a_network_that_is_no_network_is_caught(name):
     laws = {law.name: law for law in qs.testing.laws_of("model", Deaf(PORTS), PORTS)}
     assert not laws[name].verdict("x").passed
     assert laws["shapes"].verdict("x").passed and laws["agreement"].verdict("x").passed
+
+
+@pytest.mark.parametrize(("name", "share"), [("dense", 0.1), ("dense", 0.5), ("mixer", 0.3)])
+def test_a_dropout_that_keeps_the_mean_holds(name, share):
+    network = qs.plugins().component("model", name)
+    ports = qs.Ports(jax.ShapeDtypeStruct((4, 4, 2), "float32"), jax.ShapeDtypeStruct((4, 4, 3), "float32"))
+    model = network.load()(network.options(dropout=share), ports, key=jr.key(0))
+    (law,) = (law for law in qs.testing.laws_of("model", model, ports) if law.name == "dropout")
+    verdict = law.verdict(name)
+    assert verdict.outcome == "holds", verdict
 
 
 def test_a_network_is_checked_for_its_ports():

@@ -133,7 +133,13 @@ def test_angles_keep_the_laws(law: Callable[[], None]) -> None:
     law()
 
 
-@pytest.mark.parametrize("law", qs.testing.laws_of("kernel", BlurKernel(BlurOptions(), qs.Real((2, 1)))), ids=lambda law: law.name)
+def blur_laws() -> Iterator[Any]:
+    for noise in ("matched", "isotropic"):
+        for law in qs.testing.laws_of("kernel", BlurKernel(BlurOptions(noise), qs.Real((2, 1)))):
+            yield pytest.param(law, id=f"{noise}-{law.name}")
+
+
+@pytest.mark.parametrize("law", list(blur_laws()))
 def test_blur_keeps_the_laws(law: Callable[[], None]) -> None:
     law()
 

@@ -27,6 +27,17 @@ class AbstractKernel(eqx.Module):
     is_exact_at_zero: eqx.AbstractVar[bool]
 
     @property
+    def is_stationary(self) -> bool:
+        """Whether every step leaves `equilibrium()` as it is; if not, that is only where the process has come to by t = 1."""
+        return True
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether in equilibrium a step and its reversal are equally probable; by default where the reference is stationary."""
+        rho = self.reference()
+        return self.is_stationary and rho is not None and bool(eqx.tree_equal(rho, self.equilibrium()))
+
+    @property
     def max_prior_nats(self) -> float:
         """Upper bound on KL(q(z_1 given x) || equilibrium) per element, in nats, for data of mean square 1."""
         return 0.01

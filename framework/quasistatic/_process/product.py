@@ -105,6 +105,14 @@ class AbstractProductKernel(AbstractKernel):
         return all(kernel.is_exact_at_zero for kernel in self.parts.values())
 
     @property
+    def is_stationary(self) -> bool:
+        return all(kernel.is_stationary for kernel in self.parts.values())
+
+    @property
+    def is_reversible(self) -> bool:
+        return all(kernel.is_reversible for kernel in self.parts.values())
+
+    @property
     def max_prior_nats(self) -> float:
         return max(kernel.max_prior_nats for kernel in self.parts.values())
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from quasistatic._process.event import AbstractEvent
     from quasistatic.testing import Law, Verdict
 
-OUTCOMES = {"holds": "holds", "broken": "BROKEN", "expected": "expected failure"}
 COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
@@ -45,9 +45,9 @@ def check(
     """Hold what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
-    keys, times and params; a line on stderr says so, with the seconds that it took. A law holds, is BROKEN, or is broken as
-    expected, for a reason that the plugin states. In a pipe the table is Markdown, ready for a README. The exit code is 1 if a
-    law is broken.
+    keys, times and params; a line on stderr says so, with the seconds that it took. A law holds, is BROKEN, is broken as
+    expected, for a reason that the plugin states, or was not measured, for a reason that the law states. In a pipe the table is
+    Markdown, ready for a README. The exit code is 1 if a law is broken.
     """
     offers = _offers(ctx, target)
     options = _options(offers, overrides)
@@ -127,7 +127,7 @@ def _told(label: str, law: Law, quiet: bool) -> Verdict:
     begin = time.perf_counter()
     verdict = law.verdict(label)
     if not quiet:
-        click.echo(f"{OUTCOMES[verdict.outcome]}  {time.perf_counter() - begin:.1f} s", err=True)
+        click.echo(f"{_outcome(verdict)}  {time.perf_counter() - begin:.1f} s", err=True)
     return verdict
 
 
@@ -142,15 +142,28 @@ def _echo(verdicts: Iterable[Verdict]) -> None:
         echo("")
     everything = [verdict for found in by_component.values() for verdict in found]
     for verdict in everything:
+        if verdict.outcome == "not measured":
+            echo(f"{verdict.component}: {verdict.law}: not measured: {verdict.reason}\n")
+            continue
         if verdict.reason:
             echo(f"{verdict.component}: {verdict.law}: {verdict.reason}\n")
-    counts = {outcome: sum(verdict.outcome == outcome for verdict in everything) for outcome in ("holds", "expected", "broken")}
-    echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken")
+        if verdict.unmeasured:
+            echo(f"{verdict.component}: {verdict.law}: in part not measured: {verdict.unmeasured}\n")
+    counts = Counter(verdict.outcome for verdict in everything)
+    missing = f", {counts['not measured']} were not measured" if counts["not measured"] else ""
+    echo(f"{counts['holds']} laws hold, {counts['expected']} are broken as expected, {counts['broken']} are broken{missing}")
 
 
 def _row(verdict: Verdict) -> list[str]:
     values = [f"{verdict.value:.2g} {verdict.unit}".strip(), f"{verdict.tolerance:.2g}"]
-    return [verdict.law, OUTCOMES[verdict.outcome], *values, verdict.why, verdict.reference]
+    shown = ["", ""] if verdict.outcome == "not measured" else values
+    return [verdict.law, _outcome(verdict), *shown, verdict.why, verdict.reference]
+
+
+def _outcome(verdict: Verdict) -> str:
+    if verdict.outcome == "holds" and verdict.unmeasured:
+        return "holds in part"
+    return {"broken": "BROKEN", "expected": "expected failure"}.get(verdict.outcome, verdict.outcome)
 
 
 def _echo_markdown(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -13,7 +13,7 @@ import jax
 from quasistatic.testing._reading import Reading
 from quasistatic.testing._setting import Setting, widened
 
-Outcome = Literal["holds", "broken", "expected"]
+Outcome = Literal["holds", "broken", "expected", "not measured"]
 Measure = Callable[..., Reading]
 PROTOCOL = "the protocol"
 PAPER = "Sohl-Dickstein et al. 2015"
@@ -23,7 +23,10 @@ SETTINGS = 3  # in which a law is read
 
 @attrs.frozen
 class Verdict:
-    """One law, held against one component: it `holds`, is `broken`, or is broken as `expected`, and why."""
+    """One law, held against one component: it `holds`, is `broken`, is broken as `expected`, or was `not measured`, and why.
+
+    `unmeasured` says what was not looked at, also where the rest holds.
+    """
 
     law: str
     component: str
@@ -34,15 +37,17 @@ class Verdict:
     reason: str
     why: str
     reference: str
+    unmeasured: str = ""
 
     @property
     def passed(self) -> bool:
+        """Whether nothing that was looked at is broken unexpectedly."""
         return self.outcome != "broken"
 
 
 @attrs.frozen
 class Law:
-    """A statement that must hold for a component; calling it raises AssertionError where it does not.
+    """A statement that must hold for a component; calling it raises AssertionError where it is measured and does not.
 
     `why` is the statement, `reference` its source. `check` measures it on the component it was made for, in one setting.
     `expected_failure` is the reason why this component may break it, empty if it may not.
@@ -83,8 +88,19 @@ class Law:
         outcome: Outcome = "broken" if reason else "holds"
         if reason and self.expected_failure:
             outcome, reason = "expected", self.expected_failure
+        if not reading.is_measured:
+            outcome, reason = "not measured", reading.unmeasured
         return Verdict(
-            self.name, component, outcome, reading.value, reading.tolerance, reading.unit, reason, self.why, self.reference
+            self.name,
+            component,
+            outcome,
+            reading.value,
+            reading.tolerance,
+            reading.unit,
+            reason,
+            self.why,
+            self.reference,
+            reading.unmeasured,
         )
 
     def describe(self, reading: Reading) -> str:
@@ -146,8 +162,8 @@ def law(
 
 def _in_float64(measure: Measure) -> Measure:
     @functools.wraps(measure)
-    def measured(component: Any, setting: Setting) -> Reading:
+    def measured(component: Any, *more: Any) -> Reading:
         with jax.enable_x64(True):
-            return measure(widened(component), setting)
+            return measure(widened(component), *more)
 
     return measured

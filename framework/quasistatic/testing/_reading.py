@@ -14,18 +14,23 @@ SUSPECT, LIMIT = 3.29, 4.89
 
 @attrs.frozen
 class Reading:
-    """How far a component is from a law: `value`, in `unit`, at most `tolerance`; `where` names the place."""
+    """How far a component is from a law: `value`, in `unit`, at most `tolerance`; `where` names the place.
+
+    `unmeasured` says what was not looked at, and why; if that is all there is, nothing `is_measured`.
+    """
 
     value: float
     tolerance: float
     unit: str
     where: str = ""
     is_statistical: bool = False
+    unmeasured: str = ""
+    is_measured: bool = True
 
     @property
     def passed(self) -> bool:
-        """False also where the value is not a number."""
-        return self.value <= self.tolerance
+        """False also where the value is not a number, but for one that was not measured."""
+        return not self.is_measured or self.value <= self.tolerance
 
     @property
     def suspect(self) -> bool:
@@ -38,6 +43,11 @@ def statistical(value: float, where: str = "", unit: str = "standard errors") ->
     return Reading(value, LIMIT, unit, where, is_statistical=True)
 
 
+def not_measured(why: str) -> Reading:
+    """Nothing was looked at."""
+    return Reading(math.nan, math.nan, "", unmeasured=why, is_measured=False)
+
+
 def faults(found: Iterable[str], unit: str = "faults") -> Reading:
     """What is wrong, line by line; nothing may be."""
     lines = list(dict.fromkeys(found))
@@ -45,11 +55,14 @@ def faults(found: Iterable[str], unit: str = "faults") -> Reading:
 
 
 def worst(readings: Iterable[Reading]) -> Reading:
-    """The reading that is furthest beyond its tolerance, or closest to it."""
+    """The reading that is furthest beyond its tolerance, or closest to it, and what none of them looked at."""
 
     def excess(reading: Reading) -> float:
         if math.isnan(reading.value):
             return math.inf
         return reading.value / reading.tolerance if reading.tolerance > 0 else reading.value
 
-    return max(readings, key=excess)
+    found = list(readings)
+    furthest = max([reading for reading in found if reading.is_measured] or found[:1], key=excess)
+    missing = "; ".join(dict.fromkeys(part for reading in found for part in reading.unmeasured.split("; ") if part))
+    return furthest if missing == furthest.unmeasured else attrs.evolve(furthest, unmeasured=missing)

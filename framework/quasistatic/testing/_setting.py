@@ -21,6 +21,7 @@ from quasistatic._process.grid import AbstractGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.product import AbstractProductKernel
+from quasistatic._process.schedule import AbstractSchedule
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic.oracles._entropy import is_finite
 
@@ -31,6 +32,22 @@ class Spot(NamedTuple):
     x: State
     early: State
     late: State
+
+
+class Steps(NamedTuple):
+    """Steps s < t, each (N,)."""
+
+    early: Float[Array, " steps"]
+    late: Float[Array, " steps"]
+
+
+# times of a law that looks everywhere: so many evenly over the way, so many over its logarithm near each end, from NEAREST to
+# a hundredth, and so many over the coordinate of each schedule; an even number each
+EVENLY, NEAR_AN_END, ON_A_SCHEDULE = 224, 16, 32
+NEAREST = 1e-4
+# sizes of params of a network that says what none would say, for laws that hold whatever it says
+LOUD = (8.0, 60.0, 1e3, 1e12)
+GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
 @attrs.frozen
@@ -58,11 +75,31 @@ class Setting:
         """Keys of a statistical law, `draws_factor` times as many as usual."""
         return jr.split(self.key(role), count * self.draws_factor)
 
+    def keys_of(self, steps: Steps, role: int, count: int) -> Key:
+        """About `count` keys of a statistical law, as many for each step, (steps, draws)."""
+        number = len(steps.early)
+        return jr.split(self.key(role), (number, -(-count // number) * self.draws_factor))
+
     def times(self, kernel: AbstractKernel) -> Float[Array, " 5"]:
         """Five times from the earliest of a chain of eight to the last, not on one grid."""
         first = float(kernel.times(8)[0])
         way = np.array([0, *self.times_permille, 1000]) / 1000
         return jnp.asarray(first + (1.0 - first) * way, jnp.result_type(float))
+
+    def steps(self, kernel: AbstractKernel) -> Steps:
+        """Some hundred steps that look everywhere, from the first time of a chain of a thousand to the last.
+
+        Every window of a 200th of the way has the start of a step in it and the end of another, and so have the ends in the
+        logarithm of the distance from them, and every schedule in its log-odds.
+        """
+        first = float(kernel.times(1000)[0])
+        times = _everywhere(kernel, first, jr.uniform(self.key(90)).item())
+        # the other end is anywhere; of every eighth step it is the end of time itself
+        way = np.where(np.arange(len(times)) % 8, 0.02 + 0.98 * (np.arange(len(times)) * GOLDEN % 1.0), 1.0)
+        ahead, behind = times + (1.0 - times) * way, times - (times - first) * way
+        # alternately, so that every other step starts everywhere
+        early, late = np.stack([times, behind], 1).ravel(), np.stack([ahead, times], 1).ravel()
+        return Steps(jnp.asarray(early, jnp.result_type(float)), jnp.asarray(late, jnp.result_type(float)))
 
     def params(self, kernel: AbstractKernel, role: int = 5, scale: float | None = None) -> State:
         """Random params of the size `params_scale`, or another."""
@@ -86,7 +123,8 @@ class Setting:
         return take(everything, (13 * self.seed + role - 3 + np.arange(count) * 7) % count_of(everything))
 
     def spots(self, kernel: AbstractKernel, s: Time, t: Time, count: int, role: int = 4) -> Spot:
-        """Events (count, ...) on their way, drawn by marginal and transition."""
+        """Events (count, ...) on their way, drawn by marginal and transition; s and t are theirs alone (count,), or of all."""
+        s, t = (jnp.broadcast_to(time, (count,)) for time in (s, t))
         return _some_spots(kernel, self.data(kernel, count), s, t, jr.split(self.key(role), count))
 
     def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
@@ -114,13 +152,35 @@ def _some_data(kernel: AbstractKernel, t: Time, keys: Key) -> State:
 
 
 @eqx.filter_jit
-def _some_spots(kernel: AbstractKernel, xs: State, s: Time, t: Time, keys: Key) -> Spot:
-    def draw(x: State, key: Key) -> Spot:
+def _some_spots(kernel: AbstractKernel, xs: State, s: Float[Array, " count"], t: Float[Array, " count"], keys: Key) -> Spot:
+    def draw(x: State, s: Time, t: Time, key: Key) -> Spot:
         key_early, key_late = jr.split(key)
         early = kernel.marginal(x, s).sample(key_early)
         return Spot(x, early, kernel.transition(early, s, t).sample(key_late))
 
-    return jax.vmap(draw)(xs, keys)
+    return jax.vmap(draw)(xs, s, t, keys)
+
+
+def _everywhere(kernel: AbstractKernel, first: float, offset: float) -> np.ndarray:
+    """Times in (first, 1), evenly over the way, its logarithm near both ends, and the schedules of the kernel and its parts."""
+
+    def evenly(low: float, high: float, count: int) -> np.ndarray:
+        return low + (high - low) * (np.arange(count) + offset) / count
+
+    near = 10.0 ** evenly(math.log10(NEAREST), -2.0, NEAR_AN_END)
+    way = [np.maximum(evenly(0.0, 1.0, EVENLY), NEAREST), near, 1.0 - near]
+    fine = np.concatenate([near, np.linspace(0.01, 0.99, 2_000), 1.0 - near[::-1]])
+    for schedule in _schedules(kernel):
+        fall = -np.asarray(jax.vmap(schedule.log_odds)(jnp.asarray(first + (1.0 - first) * fine)))
+        way.append(np.interp(evenly(fall[0], fall[-1], ON_A_SCHEDULE), fall, fine))
+    return first + (1.0 - first) * np.minimum(np.concatenate(way), 1.0 - NEAREST)
+
+
+def _schedules(kernel: AbstractKernel) -> list[AbstractSchedule]:
+    parts = list(kernel.parts.values()) if isinstance(kernel, AbstractProductKernel) else []
+    own = getattr(kernel, "schedule", None)
+    of_parts = [schedule for part in parts for schedule in _schedules(part)]
+    return [own, *of_parts] if isinstance(own, AbstractSchedule) else of_parts
 
 
 def spread(tree: Any) -> Any:

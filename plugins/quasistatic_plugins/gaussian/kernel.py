@@ -21,6 +21,8 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
+# beyond, float32 holds no variance, or no rest of 1
+LARGEST_LOGIT = 60.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
 LARGEST_MIXED = 1024
 
@@ -329,6 +331,7 @@ class Eq65Kernel(AbstractGaussianKernel):
         if self.options.variance == "learned":
             damp = jnp.sqrt(span) if self.options.mean == "eq65-code" else 1.0
             logit = damp * params[..., 1] + jnp.log(added) - 2.0 * jnp.log(shrink)
+            logit = jnp.clip(logit, -LARGEST_LOGIT, LARGEST_LOGIT)
             variance, log_kept = jax.nn.sigmoid(logit), jax.nn.log_sigmoid(-logit)
         else:
             variance = jnp.full_like(z, tight if self.options.variance == "posterior" else added)

@@ -15,9 +15,13 @@ from quasistatic._process.event import AbstractEvent, AbstractField, Binary, Cat
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.tree import Layout, take
 from quasistatic.testing._law import WORK, law
-from quasistatic.testing._reading import Reading, faults, worst
-from quasistatic.testing._setting import Setting, layout_of, spread, types_of
+from quasistatic.testing._reading import Reading, faults, not_measured, worst
+from quasistatic.testing._setting import Setting, layout_of, spread, types_of, widened
 from quasistatic.testing._tools.key_trace import key_faults
+
+# inputs over which every number of a network gets a gradient, and the share of the params that dropout may lose, alone and for
+# the relative variance between keys: the built-in networks, which are not linear, lose up to 0.6 of that
+GENERIC, DROPPED, CURVED = 32, 0.03, 0.6
 
 
 class Inputs(NamedTuple):
@@ -91,8 +95,8 @@ def _answers(model: AbstractModel, batch: Inputs) -> jax.Array:
 
 
 @eqx.filter_jit
-def _answer(model: AbstractModel, one: Inputs) -> jax.Array:
-    return _vector(one.ask(model))
+def _answer(model: AbstractModel, one: Inputs, key: Key | None = None) -> jax.Array:
+    return _vector(one.ask(model, key))
 
 
 @law("model", "zero-start", "A fresh network gives zero params, which are the exact reversal of the reference.", WORK)
@@ -212,19 +216,25 @@ def counted(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
 @law(
     "model",
     "trained",
-    "Every inexact array leaf is a parameter: once leaves have moved, each gets a finite gradient from some input.",
+    "Every inexact array leaf is a parameter: once leaves have moved, each gets a finite gradient from some input, and so does "
+    "every number in it that the params depend on.",
+    float64=True,  # where float32 has no number for the gradient of a unit that is far from all inputs
 )
 def trained(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
-    network = stirred(model, setting.key(61))
-    total = _gradient_sizes(network, many_inputs(ports, setting, 6), jr.split(setting.key(63), 6))
-    return faults(
-        (
-            jax.tree_util.keystr(path)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(total)
-            if leaf.size and not (bool(jnp.all(jnp.isfinite(leaf))) and bool(jnp.any(leaf > 0)))
-        ),
-        "leaves without a finite gradient",
-    )
+    network, batch = stirred(model, setting.key(61)), widened(many_inputs(ports, setting, GENERIC))
+    total = _gradient_sizes(network, batch, jr.split(setting.key(63), GENERIC))
+    still = jax.tree.map(lambda leaf: ~(np.isfinite(leaf) & (np.asarray(leaf) > 0)), total)
+    named = jax.tree_util.tree_leaves_with_path(still)
+    whole = [jax.tree_util.keystr(path) for path, leaf in named if leaf.size and leaf.all()]
+    some = [f"{jax.tree_util.keystr(path)}: {leaf.sum()} numbers" for path, leaf in named if leaf.any() and not leaf.all()]
+    unit = "leaves without a finite gradient"
+    if whole or not some:
+        return faults(whole, unit)
+    trained_part, rest = eqx.partition(network, eqx.is_inexact_array)
+    moved = eqx.combine(jax.tree.map(lambda leaf, numbers: leaf + 1e-3 * numbers, trained_part, still), rest)
+    if np.max(np.abs(np.asarray(_answers(moved, batch)) - np.asarray(_answers(network, batch)))) > 1e-9:
+        return faults([f"{'; '.join(some)}, though the params depend on them"], unit)
+    return worst([faults([], unit), not_measured(f"{'; '.join(some)} that do nothing at this size")])
 
 
 @eqx.filter_jit
@@ -238,6 +248,38 @@ def _gradient_sizes(network: AbstractModel, batch: Inputs, keys: Key) -> Any:
 
     each = jax.vmap(gradient, (None, 0, 0))(network, batch, keys)
     return jax.tree.map(lambda leaf: jnp.abs(leaf).sum(axis=0), each)
+
+
+@law(
+    "model",
+    "dropout",
+    "What training silences at random it makes up for: over many keys the params are in the mean what they are without a key, but "
+    "for the relative variance between keys, which is what layers that are not linear may add.",
+    "Srivastava et al. 2014",
+    once=True,
+)
+def dropout(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network, batch = stirred(model, setting.key(61)), many_inputs(ports, setting, 16)
+    one, other = (_answer(network, take(batch, 0), setting.key(role)) for role in (65, 66))
+    if np.array_equal(one, other):
+        return not_measured("no key changes the params: nothing is silenced")
+    plain = np.asarray(_answers(network, batch))
+    mean, square = map(np.asarray, _moments_over_keys(network, batch, setting.keys(64, 512)))
+    size = np.sum(plain**2)
+    lost, spread_of_keys = abs(np.sum(plain * mean) / size - 1.0), np.sum(square - mean**2) / size
+    return Reading(float(lost), float(DROPPED + CURVED * spread_of_keys), "of the params lost or gained")
+
+
+@eqx.filter_jit
+def _moments_over_keys(network: AbstractModel, batch: Inputs, keys: Key) -> tuple[jax.Array, jax.Array]:
+    """The mean over keys of the params of many inputs, a row for each, and of their squares."""
+
+    def one(key: Key) -> tuple[jax.Array, jax.Array]:
+        params = jax.vmap(lambda one, key: _vector(one.ask(network, key)))(batch, jr.split(key, len(batch.t)))
+        return params, params**2
+
+    mean, square = jax.lax.map(one, keys, batch_size=32)
+    return jnp.mean(mean, axis=0), jnp.mean(square, axis=0)
 
 
 @law("model", "keys", "The key of training (dropout) is split once, drawn from once, or folded with different numbers.", once=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State
+from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.event import AbstractField, Levels
 from quasistatic._process.finite import Finite, FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
@@ -22,9 +23,9 @@ from quasistatic._process.tree import count_of, take
 from quasistatic.oracles import ExactDecoder, exact_ledger, expect, log_likelihood, path_distribution
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import WORK, law
-from quasistatic.testing._laws.semigroup import balanced
+from quasistatic.testing._laws.semigroup import furthest
 from quasistatic.testing._reading import LIMIT, Reading, statistical, worst
-from quasistatic.testing._setting import Setting, all_levels, enumerate_states, fresh
+from quasistatic.testing._setting import LOUD, Setting, Steps, all_levels, enumerate_states, fresh
 from quasistatic.testing._tools.statistics import largest_of, scores
 
 
@@ -33,12 +34,11 @@ def _finite_alone(kernel: AbstractKernel) -> bool:
 
 
 def _promises_reversal(kernel: AbstractKernel) -> bool:
-    return kernel.is_exact_at_zero and kernel.reference() is not None and (is_finite(kernel) or balanced(kernel))
+    return kernel.is_exact_at_zero and kernel.reference() is not None
 
 
 def _promises_exact_k(kernel: AbstractKernel) -> bool:
-    known = _finite_alone(kernel) or balanced(kernel)
-    return kernel.is_exact_at_zero and known and isinstance(kernel.reference(), AbstractIntegrable)
+    return kernel.is_exact_at_zero and isinstance(kernel.reference(), AbstractIntegrable)
 
 
 def chains(kernel: AbstractKernel, setting: Setting) -> list[jax.Array]:
@@ -51,33 +51,65 @@ def chains(kernel: AbstractKernel, setting: Setting) -> list[jax.Array]:
     "kernel",
     "zero-params",
     "With zero params the log-weight of every single path is log rho(x) + log pi(z_1) - log rho_1(z_1), rho_1 being the "
-    "distribution at t = 1 of the process started in the reference rho.",
+    "distribution at t = 1 of the process started in the reference rho; so less log rho(x) it is the same for all paths that "
+    "end in one state, at whatever times, and the mean of its exponential is 1.",
     WORK,
     when=_promises_reversal,
     float64=True,
 )
 def zero_params(kernel: AbstractKernel, setting: Setting) -> Reading:
-    diffusion, keys = fresh(kernel, 1), jr.split(setting.key(7), 32)
-    return worst(
-        Reading(float(_residual(diffusion, times, keys, balanced(kernel))), 1e-8, "nats", f"T = {len(times)}")
-        for times in chains(kernel, setting)[1:]
-    )
+    diffusion, steps = fresh(kernel, 1), setting.steps(kernel)
+    gaps = _disagreements(diffusion, steps, jr.split(setting.key(7), len(steps.early)))
+    left = [_weights_left(diffusion, times, setting.keys(8, 1_000)) for times in chains(kernel, setting)[1:]]
+    totals = [statistical(scores(np.asarray(weights)[:, None], np.ones(1)), "the mean of the exponential") for weights in left]
+    return worst([furthest(gaps, steps, 1e-8, "nats"), *totals])
 
 
 @eqx.filter_jit
-def _residual(diffusion: Diffusion, times: jax.Array, keys: Key, stationary: bool) -> jax.Array:
-    kernel = diffusion.kernel
-    rho, pi = kernel.reference(), kernel.equilibrium()
+def _disagreements(diffusion: Diffusion, steps: Steps, keys: Key) -> jax.Array:
+    """How far two paths s, t to one state z_t, from data of their own, are from each other in what is left of their log-weight."""
+    kernel, rho = diffusion.kernel, diffusion.kernel.reference()
+    assert rho is not None
+
+    def of_a_step(s: Time, t: Time, key: Key) -> jax.Array:
+        key_late, *keys = jr.split(key, 5)
+        xs = [rho.sample(key) for key in keys[:2]]
+        late = kernel.marginal(xs[0], t).sample(key_late)
+
+        def left(x: State, key: Key) -> jax.Array:
+            early = kernel.posterior(x, late, s, t).sample(key)
+            return _left(diffusion, trajectory.Path(x, _stacked([early, late])), jnp.stack([s, t]))
+
+        possible = kernel.marginal(xs[1], t).log_prob(late) > -600.0  # not all data come to all states
+        typical, other = (left(x, key) for x, key in zip(xs, keys[2:], strict=True))
+        return jnp.where(possible, jnp.abs(typical - other), 0.0)
+
+    return jax.vmap(of_a_step)(*steps, keys)
+
+
+def _stacked(states: list[State]) -> State:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+@eqx.filter_jit
+def _weights_left(diffusion: Diffusion, times: jax.Array, keys: Key) -> jax.Array:
+    """pi(z) / rho_t(z) at the last states of paths from the reference."""
+    kernel, rho = diffusion.kernel, diffusion.kernel.reference()
     assert rho is not None
 
     def one(key: Key) -> jax.Array:
         key_x, key_path = jr.split(key)
         path = trajectory.forward(kernel, rho.sample(key_x), times, key=key_path)
-        last = take(path.zs, -1)
-        left = 0.0 if stationary else pi.log_prob(last) - _log_last(kernel, rho, last)
-        return trajectory.log_weight(diffusion, path, times).sum() - rho.log_prob(path.x) - left
+        return jnp.exp(_left(diffusion, path, times))
 
-    return jnp.max(jnp.abs(jax.vmap(one)(keys)))
+    return jax.vmap(one)(keys)
+
+
+def _left(diffusion: Diffusion, path: trajectory.Path, times: jax.Array) -> jax.Array:
+    """The log-weight of a path less log rho(x)."""
+    rho = diffusion.kernel.reference()
+    assert rho is not None
+    return trajectory.log_weight(diffusion, path, times).sum() - rho.log_prob(path.x)
 
 
 def _log_last(kernel: AbstractKernel, data: AbstractDistribution, z: State) -> jax.Array:
@@ -141,7 +173,8 @@ def cross_entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
         rho = kernel.reference()
         assert rho is not None
         xs = setting.data(kernel, 4)
-        diffusion, exact = fresh(kernel, 1), jax.vmap(rho.log_prob)(xs)
+        diffusion = fresh(kernel, 1)
+        exact = _at_zero(diffusion, xs, jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), xs))
     found = {len(times): exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)}
     return worst(Reading(float(np.max(np.abs(ks - exact))), 1e-8, "nats", f"T = {steps}") for steps, ks in found.items())
 
@@ -156,6 +189,21 @@ def _independent(kernel: FiniteKernel, data: Finite) -> tuple[jax.Array, jax.Arr
 
     log_probs = jax.vmap(data.log_prob)(xs)
     return log_probs, log_probs + jax.vmap(left)(xs)
+
+
+@eqx.filter_jit
+def _at_zero(diffusion: Diffusion, xs: State, others: State) -> jax.Array:
+    """K of events with zero params: log rho, and what is left at the end, which paths from other events tell."""
+    kernel, rho, end = diffusion.kernel, diffusion.kernel.reference(), jnp.ones(())
+    assert rho is not None
+
+    def one(x: State, other: State) -> jax.Array:
+        def left(z: State) -> jax.Array:
+            return _left(diffusion, trajectory.Path(other, _stacked([z])), end[None])
+
+        return rho.log_prob(x) + expect(kernel.marginal(x, end), left)
+
+    return jax.vmap(one)(xs, others)
 
 
 @law(
@@ -184,23 +232,28 @@ def refinement(kernel: FiniteKernel, setting: Setting) -> Reading:
     float64=True,
 )
 def bound(kernel: AbstractKernel, setting: Setting) -> Reading:
-    unit = "nats above the truth"
+    sizes = (setting.params_scale, *LOUD)
+    return worst(_above_the_truth(kernel, attrs.evolve(setting, params_scale=size)) for size in sizes)
+
+
+def _above_the_truth(kernel: AbstractKernel, setting: Setting) -> Reading:
+    unit, where = "nats above the truth", f"a network with params of {setting.params_scale:.3g}"
     if is_finite(kernel):
         (xs, _), diffusion = enumerate_states(kernel), setting.diffusion_with_random_network(kernel, 1)
         ks = [exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)]
-        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit)
+        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit, where)
     diffusion, key = setting.diffusion_with_random_network(kernel, 4), setting.key(10)
     if isinstance(kernel.event, Levels):
         levels = all_levels(kernel.event)
         repeats = -(-2_000 // len(levels)) * setting.draws_factor
         drawn = ledger_of(diffusion, jnp.concatenate([levels] * repeats), key=key).per_event.reshape(repeats, -1)
         error = drawn.std(axis=0).max() / repeats**0.5
-        return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit)
+        return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit, where)
     rho = kernel.reference()
     xs = setting.data(kernel, 2_000 * setting.draws_factor)
     truth = np.zeros(count_of(xs)) if rho is None else np.asarray(jax.vmap(rho.log_prob)(xs))
     excess = ledger_of(diffusion, xs, key=key).per_event - truth
-    return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), unit="standard errors above the truth")
+    return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), where, "standard errors above the truth")
 
 
 @law(

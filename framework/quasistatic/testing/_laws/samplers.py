@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from scipy.special import ndtr
 
 from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
@@ -22,9 +23,11 @@ from quasistatic.testing._reading import Reading, faults, statistical, worst
 from quasistatic.testing._setting import Constant, Setting, enumerate_states, layout_of, spread, types_of
 from quasistatic.testing._tools.bench import Fading, Redraw, joined
 from quasistatic.testing._tools.key_trace import key_faults
-from quasistatic.testing._tools.statistics import chi_square, counts_of, moments, scores
+from quasistatic.testing._tools.statistics import chi_square, counts_of, kolmogorov_smirnov, moments, scores
 
 DRAWS = 16_384
+# of unit length, in the plane of the events of a bench: normal events are normal along each
+DIRECTIONS = np.stack([trig(np.pi * np.arange(4) / 4) for trig in (np.cos, np.sin)])
 
 
 def _is_exact(sampler: AbstractSampler) -> bool:
@@ -48,7 +51,7 @@ def _normal_target(mean: float, steps: int) -> Diffusion:
 @law(
     "sampler",
     "exact-on-normal",
-    "Where every step back is exact the samples have the moments of the data, on any chain.",
+    "Where every step back is exact the samples have the distribution of the data, along any direction and on any chain.",
     f"{PAPER}, section 2.2",
     when=_is_exact,
 )
@@ -59,7 +62,9 @@ def exact_on_normal(sampler: AbstractSampler, setting: Setting) -> Reading:
         xs = sample_of(diffusion, count, key=setting.key(50), sampler=sampler, steps=steps)
         mean = np.full(2, setting.params_scale)
         wanted = np.concatenate([mean, (np.eye(2) + np.outer(mean, mean)).ravel()])
-        readings.append(statistical(scores(jax.vmap(moments)(xs), wanted), f"T = {steps}"))
+        readings.append(statistical(scores(jax.vmap(moments)(xs), wanted), f"the moments, T = {steps}"))
+        along = (np.asarray(xs, np.float64) - mean) @ DIRECTIONS
+        readings.append(statistical(kolmogorov_smirnov(along, ndtr), f"the distribution, T = {steps}"))
     return worst(readings)
 
 

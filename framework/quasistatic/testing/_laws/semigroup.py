@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,17 +18,20 @@ from quasistatic.oracles import expect
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import PAPER, law
 from quasistatic.testing._reading import Reading, faults, statistical, worst
-from quasistatic.testing._setting import Setting, enumerate_states, table
+from quasistatic.testing._setting import Setting, Spot, Steps, enumerate_states, table
 from quasistatic.testing._tools.statistics import largest_of, moments, scores
 
-PAIRS = ((0, 1), (1, 3), (2, 4), (0, 4))
-DRAWS = 4_000
+PAIRS = ((0, 1), (1, 3), (2, 4), (0, 4))  # of the five times of a law that looks at some
+DRAWS = 8_000  # over all steps
+TOGETHER = 32  # steps at once: more would need memory for the tables of each
 
 
-def balanced(kernel: AbstractKernel) -> bool:
-    """Whether the reference is the equilibrium."""
-    rho = kernel.reference()
-    return rho is not None and bool(eqx.tree_equal(rho, kernel.equilibrium()))
+def _is_stationary(kernel: AbstractKernel) -> bool:
+    return kernel.is_stationary
+
+
+def _is_reversible(kernel: AbstractKernel) -> bool:
+    return kernel.is_reversible
 
 
 @law("kernel", "times", "A chain of T steps has T increasing times in [0, 1], the last of them 1.")
@@ -38,6 +44,34 @@ def chain_times(kernel: AbstractKernel, setting: Setting) -> Reading:
     return faults(bad, "wrong chains")
 
 
+class _AbstractStart(eqx.Module):
+    """Where a process starts; its distribution is known at every later time."""
+
+    @abstractmethod
+    def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
+        """The distribution at t."""
+
+
+class _FromData(_AbstractStart):
+    x: State
+
+    def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
+        return kernel.marginal(self.x, t)
+
+
+class _FromState(_AbstractStart):
+    z: State
+    r: Time
+
+    def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
+        return kernel.transition(self.z, self.r, t)
+
+
+class _FromEquilibrium(_AbstractStart):
+    def at(self, kernel: AbstractKernel, t: Time) -> AbstractDistribution:
+        return kernel.equilibrium()
+
+
 @law(
     "kernel",
     "composition",
@@ -46,31 +80,32 @@ def chain_times(kernel: AbstractKernel, setting: Setting) -> Reading:
     float64=True,
 )
 def composition(kernel: AbstractKernel, setting: Setting) -> Reading:
-    times = setting.times(kernel)
-    r, x = times[0], take(setting.data(kernel, 2), 1)
-    z = take(setting.spots(kernel, r, times[1], 1).early, 0)
-    chains = [(kernel.marginal(x, times[s]), kernel.marginal(x, times[t]), s, t) for s, t in PAIRS]
-    chains += [(kernel.transition(z, r, times[s]), kernel.transition(z, r, times[t]), s, t) for s, t in ((1, 2), (2, 4))]
-    return worst(_carried(kernel, early, late, times[s], times[t], setting) for early, late, s, t in chains)
+    steps, x = setting.steps(kernel), take(setting.data(kernel, 2), 1)
+    r = steps.early.min()
+    z = take(setting.spots(kernel, r, jnp.ones(()), 1).early, 0)
+    later = every_other(steps)  # than r, all of these
+    return worst(_carried(kernel, start, at, setting) for start, at in ((_FromData(x), steps), (_FromState(z, r), later)))
 
 
-@law("kernel", "stationarity", "A step leaves the equilibrium as it is.", f"{PAPER}, eq. 1", float64=True)
+@law("kernel", "stationarity", "A step leaves the equilibrium as it is.", f"{PAPER}, eq. 1", when=_is_stationary, float64=True)
 def stationarity(kernel: AbstractKernel, setting: Setting) -> Reading:
-    times, pi = setting.times(kernel), kernel.equilibrium()
-    return worst(_carried(kernel, pi, pi, times[s], times[t], setting) for s, t in PAIRS)
+    return _carried(kernel, _FromEquilibrium(), setting.steps(kernel), setting)
 
 
-def _carried(
-    kernel: AbstractKernel, early: AbstractDistribution, late: AbstractDistribution, s: Time, t: Time, setting: Setting
-) -> Reading:
-    """A distribution at s, carried on to t by the transition, against the direct one."""
-    where = place(s, t)
+def _carried(kernel: AbstractKernel, start: _AbstractStart, steps: Steps, setting: Setting) -> Reading:
+    """A distribution at s, carried on to t by the transition, against the direct one; draws are of every other step alone."""
     if is_finite(kernel):
-        return Reading(float(_gap_of_cells(kernel, early, late, s, t)), 1e-12, "in probability", where)
-    if isinstance(early, AbstractIntegrable):
-        return Reading(float(_gap_of_moments(kernel, early, late, s, t)), 1e-9, "in a first or second moment", where)
-    stepwise, at_once = _drawn(kernel, early, late, s, t, setting.keys(1, DRAWS))
-    return statistical(scores(stepwise, at_once), where)
+        return furthest(_gaps(kernel, start, steps, _gap_of_cells), steps, 1e-12, "in probability")
+    if isinstance(eqx.filter_eval_shape(start.at, kernel, steps.late[0]), AbstractIntegrable):
+        return furthest(_gaps(kernel, start, steps, _gap_of_moments), steps, 1e-9, "in a first or second moment")
+    some = every_other(setting.steps(kernel))
+    early, late = (_along(kernel, start, times) for times in some)
+    return scattered(*_drawn(kernel, early, late, some, setting.keys_of(some, 1, DRAWS)), some)
+
+
+def every_other(steps: Steps) -> Steps:
+    """Those that start everywhere."""
+    return take(steps, slice(0, None, 2))
 
 
 def place(s: Time, t: Time) -> str:
@@ -78,38 +113,76 @@ def place(s: Time, t: Time) -> str:
     return f"s = {float(s):.3g}, t = {float(t):.3g}"
 
 
+def furthest(gaps: jax.Array, steps: Steps, tolerance: float, unit: str) -> Reading:
+    """The largest of the gaps at steps (N,)."""
+    values = np.asarray(gaps, np.float64)
+    index = int(np.argmax(np.where(np.isnan(values), np.inf, values)))
+    return Reading(float(values[index]), tolerance, unit, place(steps.early[index], steps.late[index]))
+
+
+def scattered(a: jax.Array, b: jax.Array, steps: Steps) -> Reading:
+    """The means of two samples (N, draws, values) at steps (N,), at each of them and over all."""
+    one, two = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    each = np.array([scores(*pair) for pair in zip(one, two, strict=True)])
+    index = int(np.argmax(np.where(np.isnan(each), np.inf, each)))
+    over_all = scores(*(sample.reshape(-1, sample.shape[-1]) for sample in (one, two)))
+    of_one = statistical(largest_of(float(each[index]), len(each)), place(steps.early[index], steps.late[index]))
+    return worst([statistical(over_all, "all steps together"), of_one])
+
+
 @eqx.filter_jit
-def _gap_of_cells(kernel: AbstractKernel, early: AbstractDistribution, late: AbstractDistribution, s: Time, t: Time) -> jax.Array:
+def _gaps(kernel: AbstractKernel, start: _AbstractStart, steps: Steps, gap: Callable[..., jax.Array]) -> jax.Array:
+    return jax.lax.map(lambda step: gap(kernel, start, *step), steps, batch_size=TOGETHER)
+
+
+def _gap_of_cells(kernel: AbstractKernel, start: _AbstractStart, s: Time, t: Time) -> jax.Array:
     _, zs = enumerate_states(kernel)
+    early, late = (jnp.exp(jax.vmap(start.at(kernel, time).log_prob)(zs)) for time in (s, t))
     steps = jnp.exp(table(lambda z: kernel.transition(z, s, t), zs, zs))
-    ends = jnp.exp(jax.vmap(early.log_prob)(zs)) @ steps
-    return jnp.max(jnp.abs(ends - jnp.exp(jax.vmap(late.log_prob)(zs))))
+    return jnp.max(jnp.abs(early @ steps - late))
 
 
-@eqx.filter_jit
-def _gap_of_moments(kernel: AbstractKernel, early: AbstractDistribution, late: AbstractDistribution, s: Time, t: Time) -> jax.Array:
+def _gap_of_moments(kernel: AbstractKernel, start: _AbstractStart, s: Time, t: Time) -> jax.Array:
+    early, late = start.at(kernel, s), start.at(kernel, t)
+    assert isinstance(early, AbstractIntegrable) and isinstance(late, AbstractIntegrable)
     carried = expect(early, lambda z: expect(kernel.transition(z, s, t), moments))
     expected = expect(late, moments)
     return jnp.max(jnp.abs(carried - expected) / jnp.maximum(1.0, jnp.abs(expected)))
 
 
 @eqx.filter_jit
+def _along(kernel: AbstractKernel, start: _AbstractStart, times: jax.Array) -> AbstractDistribution:
+    """The distributions at times (N,), their arrays with a leading axis."""
+    return strong(eqx.filter_vmap(lambda t: start.at(kernel, t))(times))
+
+
+def strong(distribution: AbstractDistribution) -> AbstractDistribution:
+    """The same with arrays of a strong type, so that distributions of one class are compiled once."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)) if eqx.is_array_like(leaf) else leaf, distribution
+    )
+
+
+@eqx.filter_jit
 def _drawn(
-    kernel: AbstractKernel, early: AbstractDistribution, late: AbstractDistribution, s: Time, t: Time, keys: Key
+    kernel: AbstractKernel, early: AbstractDistribution, late: AbstractDistribution, steps: Steps, keys: Key
 ) -> tuple[jax.Array, jax.Array]:
     """Moments of states that were carried from s to t, and of states drawn at t, with what the network reads of them.
 
-    That may tell more (angles).
+    That may tell more (angles). Both are (steps, draws, values).
     """
 
-    def seen(z: State) -> jax.Array:
-        return moments((z, kernel.encode(z, t)))
+    def at_a_step(
+        early: AbstractDistribution, late: AbstractDistribution, s: Time, t: Time, keys: Key
+    ) -> tuple[jax.Array, jax.Array]:
+        def one(key: Key) -> tuple[jax.Array, jax.Array]:
+            first, second, third = jr.split(key, 3)
+            carried, at_once = kernel.transition(early.sample(first), s, t).sample(second), late.sample(third)
+            return moments((carried, kernel.encode(carried, t))), moments((at_once, kernel.encode(at_once, t)))
 
-    def one(key: Key) -> tuple[jax.Array, jax.Array]:
-        first, second, third = jr.split(key, 3)
-        return seen(kernel.transition(early.sample(first), s, t).sample(second)), seen(late.sample(third))
+        return jax.vmap(one)(keys)
 
-    return jax.vmap(one)(keys)
+    return eqx.filter_vmap(at_a_step)(early, late, *steps, keys)
 
 
 @law(
@@ -120,25 +193,23 @@ def _drawn(
     float64=True,
 )
 def bayes(kernel: AbstractKernel, setting: Setting) -> Reading:
-    times = setting.times(kernel)
-    readings = []
-    for first, last in PAIRS:
-        s, t = times[first], times[last]
-        gap = _bayes_of_cells(kernel, s, t) if is_finite(kernel) else _bayes_of(kernel, setting.spots(kernel, s, t, 64), s, t)
-        readings.append(Reading(float(gap), 1e-9, "nats", place(s, t)))
-    return worst(readings)
+    steps = setting.steps(kernel)
+    spots = None if is_finite(kernel) else setting.spots(kernel, *steps, len(steps.early))
+    return furthest(_bayes_gaps(kernel, steps, spots), steps, 1e-9, "nats")
 
 
 @eqx.filter_jit
-def _bayes_of_cells(kernel: AbstractKernel, s: Time, t: Time) -> jax.Array:
-    xs, zs = enumerate_states(kernel)
-    over_late = jax.vmap(lambda x, early, late: _bayes(kernel, x, early, late, s, t), (None, None, 0))
-    return mismatch(*jax.vmap(jax.vmap(over_late, (None, 0, None)), (0, None, None))(xs, zs, zs))
+def _bayes_gaps(kernel: AbstractKernel, steps: Steps, spots: Spot | None) -> jax.Array:
+    """At each step: of all events and states on a finite space, else of one spot."""
 
+    def of_cells(s: Time, t: Time) -> jax.Array:
+        xs, zs = enumerate_states(kernel)
+        over_late = jax.vmap(lambda x, early, late: _bayes(kernel, x, early, late, s, t), (None, None, 0))
+        return mismatch(*jax.vmap(jax.vmap(over_late, (None, 0, None)), (0, None, None))(xs, zs, zs))
 
-@eqx.filter_jit
-def _bayes_of(kernel: AbstractKernel, spots: State, s: Time, t: Time) -> jax.Array:
-    return mismatch(*jax.vmap(lambda x, early, late: _bayes(kernel, x, early, late, s, t))(*spots))
+    if spots is None:
+        return jax.lax.map(lambda step: of_cells(*step), steps, batch_size=TOGETHER)
+    return jax.vmap(lambda spot, s, t: mismatch(*_bayes(kernel, spot.x, spot.early, spot.late, s, t)))(spots, *steps)
 
 
 def _bayes(kernel: AbstractKernel, x: State, early: State, late: State, s: Time, t: Time) -> tuple[jax.Array, jax.Array]:
@@ -157,32 +228,34 @@ def mismatch(a: jax.Array, b: jax.Array) -> jax.Array:
     "detailed-balance",
     "At equilibrium a step and its reversal are equally probable, pi(a) q(b given a) = pi(b) q(a given b).",
     f"{PAPER}, section 2.1",
-    when=balanced,
+    when=_is_reversible,
     float64=True,
 )
 def detailed_balance(kernel: AbstractKernel, setting: Setting) -> Reading:
-    times, keys = setting.times(kernel), jr.split(setting.key(2), 64)
-    steps = [(times[first], times[last]) for first, last in PAIRS]
-    return worst(Reading(float(_imbalance(kernel, s, t, keys)), 1e-9, "nats", place(s, t)) for s, t in steps)
+    steps = setting.steps(kernel)
+    return furthest(_imbalances(kernel, steps, jr.split(setting.key(2), len(steps.early))), steps, 1e-9, "nats")
 
 
 @eqx.filter_jit
-def _imbalance(kernel: AbstractKernel, s: Time, t: Time, keys: Key) -> jax.Array:
+def _imbalances(kernel: AbstractKernel, steps: Steps, keys: Key) -> jax.Array:
     pi = kernel.equilibrium()
 
-    def sides(a: State, b: State) -> tuple[jax.Array, jax.Array]:
+    def sides(a: State, b: State, s: Time, t: Time) -> tuple[jax.Array, jax.Array]:
         forth = pi.log_prob(a) + kernel.transition(a, s, t).log_prob(b)
         return forth, pi.log_prob(b) + kernel.transition(b, s, t).log_prob(a)
 
-    def drawn(key: Key) -> tuple[jax.Array, jax.Array]:
+    def of_cells(s: Time, t: Time) -> jax.Array:
+        _, zs = enumerate_states(kernel)
+        return mismatch(*jax.vmap(lambda a: jax.vmap(lambda b: sides(a, b, s, t))(zs))(zs))
+
+    def of_a_draw(s: Time, t: Time, key: Key) -> jax.Array:
         key_a, key_b = jr.split(key)
         a = pi.sample(key_a)
-        return sides(a, kernel.transition(a, s, t).sample(key_b))
+        return mismatch(*sides(a, kernel.transition(a, s, t).sample(key_b), s, t))
 
     if is_finite(kernel):
-        _, zs = enumerate_states(kernel)
-        return mismatch(*jax.vmap(lambda a: jax.vmap(lambda b: sides(a, b))(zs))(zs))
-    return mismatch(*jax.vmap(drawn)(keys))
+        return jax.lax.map(lambda step: of_cells(*step), steps, batch_size=TOGETHER)
+    return jax.vmap(of_a_draw)(*steps, keys)
 
 
 @law(
@@ -190,6 +263,7 @@ def _imbalance(kernel: AbstractKernel, s: Time, t: Time, keys: Key) -> jax.Array
     "relaxation",
     "KL(q(z_t given x) || equilibrium) never rises with t, for any x (the H-theorem).",
     "Cover & Thomas 2006, section 4.4",
+    when=_is_stationary,
     float64=True,
 )
 def relaxation(kernel: AbstractKernel, setting: Setting) -> Reading:

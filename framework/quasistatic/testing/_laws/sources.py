@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from scipy.special import expit
 
 from quasistatic._data.source import (
     SPLITS,
@@ -25,16 +26,20 @@ from quasistatic._data.source import (
     units_of,
 )
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
+from quasistatic._process.event import AbstractEvent, AbstractField, Binary, Categorical, Levels, Real
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic._training.rows import Batches
 from quasistatic.errors import DataError
 from quasistatic.testing._law import law
-from quasistatic.testing._reading import Reading, faults
+from quasistatic.testing._reading import Reading, faults, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting, types_of
 from quasistatic.testing._tools.key_trace import key_faults
-from quasistatic.testing._tools.statistics import flat
+from quasistatic.testing._tools.statistics import are_symbols, flat, inside, largest_of, scores
 
+# events whose mirror images are looked at, the elements of each part that are mirrored, the held-out events whose neighbours are
+# searched, and the numbers among which they are
+EVENTS, MIRRORED, COMPARED, SEARCHED = 2_000, 6, 1_000, 4_000_000
+FEWEST = 20  # training events whose neighbours can be compared
 # the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions,
 # for an event of one part and of several
 STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
@@ -91,6 +96,41 @@ def disjoint(source: AbstractSource, setting: Setting) -> Reading:
         shared += sum(row in seen for row in rows)
         seen.update(dict.fromkeys(rows, name))
     return Reading(float(shared), 0.0, "events in two splits")
+
+
+@law(
+    "source",
+    "copies",
+    "What is held out is no nearer to a training event than training events are to each other: no copy, exact or nearly so, of any "
+    "kind of event.",
+    when=lambda source: source.stored() is not None,
+    once=True,
+)
+def copies(source: AbstractSource, setting: Setting) -> Reading:
+    train = flat(source.split("train").x)
+    if len(train) < FEWEST:
+        return not_measured(f"{len(train)} training events are too few to have neighbours")
+    train = train[: max(COMPARED, SEARCHED // train.shape[1])]
+    numbers = np.unique(np.linspace(0, len(train) - 1, COMPARED).astype(int))
+    among = _nearest(train[numbers], train, numbers)
+    readings = []
+    for name in SPLITS[1:]:
+        held = _nearest(flat(source.split(name).x)[:COMPARED], train)
+        # the shares within several distances; neighbours are neighbours of each other, so that there are half as many of them
+        within = np.quantile(among, [0.01, 0.05, 0.25, 0.5])
+        shares, usual = ((each[:, None] <= within).mean(axis=0) for each in (held, among))
+        pooled = (len(held) * shares + len(among) * usual + 1.0) / (len(held) + len(among) + 2.0)
+        error = np.sqrt(pooled * (1.0 - pooled) * (1.0 / len(held) + 2.0 / len(among)))
+        readings.append(statistical(largest_of(float(np.max((shares - usual) / error)), len(within)), f"the {name} split"))
+    return worst(readings)
+
+
+def _nearest(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+    """Distances of rows (N, size) to the nearest of others (M, size), but for the one that it is itself."""
+    squares = np.sum(rows**2, axis=1)[:, None] + np.sum(others**2, axis=1) - 2.0 * rows @ others.T
+    if own is not None:
+        squares[np.arange(len(rows)), own] = np.inf
+    return np.sqrt(np.maximum(np.min(squares, axis=1), 0.0))
 
 
 @law("source", "support", "Every number is one that its field declares, in events and in side information.")
@@ -235,9 +275,89 @@ def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
         cell = math.prod(cell for _, cell in known.values())
         total = float(np.exp(truth.log_prob(event.build(events))).sum()) * cell
         return Reading(abs(total - 1.0), 0.01 if _dense_parts(source) else 1e-5, "from 1 in total probability")
+    if _dense_parts(source):
+        return _importance(truth, _events(source, setting))
     _, first = np.unique(flat(x), axis=0, return_index=True)
-    excess = 0.0 if _dense_parts(source) else float(np.exp(truth.log_prob(take(x, first))).sum()) - 1.0
-    return Reading(max(0.0, excess), 1e-5, "above 1 in probability of the events seen")
+    excess = float(np.exp(truth.log_prob(take(x, first))).sum()) - 1.0
+    above = Reading(max(0.0, excess), 1e-5, "above 1 in probability of the events seen")
+    return worst([above, not_measured("the sum over all events: there are too many")])
+
+
+@law(
+    "source",
+    "true-draws",
+    "The data are draws of the true probabilities p: with x' the mirror image of an event in one number, bit or pair of symbols, "
+    "the mean of p(x') / (p(x) + p(x')) times the change is 0, and so it is times any other number of the event.",
+    "Barker 1965 (the weights); Gorham & Mackey 2015 (a mean that vanishes under p alone)",
+    when=_has(AbstractTruth),
+)
+def true_draws(source: AbstractSource, setting: Setting) -> Reading:
+    truth, x = capability(source, AbstractTruth), _events(source, setting)
+    assert truth is not None
+    event, log_probs, rows = source.event, np.asarray(truth.log_prob(x), np.float64), flat(x)
+    centred = rows - rows.mean(axis=0)
+    readings = []
+    for name, field in event.parts().items():
+        part = np.asarray(event.part_of(x, name))
+        elements = part.reshape(len(part), -1)
+        for element in np.unique(np.linspace(0, elements.shape[1] - 1, MIRRORED).astype(int)):
+            for image in _images(field, elements[:, element]):
+                moved = elements.copy()
+                moved[:, element] = image
+                other = event.build({**{each: event.part_of(x, each) for each in event.parts()}, name: moved.reshape(part.shape)})
+                possible = _are_inside(event, other)
+                # outside of its support a density may give any number
+                with np.errstate(all="ignore"):
+                    log_ratio = np.where(possible, np.asarray(truth.log_prob(other), np.float64) - log_probs, -np.inf)
+                where, weights = f"{name} element {element}".strip(), expit(log_ratio)
+                if not np.any(weights > 1e-9):
+                    readings.append(not_measured(f"{where}: the mirror images of events are impossible"))
+                    continue
+                change = elements[:, element].astype(np.float64) - image
+                # what the image has too: the other numbers, and the distance from the mirror
+                kept = np.where(np.all(rows == flat(other), axis=0), centred, np.abs(change)[:, None])
+                terms = (weights * change)[:, None] * np.concatenate([np.ones((len(rows), 1)), kept], axis=1)
+                readings.append(statistical(scores(terms, np.zeros(terms.shape[1])), where))
+    return worst(readings)
+
+
+def _events(source: AbstractSource, setting: Setting) -> State:
+    """Training events (N, ...): those that are stored, or ones that are drawn."""
+    count = EVENTS * setting.draws_factor
+    if source.stored() is not None:
+        return source.split("train", count).x
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(_draw(source), (None, 0)))(None, jr.split(setting.key(73), count))[0])
+
+
+def _importance(truth: AbstractTruth, x: State) -> Reading:
+    """The mean of g / p over the data, for a g about one of them."""
+    rows, log_probs = flat(x), np.asarray(truth.log_prob(x), np.float64)
+    fitted, read = rows[::2], rows[1::2]
+    # some of them, about one in the middle: as one normal distribution nearly
+    scaled = (fitted - np.median(fitted, axis=0)) / (fitted.std(axis=0) + 1e-12)
+    middle = scaled[np.argmin(np.sum(scaled**2, axis=1))]
+    near = fitted[np.argsort(np.sum((scaled - middle) ** 2, axis=1))[: len(fitted) // 4]]
+    return statistical(inside(near, read, log_probs[1::2], are_symbols(rows)), "the mean of g / p over the data")
+
+
+def _images(field: AbstractField, x: np.ndarray) -> list[np.ndarray]:
+    """Mirror images of the values (N,) of an element, each of which is its own inverse and keeps volumes."""
+    if isinstance(field, Categorical):
+        return [np.where(x == a, a + 1, np.where(x == a + 1, a, x)) for a in range(min(field.categories - 1, 3))]
+    if isinstance(field, Binary):
+        return [1 - x]
+    middles = np.unique(np.quantile(x, [0.1, 0.3, 0.5, 0.7, 0.9]))
+    if isinstance(field, Levels):
+        middles = field.low + field.spacing * np.round((middles - field.low) / field.spacing)
+    elif field.is_discrete:
+        middles = np.round(middles)
+    return [(2.0 * middle - x).astype(x.dtype) for middle in middles]
+
+
+def _are_inside(event: AbstractEvent, x: State) -> np.ndarray:
+    """Whether all numbers of each event are possible, (N,)."""
+    found = [np.asarray(leaf) for leaf in jax.tree.leaves(event.contains(x))]
+    return np.all([leaf.reshape(len(leaf), -1).all(axis=1) for leaf in found], axis=0)
 
 
 def _points(field: AbstractField, x: np.ndarray, several: bool) -> tuple[np.ndarray, float] | None:

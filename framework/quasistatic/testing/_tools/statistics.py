@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import chdtrc, log_ndtr, ndtri, ndtri_exp
+from scipy.stats import multivariate_normal
 
 # what rounding may add to a difference of two means that are equal
 ROUNDING = 2e-6
@@ -54,9 +56,51 @@ def chi_square(counts: Any, probabilities: Any, least: float = 10.0) -> float:
     return 0.0 if freedom == 0 else float(-ndtri(chdtrc(freedom, np.sum((counts - expected) ** 2 / expected))))
 
 
+def kolmogorov_smirnov(draws: Any, distribution: Callable[[np.ndarray], np.ndarray]) -> float:
+    """How far draws (N, columns) are from a distribution function: the score of a normal distribution that is as improbable.
+
+    The largest of the columns as one (Kolmogorov 1933), good far out in the tail too.
+    """
+    levels = np.sort(distribution(np.asarray(draws, np.float64)), axis=0)
+    count = len(levels)
+    steps = np.arange(count + 1)[:, None] / count
+    away = np.max(np.maximum(levels - steps[:-1], steps[1:] - levels))
+    # of two tails, as is a score's
+    log_chance = -2.0 * (math.sqrt(count) + 0.12 + 0.11 / math.sqrt(count)) ** 2 * away**2
+    return 0.0 if log_chance >= math.log(0.5) else largest_of(float(-ndtri_exp(log_chance)), levels.shape[1])
+
+
 def flat(states: Any) -> np.ndarray:
     """States (N, ...), a pytree, as rows of numbers (N, size)."""
     return np.concatenate([np.asarray(leaf, np.float64).reshape(len(leaf), -1) for leaf in jax.tree.leaves(states)], 1)
+
+
+def are_symbols(rows: np.ndarray) -> np.ndarray:
+    """Which columns of draws (N, size) hold values that come again and again, as those of a density never do."""
+    return np.array([len(np.unique(column)) < 0.5 * len(column) for column in rows.T])
+
+
+def inside(fitted: np.ndarray, read: np.ndarray, log_probs: np.ndarray, symbols: np.ndarray) -> float:
+    """How far the mean of g / p over draws `read` (N, size) of p, which has these log-probabilities, is from 1: a score.
+
+    g is of the draws `fitted`: for numbers a normal distribution with half of their covariance, which is inside of p, and for columns
+    that are `symbols` their shares.
+    """
+    log_g = _log_normal(fitted[:, ~symbols], read[:, ~symbols]) if not symbols.all() else np.zeros(len(read))
+    seen, counts = np.unique(fitted[:, symbols], axis=0, return_counts=True)
+    share_of = dict(zip(map(tuple, seen), counts / len(fitted), strict=True))
+    log_g += np.log([share_of.get(tuple(row), 1e-300) for row in read[:, symbols]])
+    # two draws of no weight and of twice the usual: what is too rare to have been drawn counts as an error
+    weights = np.append(np.exp(np.minimum(log_g - log_probs, 300.0)), [0.0, 2.0])
+    return scores(weights[:, None], np.ones(1))
+
+
+def _log_normal(fitted: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """log density at rows of a normal distribution with the mean of `fitted` rows and half of their covariance."""
+    mean, deviation = fitted.mean(axis=0), np.sqrt(0.5 * fitted.var(axis=0))
+    # scaled first, as columns may differ by many orders
+    correlation = np.corrcoef(fitted, rowvar=False).reshape(len(mean), -1)
+    return multivariate_normal(cov=correlation).logpdf((read - mean) / deviation) - np.log(deviation).sum()
 
 
 def moments(state: Any) -> jax.Array:

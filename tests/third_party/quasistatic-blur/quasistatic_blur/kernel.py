@@ -40,7 +40,7 @@ class Level(NamedTuple):
 class BlurKernel(qs.AbstractBridged):
     """Params are, for each pixel, a velocity of the data, and for each frequency the log of a variance ratio.
 
-    Zero params reverse unit-normal data exactly, with white noise up to what is left of the signal at t = 1.
+    Zero params reverse unit-normal data exactly.
     """
 
     options: BlurOptions = eqx.field(static=True)
@@ -50,8 +50,10 @@ class BlurKernel(qs.AbstractBridged):
         if len(self.event.shape) not in (2, 3):
             raise ValueError(f"kernel 'blur' takes images, got {self.event.describe()}")
 
+    is_exact_at_zero = True
+
     @property
-    def is_exact_at_zero(self) -> bool:
+    def is_stationary(self) -> bool:
         return self.options.noise == "matched"
 
     def _level(self, t: jax.Array) -> Level:
