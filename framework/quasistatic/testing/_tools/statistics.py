@@ -83,8 +83,8 @@ def are_symbols(rows: np.ndarray) -> np.ndarray:
 def inside(fitted: np.ndarray, read: np.ndarray, log_probs: np.ndarray, symbols: np.ndarray) -> float:
     """How far the mean of g / p over draws `read` (N, size) of p, which has these log-probabilities, is from 1: a score.
 
-    g is of the draws `fitted`: for numbers a normal distribution with half of their covariance, which is inside of p, and for columns
-    that are `symbols` their shares.
+    g is of the draws `fitted`: for numbers a normal distribution with half of their covariance, which is inside of p, for
+    columns that are `symbols` their shares.
     """
     log_g = _log_normal(fitted[:, ~symbols], read[:, ~symbols]) if not symbols.all() else np.zeros(len(read))
     seen, counts = np.unique(fitted[:, symbols], axis=0, return_counts=True)
