@@ -72,16 +72,16 @@ def _disagreements(diffusion: Diffusion, steps: Steps, keys: Key) -> jax.Array:
     assert rho is not None
 
     def of_a_step(s: Time, t: Time, key: Key) -> jax.Array:
-        key_late, *keys = jr.split(key, 5)
-        xs = [rho.sample(key) for key in keys[:2]]
-        late = kernel.marginal(xs[0], t).sample(key_late)
+        key_x, key_early, key_late = jr.split(key, 3)
+        xs = jax.vmap(rho.sample)(jr.split(key_x))
+        late = kernel.marginal(take(xs, 0), t).sample(key_late)
 
         def left(x: State, key: Key) -> jax.Array:
             early = kernel.posterior(x, late, s, t).sample(key)
             return _left(diffusion, trajectory.Path(x, _stacked([early, late])), jnp.stack([s, t]))
 
-        possible = kernel.marginal(xs[1], t).log_prob(late) > -600.0  # not all data come to all states
-        typical, other = (left(x, key) for x, key in zip(xs, keys[2:], strict=True))
+        possible = kernel.marginal(take(xs, 1), t).log_prob(late) > -600.0  # not all data come to all states
+        typical, other = jax.vmap(left)(xs, jr.split(key_early))
         return jnp.where(possible, jnp.abs(typical - other), 0.0)
 
     return jax.vmap(of_a_step)(*steps, keys)
