@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import chdtrc, log_ndtr, ndtri, ndtri_exp
-from scipy.stats import multivariate_normal
 
 # what rounding may add to a difference of two means that are equal
 ROUNDING = 2e-6
@@ -99,8 +98,10 @@ def _log_normal(fitted: np.ndarray, read: np.ndarray) -> np.ndarray:
     """log density at rows of a normal distribution with the mean of `fitted` rows and half of their covariance."""
     mean, deviation = fitted.mean(axis=0), np.sqrt(0.5 * fitted.var(axis=0))
     # scaled first, as columns may differ by many orders
-    correlation = np.corrcoef(fitted, rowvar=False).reshape(len(mean), -1)
-    return multivariate_normal(cov=correlation).logpdf((read - mean) / deviation) - np.log(deviation).sum()
+    root = np.linalg.cholesky(np.corrcoef(fitted, rowvar=False).reshape(len(mean), -1))
+    scaled = np.linalg.solve(root, ((read - mean) / deviation).T)
+    constant = np.log(deviation * np.diag(root)).sum() + 0.5 * len(mean) * math.log(2.0 * math.pi)
+    return -0.5 * np.sum(scaled**2, axis=0) - constant
 
 
 def moments(state: Any) -> jax.Array:
