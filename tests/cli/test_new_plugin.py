@@ -111,7 +111,8 @@ def test_its_laws_hold(manager: qs.PluginManager, kind: str) -> None:
     """As it is first built, and in one setting; `quasistatic check` takes longer over it."""
     built = next(iter(qs.testing.builds(manager.component(kind, f"my-{kind}"))))
     laws = [attrs.evolve(law, examples=1) for law in built.laws if law.name not in SLOW]
-    assert laws and [law.verdict(built.label).reason for law in laws] == [""] * len(laws)
+    verdicts = [law.verdict(built.label) for law in laws]
+    assert verdicts and {verdict.outcome for verdict in verdicts} <= {"holds", "not measured"}, verdicts
 
 
 @pytest.mark.parametrize("kind", CHOICES)

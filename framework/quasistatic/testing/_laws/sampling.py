@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.event import FIELDS
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.product import AbstractProduct
 from quasistatic._process.tree import take
@@ -148,6 +149,8 @@ def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
 )
 def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
     readings, finite = [], is_finite(kernel)
+    if not finite and not all(isinstance(field, FIELDS) for field in kernel.event.parts().values()):
+        return not_measured("no density inside of those on a field of its own is known")  # of angles two ends are one place
     usual: dict[str, np.ndarray] = {}
     for number, (name, distribution) in enumerate(loud_distributions_at(kernel, setting).items()):
         if finite:
