@@ -54,6 +54,7 @@ from quasistatic._process.distribution import AbstractIntegrable as AbstractInte
 from quasistatic._process.distribution import AbstractWithMean as AbstractWithMean
 from quasistatic._process.distribution import uniform as uniform
 from quasistatic._process.estimate import Estimate as Estimate
+from quasistatic._process.event import PADDING as PADDING
 from quasistatic._process.event import AbstractEvent as AbstractEvent
 from quasistatic._process.event import AbstractField as AbstractField
 from quasistatic._process.event import Binary as Binary
@@ -62,6 +63,7 @@ from quasistatic._process.event import Counts as Counts
 from quasistatic._process.event import Fields as Fields
 from quasistatic._process.event import Levels as Levels
 from quasistatic._process.event import Real as Real
+from quasistatic._process.finite import FLOOR as FLOOR
 from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
 from quasistatic._process.finite import Leveled as Leveled

@@ -305,8 +305,8 @@ def jarzynski(kernel: AbstractKernel, setting: Setting) -> Reading:
     found = []
     for number in range(len(backward)):
         q = np.exp(path_distribution(diffusion, take(xs, number), times).log_q)
-        weights = np.exp(np.asarray(_log_weights_of_all(diffusion, take(xs, number), times)))
-        found.append(np.sum(np.where(q > 0, q * weights, 0.0)))
+        log_weights = np.asarray(_log_weights_of_all(diffusion, take(xs, number), times))
+        found.append(np.sum(q * np.exp(np.where(q > 0, log_weights, 0.0))))
     gap = np.max(np.abs(np.array(found) - backward))
     return Reading(float(np.max([gap, abs(backward.sum() - 1.0)])), 1e-10, "in probability")
 
