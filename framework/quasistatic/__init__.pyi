@@ -10,6 +10,9 @@ from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
+from quasistatic._data.ngrams import Passages as Passages
+from quasistatic._data.ngrams import markov_models as markov_models
+from quasistatic._data.ngrams import ngrams as ngrams
 from quasistatic._data.picture_choices import CutChoices as CutChoices
 from quasistatic._data.picture_choices import PictureChoices as PictureChoices
 from quasistatic._data.picture_files import cut_squares as cut_squares
