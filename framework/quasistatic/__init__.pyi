@@ -30,6 +30,7 @@ from quasistatic._data.source import AbstractKept as AbstractKept
 from quasistatic._data.source import AbstractReading as AbstractReading
 from quasistatic._data.source import AbstractSource as AbstractSource
 from quasistatic._data.source import AbstractTruth as AbstractTruth
+from quasistatic._data.source import AbstractWriting as AbstractWriting
 from quasistatic._data.source import ArrayRows as ArrayRows
 from quasistatic._data.source import AugmentedSource as AugmentedSource
 from quasistatic._data.source import Data as Data
