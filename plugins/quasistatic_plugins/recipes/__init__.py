@@ -18,6 +18,7 @@ SUMMARIES = {
     "dead-leaves": "occluding discs with a mixer of patches, in minutes on a CPU",
     "dead-leaves-2015": "occluding discs with the 2015 paper's network, T = 1000, for an accelerator",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
+    "text": "characters of Python's own help, or of your files: --set source.path=FILE",
     "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
     "images": "a folder of your own pictures: --set source.path=FOLDER",
 }
