@@ -80,5 +80,5 @@ def test_lines_fill_the_axes_and_no_more_and_are_read_as_they_are():
     (text,) = axes.texts
     lines = text.get_text().split("\n")
     assert lines[:5] == ["$x^2$ \\frac", "two", "lines", " ", "□□"] and not text.get_parse_math()
-    across, down = 2.0 * 0.775 * 72 / (0.602 * 6), 0.77 * 72 / (1.3 * 6)  # matplotlib's margins
+    across, down = 2.0 * 0.775 * 72 / (0.602 * 6), 0.77 * 72 / (1.25 * 6)  # matplotlib's margins
     assert len(lines[5]) == int(across) and len(lines) == int(down)

@@ -88,10 +88,10 @@ def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:
 def draw_lines(texts: Sequence[str], axes: Axes) -> None:
     """Texts one below the other, each folded to the width of the axes, as many as there is room for."""
     width, height = (72.0 * pixels / axes.figure.dpi for pixels in axes.get_window_extent().size)
-    across, down = max(1, int(width / (0.602 * POINTS))), max(1, int(height / (1.3 * POINTS)))
+    across, down = max(1, int(width / (0.602 * POINTS))), max(1, int(height / (1.25 * POINTS)))
     lines = [line[start : start + across] for text in texts for line in _folded(text) for start in range(0, len(line), across)]
     shown = "\n".join(lines[:down])
-    axes.text(0.0, 1.0, shown, fontsize=POINTS, family=FONT, va="top", linespacing=1.08, parse_math=False, clip_on=True)
+    axes.text(0.0, 1.0, shown, fontsize=POINTS, family=FONT, va="top", linespacing=1.2, parse_math=False, clip_on=True)
     axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     axes.set_axis_off()
 

@@ -26,6 +26,7 @@ from quasistatic._data.source import (
     AbstractWriting,
     Data,
     Kept,
+    Rows,
     Split,
 )
 from quasistatic._data.symbol_choices import SymbolChoices
@@ -258,7 +259,7 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         zeros = {name: np.zeros((len(present), *field.shape), field.dtype) for name, field in self.side.parts().items()}
         return {**zeros, "present": present}
 
-    def stored(self) -> PassageRows:
+    def stored(self) -> Rows:
         return PassageRows(self.division.rows, self._choices.length)
 
     def draw(self, row: Mapping[str, Any], *, key: Key) -> tuple[State, State | None]:
