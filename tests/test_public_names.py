@@ -201,6 +201,7 @@ CONCRETE_BASES = {
     "ArrayChoices": "options: its fields are inherited",
     "PictureChoices": "options: its fields are inherited",
     "CutChoices": "options: its fields are inherited",
+    "SymbolChoices": "options: its fields are inherited",
     "SplitOptions": "options: its fields are inherited",
     "TrainingOptions": "options: its fields are inherited",
     "FiniteKernel": "has everything but three matrices, which are abstract; its other methods are to be overridden",

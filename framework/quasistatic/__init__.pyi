@@ -10,6 +10,9 @@ from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
+from quasistatic._data.ngrams import Passages as Passages
+from quasistatic._data.ngrams import markov_models as markov_models
+from quasistatic._data.ngrams import ngrams as ngrams
 from quasistatic._data.picture_choices import CutChoices as CutChoices
 from quasistatic._data.picture_choices import PictureChoices as PictureChoices
 from quasistatic._data.picture_files import cut_squares as cut_squares
@@ -18,6 +21,7 @@ from quasistatic._data.pictures import Pictures as Pictures
 from quasistatic._data.pictures import PictureSource as PictureSource
 from quasistatic._data.pictures import in_view as in_view
 from quasistatic._data.pictures import origin_of as origin_of
+from quasistatic._data.reading import read_bytes as read_bytes
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
@@ -27,6 +31,7 @@ from quasistatic._data.source import AbstractKept as AbstractKept
 from quasistatic._data.source import AbstractReading as AbstractReading
 from quasistatic._data.source import AbstractSource as AbstractSource
 from quasistatic._data.source import AbstractTruth as AbstractTruth
+from quasistatic._data.source import AbstractWriting as AbstractWriting
 from quasistatic._data.source import ArrayRows as ArrayRows
 from quasistatic._data.source import AugmentedSource as AugmentedSource
 from quasistatic._data.source import Data as Data
@@ -36,6 +41,15 @@ from quasistatic._data.source import Split as Split
 from quasistatic._data.source import capability as capability
 from quasistatic._data.source import to_user as to_user
 from quasistatic._data.split_options import SplitOptions as SplitOptions
+from quasistatic._data.symbol_choices import SymbolChoices as SymbolChoices
+from quasistatic._data.symbols import AbstractSymbolSource as AbstractSymbolSource
+from quasistatic._data.symbols import Division as Division
+from quasistatic._data.symbols import Strings as Strings
+from quasistatic._data.symbols import joined_strings as joined_strings
+from quasistatic._data.symbols import present as present
+from quasistatic._data.symbols import same_strings as same_strings
+from quasistatic._data.symbols import whole as whole
+from quasistatic._data.symbols import windows as windows
 from quasistatic._data.tables import Table as Table
 from quasistatic._data.tables import as_table as as_table
 from quasistatic._data.units import Units as Units

@@ -147,7 +147,6 @@ def test_labels_and_augmentation_train_and_sample(cli, tmp_path):
         (["run", "array", "--set", "source.path=nowhere.csv"], "nowhere.csv"),
         (["evaluate", "nowhere"], "nowhere"),
         (["sample", "nowhere", "-o", "x.npz"], "nowhere"),
-        (["sample", "nowhere", "-o", "x.txt"], ".npz"),
         (["resume", "nowhere"], "nowhere"),
         (["evaluate", "nowhere", "--steps", "0"], "--steps"),
     ],
@@ -157,6 +156,13 @@ def test_what_cannot_work_is_one_message_with_exit_code_2(cli, tmp_path, monkeyp
     result = cli(*arguments)
     assert result.exit_code == 2 and said in result.stderr and "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_samples_has_an_ending_that_is_known(finished, cli, tmp_path):
+    folder, _ = finished
+    result = cli("sample", folder, "-o", tmp_path / "x.bmp")
+    assert result.exit_code == 2 and "expected a name that ends with .npz, .csv, .png" in result.stderr
+    assert ".gif, .webp" in result.stderr and not (tmp_path / "x.bmp").exists()
 
 
 def test_data_that_do_not_fit_a_run_are_named(finished, cli, tmp_path):

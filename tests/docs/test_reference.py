@@ -118,7 +118,7 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractReading", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
+    "AbstractReading", "AbstractWriting", "AbstractKept", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "FiniteKernel",
     "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
     "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",
     "AbstractObserver",

@@ -196,8 +196,3 @@ def test_a_small_packed_file_that_would_be_huge(tmp_path):
     (tmp_path / "x-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**7)))
     with pytest.raises(qs.DataError, match=r"declares 7840 numbers .* and holds more"):
         qs.make("source", "idx", path=str(tmp_path / "x-images-idx3-ubyte.gz"))
-
-
-def test_only_pictures_are_animated(cli, tmp_path):
-    result = cli("sample", tmp_path, "-o", tmp_path / "x.bmp")
-    assert result.exit_code == 2 and ".gif, .webp" in result.stderr

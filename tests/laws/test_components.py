@@ -28,8 +28,8 @@ AT_THE_LIMIT = "float32 is off by 1.0e-3 nats per element at the first of 1000 t
 SEEDS = range(1, 51)
 
 
-# four sources have nothing to read by default; their tests are in tests/plugins
-UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar")}
+# these sources have nothing to read by default, or need more than the extras of the tests; their tests are in tests/plugins
+UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar", "sequences", "molecules")}
 # these cost most: last, so that each law is read on a smaller one first
 LARGE = ("convolutional", "mixer", "multiscale", "dead-leaves", "textures")
 BUILT_IN = [

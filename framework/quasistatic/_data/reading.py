@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
 from quasistatic._data.text import Cells, parse, text_cells
+from quasistatic._storage.files import read_plain, refuse_large
 from quasistatic.errors import DataError
 
 _DEFAULT = ArrayChoices()
@@ -49,6 +53,31 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
         else:
             table = _columns(reader(path, choices), choices)
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """All bytes of an ordinary file, inflated where its name ends in .gz.
+
+    Raises DataError where it cannot be read, also where it would take more than the limit of sizes.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, expected a file")
+    with readable(path):
+        data = read_plain(path, follow=True)
+        return _inflated(path, data) if path.suffix.lower() == ".gz" else data
+
+
+def _inflated(path: Path, data: bytes) -> bytes:
+    found = bytearray()
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            while chunk := file.read(2**20):
+                found += chunk
+                refuse_large(len(found))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: is not a .gz file, or is damaged: {error}") from error
+    return bytes(found)
 
 
 @contextlib.contextmanager

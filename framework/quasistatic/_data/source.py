@@ -162,6 +162,16 @@ class AbstractReading(ABC):
         """Events from a file in the user's units. Raises DataError."""
 
 
+class AbstractWriting(ABC):
+    """A source that writes events as files of its own field."""
+
+    endings: tuple[str, ...]
+
+    @abstractmethod
+    def write_events(self, xs: State, ending: str) -> bytes:
+        """What a file of events (N, ...) in model units holds, whose name has this ending."""
+
+
 def capability(source: Any, kind: type[C]) -> C | None:
     """The source as one with this capability, or None where it has not got it."""
     while isinstance(source, AugmentedSource) and not isinstance(source, kind):

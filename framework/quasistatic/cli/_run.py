@@ -102,7 +102,7 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     recipe = recipe_of(ctx, name, overrides)
-    if path := getattr(recipe.source.options, "path", None):
+    if (path := getattr(recipe.source.options, "path", None)) and path != "-":  # that is the standard input
         refuse_absent(path)
     if out is not None:
         from quasistatic._storage.folder import RunFolder

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
 
 
-def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
-    if out.suffix.lower() not in (".npz", ".csv", *PICTURES, *FILMS):
-        raise click.BadParameter(f"{out}: expected a name that ends with .npz, .csv, {', '.join((*PICTURES, *FILMS))}")
-    return out
-
-
 @click.command()
 @folder_argument
 @click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
@@ -34,15 +28,15 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    callback=_checked,
     metavar="FILE",
-    help=".npz, .csv for a table, a picture, or .gif or .webp for an animation of pictures.",
+    help=".npz, .csv for a table, a picture, .gif or .webp for an animation of pictures, or a format of the source's own, "
+    "such as .txt for text.",
 )
 @click.pass_context
 def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
     """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
     part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header), as a
-    picture, or, where events are pictures, as an animation of their way out of the noise.
+    picture, as a file of the source's own kind, or, where events are pictures, as an animation of their way out of the noise.
 
     Sample i depends on the seed and on i alone, not on the number of samples.
     """
@@ -50,6 +44,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
 
     run_folder(folder)
     try_out(out)
+    from quasistatic._data.source import AbstractWriting, capability
     from quasistatic._runs.run import open_run
     from quasistatic.cli._jax import configure_jax
 
@@ -57,13 +52,18 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         echo(f"note: {note}", err=True)
-    kind = out.suffix.lower()
+    kind, writing = out.suffix.lower(), capability(run.source, AbstractWriting)
+    own = () if writing is None else writing.endings
+    if kind not in (known := dict.fromkeys((*own, ".npz", ".csv", *PICTURES, *FILMS))):
+        raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(known)}", param_hint="--out")
     if kind in FILMS:
         write_durably(out, _film(run, number, seed, steps, kind[1:]))
         echo(f"{number} samples: {out}")
         return
-    xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
-    if kind == ".npz":
+    xs = run.sample(number, seed=seed, steps=steps, model_units=kind in (*own, *PICTURES))
+    if writing is not None and kind in own:
+        write_durably(out, writing.write_events(xs, kind))
+    elif kind == ".npz":
         write_durably(out, _arrays(run, xs))
     elif kind == ".csv":
         write_durably(out, _table(run, xs).encode())

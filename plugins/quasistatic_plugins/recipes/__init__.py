@@ -18,6 +18,9 @@ SUMMARIES = {
     "dead-leaves": "occluding discs with a mixer of patches, in minutes on a CPU",
     "dead-leaves-2015": "occluding discs with the 2015 paper's network, T = 1000, for an accelerator",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
+    "text": "characters of Python's own help, or of your files: --set source.path=FILE",
+    "dna": "DNA of a hidden Markov chain, with the truth beside K",
+    "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: --set source.path=FILE",
     "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
     "images": "a folder of your own pictures: --set source.path=FOLDER",
 }

@@ -1,0 +1,296 @@
+"""Sequences of symbols, from any kind of file: windows of long ones or whole short ones, split without leaks, and kept by a run."""
+
+from __future__ import annotations
+
+import functools
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+import jax.numpy as jnp
+import numpy as np
+
+from quasistatic._data.draw import draw_lines
+from quasistatic._data.ngrams import Passages
+from quasistatic._data.origin import Origin
+from quasistatic._data.source import (
+    SPLITS,
+    AbstractBaselines,
+    AbstractDrawing,
+    AbstractKept,
+    AbstractReading,
+    AbstractSource,
+    AbstractWriting,
+    Data,
+    Kept,
+    Rows,
+    Split,
+)
+from quasistatic._data.symbol_choices import SymbolChoices
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.event import Binary, Categorical, Fields
+from quasistatic.errors import DataError
+
+
+@attrs.frozen(eq=False)
+class Strings:
+    """Sequences as they were read: `passages` of symbols, each of which `alphabet` spells.
+
+    Passage i belongs to the record `names[i]` and begins at its place `offsets[i]`; both stand beside events in tables.
+    """
+
+    origin: Origin
+    alphabet: tuple[str, ...]
+    passages: Passages
+    names: Sequence[Any]
+    offsets: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen(eq=False)
+class Division:
+    """What is in which split: `events` that are measured, `rows` that are trained on, `texts` that simple models are fitted to.
+
+    `owners` are the passages of the strings that events belong to.
+    """
+
+    events: Mapping[Split, Passages]
+    owners: Mapping[Split, np.ndarray]
+    rows: Passages
+    texts: Mapping[Split, Passages]
+
+
+def windows(strings: Strings, choices: SymbolChoices) -> Division:
+    """Windows of long strings: each split has a part of all symbols, in their order, for itself.
+
+    Training reads every window of its part; events are windows side by side. No window spans two strings. Raises DataError
+    where a split has none.
+    """
+    counts = strings.passages.counts
+    shares = np.cumsum([0.0, 1.0 - choices.validation_share - choices.test_share, choices.validation_share, choices.test_share])
+    ends = np.round(shares * counts.sum()).astype(np.int64)
+    pieces = {name: _between(strings.passages, low, high) for name, low, high in zip(SPLITS, ends, ends[1:], strict=False)}
+    apart = {name: _cut(piece, choices.length, choices.length) for name, (piece, _) in pieces.items()}
+    for name, (events, _) in apart.items():
+        if not len(events):
+            raise DataError(
+                f"{strings.origin.path}: {counts.sum()} symbols in {len(counts)} strings leave the {name} split without a window "
+                f"of {choices.length}; expected longer ones, or a smaller source.length"
+            )
+    return Division(
+        {name: events for name, (events, _) in apart.items()},
+        {name: pieces[name][1][owners] for name, (_, owners) in apart.items()},
+        _cut(pieces["train"][0], choices.length, 1)[0],
+        {name: piece for name, (piece, _) in pieces.items()},
+    )
+
+
+def whole(strings: Strings, choices: SymbolChoices, groups: np.ndarray, seed: int) -> Division:
+    """Whole strings of at most `choices.length` symbols; those of one group of `groups` (N,) are never in two splits.
+
+    Raises DataError where a split has none.
+    """
+    fits = np.flatnonzero(strings.passages.counts <= choices.length)
+    # RandomState: its stream is frozen for all versions of numpy
+    random = np.random.RandomState(seed % 2**32)
+    order = random.permutation(np.unique(groups[fits]))
+    test, validation = (max(1, round(len(order) * share)) for share in (choices.test_share, choices.validation_share))
+    places = {"train": order[test + validation :], "validation": order[test : test + validation], "test": order[:test]}
+    shuffled = random.permutation(fits)
+    owners: dict[Split, np.ndarray] = {name: shuffled[np.isin(groups[shuffled], places[name])] for name in SPLITS}
+    if empty := [name for name in SPLITS if not len(owners[name])]:
+        raise DataError(
+            f"{strings.origin.path}: {len(order)} different strings of at most {choices.length} symbols leave {empty[0]} empty; "
+            "expected more of them, or a larger source.length"
+        )
+    chosen = {name: strings.passages.only(rows) for name, rows in owners.items()}
+    return Division(chosen, owners, chosen["train"], chosen)
+
+
+def same_strings(passages: Passages) -> np.ndarray:
+    """A number for each passage (N,), equal where their symbols are."""
+    ends = passages.starts + passages.counts
+    spelt = [passages.symbols[start:end].tobytes() for start, end in zip(passages.starts, ends, strict=True)]
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(each, len(numbers)) for each in spelt])
+
+
+def joined_strings(each: Sequence[np.ndarray], categories: int) -> Passages:
+    """Strings of symbols below `categories` in one array, as small as it can be."""
+    counts = np.array([len(symbols) for symbols in each], np.int64)
+    symbols = np.concatenate([*each, np.empty(0, np.int64)]).astype(np.min_scalar_type(max(1, categories - 1)))
+    return Passages(symbols, np.cumsum(counts) - counts, counts)
+
+
+def _between(passages: Passages, low: int, high: int) -> tuple[Passages, np.ndarray]:
+    """What of passages lies between two places of all their symbols, and which passage each piece is of."""
+    ends = np.cumsum(passages.counts)
+    first = np.maximum(ends - passages.counts, low)
+    counts = np.minimum(ends, high) - first
+    kept = np.flatnonzero(counts > 0)
+    starts = passages.starts + first - (ends - passages.counts)
+    return Passages(passages.symbols, starts[kept], counts[kept]), kept
+
+
+def _cut(passages: Passages, length: int, step: int) -> tuple[Passages, np.ndarray]:
+    """The windows of passages, one every `step` symbols, and the number of the passage of each."""
+    each = np.maximum(0, (passages.counts - length) // step + 1)
+    owners = np.repeat(np.arange(len(each)), each)
+    numbers = np.arange(len(owners)) - np.repeat(np.cumsum(each) - each, each)
+    starts = passages.starts[owners] + step * numbers
+    return Passages(passages.symbols, starts, np.full(len(starts), length)), owners
+
+
+def present(length: int) -> Fields:
+    """The side information of padded events: 1 where a symbol is, 0 where there is none."""
+    return Fields({"present": Binary((length,))})
+
+
+class PassageRows:
+    """Passages by their numbers, as stored rows: {'x': symbols, 'present': where there are any}."""
+
+    def __init__(self, passages: Passages, length: int):
+        self._passages, self._length = passages, length
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    def __getitem__(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(("x", "present"), self._passages.padded(self._length, numbers), strict=True))
+
+
+class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWriting, AbstractBaselines, AbstractKept):
+    """Events (length,) of symbols: windows, or whole strings, of which the part 'present' of `side` marks the places.
+
+    Places after the end of a string hold symbol 0, which is kept for them. `beside` are bytes by name that a run keeps, such as
+    a table of symbols. A subclass reads and divides, and names what stands beside events in tables: `named`, a column of records,
+    and `counted`, the place where a window begins in its record.
+    """
+
+    named: str = "record"
+    counted: str = "place"
+    alphabet: tuple[str, ...]
+    _choices: Any
+    _found: Callable[[], tuple[Strings, Division]]
+
+    def __init__(self, choices: SymbolChoices, where: str, beside: Mapping[str, bytes] | None = None):
+        self.beside = beside or {}
+        strings = self.read(choices, where)
+        division = self.divide(choices, strings)
+        sizes = ", ".join(f"{len(events)} {name}" for name, events in division.events.items())
+        given = () if self.side_of(choices) is None else ("K is that of the symbols of an event, given how many there are",)
+        self._settle(choices, strings.origin, strings.alphabet, (*strings.notes, *given, f"splits: {sizes}"))
+        self._found = lambda: (strings, division)
+
+    @classmethod
+    def restored(cls, choices: Any, where: str, kept: Kept) -> Self:
+        """What the source of a run was. Its file is read when its events are asked for, and must be the same, to the byte.
+
+        Raises DataError for a record that is none; later, for data that are gone or were changed.
+        """
+        source = cls.__new__(cls)
+        try:
+            about = kept.about
+            origin = Origin(str(about["path"]), int(about["size"]), str(about["sha256"]))
+            alphabet, notes = (tuple(map(str, about[name])) for name in ("alphabet", "notes"))
+            if len(alphabet) < 2:
+                raise ValueError("alphabet")
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"the record of the data in run.json is none that this version reads: {error!r:.200}") from error
+
+        @functools.cache
+        def same() -> tuple[Strings, Division]:
+            strings = source.read(choices, origin.path if os.path.exists(origin.path) else where)
+            if strings.origin.sha256 != origin.sha256 or strings.alphabet != alphabet:
+                raise DataError(
+                    f"{strings.origin.path}: holds other data than those that the run was trained on, so that none of its splits "
+                    "is measured. `sample` and `evaluate --data FILE` do without; with the same data in place all else goes on"
+                )
+            return strings, source.divide(choices, strings)
+
+        source.beside = {name: array.astype(np.uint8).tobytes() for name, array in kept.arrays.items()}
+        source._settle(choices, origin, alphabet, notes)
+        source._found = same
+        return source
+
+    def _settle(self, choices: SymbolChoices, origin: Origin, alphabet: tuple[str, ...], notes: tuple[str, ...]) -> None:
+        self._choices, self._origin, self.alphabet, self.notes = choices, origin, alphabet, notes
+        self.event = Categorical((choices.length,), len(alphabet))
+        self.side = self.side_of(choices)
+
+    def kept(self) -> Kept:
+        about = {**attrs.asdict(self._origin), "alphabet": list(self.alphabet), "notes": list(self.notes)}
+        return Kept(about, {name: np.frombuffer(data, np.uint8) for name, data in self.beside.items()})
+
+    @abstractmethod
+    def read(self, choices: Any, where: str, alphabet: tuple[str, ...] | None = None) -> Strings:
+        """The strings of a place such as a file, spelt with an alphabet of their own or the given one. Raises DataError."""
+
+    @abstractmethod
+    def divide(self, choices: Any, strings: Strings) -> Division:
+        """What is in which split."""
+
+    @abstractmethod
+    def side_of(self, choices: Any) -> Fields | None:
+        """None for windows; for whole strings `present(length)`, with further parts if it likes, which are zero but in training."""
+
+    @property
+    def division(self) -> Division:
+        """What is in which split; reads the data of a run that was reopened. Raises DataError."""
+        return self._found()[1]
+
+    def split(self, name: Split, count: int | None = None) -> Data:
+        strings, division = self._found()
+        chosen, owners = division.events[name].only(slice(count)), division.owners[name][:count]
+        return self._data(strings, chosen, owners)
+
+    def _data(self, strings: Strings, chosen: Passages, owners: np.ndarray) -> Data:
+        x, present = chosen.padded(self._choices.length)
+        places = strings.offsets[owners] + chosen.starts - strings.passages.starts[owners]
+        tags = {self.named: np.array(strings.names, object)[owners], **({self.counted: places} if self.side is None else {})}
+        return Data(x, self._side(present), tags)
+
+    def _side(self, present: np.ndarray) -> dict[str, np.ndarray] | None:
+        if self.side is None:
+            return None
+        zeros = {name: np.zeros((len(present), *field.shape), field.dtype) for name, field in self.side.parts().items()}
+        return {**zeros, "present": present}
+
+    def stored(self) -> Rows:
+        return PassageRows(self.division.rows, self._choices.length)
+
+    def draw(self, row: Mapping[str, Any], *, key: Key) -> tuple[State, State | None]:
+        return jnp.asarray(row["x"], jnp.int32), None if self.side is None else {"present": jnp.asarray(row["present"])}
+
+    def read_events(self, path: str | Path) -> Data:
+        """Events of another file, read as this one was: all its windows side by side, or its strings. Raises DataError."""
+        strings = self.read(self._choices, os.path.expanduser(path), self.alphabet)
+        length, numbers = self._choices.length, np.arange(len(strings.passages))
+        if self.side is None:
+            chosen, owners = _cut(strings.passages, length, length)
+        else:
+            owners = numbers[strings.passages.counts <= length]
+            chosen = strings.passages.only(owners)
+        if not len(chosen):
+            raise DataError(f"{path}: holds no {'string of at most' if self.side else 'window of'} {length} symbols")
+        return self._data(strings, chosen, owners)
+
+    def passages_of(self, xs: np.ndarray) -> Passages:
+        """The strings in events (N, length): as far as their last symbol that is not kept for padding."""
+        xs = np.asarray(xs)
+        if self.side is None:
+            return Passages.of(xs)
+        counts = xs.shape[1] - np.argmax(xs[:, ::-1] != 0, axis=1)
+        return Passages(xs.ravel(), np.arange(len(xs)) * xs.shape[1], np.where((xs != 0).any(axis=1), counts, 0))
+
+    def spell(self, xs: np.ndarray) -> list[str]:
+        """Events (N, length) as text, one each."""
+        letters = np.array(self.alphabet, object)
+        return ["".join(letters[x]) for x in np.asarray(xs)]
+
+    def render(self, xs: State, axes: Any) -> None:
+        """As lines of text, as many as there is room for."""
+        draw_lines(self.spell(xs), axes)

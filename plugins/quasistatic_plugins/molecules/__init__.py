@@ -1,0 +1,56 @@
+"""Molecules as strings: SMILES or SELFIES of your files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen(kw_only=True)
+class MoleculesOptions(qs.SymbolChoices):
+    """Molecules as SMILES or SELFIES, from .smi or .sdf, by default 4,999 that ship with rdkit (needs quasistatic[molecules])."""
+
+    path: str = attrs.field(default="", metadata={"help": "the file: .smi, a SMILES in each line, or .sdf; also .gz of these"})
+    notation: Literal["smiles", "selfies"] = attrs.field(default="smiles", metadata={"help": "how molecules are written"})
+    length: int = attrs.field(
+        default=48, validator=attrs.validators.ge(1), metadata={"help": "tokens of an event; longer molecules are left out"}
+    )
+    augment: bool = attrs.field(
+        default=False,
+        metadata={
+            "help": "write half of the training molecules in another order of their atoms; the network is told, and asked for none"
+        },
+    )
+    versions: int = attrs.field(
+        default=8,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "random orders of each training molecule, where these are wanted"},
+    )
+    split_seed: int = attrs.field(
+        default=0,
+        validator=attrs.validators.ge(0),
+        metadata={"help": "fixes which molecules are in which split, and random orders"},
+    )
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    here = "quasistatic_plugins.molecules.source"
+    return [
+        qs.Component(
+            "source",
+            "molecules",
+            MoleculesOptions,
+            build=f"{here}:build",
+            restore=f"{here}:restore",
+            references=(
+                "Weininger 1988, SMILES",
+                "Krenn et al. 2020, SELFIES",
+                "Arus-Pous et al. 2019, Randomized SMILES strings improve the quality of molecular generative models",
+                "Polykovskiy et al. 2020, Molecular Sets (MOSES): the measures of samples",
+            ),
+        )
+    ]

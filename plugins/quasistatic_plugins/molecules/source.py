@@ -1,0 +1,175 @@
+"""Molecules as symbols: no molecule is in two splits, however it is written, and samples come back as SMILES and as drawings."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.molecules import MoleculesOptions
+from quasistatic_plugins.molecules.measures import judged
+from quasistatic_plugins.molecules.notation import parsed, rdkit, silent, smiles_of, tokens
+from quasistatic_plugins.molecules.reading import named, read_molecules
+
+PLACE = "rdkit"  # of the molecules that ship with it
+ORDERS = 5
+DRAWN, PIXELS = 16, 180  # molecules on a sheet, and the side of each
+CODE = "code"
+
+
+def build(options: MoleculesOptions) -> Molecules:
+    """The source of the file that the options name. Raises DataError, which names the line and what is wrong with it."""
+    return Molecules(options, options.path)
+
+
+def restore(options: MoleculesOptions, kept: qs.Kept) -> Molecules:
+    """The source of a run that is reopened; its file is read when its molecules are asked for."""
+    return Molecules.restored(options, options.path, kept)
+
+
+class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
+    """Events (length,) are the tokens of canonical molecules, symbol 0 beyond their end.
+
+    With `augment`, stored rows have the canonical string and random ones, and the part 'code' of the side information is 1 for
+    these; it is 0 outside of training, so that what is modelled is the canonical string.
+    """
+
+    endings = (".smi",)
+    named = "line"
+    _choices: MoleculesOptions
+
+    def read(self, choices: MoleculesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+        found = read_molecules(where)
+        written, lost = {}, {}
+        for place, smiles in zip(found.places, found.smiles, strict=True):
+            try:
+                written[place] = tokens(smiles, choices.notation)
+            except ValueError:
+                lost[place] = smiles
+        known = alphabet or ("", *sorted({token for each in written.values() for token in each}))
+        numbers = {token: number for number, token in enumerate(known)}
+        for place, each in written.items():
+            if strange := [token for token in each if token not in numbers]:
+                raise qs.DataError(
+                    f"{where}: {found.counted} {place}: has {strange[0]!r}, none of the {len(known)} tokens of this source"
+                )
+        rows = [np.array([numbers[token] for token in each], np.int64) for each in written.values()]
+        too_long = sum(len(row) > choices.length for row in rows)
+        notes = [*found.notes]
+        if lost:
+            notes.append(
+                f"left out {len(lost)} molecules that {choices.notation.upper()} cannot write: {named(lost, found.counted)}"
+            )
+        if too_long:
+            notes.append(f"left out {too_long} molecules of more than {choices.length} tokens (source.length)")
+        if importlib.util.find_spec("fcd") is None:
+            notes.append("the Frechet ChemNet distance is missing from what is measured: it needs the package fcd")
+        passages = qs.joined_strings(rows, len(known))
+        origin = qs.origin_of(where or PLACE, {"": found.data})
+        return qs.Strings(origin, known, passages, list(written), np.zeros(len(rows), np.int64), tuple(notes))
+
+    def divide(self, choices: MoleculesOptions, strings: qs.Strings) -> qs.Division:
+        # molecules are written canonically: equal strings are equal molecules
+        return qs.whole(strings, choices, qs.same_strings(strings.passages), choices.split_seed)
+
+    def side_of(self, choices: MoleculesOptions) -> qs.Fields:
+        own = qs.present(choices.length)
+        return qs.Fields({**own.parts(), CODE: qs.Real((1,))}) if choices.augment else own
+
+    def stored(self) -> qs.Rows:
+        return qs.ArrayRows(self._versions) if self._choices.augment else super().stored()
+
+    @functools.cached_property
+    def _versions(self) -> dict[str, np.ndarray]:
+        """Of each training molecule the canonical string and random ones (N, 1 + versions, length); `code` is 1 for the latter.
+
+        Random ones that have a token too many, or one that no canonical string has, are left out, and the others taken again.
+        """
+        train, choices, chem = self.split("train"), self._choices, rdkit()
+        numbers = {token: number for number, token in enumerate(self.alphabet)}
+        x = np.repeat(train.x[:, None], 1 + choices.versions, axis=1)
+        code = np.zeros((*x.shape[:2], 1), np.float32)
+        for row, smiles in enumerate(self.smiles(train.x)):
+            seed = 1 + choices.split_seed + row
+            drawn = chem.MolToRandomSmilesVect(parsed(smiles), choices.versions, randomSeed=seed % 2**31)
+            fitting = [each for text in drawn if (each := self._numbered(text, numbers)) is not None]
+            for place in range(choices.versions if fitting else 0):
+                each = fitting[place % len(fitting)]
+                x[row, 1 + place] = np.pad(each, (0, choices.length - len(each)))
+                code[row, 1 + place] = 1.0
+        return {"x": x, "present": (x != 0).astype(np.float32), CODE: code}
+
+    def _numbered(self, smiles: str, numbers: Mapping[str, int]) -> np.ndarray | None:
+        try:
+            found = [numbers.get(token, 0) for token in tokens(smiles, self._choices.notation)]
+        except ValueError:
+            return None
+        return np.array(found) if len(found) <= self._choices.length and all(found) else None
+
+    def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[Any, Any]:
+        if not self._choices.augment:
+            return super().draw(row, key=key)
+        key_touch, key_version = jr.split(key)
+        version = jr.randint(key_version, (), 1, 1 + self._choices.versions, jnp.int32)
+        chosen = jnp.where(jr.bernoulli(key_touch), version, 0)
+        return jnp.asarray(row["x"])[chosen], {name: jnp.asarray(row[name])[chosen] for name in ("present", CODE)}
+
+    def smiles(self, xs: np.ndarray) -> list[str]:
+        """Events (N, length) as SMILES, also those that are no molecules."""
+        return smiles_of(self.spell(xs), self._choices.notation)
+
+    def write_events(self, xs: np.ndarray, ending: str) -> bytes:
+        """A SMILES in each line, with a name; nothing is left out."""
+        return "".join(f"{smiles}\tsample-{number}\n" for number, smiles in enumerate(self.smiles(xs), 1)).encode()
+
+    def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
+        """Interpolated n-grams of the training molecules; as for K, how many tokens there are is given."""
+        texts = self.division.texts
+        found = qs.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
+        return {f"{order}-gram": values for order, values in enumerate(found, 1)}
+
+    def judge(self, xs: np.ndarray) -> dict[str, float]:
+        """Shares that are valid, unique and novel, and how far properties are from those of test molecules.
+
+        `..._of_training` is the same of training molecules. Distances are 1-D Wasserstein distances, in the unit of the property.
+        """
+        train, test = (self._canonical(name) for name in ("train", "test"))
+        return judged(self.smiles(xs), train, test)
+
+    def _canonical(self, name: qs.Split) -> list[str]:
+        written = self.smiles(self.split(name).x)
+        if self._choices.notation == "smiles":
+            return written
+        with silent():
+            return [rdkit().MolToSmiles(parsed(each)) for each in written]
+
+    def render(self, xs: np.ndarray, axes: Any) -> None:
+        """A sheet of molecules; as lines of text where none of the strings is one."""
+        with silent():
+            drawn = [parsed(each) for each in self.smiles(xs[:DRAWN])]
+            if not any(drawn):
+                super().render(xs, axes)
+                return
+            axes.imshow(_sheet(drawn))
+        axes.set_axis_off()
+
+
+def _sheet(molecules: Sequence[Any]) -> np.ndarray:
+    """Molecules side by side, (height, width, 3); an empty place for what is none."""
+    from rdkit.Chem import Draw
+
+    across = math.ceil(math.sqrt(len(molecules)))
+    shown = [rdkit().MolFromSmiles("") if each is None else each for each in molecules]
+    how = Draw.rdMolDraw2D.MolDrawOptions()
+    how.drawMolsSameScale = False
+    size = (PIXELS, PIXELS)
+    sheet = Draw.MolsToGridImage(shown, molsPerRow=across, subImgSize=size, drawOptions=how, returnPNG=False)
+    return np.asarray(sheet.convert("RGB"))

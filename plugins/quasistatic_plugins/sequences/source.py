@@ -1,0 +1,147 @@
+"""Biological sequences as symbols; samples come back as FASTA, and are judged by how often they have each k-mer."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.sequences import SequencesOptions
+from quasistatic_plugins.sequences.reading import AMBIGUOUS, LETTERS, Record, read_records
+
+WIDTH = 60  # letters of a line of FASTA
+NAMED = 20  # records that are named in a note
+SIZES = (3, 6)  # of k-mers
+
+
+def build(options: SequencesOptions) -> Sequences:
+    """The source of the file that the options name. Raises DataError, which names the record, the place and a way out."""
+    if not options.path:
+        raise qs.DataError("source.path: must be given, a file of sequences (FASTA, FASTQ or GenBank)")
+    return Sequences(options, options.path)
+
+
+def restore(options: SequencesOptions, kept: qs.Kept) -> Sequences:
+    """The source of a run that is reopened; its file is read when its sequences are asked for."""
+    return Sequences.restored(options, options.path, kept)
+
+
+class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
+    """Events (length,) are windows of records, or whole records, whose places beyond the end are symbol 0."""
+
+    counted = "position"
+    endings = (".fasta", ".fa")
+    _choices: SequencesOptions
+
+    def read(self, choices: SequencesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+        records, data = read_records(where, choices.alphabet)
+        letters = LETTERS[choices.alphabet]
+        symbols = (*letters.certain, *(letters.any if choices.ambiguous == "symbol" else ""))
+        padding = ("",) if choices.events == "records" else ()
+        origin = qs.origin_of(where, {"": data})
+        count, unsure = sum(len(codes) for _, codes in records), sum(int((codes == AMBIGUOUS).sum()) for _, codes in records)
+        if unsure and choices.ambiguous == "refuse":
+            name, codes = next(record for record in records if (record.codes == AMBIGUOUS).any())
+            raise qs.DataError(
+                f"{where}: {unsure} letters may stand for several, the first in record {name}, position "
+                f"{int(np.argmax(codes == AMBIGUOUS)) + 1}; --set source.ambiguous=skip-windows leaves out what has one, "
+                "=symbol makes them one symbol more"
+            )
+        passages = qs.joined_strings([_numbered(codes, len(letters.certain), len(padding)) for _, codes in records], 30)
+        names, offsets = [record.name for record in records], np.ones(len(records), np.int64)
+        if unsure and choices.ambiguous == "skip-windows":
+            passages, owners, offsets = _certain(records, passages, by_record=choices.events == "records")
+            names = [names[owner] for owner in owners]
+        notes = (
+            f"read {count} letters in {len(records)} records of {origin.path}",
+            *((f"{unsure} letters may stand for several: {_RULES[choices.ambiguous]}",) if unsure else ()),
+            *_left_out(choices, names, passages.counts),
+        )
+        return qs.Strings(origin, (*padding, *symbols), passages, names, offsets, notes)
+
+    def divide(self, choices: SequencesOptions, strings: qs.Strings) -> qs.Division:
+        if choices.events == "records":
+            return qs.whole(strings, choices, qs.same_strings(strings.passages), choices.split_seed)
+        return qs.windows(strings, choices)
+
+    def side_of(self, choices: SequencesOptions) -> qs.Fields | None:
+        return qs.present(choices.length) if choices.events == "records" else None
+
+    def write_events(self, xs: np.ndarray, ending: str) -> bytes:
+        """FASTA, with records sample-1, sample-2 and so on."""
+        lines = ("\n".join([f">sample-{number}", *textwrap.wrap(text, WIDTH)]) for number, text in enumerate(self.spell(xs), 1))
+        return ("\n".join(lines) + "\n").encode()
+
+    def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
+        """Markov chains of the training part; as for K, nothing is known before an event."""
+        texts = self.division.texts
+        return qs.markov_models(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet))
+
+    def judge(self, xs: np.ndarray) -> dict[str, float]:
+        """Distances of k-mer spectra to the test split, from 0 to 1: those of samples, and those of as many training events."""
+        train, test = (self.split(name).x for name in ("train", "test"))
+        alike = train[np.linspace(0, len(train) - 1, min(len(xs), len(train))).astype(int)]
+        found = {}
+        for k in SIZES:
+            test_mers, *others = (self._mers(each, k) for each in (test, xs, alike))
+            for name, mers in zip(("", "_of_training_events"), others, strict=True):
+                found[f"distance_of_{k}-mers{name}"] = spectral_distance(mers, test_mers)
+        return found
+
+    def _mers(self, xs: np.ndarray, k: int) -> np.ndarray:
+        """The number of each word of k certain letters in events, (how many there are,)."""
+        padding, certain = self.alphabet[:1].count(""), len(LETTERS[self._choices.alphabet].certain)
+        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(xs, np.int64) - padding, k, axis=1).reshape(-1, k)
+        whole = windows[((windows >= 0) & (windows < certain)).all(axis=1)]
+        return whole @ certain ** np.arange(k)
+
+
+def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """The Jensen-Shannon distance of two samples (N,) and (M,): the root of the divergence in bits; 1 where one is empty."""
+    if not len(a) or not len(b):
+        return 1.0
+    known, where = np.unique(np.concatenate([a, b]), return_inverse=True)
+    p, q = (np.bincount(part, minlength=len(known)) / len(part) for part in (where[: len(a)], where[len(a) :]))
+    middle = 0.5 * (p + q)
+    divergence = sum(float((each * np.log2(np.maximum(each, 1e-300) / middle)).sum()) for each in (p, q))
+    return float(np.sqrt(max(0.0, 0.5 * divergence)))
+
+
+_RULES = {"skip-windows": "no event has one", "symbol": "they are one symbol more"}
+
+
+def _numbered(codes: np.ndarray, certain: int, padding: int) -> np.ndarray:
+    return np.where(codes == AMBIGUOUS, certain, codes).astype(np.int64) + padding
+
+
+def _certain(records: Sequence[Record], passages: qs.Passages, by_record: bool) -> tuple[qs.Passages, np.ndarray, np.ndarray]:
+    """The runs of certain letters, or the records that are one, with the record of each and the position where it begins."""
+    starts, counts, owners, offsets = [], [], [], []
+    for owner, (record, start) in enumerate(zip(records, passages.starts.tolist(), strict=True)):
+        is_certain = np.concatenate([[False], record.codes != AMBIGUOUS, [False]])
+        ends = np.flatnonzero(is_certain[1:] != is_certain[:-1]).reshape(-1, 2)
+        if by_record and (len(ends) != 1 or ends[0, 1] - ends[0, 0] < len(record.codes)):
+            continue
+        starts += (start + ends[:, 0]).tolist()
+        counts += (ends[:, 1] - ends[:, 0]).tolist()
+        owners += [owner] * len(ends)
+        offsets += (ends[:, 0] + 1).tolist()
+    kept = qs.Passages(passages.symbols, np.array(starts, np.int64), np.array(counts, np.int64))
+    return kept, np.array(owners, np.int64), np.array(offsets, np.int64)
+
+
+def _left_out(choices: SequencesOptions, names: Sequence[str], counts: np.ndarray) -> tuple[str, ...]:
+    """A sentence about records that are too short for a window, or too long to be an event."""
+    if choices.events == "windows":
+        longest: dict[str, int] = {}
+        for name, count in zip(names, counts.tolist(), strict=True):
+            longest[name] = max(count, longest.get(name, 0))
+        out, why = [name for name, count in longest.items() if count < choices.length], "have no window of"
+    else:
+        out, why = [name for name, count in zip(names, counts, strict=True) if count > choices.length], "are longer than"
+    if not out:
+        return ()
+    more = f" and {len(out) - NAMED} more" if len(out) > NAMED else ""
+    return (f"left out {len(out)} records that {why} {choices.length} letters: {', '.join(out[:NAMED])}{more}",)

@@ -1,0 +1,47 @@
+"""Text: characters, bytes or tokens of your files, in windows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+
+@attrs.frozen(kw_only=True)
+class TextOptions(qs.SymbolChoices):
+    """Windows of text: a file, a folder of .txt, the standard input (-), or by default what Python's help knows of its topics."""
+
+    path: str = attrs.field(
+        default="", metadata={"help": "the file or folder, - for the standard input; by default pydoc's topics"}
+    )
+    level: Literal["characters", "bytes", "tokens"] = attrs.field(default="characters", metadata={"help": "what a symbol is"})
+    tokenizer: str = attrs.field(
+        default="", metadata={"help": "a tokenizer.json of the library tokenizers, for level = 'tokens' (needs quasistatic[text])"}
+    )
+    fewest: int = attrs.field(
+        default=20,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "characters that the text has less often are one symbol together, 'other'"},
+    )
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if (self.level == "tokens") != bool(self.tokenizer):
+            raise ValueError('level and tokenizer: expected a file of a tokenizer where level = "tokens", and only there')
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    here = "quasistatic_plugins.text.source"
+    return [
+        qs.Component(
+            "source",
+            "text",
+            TextOptions,
+            build=f"{here}:build",
+            restore=f"{here}:restore",
+            references=("Witten & Bell 1991, The zero-frequency problem (the interpolated n-grams)",),
+        )
+    ]

@@ -1,0 +1,217 @@
+"""Text as symbols: every split has a part of it for itself, and samples come back as text."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.text import TextOptions
+
+TOPICS = "pydoc_data"  # the place of what Python's help knows
+INPUT = "-"
+OTHER = "\N{REPLACEMENT CHARACTER}"
+ORDERS = 5
+SEPARATOR = "\n%\n"  # between texts, as strfile(1) has it
+PARAGRAPH, SHORT = "\n\n", 40  # characters of what is no whole paragraph
+FOREIGN = 0.5  # share of unknown tokens from which on a tokenizer is none of this text
+
+
+def build(options: TextOptions) -> Text:
+    """The source of the text that the options name. Raises DataError, which names the file, the place and a way out."""
+    beside = {"input": _all_of(sys.stdin.buffer)} if options.path == INPUT else {}
+    if options.tokenizer:
+        beside["tokenizer"] = qs.read_bytes(options.tokenizer)
+    return Text(options, options.path, beside)
+
+
+def restore(options: TextOptions, kept: qs.Kept) -> Text:
+    """The source of a run that is reopened; its files are read when their text is asked for."""
+    return Text.restored(options, options.path, kept)
+
+
+class Text(qs.AbstractSymbolSource):
+    """Events (length,) are windows that begin anywhere in the training part, and side by side elsewhere.
+
+    What was read from the standard input, and the tokenizer, are kept by a run.
+    """
+
+    named = "file"
+    endings = (".txt",)
+
+    def read(self, choices: TextOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+        files, notes = self._files(where)
+        origin = qs.origin_of(where or TOPICS, files)
+        kind = "topics" if not where else "files"
+        size = f"read {sum(map(len, files.values()))} bytes in {len(files)} {kind} of {origin.path}"
+        if choices.level == "bytes":
+            alphabet, rows = _of_bytes(), [np.frombuffer(data, np.uint8) for data in files.values()]
+        else:
+            texts = {name: _decoded(where if len(files) == 1 else name, data) for name, data in files.items()}
+            if choices.level == "tokens":
+                alphabet, rows, said = self._tokens(choices, texts)
+            else:
+                alphabet, said = _alphabet(texts, choices.fewest) if alphabet is None else (alphabet, ())
+                rows = [_codes(name, text, alphabet) for name, text in texts.items()]
+            notes = (*notes, *said)
+        if len(alphabet) < 2:
+            raise qs.DataError(f"{origin.path}: holds fewer than two different symbols: there is nothing to learn")
+        passages = qs.joined_strings(rows, len(alphabet))
+        return qs.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
+
+    def divide(self, choices: TextOptions, strings: qs.Strings) -> qs.Division:
+        return qs.windows(strings, choices)
+
+    def side_of(self, choices: TextOptions) -> None:
+        return None
+
+    @property
+    def counted(self) -> str:  # type: ignore[override]
+        return self._choices.level.removesuffix("s")
+
+    def _files(self, where: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """The bytes of each file, or of what else the text is, by name; and sentences about them."""
+        if not where:
+            return _topics()
+        if where == INPUT:
+            return {INPUT: self.beside["input"]}, ()
+        path = Path(where).expanduser()
+        if not path.is_dir():
+            return {path.name: qs.read_bytes(path)}, ()
+        # a link could lead anywhere, a pipe would be waited for
+        found = sorted(each for each in path.rglob("*.txt") if each.is_file() and not each.is_symlink())
+        if not found:
+            raise qs.DataError(f"{path}: is a folder without a .txt in it or below it; expected some, or a file of text")
+        files: dict[str, bytes] = {}
+        for each in found:
+            files[each.relative_to(path).as_posix()] = qs.read_bytes(each)
+            _refuse_large(path, sum(map(len, files.values())))
+        return files, ()
+
+    def _tokens(self, choices: TextOptions, texts: Mapping[str, str]) -> tuple[tuple[str, ...], list[np.ndarray], tuple[str, ...]]:
+        numbered = self._tokenizer.get_vocab(with_added_tokens=True)
+        count = len(numbered)
+        if sorted(numbered.values()) != list(range(count)):
+            raise qs.DataError(
+                f"{choices.tokenizer}: has {count} tokens with numbers up to {max(numbered.values(), default=0)}; expected each of "
+                f"0 to {count - 1} once"
+            )
+        rows = [np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64) for text in texts.values()]
+        unknown = numbered.get(getattr(self._tokenizer.model, "unk_token", None) or "", -1)
+        lost, total = sum(int((row == unknown).sum()) for row in rows), sum(map(len, rows))
+        if lost > FOREIGN * total:
+            raise qs.DataError(
+                f"{choices.tokenizer}: is a tokenizer of another vocabulary: {lost} of {total} tokens of the text are unknown to it"
+            )
+        notes = (f"{total} tokens of {count} kinds", *((f"{lost} tokens are unknown to the tokenizer",) if lost else ()))
+        return tuple(sorted(numbered, key=numbered.__getitem__)), rows, notes
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise qs.DataError("source.level = 'tokens' needs the library tokenizers: pip install \"quasistatic[text]\"") from error
+        try:
+            return Tokenizer.from_buffer(self.beside["tokenizer"])
+        except Exception as error:  # its reader promises no kind of error
+            why = " ".join(str(error).split())[:100]
+            raise qs.DataError(f"source.tokenizer: is no tokenizer.json of the library tokenizers: {why}") from error
+
+    def spell(self, xs: np.ndarray) -> list[str]:
+        """Events (N, length) as text, one each."""
+        level = self._choices.level
+        if level == "bytes":
+            return [np.asarray(x, np.uint8).tobytes().decode(errors="replace") for x in xs]
+        if level == "tokens":
+            return [self._tokenizer.decode(np.asarray(x).tolist(), skip_special_tokens=False) for x in xs]
+        return super().spell(xs)
+
+    def write_events(self, xs: np.ndarray, ending: str) -> bytes:
+        """A text for each event, with a line of % between them."""
+        return (SEPARATOR.join(self.spell(xs)) + "\n").encode()
+
+    def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
+        """Interpolated n-grams of the training part; as for K, nothing is known before a window."""
+        texts = self.division.texts
+        found = qs.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
+        return {f"{order}-gram": values for order, values in enumerate(found, 1)}
+
+
+def _topics() -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What Python's help knows of its topics, without paragraphs that were there before: a copy would be in two splits."""
+    from pydoc_data.topics import topics
+
+    seen: set[str] = set()
+    kept: dict[str, bytes] = {}
+    for name in sorted(topics):
+        fresh = [each for each in topics[name].split(PARAGRAPH) if len(each) < SHORT or each.strip() not in seen]
+        seen.update(each.strip() for each in fresh)
+        kept[name] = PARAGRAPH.join(fresh).encode()
+    lost = 1.0 - sum(map(len, kept.values())) / sum(len(text.encode()) for text in topics.values())
+    return kept, (f"left out {100 * lost:.0f} % of the bytes: paragraphs that a topic before has too",)
+
+
+def _all_of(stream: IO[bytes]) -> bytes:
+    found = bytearray()
+    while chunk := stream.read(2**20):
+        found += chunk
+        _refuse_large(Path("the standard input"), len(found))
+    return bytes(found)
+
+
+def _refuse_large(path: Path, size: int) -> None:
+    try:
+        qs.refuse_large(size)
+    except OSError as error:
+        raise qs.DataError(f"{path}: {error}") from error
+
+
+def _decoded(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise qs.DataError(
+            f"{name}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8, or --set source.level=bytes"
+        ) from error
+
+
+def _points(text: str) -> np.ndarray:
+    """The number of each character in Unicode."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _alphabet(texts: Mapping[str, str], fewest: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The characters, in their order, and the symbol of rare ones where there are any; and sentences about these."""
+    points, counts = np.unique(_points("".join(texts.values())), return_counts=True)
+    is_rare = (counts < fewest) | (points == ord(OTHER))
+    kept = tuple(map(chr, points[~is_rare].tolist()))
+    if not is_rare.any():
+        return kept, (f"{counts.sum()} characters of {len(kept)} kinds",)
+    rare = "".join(map(chr, points[is_rare].tolist()))
+    said = (
+        f"{counts.sum()} characters of {len(points)} kinds; the {len(rare)} kinds that occur less than {fewest} times are one "
+        f"symbol, {OTHER}, {counts[is_rare].sum()} times: {rare[:40]!r}{'...' if len(rare) > 40 else ''}"
+    )
+    return (*kept, OTHER), (said,)
+
+
+def _codes(name: str, text: str, alphabet: Sequence[str]) -> np.ndarray:
+    """The number of each character in the alphabet. Raises DataError for one that is not in it, where no symbol is for others."""
+    points, known = _points(text), np.array(list(map(ord, alphabet)), np.int64)
+    order = np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known, points, sorter=order), len(known) - 1)]
+    is_known = known[place] == points
+    if not is_known.all() and alphabet[-1] != OTHER:
+        first = int(np.argmin(is_known))
+        raise qs.DataError(f"{name}: character {first + 1} is {text[first]!r}, which is none of the {len(alphabet)} of this source")
+    return np.where(is_known, place, len(known) - 1)
+
+
+def _of_bytes() -> tuple[str, ...]:
+    return tuple(f"{byte:02x}" for byte in range(256))
