@@ -46,7 +46,7 @@ from quasistatic._data.symbols import AbstractSymbolSource as AbstractSymbolSour
 from quasistatic._data.symbols import Division as Division
 from quasistatic._data.symbols import Strings as Strings
 from quasistatic._data.symbols import joined_strings as joined_strings
-from quasistatic._data.symbols import present as present
+from quasistatic._data.symbols import padding as padding
 from quasistatic._data.symbols import same_strings as same_strings
 from quasistatic._data.symbols import whole as whole
 from quasistatic._data.symbols import windows as windows
