@@ -88,7 +88,9 @@ from quasistatic._process.grid import FixedGrid as FixedGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
 from quasistatic._process.kernel import AbstractBridged as AbstractBridged
 from quasistatic._process.kernel import AbstractFlowing as AbstractFlowing
+from quasistatic._process.kernel import AbstractJumping as AbstractJumping
 from quasistatic._process.kernel import AbstractKernel as AbstractKernel
+from quasistatic._process.kernel import Jumps as Jumps
 from quasistatic._process.ledger import Ledger as Ledger
 from quasistatic._process.ledger import ledger as ledger
 from quasistatic._process.ledger import ledger_terms as ledger_terms

@@ -17,6 +17,9 @@ from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import Bernoulli, BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import AbstractGaussianKernel, Eq65Kernel, GaussianKernel
+from quasistatic_plugins.symbols import AbsorbingOptions, UniformOptions
+from quasistatic_plugins.symbols.absorbing import AbsorbingKernel
+from quasistatic_plugins.symbols.uniform import Pi, UniformKernel
 
 COLUMN = (2, 1)
 catalogue = Catalogue("kernel", lambda cls: cls())
@@ -28,6 +31,14 @@ def gaussian(cls: Any, **options: Any) -> AbstractGaussianKernel:
 
 def binomial(cls: Any) -> BinomialKernel:
     return cls(BinomialOptions(base_rate=0.3), qs.Binary(COLUMN))
+
+
+def masking(cls: Any) -> AbsorbingKernel:
+    return cls(AbsorbingOptions(), qs.Categorical(COLUMN, 3), np.log([0.2, 0.3, 0.5]))
+
+
+def redrawing(cls: Any) -> UniformKernel:
+    return cls(UniformOptions(), qs.Categorical(COLUMN, 3), Pi.of(np.array([0.2, 0.3, 0.5])))
 
 
 class OwnNormal(GaussianKernel):
@@ -953,6 +964,51 @@ class AMaskDecodedEvenly(Redraw):
     def decode(self, params, z, t):
         likelihood = self.log_matrix(None, t).T[z]
         return qs.Finite(qs.log_normalise(params + likelihood))
+
+
+@catalogue.caught_by("jumps", masking)
+class PlacesThatShareAStepCountEach(AbsorbingKernel):
+    """Two places that are masked in one step count as two jumps."""
+
+    def jumps(self, x, times, *, key):
+        found = super().jumps(x, times, key=key)
+        return found._replace(counts=jnp.ones_like(found.counts))
+
+
+@catalogue.caught_by("jumps", masking)
+class JumpsFromNowhere(AbsorbingKernel):
+    """A jump starts where it ends, as if it were none."""
+
+    def jumps(self, x, times, *, key):
+        found = super().jumps(x, times, key=key)
+        return found._replace(before=found.after)
+
+
+@catalogue.caught_by("averaging", masking)
+class MasksLiftedTooOften(AbsorbingKernel):
+    """A step back lifts a mask as often as a symbol is seen, not as often as it was masked since."""
+
+    def bridge(self, data, z, s, t):
+        found = super().bridge(data, z, s, t)
+        kept, lost = self.survival(s)
+        return type(found)(z, data, kept, lost)
+
+
+@catalogue.caught_by("structure", redrawing)
+class RedrawnEvenlyOnTheWayBack(UniformKernel):
+    """Symbols are redrawn from uneven shares, the step back takes them for even ones."""
+
+    def bridge(self, data, z, s, t):
+        even = UniformKernel(self.options, self.event, Pi.of(np.full(3, 1 / 3)))
+        return even.bridge(data, z, s, t)
+
+
+@catalogue.caught_by("bayes", redrawing)
+class TheSymbolOfTheDataIsForgotten(UniformKernel):
+    """The posterior is that of data which are no symbol of z."""
+
+    def posterior(self, x, z, s, t):
+        return super().posterior((z + 1) % 3, z, s, t)
 
 
 in_windows(

@@ -163,7 +163,7 @@ class PassageRows:
 
 
 class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWriting, AbstractBaselines, AbstractKept):
-    """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the places that have none.
+    """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the empty places.
 
     Places after the end of a string hold symbol 0, which is kept for them. `beside` are bytes by name that a run keeps, such as
     a table of symbols. A subclass reads and divides, and names what stands beside events in tables: `named`, a column of records,

@@ -153,7 +153,7 @@ def build(options: AbsorbingOptions, event: qs.Categorical) -> "AbsorbingKernel"
     return AbsorbingKernel(options, event, np.full(event.categories, -np.log(event.categories)))
 
 
-class AbsorbingKernel(AbstractSymbolKernel):
+class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
     """q(z_t given z_s) keeps a symbol with the survival of the step, and else masks it; zero params reverse `reference`.
 
     Source: Austin et al. 2021, appendix A.2.2; Sahoo et al. 2024.
@@ -232,6 +232,21 @@ class AbsorbingKernel(AbstractSymbolKernel):
         return self._hidden(
             jnp.where(is_masked, x, z), jnp.where(is_masked, log_seen, 0.0), jnp.where(is_masked, log_hidden, qs.FLOOR)
         )
+
+    @property
+    def most_jumps(self) -> int:
+        """Every place is masked once."""
+        return self.event.size
+
+    def jumps(self, x: jax.Array, times: jax.Array, *, key: Key) -> qs.Jumps:
+        """When each place is masked says all; those that share a step share a jump."""
+        n, flat = self.event.categories, x.reshape(-1)
+        log_lost = jax.vmap(lambda t: self.survival(t)[1])(times).reshape(len(times), -1)
+        log_u = jnp.log(qs.uniform(flat.shape, key=key))
+        step = jnp.sum(log_lost < log_u, axis=0)  # the first time at which a place is masked; T for a place of the padding
+        before, after = (jnp.where(step <= at[:, None], n, flat).reshape(-1, *x.shape) for at in (step - 1, step))
+        is_first = jnp.all(jnp.tril(step[:, None] == step, -1) == 0, axis=1)
+        return qs.Jumps(jnp.minimum(step, len(times) - 1), before, after, is_first & (step < len(times)))
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Finite:
         is_masked = (z == self.event.categories)[..., None]
