@@ -248,3 +248,18 @@ def test_a_table_of_rates_is_kept_with_what_was_measured(tmp_path: Path) -> None
         qs.make("kernel", "substitution", event, rates="jc70")
     with pytest.raises(InputError, match="for the 4 letters"):
         qs.make("kernel", "substitution", event, rates="k80")
+
+
+@pytest.mark.parametrize(("kernel", "event"), [("absorbing", qs.Categorical((11,), 4)), ("gaussian", qs.Real((11,)))])
+@pytest.mark.parametrize("name", ["convolutional", "transformer"])
+def test_networks_for_sequences_start_at_zero_and_read_all_places(name: str, kernel: str, event: qs.AbstractField) -> None:
+    options = {"convolutional": {"widths": (8, 8), "attention": False}, "transformer": {"width": 16, "depth": 1}}[name]
+    ports = qs.Ports.of(qs.make("kernel", kernel, event))
+    model = qs.make("model", name, ports, key=jr.key(0), **options)
+    keys = iter(jr.split(jr.key(1), 200))
+    moved = jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
+    ask = eqx.filter_jit(lambda model, features: model(features, jnp.asarray(0.4)))
+    features = jnp.ones(ports.features.shapes[0], ports.features.dtypes[0])
+    assert np.all(np.asarray(ask(model, features)) == 0)
+    plain, changed = ask(moved, features), ask(moved, features.at[4].set(0))
+    assert np.all(np.any(np.abs(np.asarray(changed - plain)) > 1e-6, axis=-1))

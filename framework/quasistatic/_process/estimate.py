@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 import numpy as np
 
-Unit = Literal["nats", "bits", "bits/dim", "bits/pixel"]
+Unit = Literal["nats", "bits", "bits/dim", "bits/pixel", "bits/symbol"]
 
 
 def customary_unit(size: int) -> Unit:
@@ -18,7 +18,11 @@ def customary_unit(size: int) -> Unit:
 
 @attrs.frozen
 class Estimate:
-    """A value with its unit, standard error, and the number of events behind it; `size` and `pixels` are those of an event."""
+    """A value with its unit, standard error, and the number of events behind it; `size` and `pixels` are those of an event.
+
+    `symbols` is how many symbols an event has in the mean; where that varies, `varying` is what its variation adds to or takes off
+    the standard error of a value for each symbol, as a factor.
+    """
 
     value: float
     standard_error: float
@@ -27,17 +31,23 @@ class Estimate:
     events: int = 0
     size: int = 1
     pixels: int | None = None
+    symbols: float | None = None
+    varying: float = 1.0
 
     def to(self, unit: Unit) -> Estimate:
         """The same value in another unit; bits/dim divide by the number of elements of an event.
 
-        bits/pixel divide by that of its pixels, so that they sum over colours; KeyError for what is no picture.
+        bits/pixel divide by that of its pixels, so that they sum over colours; bits/symbol are those of all events over the symbols
+        of all events. KeyError for what is no picture, or no sequence.
         """
         nats = {"nats": 1.0, "bits": math.log(2), "bits/dim": math.log(2) * self.size}
         if self.pixels is not None:
             nats["bits/pixel"] = math.log(2) * self.pixels
+        if self.symbols is not None:
+            nats["bits/symbol"] = math.log(2) * self.symbols
         factor = nats[self.unit] / nats[unit]
-        return attrs.evolve(self, value=self.value * factor, standard_error=self.standard_error * factor, unit=unit)
+        varying = self.varying ** ((unit == "bits/symbol") - (self.unit == "bits/symbol"))
+        return attrs.evolve(self, value=self.value * factor, standard_error=self.standard_error * factor * varying, unit=unit)
 
     def customary(self) -> Estimate:
         """The same value in the unit that people read."""
@@ -47,9 +57,19 @@ class Estimate:
         return f"{self.value:.4f} +- {self.standard_error:.4f} {self.unit}"
 
 
-def estimate(per_event: np.ndarray, size: int, pixels: int | None = None) -> Estimate:
-    """Mean of values in nats per event (N,), with the standard error of that mean."""
+def estimate(per_event: np.ndarray, size: int, pixels: int | None = None, symbols: np.ndarray | int | None = None) -> Estimate:
+    """Mean of values in nats per event (N,), with the standard error of that mean; `symbols`, of each event (N,) or of all.
+
+    The error of a value for each symbol is that of a ratio of two means (Cochran 1977, section 2.11).
+    """
     values = np.asarray(per_event, np.float64)
     count = len(values)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    return Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)
+    found = Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)
+    if symbols is None:
+        return found
+    counts = np.broadcast_to(np.asarray(symbols, np.float64), values.shape)
+    away = values - values.mean() / counts.mean() * counts
+    spread = values.std()
+    varying = float(away.std() / spread) if spread > 0 and np.ptp(counts) > 0 else 1.0
+    return attrs.evolve(found, symbols=float(counts.mean()), varying=varying)

@@ -54,6 +54,11 @@ class AbstractEvent(ABC):
         return None
 
     @property
+    def symbols(self) -> int | None:
+        """How many symbols a sequence has, at most; None for what is no sequence of symbols."""
+        return None
+
+    @property
     def structs(self) -> Any:
         """The event as a pytree of `jax.ShapeDtypeStruct`."""
         import jax
@@ -222,6 +227,10 @@ class Categorical(AbstractField):
     kind: ClassVar[str] = "categorical"
     is_discrete: ClassVar[bool] = True
     dtype: ClassVar[str] = "int32"
+
+    @property
+    def symbols(self) -> int | None:
+        return self.size if len(self.shape) == 1 else None
 
     def describe(self) -> str:
         return f"{'x'.join(map(str, self.shape)) or '1'} of {self.categories} categories"

@@ -25,6 +25,7 @@ from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.event import PADDING, AbstractEvent
 from quasistatic._process.kernel import AbstractJumping
 from quasistatic._process.tree import count_of
 
@@ -37,7 +38,7 @@ class Ledger:
     `times[k]` back to `times[k-1]`), prior; a field alone has the name ''. The terms share their events, so their errors
     do not add; every total's error comes from per-event totals. `evaluations` counts calls of the network per event.
     `per_event_error` (N,) is the standard error of each event's K over repeats, None for a single draw. `size` and `pixels`
-    are those of an event.
+    are those of an event, `symbols` of all sequences or (N,) of each.
     """
 
     times: np.ndarray
@@ -46,6 +47,7 @@ class Ledger:
     size: int
     per_event_error: np.ndarray | None = None
     pixels: int | None = None
+    symbols: int | np.ndarray | None = None
 
     @functools.cached_property
     def terms(self) -> np.ndarray:
@@ -65,32 +67,32 @@ class Ledger:
     @property
     def bound(self) -> Estimate:
         """K."""
-        return estimate(self.per_event, self.size, self.pixels)
+        return estimate(self.per_event, self.size, self.pixels, self.symbols)
 
     @property
     def first(self) -> Estimate:
         """The first step's term of -K."""
-        return estimate(self.terms[:, 0], self.size, self.pixels)
+        return estimate(self.terms[:, 0], self.size, self.pixels, self.symbols)
 
     @property
     def gaps(self) -> list[Estimate]:
         """The terms of -K of the T - 1 steps, first to last."""
-        return [estimate(column, self.size, self.pixels) for column in self.terms[:, 1:-1].T]
+        return [estimate(column, self.size, self.pixels, self.symbols) for column in self.terms[:, 1:-1].T]
 
     @property
     def total_gap(self) -> Estimate:
         """All T - 1 steps together."""
-        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size, self.pixels)
+        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size, self.pixels, self.symbols)
 
     @property
     def prior(self) -> Estimate:
         """What the end of the forward process still knows of the data: KL(q(z_1 given x) || equilibrium)."""
-        return estimate(self.terms[:, -1], self.size, self.pixels)
+        return estimate(self.terms[:, -1], self.size, self.pixels, self.symbols)
 
     @property
     def bound_by_part(self) -> dict[str, Estimate]:
         """The share of each part in K; they sum to K. A share is no bound by itself: the network reads all parts."""
-        return {name: estimate(-terms.sum(axis=1), self.size, self.pixels) for name, terms in self.by_part.items()}
+        return {name: estimate(-terms.sum(axis=1), self.size, self.pixels, self.symbols) for name, terms in self.by_part.items()}
 
 
 def ledger_terms(
@@ -196,7 +198,15 @@ def ledger(
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
     calls = min(len(times), diffusion.kernel.most_jumps) if isinstance(diffusion.kernel, AbstractJumping) else len(times)
-    return Ledger(times_used, terms, calls * repeats, event.size, spread, event.pixels)
+    return Ledger(times_used, terms, calls * repeats, event.size, spread, event.pixels, _symbols(event, side))
+
+
+def _symbols(event: AbstractEvent, side: State | None) -> int | np.ndarray | None:
+    """How many symbols a sequence has, or, where there is padding, each of them."""
+    if event.symbols is None or not (isinstance(side, Mapping) and PADDING in side):
+        return event.symbols
+    padding = np.asarray(side[PADDING])
+    return event.symbols - padding.reshape(len(padding), -1).sum(axis=1)
 
 
 def _checked_times(times: Sequence[float]) -> jax.Array:

@@ -31,6 +31,7 @@ UNITS: dict[Unit, str] = {
     "nats": "nats per event",
     "bits/dim": "bits per dim",
     "bits/pixel": "bits per pixel",
+    "bits/symbol": "bits per symbol",
 }
 
 
@@ -181,8 +182,9 @@ def _in_units(value: Estimate) -> tuple[str, ...]:
 
 
 def _units(value: Estimate | AbstractEvent) -> list[Unit]:
-    """Those of an event, or of a value of one; pixels only of a picture."""
-    return [unit for unit in UNITS if unit != "bits/pixel" or value.pixels is not None]
+    """Those of an event, or of a value of one; pixels only of a picture, symbols only of a sequence."""
+    left_out = {"bits/pixel": value.pixels is None, "bits/symbol": value.symbols is None}
+    return [unit for unit in UNITS if not left_out.get(unit)]
 
 
 def _headers(event: AbstractEvent) -> list[str]:

@@ -170,8 +170,10 @@ def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 
 def in_units(value: Estimate) -> list[str]:
-    """In the unit that people read, and of a picture in bits per pixel."""
-    return [in_unit(value, customary_unit(value.size)), *([] if value.pixels is None else [in_unit(value, "bits/pixel")])]
+    """In the unit that people read, and of a picture in bits per pixel, of a sequence in bits per symbol."""
+    pixels = [] if value.pixels is None else [in_unit(value, "bits/pixel")]
+    symbols = [] if value.symbols is None else [in_unit(value, "bits/symbol")]
+    return [in_unit(value, customary_unit(value.size)), *pixels, *symbols]
 
 
 def in_unit(value: Estimate, unit: Unit) -> str:

@@ -59,10 +59,10 @@ class Evaluation:
 
     def mean_of(self, values: np.ndarray) -> Estimate:
         """The mean of values (N,) of these events, in nats."""
-        return estimate(values, self.ledger.size, self.ledger.pixels)
+        return estimate(values, self.ledger.size, self.ledger.pixels, self.ledger.symbols)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: nats per event, with bits per dimension (and per pixel of a picture) beside every value."""
+        """Plain values for JSON: nats per event, and beside each bits per dimension, pixel or symbol."""
         by_part = self.ledger.bound_by_part
         return {
             "bound": {**(to_json(self.bound) or {}), "trajectory_steps": self.ledger.steps},
@@ -99,6 +99,7 @@ def to_json(value: Estimate | None) -> dict[str, Any] | None:
         "events": value.events,
         "bits_per_dim": dims.value,
         **({} if value.pixels is None else {"bits_per_pixel": value.to("bits/pixel").value}),
+        **({} if value.symbols is None else {"bits_per_symbol": value.to("bits/symbol").value}),
     }
 
 
@@ -107,6 +108,18 @@ def evaluate(
 ) -> Evaluation:
     """K of all events of `data` on a chain of T = `steps`, beside the null model and the truth where they are known."""
     measured = ledger(diffusion, data.x, key=key, steps=steps, side=data.side, repeats=repeats)
-    reference, truth = diffusion.kernel.reference(), capability(source, AbstractTruth)
-    null = None if reference is None else np.asarray(jax.vmap(reference.log_prob)(data.x), np.float64)
+    truth, null = capability(source, AbstractTruth), _null(diffusion, data)
     return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source))
+
+
+def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:
+    """log rho of each event, (N,), where the kernel has a reference."""
+    if diffusion.kernel.reference() is None:
+        return None
+
+    def one(x: Any, side: Any) -> jax.Array:
+        reference = diffusion.given(side).kernel.reference()
+        assert reference is not None
+        return reference.log_prob(x)
+
+    return np.asarray(jax.vmap(one)(data.x, data.side), np.float64)

@@ -1,4 +1,4 @@
-"""A convolutional network for images."""
+"""A convolutional network for images and sequences."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ def _widths(_instance: object, _attribute: object, value: tuple[int, ...]) -> No
 class ConvolutionalOptions:
     """A small U-Net for images of any size: residual blocks on several levels, each of half the resolution.
 
-    Channels are normalised in groups, then scaled and shifted as time and side information want it.
+    For a sequence, an event with one axis, the levels are a stack, on each of which a block looks twice as far. Channels are
+    normalised in groups, then scaled and shifted as time and side information want it.
     """
 
     widths: tuple[int, ...] = attrs.field(
-        default=(32, 64, 64), validator=_widths, metadata={"help": "channels of each level, from full resolution down"}
+        default=(32, 64, 64),
+        validator=_widths,
+        metadata={"help": "channels of each level, from full resolution or the nearest places on"},
     )
     blocks: int = attrs.field(
-        default=1, validator=at_least_one, metadata={"help": "residual blocks of a level, on the way down and again on the way up"}
+        default=1,
+        validator=at_least_one,
+        metadata={"help": "residual blocks of a level; of images on the way down and again on the way up"},
     )
-    attention: bool = attrs.field(default=True, metadata={"help": "at the lowest resolution every place also looks at all others"})
+    attention: bool = attrs.field(default=True, metadata={"help": "at the last level every place also looks at all others"})
     places: bool = attrs.field(
         default=False, metadata={"help": "learn an offset for every place, for pictures of things that stand in the middle"}
     )
@@ -45,7 +50,11 @@ def quasistatic_components() -> list[qs.Component]:
             "model",
             "convolutional",
             ConvolutionalOptions,
-            build="quasistatic_plugins.convolutional.model:Convolutional",
-            references=("Ronneberger et al. 2015 (U-Net)", "Ho et al. 2020, appendix B"),
+            build="quasistatic_plugins.convolutional.stack:build",
+            references=(
+                "Ronneberger et al. 2015 (U-Net)",
+                "Ho et al. 2020, appendix B",
+                "van den Oord et al. 2016 (taps further apart)",
+            ),
         )
     ]

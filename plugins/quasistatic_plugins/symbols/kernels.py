@@ -36,6 +36,13 @@ class AbstractSymbolKernel(qs.FiniteKernel):
             return self
         return eqx.tree_at(lambda kernel: kernel.padding, self, side[qs.PADDING], is_leaf=lambda leaf: leaf is None)
 
+    def reference(self) -> qs.Finite:
+        log_probs = jnp.broadcast_to(self.log_reference(), (*self.event.shape, self.event.categories))
+        if self.padding is not None:
+            nothing = certain(jnp.zeros(self.event.shape, jnp.int32), self.event.categories)
+            log_probs = jnp.where(self.padding[..., None] > 0.5, nothing, log_probs)
+        return qs.Finite(log_probs, self.event.dtype)
+
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return z.astype(jnp.int32)[..., None]
 
