@@ -49,7 +49,7 @@ from quasistatic._data.symbols import AbstractSymbolSource as AbstractSymbolSour
 from quasistatic._data.symbols import Division as Division
 from quasistatic._data.symbols import Strings as Strings
 from quasistatic._data.symbols import joined_strings as joined_strings
-from quasistatic._data.symbols import present as present
+from quasistatic._data.symbols import padding as padding
 from quasistatic._data.symbols import same_strings as same_strings
 from quasistatic._data.symbols import whole as whole
 from quasistatic._data.symbols import windows as windows
@@ -71,6 +71,7 @@ from quasistatic._process.distribution import AbstractIntegrable as AbstractInte
 from quasistatic._process.distribution import AbstractWithMean as AbstractWithMean
 from quasistatic._process.distribution import uniform as uniform
 from quasistatic._process.estimate import Estimate as Estimate
+from quasistatic._process.event import PADDING as PADDING
 from quasistatic._process.event import AbstractEvent as AbstractEvent
 from quasistatic._process.event import AbstractField as AbstractField
 from quasistatic._process.event import Binary as Binary
@@ -79,6 +80,7 @@ from quasistatic._process.event import Counts as Counts
 from quasistatic._process.event import Fields as Fields
 from quasistatic._process.event import Levels as Levels
 from quasistatic._process.event import Real as Real
+from quasistatic._process.finite import FLOOR as FLOOR
 from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
 from quasistatic._process.finite import Leveled as Leveled
@@ -89,7 +91,9 @@ from quasistatic._process.grid import FixedGrid as FixedGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
 from quasistatic._process.kernel import AbstractBridged as AbstractBridged
 from quasistatic._process.kernel import AbstractFlowing as AbstractFlowing
+from quasistatic._process.kernel import AbstractJumping as AbstractJumping
 from quasistatic._process.kernel import AbstractKernel as AbstractKernel
+from quasistatic._process.kernel import Jumps as Jumps
 from quasistatic._process.ledger import Ledger as Ledger
 from quasistatic._process.ledger import ledger as ledger
 from quasistatic._process.ledger import ledger_terms as ledger_terms

@@ -36,7 +36,7 @@ class Picture:
     @classmethod
     def of(cls, ports: qs.Ports) -> Picture:
         """Raises ValueError where the ports are none of images."""
-        features, params = ports.features.shapes, ports.params.shapes
+        features, params = ports.numbers.shapes, ports.params.shapes
         is_one = len(features) == len(params) == 1 and features[0][:-1] == params[0][:-1]
         if not is_one or len(features[0]) not in (3, 4) or 0 in features[0]:
             found = f"events of shape {features[0][:-1]}" if is_one else "events of several parts"
@@ -48,11 +48,9 @@ class Picture:
         reads, gives = (math.prod(shapes[0][2:]) for shapes in (features, params))
         return cls(height, width, reads, gives, params[0])
 
-    def read(self, features: Any) -> jax.Array:
+    def read(self, features: Any, ports: qs.Ports) -> jax.Array:
         """Features as an image (height, width, reads), of floats."""
-        (array,) = jax.tree.leaves(features)
-        if not jnp.issubdtype(array.dtype, jnp.inexact):
-            array = array.astype(jnp.result_type(float))
+        (array,) = jax.tree.leaves(ports.to_numbers(features))
         return array.reshape(self.height, self.width, self.reads)
 
     def give(self, image: jax.Array, ports: qs.Ports) -> Any:

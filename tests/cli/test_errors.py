@@ -25,7 +25,7 @@ from quasistatic.cli._main import BUILT_IN
 Cli = Callable[..., Result]
 
 NAMES = st.text(string.ascii_lowercase, min_size=8, max_size=12)
-MANY = settings(max_examples=125, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @functools.cache

@@ -17,6 +17,9 @@ from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import Bernoulli, BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import AbstractGaussianKernel, Eq65Kernel, GaussianKernel
+from quasistatic_plugins.symbols import AbsorbingOptions, UniformOptions
+from quasistatic_plugins.symbols.absorbing import AbsorbingKernel
+from quasistatic_plugins.symbols.uniform import Pi, UniformKernel
 
 COLUMN = (2, 1)
 catalogue = Catalogue("kernel", lambda cls: cls())
@@ -28,6 +31,14 @@ def gaussian(cls: Any, **options: Any) -> AbstractGaussianKernel:
 
 def binomial(cls: Any) -> BinomialKernel:
     return cls(BinomialOptions(base_rate=0.3), qs.Binary(COLUMN))
+
+
+def masking(cls: Any) -> AbsorbingKernel:
+    return cls(AbsorbingOptions(), qs.Categorical(COLUMN, 3), np.log([0.2, 0.3, 0.5]))
+
+
+def redrawing(cls: Any) -> UniformKernel:
+    return cls(UniformOptions(), qs.Categorical(COLUMN, 3), Pi.of(np.array([0.2, 0.3, 0.5])))
 
 
 class OwnNormal(GaussianKernel):
@@ -611,16 +622,21 @@ def in_windows(law, build, mistake, member, make, windows, **more):
         catalogue.caught_by(law, build, **more)(type(name, (base,), {"__doc__": f"{name}.", member: method}))
 
 
-def _posterior_too_wide(first, last):
-    def posterior(self, x, z, s, t):
-        found = GaussianKernel.posterior(self, x, z, s, t)
-        return qs.Normal(found.loc, found.variance * jnp.where(within(s, first, last), 1.02, 1.0))
+def _too_wide(member):
+    """A step back of the Gaussian kernel, whose last arguments are s and t, 2 % too wide for s in the window."""
 
-    return GaussianKernel, posterior
+    def make(first, last):
+        def wrong(self, *at):
+            found = getattr(GaussianKernel, member)(self, *at)
+            return qs.Normal(found.loc, found.variance * jnp.where(within(at[-2], first, last), 1.02, 1.0))
+
+        return GaussianKernel, wrong
+
+    return make
 
 
 in_windows(
-    "bayes", gaussian, "The posterior is 2 % too wide", "posterior", _posterior_too_wide,
+    "bayes", gaussian, "The posterior is 2 % too wide", "posterior", _too_wide("posterior"),
     ((0.0, 0.01), (0.37, 0.38), (0.735, 0.745), (0.99, 1.0)),
 )  # fmt: skip
 
@@ -950,14 +966,51 @@ class AMaskDecodedEvenly(Redraw):
         return qs.Finite(qs.log_normalise(params + likelihood))
 
 
-def _step_back_too_wide(first, last):
-    def reverse(self, params, z, s, t):
-        found = GaussianKernel.reverse(self, params, z, s, t)
-        return qs.Normal(found.loc, found.variance * jnp.where(within(s, first, last), 1.02, 1.0))
+@catalogue.caught_by("jumps", masking)
+class PlacesThatShareAStepCountEach(AbsorbingKernel):
+    """Two places that are masked in one step count as two jumps."""
 
-    return GaussianKernel, reverse
+    def jumps(self, x, times, *, key):
+        found = super().jumps(x, times, key=key)
+        return found._replace(counts=jnp.ones_like(found.counts))
+
+
+@catalogue.caught_by("jumps", masking)
+class JumpsFromNowhere(AbsorbingKernel):
+    """A jump starts where it ends, as if it were none."""
+
+    def jumps(self, x, times, *, key):
+        found = super().jumps(x, times, key=key)
+        return found._replace(before=found.after)
+
+
+@catalogue.caught_by("averaging", masking)
+class MasksLiftedTooOften(AbsorbingKernel):
+    """A step back lifts a mask as often as a symbol is seen, not as often as it was masked since."""
+
+    def bridge(self, data, z, s, t):
+        found = super().bridge(data, z, s, t)
+        kept, lost = self.survival(s)
+        return type(found)(z, data, kept, lost)
+
+
+@catalogue.caught_by("structure", redrawing)
+class RedrawnEvenlyOnTheWayBack(UniformKernel):
+    """Symbols are redrawn from uneven shares, the step back takes them for even ones."""
+
+    def bridge(self, data, z, s, t):
+        even = UniformKernel(self.options, self.event, Pi.of(np.full(3, 1 / 3)))
+        return even.bridge(data, z, s, t)
+
+
+@catalogue.caught_by("bayes", redrawing)
+class TheSymbolOfTheDataIsForgotten(UniformKernel):
+    """The posterior is that of data which are no symbol of z."""
+
+    def posterior(self, x, z, s, t):
+        return super().posterior((z + 1) % 3, z, s, t)
 
 
 in_windows(
-    "zero-params", gaussian, "A step back is 2 % too wide", "reverse", _step_back_too_wide, ((0.2, 0.21), (0.9, 0.91))
+    "zero-params", gaussian, "A step back is 2 % too wide", "reverse", _too_wide("reverse"), ((0.2, 0.21), (0.9, 0.91))
 )  # fmt: skip

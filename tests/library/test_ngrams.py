@@ -57,13 +57,13 @@ def test_every_probability_is_that_of_the_formula(monkeypatch, scale):
 
 
 def test_symbols_beyond_the_end_of_a_passage_count_for_nothing():
-    xs, present = np.array([[1, 2, 0, 0], [2, 1, 1, 0]]), np.array([[1, 1, 0, 0], [1, 1, 1, 0]])
-    padded, whole = qs.Passages.of(xs, present), passages([[1, 2], [2, 1, 1]])
+    xs, padding = np.array([[1, 2, 0, 0], [2, 1, 1, 0]]), np.array([[0, 0, 1, 1], [0, 0, 0, 1]])
+    padded, whole = qs.Passages.of(xs, padding), passages([[1, 2], [2, 1, 1]])
     for a, b in zip(qs.ngrams(text(5, 50), padded, padded, N, 3), qs.ngrams(text(5, 50), whole, whole, N, 3), strict=True):
         np.testing.assert_array_equal(a, b)
     again, where = whole.padded(4)
     np.testing.assert_array_equal(again, xs)
-    np.testing.assert_array_equal(where, present)
+    np.testing.assert_array_equal(where, padding)
 
 
 def test_a_chain_is_found_by_its_own_order_and_by_no_lower_one():

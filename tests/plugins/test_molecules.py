@@ -54,7 +54,7 @@ def test_events_are_the_molecules_of_the_file_and_none_is_in_two_splits(file, no
     lines, where = file.read_text().splitlines(), {}
     for name in SPLITS:
         data = source.split(name)
-        np.testing.assert_array_equal(data.side["present"], data.x != 0)
+        np.testing.assert_array_equal(data.side["padding"], data.x == 0)
         for smiles, line in zip(source.smiles(data.x), data.tags["line"], strict=True):
             canonical = Chem.CanonSmiles(lines[line - 1].split()[0])
             assert Chem.CanonSmiles(smiles) == canonical and (notation == "selfies" or smiles == canonical)
@@ -98,7 +98,7 @@ def test_augmentation_writes_training_molecules_in_other_orders_and_no_others(fi
     codes = np.array([side["code"][0] for _, side in drawn])
     assert 8 < codes.sum() < 32
     for x, side in drawn:
-        np.testing.assert_array_equal(side["present"], x != 0)
+        np.testing.assert_array_equal(side["padding"], x == 0)
     np.testing.assert_array_equal(molecules(file, augment=True, versions=3).stored()[np.arange(9)]["x"], table["x"][:9])
 
 
@@ -137,7 +137,7 @@ def test_samples_are_written_line_by_line_and_read_again(file, tmp_path):
     assert (tmp_path / "y.smi").read_text().splitlines()[0] == f"{source.smiles(data.x)[0]}\tsample-1"
     again = source.read_events(tmp_path / "y.smi")
     np.testing.assert_array_equal(again.x, data.x)
-    np.testing.assert_array_equal(again.side["present"], data.side["present"])
+    np.testing.assert_array_equal(again.side["padding"], data.side["padding"])
     (tmp_path / "y.smi").write_text("CC\nC[Si](C)C\n")
     with pytest.raises(qs.DataError, match=r"line 2: has '\[Si\]', none of the"):
         source.read_events(tmp_path / "y.smi")

@@ -99,12 +99,12 @@ def test_whole_records_are_padded_and_copies_are_in_one_split(tmp_path):
     rows = [letters(random.randint(3, 15), seed, "ACDEFGHIKLMNPQRSTVWY") for seed in range(60)]
     path = fasta(tmp_path / "x.faa", [(f"p{number}", row) for number, row in enumerate([*rows, *rows, "A" * 30])])
     source = sequences(path, alphabet="protein", events="records", length=14)
-    assert source.event == qs.Categorical((14,), 21) and source.side == qs.Fields({"present": qs.Binary((14,))})
+    assert source.event == qs.Categorical((14,), 21) and source.side == qs.Fields({"padding": qs.Binary((14,))})
     seen = {}
     for name in SPLITS:
         data = source.split(name)
         assert source.spell(data.x) == [([*rows, *rows])[int(record[1:])] for record in data.tags["record"]]
-        np.testing.assert_array_equal(data.side["present"], data.x != 0)
+        np.testing.assert_array_equal(data.side["padding"], data.x == 0)
         for text in source.spell(data.x):
             assert seen.setdefault(text, name) == name
     assert "left out 1 records that are longer than 14 letters: p120" in source.notes
@@ -112,8 +112,8 @@ def test_whole_records_are_padded_and_copies_are_in_one_split(tmp_path):
     row = {part: value[0] for part, value in source.stored()[np.array([3])].items()}
     x, side = source.draw(row, key=None)
     np.testing.assert_array_equal(x, source.split("train").x[3])
-    np.testing.assert_array_equal(side["present"], source.split("train").side["present"][3])
-    assert source.split("test").side["present"].sum() == source.passages_of(source.split("test").x).counts.sum()
+    np.testing.assert_array_equal(side["padding"], source.split("train").side["padding"][3])
+    assert (1 - source.split("test").side["padding"]).sum() == source.passages_of(source.split("test").x).counts.sum()
 
 
 def test_samples_are_fasta_that_reads_again(genome, tmp_path):

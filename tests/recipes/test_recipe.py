@@ -141,7 +141,7 @@ def test_source_and_kernel_must_be_chosen(tmp_path):
     path.write_text("")
     found = problems(path)
     assert [problem.partition(":")[0] for problem in found] == ["source.use", "kernel.use"]
-    assert "must be given  (known: binomial, gaussian, product, uniform)" in found[1]
+    assert "must be given  (known: absorbing, binomial, gaussian, ordinal, product, substitution, uniform)" in found[1]
 
 
 def test_observers_are_looked_up(small):

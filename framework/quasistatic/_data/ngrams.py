@@ -19,10 +19,10 @@ class Passages:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, xs: np.ndarray, present: np.ndarray | None = None) -> Self:
-        """Events (N, length), of which `present` (N, length) marks the first places that hold a symbol; by default all."""
+    def of(cls, xs: np.ndarray, padding: np.ndarray | None = None) -> Self:
+        """Events (N, length), of which `padding` (N, length) marks the last places, that hold none; by default none."""
         count, length = xs.shape
-        counts = np.full(count, length) if present is None else np.asarray(present).sum(axis=1).astype(np.int64)
+        counts = np.full(count, length) if padding is None else length - np.asarray(padding).sum(axis=1).astype(np.int64)
         return cls(np.asarray(xs).ravel(), np.arange(count) * length, counts)
 
     def __len__(self) -> int:
@@ -33,11 +33,11 @@ class Passages:
         return attrs.evolve(self, starts=self.starts[numbers], counts=self.counts[numbers])
 
     def padded(self, length: int, numbers: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Passages of any shape of `numbers` as events (..., length) int32, 0 where a passage has ended, and where it has not."""
+        """Passages of any shape of `numbers` as events (..., length) int32, 0 where a passage has ended, and where it has."""
         places = np.arange(length)
         is_present = places < self.counts[numbers][..., None]
         where = np.where(is_present, self.starts[numbers][..., None] + places, 0)
-        return np.where(is_present, self.symbols[where], 0).astype(np.int32), is_present.astype(np.float32)
+        return np.where(is_present, self.symbols[where], 0).astype(np.int32), (~is_present).astype(np.float32)
 
     def joined(self) -> tuple[np.ndarray, np.ndarray]:
         """All symbols, one passage after the other, and the number of the passage of each."""

@@ -31,7 +31,7 @@ from quasistatic._data.source import (
 )
 from quasistatic._data.symbol_choices import SymbolChoices
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import Binary, Categorical, Fields
+from quasistatic._process.event import PADDING, Binary, Categorical, Fields
 from quasistatic.errors import DataError
 
 
@@ -144,13 +144,13 @@ def _cut(passages: Passages, length: int, step: int) -> tuple[Passages, np.ndarr
     return Passages(passages.symbols, starts, np.full(len(starts), length)), owners
 
 
-def present(length: int) -> Fields:
-    """The side information of padded events: 1 where a symbol is, 0 where there is none."""
-    return Fields({"present": Binary((length,))})
+def padding(length: int) -> Fields:
+    """The side information of padded events: 0 where a symbol is, 1 where there is none."""
+    return Fields({PADDING: Binary((length,))})
 
 
 class PassageRows:
-    """Passages by their numbers, as stored rows: {'x': symbols, 'present': where there are any}."""
+    """Passages by their numbers, as stored rows: {'x': symbols, 'padding': where there are none}."""
 
     def __init__(self, passages: Passages, length: int):
         self._passages, self._length = passages, length
@@ -159,11 +159,11 @@ class PassageRows:
         return len(self._passages)
 
     def __getitem__(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(("x", "present"), self._passages.padded(self._length, numbers), strict=True))
+        return dict(zip(("x", PADDING), self._passages.padded(self._length, numbers), strict=True))
 
 
 class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWriting, AbstractBaselines, AbstractKept):
-    """Events (length,) of symbols: windows, or whole strings, of which the part 'present' of `side` marks the places.
+    """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the empty places.
 
     Places after the end of a string hold symbol 0, which is kept for them. `beside` are bytes by name that a run keeps, such as
     a table of symbols. A subclass reads and divides, and names what stands beside events in tables: `named`, a column of records,
@@ -235,7 +235,7 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
 
     @abstractmethod
     def side_of(self, choices: Any) -> Fields | None:
-        """None for windows; for whole strings `present(length)`, with further parts if it likes, which are zero but in training."""
+        """None for windows; for whole strings `padding(length)`, with further parts if it likes, which are zero but in training."""
 
     @property
     def division(self) -> Division:
@@ -248,22 +248,22 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         return self._data(strings, chosen, owners)
 
     def _data(self, strings: Strings, chosen: Passages, owners: np.ndarray) -> Data:
-        x, present = chosen.padded(self._choices.length)
+        x, padding = chosen.padded(self._choices.length)
         places = strings.offsets[owners] + chosen.starts - strings.passages.starts[owners]
         tags = {self.named: np.array(strings.names, object)[owners], **({self.counted: places} if self.side is None else {})}
-        return Data(x, self._side(present), tags)
+        return Data(x, self._side(padding), tags)
 
-    def _side(self, present: np.ndarray) -> dict[str, np.ndarray] | None:
+    def _side(self, padding: np.ndarray) -> dict[str, np.ndarray] | None:
         if self.side is None:
             return None
-        zeros = {name: np.zeros((len(present), *field.shape), field.dtype) for name, field in self.side.parts().items()}
-        return {**zeros, "present": present}
+        zeros = {name: np.zeros((len(padding), *field.shape), field.dtype) for name, field in self.side.parts().items()}
+        return {**zeros, PADDING: padding}
 
     def stored(self) -> Rows:
         return PassageRows(self.division.rows, self._choices.length)
 
     def draw(self, row: Mapping[str, Any], *, key: Key) -> tuple[State, State | None]:
-        return jnp.asarray(row["x"], jnp.int32), None if self.side is None else {"present": jnp.asarray(row["present"])}
+        return jnp.asarray(row["x"], jnp.int32), None if self.side is None else {PADDING: jnp.asarray(row[PADDING])}
 
     def read_events(self, path: str | Path) -> Data:
         """Events of another file, read as this one was: all its windows side by side, or its strings. Raises DataError."""

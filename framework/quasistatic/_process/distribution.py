@@ -1,7 +1,7 @@
 """The one value that kernels return: a distribution of one event, in nats, summed over the event."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -96,7 +96,7 @@ class AbstractDiscrete(AbstractDistribution):
         """log of the probability of each value at each element, floored, normalised."""
 
     @abstractmethod
-    def with_log_probabilities(self, log_probs: Float[Array, "*event n"]) -> Self:
+    def with_log_probabilities(self, log_probs: Float[Array, "*event n"]) -> "AbstractDiscrete":
         """The same with other probabilities, which are normalised."""
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# The part of side information that says where an event of varying length has nothing: 1 there, 0 where something is; the event
+# has its lowest value there.
+PADDING = "padding"
+
+
 class AbstractEvent(ABC):
     """The shape and support of one event, for arrays of data as well as for side information."""
 

@@ -181,8 +181,8 @@ class FiniteKernel(AbstractBridged):
         """log pi of one element."""
 
     @abstractmethod
-    def log_reference(self) -> Float[Array, " data_states"]:
-        """log rho of one element of data."""
+    def log_reference(self) -> Float[Array, "*#event data_states"]:
+        """log rho of one element of data, of all alike (data states,) or of each (*event, data states)."""
 
     @property
     def states(self) -> int:
@@ -192,7 +192,7 @@ class FiniteKernel(AbstractBridged):
     @property
     def data_states(self) -> int:
         """Number of states of one element of data."""
-        return int(self.log_reference().shape[0])
+        return int(self.log_reference().shape[-1])
 
     def zero_params(self) -> State:
         return jnp.zeros((*self.event.shape, self.data_states))
@@ -234,4 +234,4 @@ class FiniteKernel(AbstractBridged):
         return jax.nn.one_hot(z.astype(jnp.int32), self.states)
 
     def _independent(self, log_probs: jax.Array, dtype: str = "int32") -> Finite:
-        return Finite(jnp.broadcast_to(log_probs, (*self.event.shape, log_probs.shape[0])), dtype)
+        return Finite(jnp.broadcast_to(log_probs, (*self.event.shape, log_probs.shape[-1])), dtype)

@@ -7,12 +7,13 @@ coarser one at sampling are the same code with other times.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from quasistatic._process.distribution import AbstractDistribution, State, Time
+from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
 from quasistatic._process.event import AbstractEvent
 
 
@@ -107,6 +108,34 @@ class AbstractBridged(AbstractKernel):
 
     def reverse(self, params: State, z: State, s: Time, t: Time) -> AbstractDistribution:
         return self.bridge(self.decode(params, z, t), z, s, t)
+
+
+class Jumps(NamedTuple):
+    """One forward path over T times, told by its steps that change the state: `before` and `after` (M, *state).
+
+    The step of number k leads to times[k] from times[k - 1], from data for k = 0. Where `counts` is false a row is none.
+    """
+
+    numbers: Int[Array, " jumps"]
+    before: State
+    after: State
+    counts: Bool[Array, " jumps"]
+
+
+class AbstractJumping(AbstractKernel):
+    """A kernel most of whose steps change nothing, and a step that changes nothing costs nothing, whatever the network says.
+
+    So the log-weight of a path takes no more calls of the network than it has jumps, however many steps there are.
+    """
+
+    @property
+    @abstractmethod
+    def most_jumps(self) -> int:
+        """M: no path has more."""
+
+    @abstractmethod
+    def jumps(self, x: State, times: Float[Array, " T"], *, key: Key) -> Jumps:
+        """The jumps of one path of the forward process from data x."""
 
 
 class AbstractFlowing(AbstractKernel):

@@ -25,6 +25,7 @@ from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.kernel import AbstractJumping
 from quasistatic._process.tree import count_of
 
 
@@ -97,8 +98,11 @@ def ledger_terms(
 ) -> dict[str, Float[Array, " T+1"]]:
     """One draw of the T + 1 terms of -K(x) for one event, in nats, by part: first step, steps, prior.
 
-    `fold` times share one call of the network.
+    `fold` times share one call of the network. A kernel that jumps is asked for the log-weight of one path where that takes fewer
+    calls of the network than there are times.
     """
+    if isinstance(diffusion.kernel, AbstractJumping) and diffusion.kernel.most_jumps < len(times):
+        return _terms_of_jumps(diffusion, diffusion.kernel, x, times, key=key, fold=fold)
     key_first, key_steps, key_prior = jr.split(key, 3)
     first = diffusion.first(x, times[0], key=key_first)
     prior = diffusion.prior(x, key=key_prior)
@@ -116,6 +120,30 @@ def ledger_terms(
     steps = (times[numbers], times[numbers + 1], jr.split(key_steps, count)[numbers])
     gaps = jax.tree.map(lambda leaf: leaf.reshape(-1)[:count], jax.lax.map(jax.vmap(gap), steps))
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
+
+
+def _terms_of_jumps(
+    diffusion: Diffusion, kernel: AbstractJumping, x: State, times: Float[Array, " T"], *, key: Key, fold: int
+) -> dict[str, Float[Array, " T+1"]]:
+    """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
+    key_path, key_prior = jr.split(key)
+    jumps = kernel.jumps(x, times, key=key_path)
+
+    def cost(at: tuple[Array, State, State]) -> dict[str, Scalar]:
+        number, before, after = at
+        params = diffusion.params(after, times[number])
+        to_data = diffusion.decode(params, after, times[0]).log_prob_by_part(x)
+        s, t = times[jnp.maximum(number - 1, 0)], times[jnp.maximum(number, 1)]
+        back = kernel.reverse(params, after, s, t).log_prob_by_part(before)
+        truly = kernel.posterior(x, after, s, t).log_prob_by_part(before)
+        return {name: jnp.where(number == 0, -to_data[name], truly[name] - back[name]) for name in to_data}
+
+    costs = jax.lax.map(cost, (jumps.numbers, jumps.before, jumps.after), batch_size=fold)
+    prior = diffusion.prior(x, key=key_prior)
+    return {
+        name: jnp.zeros(len(times) + 1).at[jumps.numbers].add(jnp.where(jumps.counts, values, 0.0)).at[-1].add(prior[name])
+        for name, values in costs.items()
+    }
 
 
 @eqx.filter_jit
@@ -167,7 +195,8 @@ def ledger(
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
-    return Ledger(times_used, terms, len(times) * repeats, event.size, spread, event.pixels)
+    calls = min(len(times), diffusion.kernel.most_jumps) if isinstance(diffusion.kernel, AbstractJumping) else len(times)
+    return Ledger(times_used, terms, calls * repeats, event.size, spread, event.pixels)
 
 
 def _checked_times(times: Sequence[float]) -> jax.Array:

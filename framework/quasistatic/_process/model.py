@@ -58,6 +58,25 @@ class Ports:
 
         return cls(jax.eval_shape(features, jax.random.key(0)), jax.eval_shape(kernel.zero_params), side)
 
+    @property
+    def numbers(self) -> Layout:
+        """The layout of `to_numbers`: what a network without an embedding reads."""
+        return Layout.of(jax.eval_shape(self.to_numbers, self.features.tree))
+
+    def to_numbers(self, features: State) -> State:
+        """Features as floats: an integer, the symbol of an element, is one-hot on the last axis, the rest stays as it is.
+
+        Of an element with n params a symbol is one of 0 .. n, the last being what data cannot be (a mask).
+        """
+
+        def numbers(leaf: jax.Array, params: jax.ShapeDtypeStruct) -> jax.Array:
+            if jnp.issubdtype(leaf.dtype, jnp.inexact):
+                return leaf
+            hot = jax.nn.one_hot(leaf, params.shape[-1] + 1, dtype=jnp.result_type(float))
+            return hot.reshape(*leaf.shape[:-1], leaf.shape[-1] * hot.shape[-1])
+
+        return jax.tree.map(numbers, features, self.params.tree)
+
 
 class AbstractModel(eqx.Module):
     """A plain network for one event. Every inexact array leaf is trained; constants are static."""

@@ -149,7 +149,8 @@ def _choices(options: Any) -> ArrayChoices:
 def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver: str) -> AbstractKernel:
     component = choice.component
     if not component.takes(event):
-        fitting = [each.name for each in manager.components("kernel") if each.takes(event)]
+        takers = [each for each in manager.components("kernel") if each.takes(event)]
+        fitting = [each.name for each in sorted(takers, key=lambda each: not each.is_default)]
         wanted = "events of several parts" if component.joins else f"{_kinds(component)} data"
         raise IncompatibleError(
             f"kernel {component.name!r} takes {wanted}, but {giver} {event.describe()}; "

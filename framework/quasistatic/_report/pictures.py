@@ -32,7 +32,7 @@ from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
 from quasistatic._report.film import Filmed as Filmed
 from quasistatic._report.film import spread as spread
-from quasistatic._report.restoring import GLANCE as GLANCE
+from quasistatic._report.restoring import MOST_STEPS as MOST_STEPS
 from quasistatic._report.restoring import restored as restored
 from quasistatic._report.restoring import triptych as triptych
 from quasistatic._training.store import Measured

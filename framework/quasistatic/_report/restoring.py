@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quasistatic._process.distribution import Key, State
 
 SHOWN, DRAWS = 3, 3  # pictures of either kind, and draws of each
-GLANCE = 100  # T at most
+MOST_STEPS = 100  # of a walk back
 NOISE, FLIPS = 0.5, 0.1  # a share of the deviation of all pixels; the probability of a flip
 # variances of what is seen and of what is not, and the same of flips
 SEEN, UNSEEN, SURE, UNSURE = 1e-4, 1e6, 1e-6, 0.5
@@ -80,7 +80,7 @@ def restored(source: AbstractSource, diffusion: Diffusion, data: Data, *, key: K
     potentials = likelihood(jnp.asarray(seen.astype(xs.dtype)), jnp.asarray(spread.astype(xs.dtype)))
     side = jax.tree.map(lambda leaf: jnp.asarray(np.resize(leaf, (len(xs), *leaf.shape[1:]))), data.side)
     try:
-        times = diffusion.times(min(GLANCE, len(diffusion.times())))
+        times = diffusion.times(min(MOST_STEPS, len(diffusion.times())))
         drawn = np.asarray(_draws(diffusion, potentials, times, side, jr.split(key_walk, len(xs))))
     except TypeError:
         return None

@@ -241,8 +241,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
                 "What was hidden, and what was noisy",
                 restored,
                 "Test pictures: the middle is hidden in some, noise is added to others; draws of what they may have been, at "
-                f"T = {pictures.GLANCE} at most. The walk has no weights here, so draws are only near to the posterior; "
-                "`quasistatic inpaint` and `quasistatic denoise` weight them.",
+                f"T = {pictures.MOST_STEPS} at most. The walk has no weights here, so draws are only near to the posterior.",
                 True,
             )
     if isinstance(diffusion.model, AbstractFilters) and event.pixels is not None:

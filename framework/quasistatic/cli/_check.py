@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ import attrs
 import click
 
 from quasistatic._plugins.component import KINDS
-from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, shape_of
 from quasistatic.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
@@ -103,10 +102,11 @@ def _event(text: str, offers: tuple[Any, ...]) -> AbstractEvent:
     if not takers:
         raise click.UsageError("--event: only kernels and potentials are checked on events")
     fields = {field.kind: field for taker in takers for field in taker.supports or FIELDS}
-    kind, _, shape = text.partition(":")
-    if kind not in fields or not re.fullmatch(r"(\d{1,4}(x\d{1,4})*)?", shape):
+    kind, _, sizes = text.partition(":")
+    shape = shape_of(sizes) if sizes else ()
+    if kind not in fields or shape is None:
         raise click.UsageError(f"--event: expected one of {', '.join(fields)} and a shape, such as real:8x8, got {text!r:.80}")
-    return fields[kind].example(tuple(int(size) for size in shape.split("x") if size))
+    return fields[kind].example(shape)
 
 
 def _chosen(found: list[tuple[str, Law]], names: tuple[str, ...], quick: bool) -> list[tuple[str, Law]]:

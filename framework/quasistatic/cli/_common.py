@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -96,6 +97,11 @@ set_option = click.option(
 )
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def shape_of(text: str) -> tuple[int, ...] | None:
+    """(8, 8, 3) of '8x8x3'; None of what is no shape."""
+    return tuple(map(int, text.split("x"))) if re.fullmatch(r"\d{1,5}(x\d{1,5})*", text) else None
 
 
 def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, recipe_of
+from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, recipe_of, shape_of
 from quasistatic.errors import did_you_mean
 
 
@@ -95,7 +94,8 @@ def _component(ctx: click.Context, kind: str, name: str) -> dict[str, Any]:
 
 def _trained(ctx: click.Context, name: str, shape: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     """How many numbers a network trains for real events of this shape."""
-    if not re.fullmatch(r"\d{1,5}(x\d{1,5})*", shape):
+    sizes = shape_of(shape)
+    if sizes is None:
         raise click.UsageError(f"--shape: expected whole numbers such as 28x28 or 32x32x3, got {shape!r:.80}")
     from quasistatic._process.event import Real
     from quasistatic._recipes.wire import count_parameters
@@ -103,7 +103,7 @@ def _trained(ctx: click.Context, name: str, shape: str, overrides: tuple[str, ..
 
     configure_jax()
     chosen = recipe_of(ctx, "array", (f"model.use={name}", *(f"model.{each}" for each in overrides)))
-    event = Real(tuple(map(int, shape.split("x"))))
+    event = Real(sizes)
     return {"parameters": count_parameters(chosen, event, manager_of(ctx)), "event": event.describe()}
 
 

@@ -49,7 +49,7 @@ class ExactDecoder(AbstractModel):
         likelihood = jax.vmap(lambda x: kernel.marginal(x, t).log_prob(z))(self.xs)
         share = jax.nn.softmax(jnp.log(self.weights) + likelihood)
         log_rho = kernel.log_reference()
-        chance = jnp.tensordot(share, jax.nn.one_hot(self.xs.astype(int), len(log_rho)), axes=1)
+        chance = jnp.tensordot(share, jax.nn.one_hot(self.xs.astype(int), log_rho.shape[-1]), axes=1)
         # decode ~ rho * exp(tilt) * q(z given x), so this tilt makes it `chance`
         tilt = jnp.log(chance) - log_rho - kernel.log_matrix(None, t).T[z.astype(int)]
         return params_of_tilt(kernel, jnp.clip(tilt, IMPOSSIBLE, -IMPOSSIBLE), z)

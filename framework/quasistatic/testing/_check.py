@@ -219,6 +219,7 @@ def _ports() -> list[tuple[str, Any]]:
         ("4x4 with a label", Ports(numbers(4, 4, 2), numbers(4, 4, 3), Categorical((), 3))),
         ("two parts with two of side information", Ports(features, params, side)),
         ("a single number", Ports(numbers(), numbers(2))),
+        ("4 symbols", Ports(jax.ShapeDtypeStruct((4, 1), jnp.int32), numbers(4, 3))),
     ]
 
 

@@ -130,7 +130,7 @@ class Setting:
     def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
         """The kernel with a network that is wrong everywhere."""
         ports = Ports.of(kernel)
-        reads, gives = ports.features.size, ports.params.size
+        reads, gives = ports.numbers.size, ports.params.size
         key_weights, key_shift = jr.split(self.key(11))
         scale = 0.9 * self.params_scale / math.sqrt(max(1, kernel.event.size))
         weights = scale * jr.normal(key_weights, (gives, reads))
@@ -211,7 +211,9 @@ class Wave(AbstractModel):
     ports: Ports = eqx.field(static=True)
 
     def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
-        flat = self.weights @ self.ports.features.ravel(features) * jnp.cos(3.0 * t) + self.shift * jnp.sin(2.0 * t)
+        flat = self.weights @ self.ports.numbers.ravel(self.ports.to_numbers(features)) * jnp.cos(3.0 * t) + self.shift * jnp.sin(
+            2.0 * t
+        )
         return self.ports.params.unravel(flat)
 
 

@@ -112,7 +112,7 @@ class Convolutional(qs.AbstractFilters):
         self.options, self.ports, self.picture = options, ports, picture
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
-        image = padded(self.picture.read(features), 2 ** (len(self.down) - 1))
+        image = padded(self.picture.read(features, self.ports), 2 ** (len(self.down) - 1))
         clock = self.clock(t, side, image.dtype)
         keys = iter([None] * 2 * len(self.down) * self.options.blocks if key is None else self._keys(key))
 

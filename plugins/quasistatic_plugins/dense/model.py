@@ -33,7 +33,7 @@ class Dense(qs.AbstractFilters):
     ports: qs.Ports = eqx.field(static=True)
 
     def __init__(self, options: DenseOptions, ports: qs.Ports, *, key: Key):
-        reads, gives = ports.features.size, ports.params.size
+        reads, gives = ports.numbers.size, ports.params.size
         inputs = reads * (1 + 2 * len(options.waves)) + 2 * options.time_waves + qs.side_size(ports.side)
         widths = [inputs] + [options.width] * options.depth
         keys = jr.split(key, options.depth)
@@ -46,7 +46,7 @@ class Dense(qs.AbstractFilters):
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
-        flat = self.ports.features.ravel(features)
+        flat = self.ports.numbers.ravel(self.ports.to_numbers(features))
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
         h = self._first(flat, t, side)
         for number, key_layer in enumerate(keys):
@@ -62,7 +62,7 @@ class Dense(qs.AbstractFilters):
 
     def filters(self) -> jax.Array:
         """Of the first layer, as large as the image that the features are."""
-        shape = self.ports.features.shapes[0]
+        shape = self.ports.numbers.shapes[0]
         height, width = (*shape, 1, 1)[:2]
         weight = self.hidden[0].weight[:, : math.prod(shape)]
         return weight.reshape(len(weight), height, width, -1).transpose(0, 3, 1, 2).reshape(-1, height, width)

@@ -91,7 +91,7 @@ class Mixer(qs.AbstractFilters):
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
         # a patch with its neighbours is what a convolution reads on the grid of patches
-        h = self.enter(blocks(padded(self.picture.read(features), options.patch), options.patch))
+        h = self.enter(blocks(padded(self.picture.read(features, self.ports), options.patch), options.patch))
         clock = self.clock(t, side, h.dtype)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
         for block, key_block in zip(self.blocks, keys, strict=True):

@@ -81,7 +81,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
         return qs.whole(strings, choices, qs.same_strings(strings.passages), choices.split_seed)
 
     def side_of(self, choices: MoleculesOptions) -> qs.Fields:
-        own = qs.present(choices.length)
+        own = qs.padding(choices.length)
         return qs.Fields({**own.parts(), CODE: qs.Real((1,))}) if choices.augment else own
 
     def stored(self) -> qs.Rows:
@@ -105,7 +105,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
                 each = fitting[place % len(fitting)]
                 x[row, 1 + place] = np.pad(each, (0, choices.length - len(each)))
                 code[row, 1 + place] = 1.0
-        return {"x": x, "present": (x != 0).astype(np.float32), CODE: code}
+        return {"x": x, qs.PADDING: (x == 0).astype(np.float32), CODE: code}
 
     def _numbered(self, smiles: str, numbers: Mapping[str, int]) -> np.ndarray | None:
         try:
@@ -120,7 +120,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
         key_touch, key_version = jr.split(key)
         version = jr.randint(key_version, (), 1, 1 + self._choices.versions, jnp.int32)
         chosen = jnp.where(jr.bernoulli(key_touch), version, 0)
-        return jnp.asarray(row["x"])[chosen], {name: jnp.asarray(row[name])[chosen] for name in ("present", CODE)}
+        return jnp.asarray(row["x"])[chosen], {name: jnp.asarray(row[name])[chosen] for name in (qs.PADDING, CODE)}
 
     def smiles(self, xs: np.ndarray) -> list[str]:
         """Events (N, length) as SMILES, also those that are no molecules."""

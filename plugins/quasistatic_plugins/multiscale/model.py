@@ -106,7 +106,7 @@ class Multiscale(qs.AbstractFilters):
         self.options, self.ports, self.picture = options, ports, picture
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
-        options, image = self.options, self.picture.read(features)
+        options, image = self.options, self.picture.read(features, self.ports)
         height, width, _ = image.shape
         units: Callable[[jax.Array], jax.Array] = leaky if options.variant == "code" else jnp.tanh
         parts, h = [], image

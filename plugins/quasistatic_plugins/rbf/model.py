@@ -31,7 +31,7 @@ class Rbf(qs.AbstractModel):
 
     def __init__(self, options: RbfOptions, ports: qs.Ports, *, key: Key):
         gives = ports.params.size
-        self.centres = jr.normal(key, (options.units, ports.features.size + qs.side_size(ports.side)))
+        self.centres = jr.normal(key, (options.units, ports.numbers.size + qs.side_size(ports.side)))
         self.log_widths = jnp.full((options.units,), -math.log(2.0))
         self.readout = jnp.zeros((options.readouts, gives, options.units))
         self.bias = jnp.zeros((options.readouts, gives))
@@ -40,7 +40,7 @@ class Rbf(qs.AbstractModel):
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         ports = self.ports
-        inputs = jnp.concatenate([ports.features.ravel(features), qs.ravel_side(ports.side, side)])
+        inputs = jnp.concatenate([ports.numbers.ravel(ports.to_numbers(features)), qs.ravel_side(ports.side, side)])
         distance = jnp.sum((inputs - self.centres) ** 2, axis=-1)
         h = jax.nn.softmax(-0.5 * distance * jnp.exp(-2.0 * self.log_widths))
         share = qs.bumps(t, self.options.readouts, self.options.bump_width)

@@ -67,7 +67,7 @@ class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
         return qs.windows(strings, choices)
 
     def side_of(self, choices: SequencesOptions) -> qs.Fields | None:
-        return qs.present(choices.length) if choices.events == "records" else None
+        return qs.padding(choices.length) if choices.events == "records" else None
 
     def write_events(self, xs: np.ndarray, ending: str) -> bytes:
         """FASTA, with records sample-1, sample-2 and so on."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import AbstractEvent, AbstractField, Binary, Categorical, Counts, Levels
@@ -141,22 +142,32 @@ def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
 
 @eqx.filter_jit
 def _sensitivity(network: AbstractModel, batch: Inputs) -> tuple[jax.Array, jax.Array]:
-    """Which numbers among the features move any param, and the params at five times, for small inputs up to usual ones."""
+    """Which features move any param, and the params at five times, for small inputs up to usual ones.
+
+    A number moves them with its derivative, a symbol by being another.
+    """
     numbers, whole = eqx.partition(batch.features, eqx.is_inexact_array)
 
-    def one(size: jax.Array, features: State, rest: State, inputs: Inputs) -> tuple[State, jax.Array]:
+    def one(size: jax.Array, features: State, symbols: State, inputs: Inputs) -> tuple[list[jax.Array], jax.Array]:
         scaled = jax.tree.map(lambda leaf: size * leaf, features)
 
-        def at(features: State, t: jax.Array) -> jax.Array:
-            return _vector(inputs._replace(features=eqx.combine(features, rest), t=t).ask(network))
+        def at(features: State, symbols: State, t: jax.Array) -> jax.Array:
+            return _vector(inputs._replace(features=eqx.combine(features, symbols), t=t).ask(network))
 
-        jacobian = jax.jacrev(at)(scaled, size * inputs.t)
-        moved = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0).ravel(), jacobian)
-        return moved, jax.vmap(lambda t: at(scaled, t))(jnp.linspace(0.0, 1.0, 5))
+        over_time = jax.vmap(lambda t: at(scaled, symbols, t))(jnp.linspace(0.0, 1.0, 5))
+        moved = []
+        if jax.tree.leaves(scaled):
+            jacobian = jax.jacrev(lambda features: at(features, symbols, size * inputs.t))(scaled)
+            moved += [jnp.any(leaf != 0, axis=0).ravel() for leaf in jax.tree.leaves(jacobian)]
+        if jax.tree.leaves(symbols):
+            flat, unravel = ravel_pytree(symbols)
+            others = flat ^ jnp.eye(len(flat), dtype=flat.dtype)
+            params = jax.vmap(lambda other: at(scaled, unravel(other), size * inputs.t))(others)
+            moved.append(jnp.any(params != at(scaled, symbols, size * inputs.t), axis=1))
+        return moved, over_time
 
     moved, over_time = jax.vmap(one)(jnp.linspace(0.1, 1.0, len(batch.t)), numbers, whole, batch)
-    leaves = [jnp.any(leaf, axis=0) for leaf in jax.tree.leaves(moved)]
-    return jnp.concatenate(leaves) if leaves else jnp.ones(1, bool), over_time
+    return jnp.concatenate([jnp.any(leaf, axis=0) for leaf in moved]), over_time
 
 
 def _changed_sides(event: AbstractEvent, side: Side) -> list[tuple[str, Side]]:

@@ -17,8 +17,9 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.event import AbstractField, Levels
 from quasistatic._process.finite import Finite, FiniteKernel
-from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.kernel import AbstractJumping, AbstractKernel
 from quasistatic._process.ledger import ledger as ledger_of
+from quasistatic._process.ledger import ledger_terms
 from quasistatic._process.tree import count_of, take
 from quasistatic.oracles import ExactDecoder, exact_ledger, expect, log_likelihood, path_distribution
 from quasistatic.oracles._entropy import is_finite
@@ -289,6 +290,48 @@ def _log_weights(diffusion: Diffusion, x: State, times: jax.Array, keys: Key) ->
     return jax.vmap(one)(keys)
 
 
+def _jumps(kernel: AbstractKernel) -> bool:
+    return isinstance(kernel, AbstractJumping)
+
+
+@law(
+    "kernel",
+    "jumps",
+    "The steps that jump are all that a path costs: their terms are the log-weight of the whole path, with a wrong network.",
+    WORK,
+    when=_jumps,
+    float64=True,
+)
+def jumps(kernel: AbstractJumping, setting: Setting) -> Reading:
+    diffusion = setting.diffusion_with_random_network(kernel, 3 * kernel.most_jumps + 2)
+    xs = setting.data(kernel, 200)
+    short, whole = _by_jumps_and_whole(diffusion, xs, diffusion.times(), setting.keys(23, count_of(xs)))
+    return Reading(float(jnp.max(jnp.abs(short - whole))), 1e-9, "nats", f"{count_of(xs)} paths")
+
+
+@eqx.filter_jit
+def _by_jumps_and_whole(diffusion: Diffusion, xs: State, times: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:
+    """The terms of -K of paths, but for the prior, from their jumps and from all their states."""
+    kernel = diffusion.kernel
+    assert isinstance(kernel, AbstractJumping)
+
+    def one(x: State, key: Key) -> tuple[jax.Array, jax.Array]:
+        (key_path, _), found = jr.split(key), ledger_terms(diffusion, x, times, key=key)
+        jumps = kernel.jumps(x, times, key=key_path)
+        changed = jumps.counts & (jumps.numbers <= jnp.arange(len(times))[:, None])
+        last = jnp.argmax(jnp.where(changed, jumps.numbers + 1, 0), axis=1)
+
+        def state(now: jax.Array, start: jax.Array) -> jax.Array:
+            moved = jnp.any(changed, axis=1).reshape(-1, *[1] * start.ndim)
+            return jnp.where(moved, now[last], start)
+
+        zs = jax.tree.map(state, jumps.after, x)
+        costs = -trajectory.log_weight(diffusion, trajectory.Path(x, zs), times)
+        return sum(found.values(), start=jnp.zeros(len(times) + 1))[:-1], costs[:-1]
+
+    return jax.vmap(one)(xs, keys)
+
+
 @law(
     "kernel",
     "jarzynski",
@@ -305,8 +348,8 @@ def jarzynski(kernel: AbstractKernel, setting: Setting) -> Reading:
     found = []
     for number in range(len(backward)):
         q = np.exp(path_distribution(diffusion, take(xs, number), times).log_q)
-        weights = np.exp(np.asarray(_log_weights_of_all(diffusion, take(xs, number), times)))
-        found.append(np.sum(np.where(q > 0, q * weights, 0.0)))
+        log_weights = np.asarray(_log_weights_of_all(diffusion, take(xs, number), times))
+        found.append(np.sum(q * np.exp(np.where(q > 0, log_weights, 0.0))))
     gap = np.max(np.abs(np.array(found) - backward))
     return Reading(float(np.max([gap, abs(backward.sum() - 1.0)])), 1e-10, "in probability")
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from scipy.special import expit
 
 from quasistatic._data.source import (
     SPLITS,
@@ -21,12 +20,11 @@ from quasistatic._data.source import (
     AbstractJudge,
     AbstractReading,
     AbstractSource,
-    AbstractTruth,
     capability,
     units_of,
 )
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractEvent, AbstractField, Binary, Categorical, Levels, Real
+from quasistatic._process.event import Levels, Real
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic._training.rows import Batches
 from quasistatic.errors import DataError
@@ -34,22 +32,18 @@ from quasistatic.testing._law import law
 from quasistatic.testing._reading import Reading, faults, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting, types_of
 from quasistatic.testing._tools.key_trace import key_faults
-from quasistatic.testing._tools.statistics import are_symbols, flat, inside, largest_of, scores
+from quasistatic.testing._tools.statistics import flat, largest_of
 
-# events whose mirror images are looked at, the elements of each part that are mirrored, the held-out events whose neighbours are
-# searched, and the numbers among which they are
-EVENTS, MIRRORED, COMPARED, SEARCHED = 2_000, 6, 1_000, 4_000_000
+# the held-out events whose neighbours are searched, and the numbers among which they are
+COMPARED, SEARCHED = 1_000, 4_000_000
 FEWEST = 20  # training events whose neighbours can be compared
-# the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions,
-# for an event of one part and of several
-STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
 
 
-def _has(kind: type) -> Callable[[AbstractSource], bool]:
+def has(kind: type) -> Callable[[AbstractSource], bool]:
     return lambda source: capability(source, kind) is not None
 
 
-def _dense_parts(source: AbstractSource) -> list[str]:
+def dense_parts(source: AbstractSource) -> list[str]:
     return [name for name, field in source.event.parts().items() if not field.is_discrete]
 
 
@@ -86,7 +80,7 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
     "source",
     "disjoint",
     "No stored event with real numbers is in two splits: what is held out is held out.",
-    when=lambda source: source.stored() is not None and bool(_dense_parts(source)),
+    when=lambda source: source.stored() is not None and bool(dense_parts(source)),
 )
 def disjoint(source: AbstractSource, setting: Setting) -> Reading:
     seen: dict[bytes, str] = {}
@@ -166,7 +160,7 @@ def _some_rows(source: AbstractSource, numbers: np.ndarray) -> Any:
     return None if stored is None else jax.tree.map(jnp.asarray, stored[numbers % len(stored)])
 
 
-def _draw(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State | None]]:
+def draw_of(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State | None]]:
     return lambda row, key: source.draw(row, key=key)
 
 
@@ -176,7 +170,7 @@ def _draw(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State | N
     "A training event is a pure function of its row and its key, of the type of the splits, alone and under jit and vmap.",
 )
 def draws(source: AbstractSource, setting: Setting) -> Reading:
-    rows, keys, draw = _some_rows(source, np.arange(4)), jr.split(setting.key(70), 4), _draw(source)
+    rows, keys, draw = _some_rows(source, np.arange(4)), jr.split(setting.key(70), 4), draw_of(source)
     batched = jax.jit(jax.vmap(draw))(rows, keys)
     bad = []
     for number in range(4):
@@ -205,7 +199,7 @@ def _close(a: Any, b: Any) -> bool:
 def _is_stuck(source: AbstractSource, setting: Setting) -> bool:
     """Whether many rows and many keys give one event."""
     rows, keys = _some_rows(source, np.arange(64)), jr.split(setting.key(72), 64)
-    return (rows is None or not _all_equal(rows)) and _all_equal(jax.jit(jax.vmap(_draw(source)))(rows, keys))
+    return (rows is None or not _all_equal(rows)) and _all_equal(jax.jit(jax.vmap(draw_of(source)))(rows, keys))
 
 
 def _all_equal(tree: Any) -> bool:
@@ -218,7 +212,7 @@ def _all_equal(tree: Any) -> bool:
     "A batch drawn in parts, as the processes of one job draw it, is the batch drawn whole: event i is of row i and key i.",
 )
 def ranks(source: AbstractSource, setting: Setting) -> Reading:
-    batch, draw = 12, jax.jit(jax.vmap(_draw(source)))
+    batch, draw = 12, jax.jit(jax.vmap(draw_of(source)))
     keys = jr.split(setting.key(71), batch)
     with Batches(source.stored(), batch, 1, setting.seed % 1_000) as batches:
         rows = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.chunk(0))
@@ -253,134 +247,6 @@ def units(source: AbstractSource, setting: Setting) -> Reading:
     return Reading(float(np.max(gaps)), 1e-6, "in a number")
 
 
-@law(
-    "source",
-    "true-log-prob",
-    "The true probabilities sum to one, integrated over up to two real numbers a part, and are finite on the data.",
-    when=_has(AbstractTruth),
-)
-def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
-    truth, x = capability(source, AbstractTruth), source.split("validation").x
-    assert truth is not None
-    on_data = np.asarray(truth.log_prob(x))
-    if on_data.shape != (count_of(x),) or not np.all(np.isfinite(on_data)):
-        return Reading(math.nan, 0.0, "log-probabilities", "the validation split: not finite, or not one for each event")
-    event = source.event
-    fields = event.parts()
-    found = {name: _points(field, np.asarray(event.part_of(x, name)), len(fields) > 1) for name, field in fields.items()}
-    known = {name: each for name, each in found.items() if each is not None}
-    if len(known) == len(fields):
-        numbers = np.indices([len(points) for points, _ in known.values()]).reshape(len(known), -1)
-        events = {name: points[index] for (name, (points, _)), index in zip(known.items(), numbers, strict=True)}
-        cell = math.prod(cell for _, cell in known.values())
-        total = float(np.exp(truth.log_prob(event.build(events))).sum()) * cell
-        return Reading(abs(total - 1.0), 0.01 if _dense_parts(source) else 1e-5, "from 1 in total probability")
-    if _dense_parts(source):
-        return _importance(truth, _events(source, setting))
-    _, first = np.unique(flat(x), axis=0, return_index=True)
-    excess = float(np.exp(truth.log_prob(take(x, first))).sum()) - 1.0
-    above = Reading(max(0.0, excess), 1e-5, "above 1 in probability of the events seen")
-    return worst([above, not_measured("the sum over all events: there are too many")])
-
-
-@law(
-    "source",
-    "true-draws",
-    "The data are draws of the true probabilities p: with x' the mirror image of an event in one number, bit or pair of symbols, "
-    "the mean of p(x') / (p(x) + p(x')) times the change is 0, and so it is times any other number of the event.",
-    "Barker 1965 (the weights); Gorham & Mackey 2015 (a mean that vanishes under p alone)",
-    when=_has(AbstractTruth),
-)
-def true_draws(source: AbstractSource, setting: Setting) -> Reading:
-    truth, x = capability(source, AbstractTruth), _events(source, setting)
-    assert truth is not None
-    event, log_probs, rows = source.event, np.asarray(truth.log_prob(x), np.float64), flat(x)
-    centred = rows - rows.mean(axis=0)
-    readings = []
-    for name, field in event.parts().items():
-        part = np.asarray(event.part_of(x, name))
-        elements = part.reshape(len(part), -1)
-        for element in np.unique(np.linspace(0, elements.shape[1] - 1, MIRRORED).astype(int)):
-            for image in _images(field, elements[:, element]):
-                moved = elements.copy()
-                moved[:, element] = image
-                other = event.build({**{each: event.part_of(x, each) for each in event.parts()}, name: moved.reshape(part.shape)})
-                possible = _are_inside(event, other)
-                # outside of its support a density may give any number
-                with np.errstate(all="ignore"):
-                    log_ratio = np.where(possible, np.asarray(truth.log_prob(other), np.float64) - log_probs, -np.inf)
-                where, weights = f"{name} element {element}".strip(), expit(log_ratio)
-                if not np.any(weights > 1e-9):
-                    readings.append(not_measured(f"{where}: the mirror images of events are impossible"))
-                    continue
-                change = elements[:, element].astype(np.float64) - image
-                # what the image has too: the other numbers, and the distance from the mirror
-                kept = np.where(np.all(rows == flat(other), axis=0), centred, np.abs(change)[:, None])
-                terms = (weights * change)[:, None] * np.concatenate([np.ones((len(rows), 1)), kept], axis=1)
-                readings.append(statistical(scores(terms, np.zeros(terms.shape[1])), where))
-    return worst(readings)
-
-
-def _events(source: AbstractSource, setting: Setting) -> State:
-    """Training events (N, ...): those that are stored, or ones that are drawn."""
-    count = EVENTS * setting.draws_factor
-    if source.stored() is not None:
-        return source.split("train", count).x
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(_draw(source), (None, 0)))(None, jr.split(setting.key(73), count))[0])
-
-
-def _importance(truth: AbstractTruth, x: State) -> Reading:
-    """The mean of g / p over the data, for a g about one of them."""
-    rows, log_probs = flat(x), np.asarray(truth.log_prob(x), np.float64)
-    fitted, read = rows[::2], rows[1::2]
-    # some of them, about one in the middle: as one normal distribution nearly
-    scaled = (fitted - np.median(fitted, axis=0)) / (fitted.std(axis=0) + 1e-12)
-    middle = scaled[np.argmin(np.sum(scaled**2, axis=1))]
-    near = fitted[np.argsort(np.sum((scaled - middle) ** 2, axis=1))[: len(fitted) // 4]]
-    return statistical(inside(near, read, log_probs[1::2], are_symbols(rows)), "the mean of g / p over the data")
-
-
-def _images(field: AbstractField, x: np.ndarray) -> list[np.ndarray]:
-    """Mirror images of the values (N,) of an element, each of which is its own inverse and keeps volumes."""
-    if isinstance(field, Categorical):
-        return [np.where(x == a, a + 1, np.where(x == a + 1, a, x)) for a in range(min(field.categories - 1, 3))]
-    if isinstance(field, Binary):
-        return [1 - x]
-    middles = np.unique(np.quantile(x, [0.1, 0.3, 0.5, 0.7, 0.9]))
-    if isinstance(field, Levels):
-        middles = field.low + field.spacing * np.round((middles - field.low) / field.spacing)
-    elif field.is_discrete:
-        middles = np.round(middles)
-    return [(2.0 * middle - x).astype(x.dtype) for middle in middles]
-
-
-def _are_inside(event: AbstractEvent, x: State) -> np.ndarray:
-    """Whether all numbers of each event are possible, (N,)."""
-    found = [np.asarray(leaf) for leaf in jax.tree.leaves(event.contains(x))]
-    return np.all([leaf.reshape(len(leaf), -1).all(axis=1) for leaf in found], axis=0)
-
-
-def _points(field: AbstractField, x: np.ndarray, several: bool) -> tuple[np.ndarray, float] | None:
-    """All values of a field, or points of a grid and the size of a cell around each; None where they are too many."""
-    axes: list[np.ndarray] = []
-    if isinstance(field, Binary | Categorical | Levels):
-        values = np.linspace(field.low, field.high, field.levels) if isinstance(field, Levels) else None
-        values = np.arange(getattr(field, "categories", 2)) if values is None else values
-        axes = [values] * field.size if len(values) ** field.size <= STATES else []
-    elif not field.is_discrete and field.size in POINTS:
-        count = (FEWER_POINTS if several else POINTS)[field.size]
-        columns = x.reshape(len(x), -1).T
-        # a little more than the data show, but for bounds
-        low, high = getattr(field, "low", None), getattr(field, "high", None)
-        lows = [float(column.min()) - 0.75 if low is None else low for column in columns]
-        highs = [float(column.max()) + 0.75 if high is None else high for column in columns]
-        axes = [low + (high - low) * (np.arange(count) + 0.5) / count for low, high in zip(lows, highs, strict=True)]
-    if not axes:
-        return None
-    cell = 1.0 if field.is_discrete else math.prod(float(axis[1] - axis[0]) for axis in axes)
-    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, *field.shape).astype(x.dtype), cell
-
-
 def _are_numbers(found: Any) -> list[str]:
     """What is wrong with numbers by their names."""
     if not isinstance(found, dict) or not found:
@@ -392,14 +258,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float | int | np.number) and math.isfinite(value)
 
 
-@law("source", "judge", "Measures of events are finite numbers by their names.", when=_has(AbstractJudge))
+@law("source", "judge", "Measures of events are finite numbers by their names.", when=has(AbstractJudge))
 def judge(source: AbstractSource, setting: Setting) -> Reading:
     own = capability(source, AbstractJudge)
     assert own is not None
     return faults(_are_numbers(own.judge(source.split("test", 100).x)))
 
 
-@law("source", "baselines", "Log-likelihoods of simple models are finite, one for each event.", when=_has(AbstractBaselines))
+@law("source", "baselines", "Log-likelihoods of simple models are finite, one for each event.", when=has(AbstractBaselines))
 def baselines(source: AbstractSource, setting: Setting) -> Reading:
     own, xs = capability(source, AbstractBaselines), source.split("test", 100).x
     assert own is not None
@@ -414,7 +280,7 @@ def _are_finite(values: Any, shape: tuple[int, ...]) -> bool:
     return np.shape(values) == shape and bool(np.all(np.isfinite(values)))
 
 
-@law("source", "drawing", "Events can be drawn on axes, a few and one alone.", when=_has(AbstractDrawing))
+@law("source", "drawing", "Events can be drawn on axes, a few and one alone.", when=has(AbstractDrawing))
 def drawing(source: AbstractSource, setting: Setting) -> Reading:
     from matplotlib.figure import Figure
 
@@ -429,7 +295,7 @@ def drawing(source: AbstractSource, setting: Setting) -> Reading:
     return faults(bad)
 
 
-@law("source", "reading", "A file that is not there, or that is empty, is refused with a DataError.", when=_has(AbstractReading))
+@law("source", "reading", "A file that is not there, or that is empty, is refused with a DataError.", when=has(AbstractReading))
 def reading(source: AbstractSource, setting: Setting) -> Reading:
     own, bad = capability(source, AbstractReading), []
     assert own is not None

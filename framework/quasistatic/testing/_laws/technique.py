@@ -197,10 +197,17 @@ def _forms_gap(kernel: FiniteKernel, params: State, s: Time, t: Time) -> dict[st
         "reverse": (zs, zs, lambda form, z: form(params, z, s, t)),
     }
 
+    reached_by = jax.vmap(lambda x: jax.vmap(kernel.marginal(x, t).log_prob)(zs))(xs)
+    reached = jnp.max(reached_by, axis=0)[:, None] > -1e20
+
     def gap(name: str) -> jax.Array:
         froms, tos, call = forms[name]
-        own, plain = getattr(kernel, name), _plain(kernel, name)
-        return mismatch(table(lambda a: call(own, a), froms, tos), table(lambda a: call(plain, a), froms, tos))
+
+        def written_out(form: Callable[..., AbstractDistribution]) -> jax.Array:
+            return table(lambda a: call(form, a), froms, tos)
+
+        own, plain = written_out(getattr(kernel, name)), written_out(_plain(kernel, name))
+        return mismatch(own if name in ("marginal", "transition") else jnp.where(reached, own, plain), plain)
 
     gaps = {name: gap(name) for name in forms}
 

@@ -45,12 +45,11 @@ class BlurKernel(qs.AbstractBridged):
 
     options: BlurOptions = eqx.field(static=True)
     event: qs.Real = eqx.field(static=True)
+    is_exact_at_zero = True
 
     def __check_init__(self) -> None:
         if len(self.event.shape) not in (2, 3):
             raise ValueError(f"kernel 'blur' takes images, got {self.event.describe()}")
-
-    is_exact_at_zero = True
 
     @property
     def is_stationary(self) -> bool:

@@ -1,0 +1,125 @@
+"""Kernels for symbols: redrawn, masked, or replaced by one another."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+import quasistatic as qs
+
+_share = attrs.validators.and_(attrs.validators.ge(0), attrs.validators.lt(1))
+_FIRST_NOISE = {"help": "share of the signal lost at the first time; 0: the chain starts at 1/T"}
+_LAST_SURVIVAL = {"help": "share of the signal left at t = 1"}
+
+
+@attrs.frozen
+class UniformOptions:
+    """Symbols fade into drawn ones: with the probability that a step loses, a symbol is redrawn."""
+
+    pi: Literal["uniform", "marginal"] = attrs.field(
+        default="uniform", metadata={"help": "what is drawn: all symbols evenly, or as often as the training split has them"}
+    )
+    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
+        default="erasure", metadata={"help": "how the share of surviving symbols falls with time"}
+    )
+    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
+
+
+@attrs.frozen
+class AbsorbingOptions:
+    """Symbols are masked one by one, and stay so; at t = 1 all are."""
+
+    reference: Literal["marginal", "uniform"] = attrs.field(
+        default="marginal",
+        metadata={"help": "what zero params give for a masked symbol: as often as the training split has it there, or all evenly"},
+    )
+    schedule: Literal["erasure", "cosine"] = attrs.field(
+        default="erasure", metadata={"help": "how the share of symbols that are seen falls with time, to none at t = 1"}
+    )
+    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+
+
+@attrs.frozen
+class SubstitutionOptions:
+    """Symbols replace one another at the rates of molecular evolution, or of a table of your own."""
+
+    rates: str = attrs.field(
+        default="jc69",
+        metadata={
+            "help": "jc69 (all alike), k80 or hky85 (letters A, C, G, T), or a file: a square table of exchange rates, "
+            "one row a line, symmetric"
+        },
+    )
+    kappa: float = attrs.field(
+        default=2.0,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "k80 and hky85: how much quicker transitions (A-G, C-T) are than transversions"},
+    )
+    pi: Literal["uniform", "marginal"] = attrs.field(
+        default="uniform", metadata={"help": "equilibrium: all symbols evenly, or as often as the training split has them"}
+    )
+    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
+        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
+    )
+    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
+
+
+@attrs.frozen
+class OrdinalOptions:
+    """Symbols that are ordered step up and down by one: for grey levels and small counts."""
+
+    pi: Literal["normal", "uniform"] = attrs.field(
+        default="normal", metadata={"help": "equilibrium: a normal distribution over the middle, or all symbols evenly"}
+    )
+    width: float = attrs.field(
+        default=0.25,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "pi = normal: its standard deviation, as a share of the number of symbols"},
+    )
+    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
+        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
+    )
+    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
+
+
+@qs.hookimpl
+def quasistatic_components() -> list[qs.Component]:
+    return [
+        qs.Component(
+            "kernel",
+            "uniform",
+            UniformOptions,
+            build="quasistatic_plugins.symbols.uniform:build",
+            supports=(qs.Categorical,),
+            is_default=True,
+            references=("Hoogeboom et al. 2021, section 4", "Austin et al. 2021, appendix A.2.1"),
+        ),
+        qs.Component(
+            "kernel",
+            "absorbing",
+            AbsorbingOptions,
+            build="quasistatic_plugins.symbols.absorbing:build",
+            supports=(qs.Categorical,),
+            references=("Austin et al. 2021, appendix A.2.2", "Sahoo et al. 2024", "Shi et al. 2024"),
+        ),
+        qs.Component(
+            "kernel",
+            "substitution",
+            SubstitutionOptions,
+            build="quasistatic_plugins.symbols.substitution:substitution",
+            supports=(qs.Categorical,),
+            references=("Jukes & Cantor 1969", "Kimura 1980", "Hasegawa, Kishino & Yano 1985"),
+        ),
+        qs.Component(
+            "kernel",
+            "ordinal",
+            OrdinalOptions,
+            build="quasistatic_plugins.symbols.substitution:ordinal",
+            supports=(qs.Categorical,),
+            references=("Austin et al. 2021, appendix A.2.3",),
+        ),
+    ]

@@ -1,0 +1,184 @@
+"""A bidirectional transformer on the elements of an event."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import quasistatic as qs
+from quasistatic_plugins.layers import Affine, Clock, dropped, modulated, normal, numbers_of
+from quasistatic_plugins.transformer import TransformerOptions
+
+Key = jax.Array
+
+
+def normalised(x: jax.Array) -> jax.Array:
+    """Mean 0 and variance 1 over the numbers of a token."""
+    x = x - jnp.mean(x, axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-5)
+
+
+class Attention(eqx.Module):
+    """Every token reads of all tokens that are there."""
+
+    ask: Affine  # queries, keys and values
+    answer: Affine
+    heads: int = eqx.field(static=True)
+    is_rotary: bool = eqx.field(static=True)
+
+    def __init__(self, width: int, heads: int, is_rotary: bool, numbers: np.random.Generator):
+        self.ask = Affine(width, 3 * width, numbers)
+        self.answer = Affine(width, width, numbers)
+        self.heads, self.is_rotary = heads, is_rotary
+
+    def __call__(self, x: jax.Array, seen: jax.Array | None) -> jax.Array:
+        tokens, width = x.shape
+        query, key, value = jnp.moveaxis(self.ask(x).reshape(tokens, 3, self.heads, -1), 1, 0)
+        if self.is_rotary:
+            turn = jax.vmap(eqx.nn.RotaryPositionalEmbedding(width // self.heads), in_axes=1, out_axes=1)
+            query, key = turn(query), turn(key)
+        mask = None if seen is None else jnp.broadcast_to(seen, (1, tokens, tokens))
+        return self.answer(jax.nn.dot_product_attention(query, key, value, mask=mask).reshape(tokens, width))
+
+
+class Block(eqx.Module):
+    """Attention and a hidden layer, beside what they change; time scales and shifts what they read, and gates what they add."""
+
+    attention: Attention
+    wide: Affine
+    narrow: Affine
+    told: Affine
+
+    def __init__(self, options: TransformerOptions, numbers: np.random.Generator):
+        width = options.width
+        self.attention = Attention(width, options.heads, options.places == "rotary", numbers)
+        self.wide = Affine(width, options.expansion * width, numbers)
+        self.narrow = Affine(options.expansion * width, width, numbers)
+        self.told = Affine(width, 6 * width, None)
+
+    def __call__(self, x: jax.Array, clock: jax.Array, seen: jax.Array | None, share: float, key: Key | None) -> jax.Array:
+        scale, shift, gate, scale_wide, shift_wide, gate_wide = jnp.split(self.told(clock), 6)
+        x = x + (1.0 + gate) * self.attention(modulated(normalised(x), scale, shift), seen)
+        h = jax.nn.gelu(self.wide(modulated(normalised(x), scale_wide, shift_wide)))
+        return x + (1.0 + gate_wide) * self.narrow(dropped(h, share, key))
+
+
+class Part(eqx.Module):
+    """How one array of the features becomes tokens, and tokens one array of the params.
+
+    A symbol has an embedding, which is also what it is recognised by where params are log-weights of symbols.
+    """
+
+    embedding: jax.Array | None  # (symbols, width)
+    enter: Affine | None
+    leave: Affine
+    bias: jax.Array | None
+
+    def __init__(self, reads: jax.ShapeDtypeStruct, gives: jax.ShapeDtypeStruct, width: int, numbers: np.random.Generator):
+        if jnp.issubdtype(reads.dtype, jnp.integer):
+            self.embedding, self.enter = normal(numbers, (gives.shape[-1] + 1, width), 1), None
+            self.leave, self.bias = Affine(width, width, None), jnp.zeros(gives.shape[-1])
+        else:
+            self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
+            self.leave, self.bias = Affine(width, gives.shape[-1], None), None
+
+    def read(self, features: jax.Array) -> jax.Array:
+        """Tokens (elements, width)."""
+        if self.embedding is not None:
+            return self.embedding[features.reshape(-1)]
+        assert self.enter is not None
+        return self.enter(features.reshape(-1, features.shape[-1]))
+
+    def give(self, tokens: jax.Array) -> jax.Array:
+        """Params (elements, numbers of one)."""
+        out = self.leave(tokens)
+        if self.embedding is None or self.bias is None:
+            return out
+        return out @ self.embedding[:-1].T / math.sqrt(out.shape[-1]) + self.bias
+
+
+class Told(eqx.Module):
+    """One field of the side information as tokens (elements, width)."""
+
+    embedding: jax.Array
+    places: jax.Array
+    field: qs.AbstractField = eqx.field(static=True)
+
+    def __init__(self, field: qs.AbstractField, width: int, numbers: np.random.Generator):
+        choices = field.categories if isinstance(field, qs.Categorical) else 1
+        self.embedding = normal(numbers, (choices, width), 1)
+        self.places = normal(numbers, (field.size, width), 1)
+        self.field = field
+
+    def __call__(self, value: jax.Array) -> jax.Array:
+        flat = value.reshape(-1)
+        own = self.embedding[flat] if isinstance(self.field, qs.Categorical) else flat[:, None] * self.embedding
+        return own + self.places
+
+
+class Transformer(qs.AbstractModel):
+    """Pre-norm blocks on tokens; the readout starts at zero.
+
+    Side information comes as tokens before those of the event, but for the part `qs.PADDING`: no token reads of a place where an
+    event has nothing.
+    """
+
+    parts: list[Part]
+    places: jax.Array | None  # (tokens, width)
+    told: dict[str, Told]
+    clock: Clock
+    blocks: list[Block]
+    options: TransformerOptions = eqx.field(static=True)
+    ports: qs.Ports = eqx.field(static=True)
+
+    def __init__(self, options: TransformerOptions, ports: qs.Ports, *, key: Key):
+        """Raises ValueError where features and params are not of the same elements."""
+        numbers, width = numbers_of(key), options.width
+        reads, gives = (jax.tree.leaves(layout.tree) for layout in (ports.features, ports.params))
+        if [leaf.shape[:-1] for leaf in reads] != [leaf.shape[:-1] for leaf in gives] or not all(leaf.shape for leaf in reads):
+            raise ValueError("takes features and params of the same elements; model 'dense' takes any")
+        self.parts = [Part(one, other, width, numbers) for one, other in zip(reads, gives, strict=True)]
+        tokens = sum(math.prod(leaf.shape[:-1]) for leaf in reads)
+        self.places = normal(numbers, (tokens, width), 1) if options.places == "learned" else None
+        fields = {} if ports.side is None else {name: each for name, each in ports.side.parts().items() if name != qs.PADDING}
+        self.told = {name: Told(field, width, numbers) for name, field in fields.items()}
+        self.clock = Clock(None, width, numbers)
+        self.blocks = [Block(options, numbers) for _ in range(options.depth)]
+        self.options, self.ports = options, ports
+
+    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        options, shapes = self.options, self.ports.params.shapes
+        x = jnp.concatenate([part.read(leaf) for part, leaf in zip(self.parts, jax.tree.leaves(features), strict=True)])
+        if self.places is not None:
+            x = x + self.places
+        before, seen = self._side(side, len(x))
+        x = jnp.concatenate([*before, x])
+        clock = self.clock(t, None, x.dtype)
+        keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
+        for block, key_block in zip(self.blocks, keys, strict=True):
+            x = block(x, clock, seen, options.dropout, key_block)
+        x = normalised(x)
+        ends = np.cumsum([math.prod(shape[:-1]) for shape in shapes])[:-1]
+        own = jnp.split(x[len(x) - sum(math.prod(shape[:-1]) for shape in shapes) :], ends)
+        given = [part.give(tokens).reshape(shape) for part, tokens, shape in zip(self.parts, own, shapes, strict=True)]
+        return jax.tree.unflatten(self.ports.params.structure, given)
+
+    def _side(self, side: qs.Side | None, tokens: int) -> tuple[list[jax.Array], jax.Array | None]:
+        """Tokens of the side information, zeros where it is absent, and which tokens there are, theirs and those of the event."""
+        event = self.ports.side
+        if event is None:
+            return [], None
+        side = qs.Side.absent(event) if side is None else side
+        assert side is not None
+        values = {name: event.part_of(side.value, name) for name in event.parts()}
+        before = [jnp.where(side.present, told(values[name]), 0.0) for name, told in self.told.items()]
+        padding = values.get(qs.PADDING)
+        if padding is None or padding.size != tokens:
+            return before, None
+        return before, jnp.concatenate([jnp.ones(sum(map(len, before)), bool), padding.reshape(-1) < 0.5])

@@ -1,0 +1,250 @@
+"""Kernels for symbols: exact values on a small system, memory, padding, and the processes that they are named after."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.linalg
+
+import quasistatic as qs
+from quasistatic import oracles
+from quasistatic.errors import InputError
+
+PLACES, LETTERS = 4, 3
+SMALL = qs.Categorical((PLACES,), LETTERS)
+NAMES = ("uniform", "absorbing", "substitution", "ordinal")
+
+
+def small(name: str, **options: Any) -> qs.AbstractKernel:
+    return qs.make("kernel", name, SMALL, **options)
+
+
+def words() -> tuple[np.ndarray, np.ndarray]:
+    """All words of the small system and their shares, in which places depend on one another."""
+    xs = np.array(list(itertools.product(range(LETTERS), repeat=PLACES)), np.int32)
+    repeats = np.sum(xs[:, 1:] == xs[:, :-1], axis=1)
+    weights = np.exp(0.9 * repeats + 0.3 * (xs == 0).sum(axis=1))
+    return xs, weights / weights.sum()
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "absorbing" else pytest.mark.slow) for name in NAMES])
+def test_an_enumerated_system_has_its_exact_values(name: str) -> None:
+    xs, weights = words()
+    kernel = small(name)
+    diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs, weights), 2)
+    ledger = oracles.exact_ledger(diffusion, xs, weights)
+    for x in (xs[0], xs[7], xs[-1]):
+        paths = oracles.path_distribution(diffusion, x)
+        assert paths.bound == pytest.approx(ledger.per_event[np.all(xs == x, axis=1)][0], abs=1e-10)
+        assert paths.moment(1) + paths.unreachable == pytest.approx(
+            np.exp(oracles.log_likelihood(diffusion, x[None]))[0], abs=1e-10
+        )
+    entropy = -float(weights @ np.log(weights))
+    information = oracles.information(kernel, xs, weights, ledger.times)
+    produced = oracles.entropy_production(ledger, information, entropy)
+    assert produced.total == pytest.approx(-entropy - ledger.bound, abs=1e-10)
+    assert produced.end > -1e-12 and np.all(produced.steps > -1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+def test_independent_symbols_lose_nothing_under_absorption() -> None:
+    """Data whose places are independent: K of the exact decoder is log p, on any grid."""
+    log_p = jax.nn.log_softmax(jr.normal(jr.key(0), (PLACES, LETTERS)))
+    xs, _ = words()
+    weights = np.exp(np.asarray(log_p)[np.arange(PLACES), xs].sum(axis=1))
+    kernel = small("absorbing", reference="uniform")
+    diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs, weights), 3)
+    assert oracles.exact_ledger(diffusion, xs, weights).per_event == pytest.approx(np.log(weights), abs=1e-10)
+
+
+def test_many_steps_of_absorption_weigh_as_in_continuous_time() -> None:
+    """-K goes to the integral of 1/t times the loss of the masked places (Sahoo et al. 2024, eq. 10), at survival 1 - t.
+
+    For a network that does not see z the integral is exact: every place costs its loss once.
+    """
+    kernel = small("absorbing", reference="uniform")
+    params = jr.normal(jr.key(1), (PLACES, LETTERS))
+
+    class Same(qs.AbstractModel):
+        params: jax.Array
+
+        def __call__(self, features: Any, t: Any, side: Any = None, *, key: Any = None) -> jax.Array:
+            return self.params
+
+    xs = words()[0][:5]
+    losses = -np.asarray(jax.nn.log_softmax(params))[np.arange(PLACES), xs].sum(axis=1)
+    found = qs.ledger(qs.Diffusion(kernel, Same(params), 1), np.repeat(xs, 200, axis=0), key=jr.key(2), steps=500)
+    k = found.per_event.reshape(5, 200)
+    assert np.all(np.abs(k.mean(axis=1) + losses) < 5 * k.std(axis=1) / math.sqrt(200))
+    # a step back costs its masked places alone: with survival 1 - t they are t of all, and the step weighs (t - s) / t
+    costs = found.terms[:, 1:-1].reshape(5, 200, -1).mean(axis=1)
+    assert costs.mean(axis=1) == pytest.approx(losses / 500, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["uniform", "absorbing"])
+@pytest.mark.parametrize("question", ["term", "sample", "reverse"])
+def test_memory_is_linear_in_the_number_of_symbols(name: str, question: str) -> None:
+    def temporaries(n: int) -> int:
+        event = qs.Categorical((8,), n)
+        kernel = qs.make("kernel", name, event)
+        s, t = jnp.asarray(0.3), jnp.asarray(0.6)
+
+        def term(x: jax.Array, z: jax.Array, params: jax.Array, key: jax.Array) -> jax.Array:
+            gap = kernel.posterior(x, z, s, t).kl(kernel.reverse(params, z, s, t), key=key)
+            return gap - kernel.decode(params, z, t).log_prob(x)
+
+        questions: dict[str, Callable[..., Any]] = {
+            "term": jax.grad(term, argnums=2),
+            "sample": lambda x, z, params, key: kernel.posterior(x, kernel.marginal(x, t).sample(key), s, t).sample(key),
+            "reverse": lambda x, z, params, key: kernel.reverse(params, z, s, t).sample(key),
+        }
+        x, params = jnp.zeros(8, jnp.int32), jnp.zeros((8, n))
+        compiled = jax.jit(questions[question]).lower(x, x, params, jr.key(0)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    few, many = temporaries(3_000), temporaries(30_000)
+    assert many < 20 * 8 * 30_000 * 4  # so many arrays of one number for each symbol, at most
+    assert many < 12 * few + 2**16
+
+
+def test_what_is_redrawn_follows_pi() -> None:
+    events = np.repeat([0, 1, 2], [70, 27, 3])[:, None]
+    kernel = qs.make("kernel", "uniform", qs.Categorical((1,), 3), pi="marginal")
+    kernel = kernel.measured(kernel.measure(lambda split: events))
+    pi = np.array([71, 28, 4]) / 103
+    assert np.exp(kernel.log_equilibrium()) == pytest.approx(pi, rel=1e-6)
+    draws = jax.vmap(kernel.equilibrium().sample)(jr.split(jr.key(0), 40_000))
+    shares = np.bincount(np.asarray(draws).ravel(), minlength=3) / 40_000
+    assert np.all(np.abs(shares - pi) < 5 * np.sqrt(pi / 40_000))
+
+
+@pytest.mark.parametrize("name", ["uniform", "absorbing"])
+def test_where_there_is_nothing_nothing_costs(name: str) -> None:
+    """K of a padded event is that of a shorter one, and the padding stays at symbol 0 on every path."""
+    long, short = qs.Categorical((5,), 3), qs.Categorical((3,), 3)
+    padding = jnp.asarray([0.0, 0.0, 0.0, 1.0, 1.0])
+    padded = qs.make("kernel", name, long).given({qs.PADDING: padding})
+    alone = qs.make("kernel", name, short)
+    x, s, t, params = jnp.asarray([1, 2, 0, 0, 0]), jnp.asarray(0.4), jnp.asarray(0.8), jr.normal(jr.key(1), (5, 3))
+    terms = eqx.filter_jit(kernel_terms)
+    for z in ([1, 0, 2], [1, 2, 0]):
+        noisy = jnp.asarray([*z, 0, 0])
+        ours = terms(padded, x, noisy, s, t, params)
+        assert np.asarray(ours) == pytest.approx(np.asarray(terms(alone, x[:3], noisy[:3], s, t, params[:3])), rel=1e-5, abs=1e-6)
+    draws = eqx.filter_jit(jax.vmap(lambda key: kernel_paths(padded, x, params, key)))(jr.split(jr.key(3), 50))
+    assert np.all(np.asarray(draws)[:, :, 3:] == 0)
+    plain = qs.make("kernel", name, long)
+    assert plain.given({"label": jnp.asarray(1)}) is plain
+
+
+def kernel_terms(kernel: qs.AbstractKernel, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array, params: jax.Array) -> jax.Array:
+    """What an event costs, term by term."""
+    terms = [
+        kernel.posterior(x, z, s, t).kl(kernel.reverse(params, z, s, t), key=jr.key(0)),
+        kernel.decode(params, z, t).log_prob(x),
+        kernel.marginal(x, t).kl(kernel.equilibrium(), key=jr.key(0)),
+        kernel.transition(z, s, t).log_prob(z),
+    ]
+    return jnp.stack(terms)
+
+
+def kernel_paths(kernel: qs.AbstractKernel, x: jax.Array, params: jax.Array, key: jax.Array) -> jax.Array:
+    """Draws of all that moves a state."""
+    one, two, three, four = jr.split(key, 4)
+    z, s, t = kernel.marginal(x, jnp.asarray(0.8)).sample(one), jnp.asarray(0.4), jnp.asarray(0.8)
+    back = kernel.reverse(params, z, s, t).sample(two)
+    end = kernel.equilibrium().sample(three)
+    return jnp.stack([z, back, end, kernel.decode(params, end, jnp.ones(())).sample(four)])
+
+
+def test_a_network_sees_which_places_there_are() -> None:
+    """What stands where an event has nothing changes no param of a place where it has something."""
+    event, side = qs.Categorical((6,), 4), qs.Fields({qs.PADDING: qs.Binary((6,)), "label": qs.Categorical((), 3)})
+    model = qs.make(
+        "model", "transformer", qs.Ports.of(qs.make("kernel", "absorbing", event), side), key=jr.key(0), width=16, depth=2
+    )
+    keys = iter(jr.split(jr.key(1), 100))
+    model = jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
+    told = qs.Side({qs.PADDING: jnp.asarray([0.0] * 4 + [1.0] * 2), "label": jnp.asarray(2)}, jnp.asarray(True))
+    one, other = (jnp.asarray([[1], [4], [0], [2], [end], [end]]) for end in (0, 3))
+    params = eqx.filter_jit(lambda features, side: model(features, jnp.asarray(0.5), side)[:4])
+    assert np.asarray(params(one, told)) == pytest.approx(np.asarray(params(other, told)), abs=1e-6)
+    assert np.abs(np.asarray(params(one, None) - params(other, None))).max() > 1e-3
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("rates", ["jc69", "k80", "hky85"])
+def test_substitution_is_molecular_evolution(rates: str) -> None:
+    """The matrix of a step is exp(Q tau) of the model's rate matrix, for the tau at which the slowest mode has the survival."""
+    kernel = qs.make(
+        "kernel", "substitution", qs.Categorical((1,), 4), rates=rates, kappa=3.0, pi="marginal" if rates == "hky85" else "uniform"
+    )
+    pi = np.full(4, 0.25)
+    if rates == "hky85":
+        events = np.repeat([0, 1, 2, 3], [40, 30, 20, 6])[:, None]
+        kernel = kernel.measured(kernel.measure(lambda split: events))
+        pi = np.array([41, 31, 21, 7]) / 100
+    exchange = np.ones((4, 4))
+    if rates != "jc69":
+        exchange[[0, 2, 1, 3], [2, 0, 3, 1]] = 3.0  # A-G and C-T
+    q = exchange * pi
+    np.fill_diagonal(q, 0.0)
+    np.fill_diagonal(q, -q.sum(axis=1))
+    slowest = np.sort(-np.linalg.eigvals(q).real)[1]
+    t = jnp.asarray(0.3)
+    tau = -math.log(1.0 - 0.3) / slowest
+    assert np.exp(kernel.log_matrix(None, t)) == pytest.approx(scipy.linalg.expm(q * tau), abs=1e-12)
+    assert np.exp(kernel.log_equilibrium()) == pytest.approx(pi, abs=1e-12)
+    if rates == "jc69":
+        assert math.exp(kernel.log_matrix(None, t)[0, 0]) == pytest.approx(0.25 + 0.75 * 0.7, abs=1e-12)  # Jukes & Cantor 1969
+
+
+def test_ordered_symbols_go_to_their_neighbours_first() -> None:
+    kernel = qs.make("kernel", "ordinal", qs.Categorical((1,), 9))
+    short = np.exp(kernel.log_matrix(None, jnp.asarray(1e-3)))[4]
+    assert short[3] > 50 * short[2] and short[5] > 50 * short[6]
+    pi = np.exp(kernel.log_equilibrium())
+    assert np.argmax(pi) == 4 and pi[0] == pytest.approx(pi[8], rel=1e-5)
+
+
+TABLES = {
+    "1 2\n2 1\n": "expected 3 rows of 3 numbers",
+    "0 1 x\n1 0 1\n1 1 0\n": "line 1: expected numbers, got '0 1 x'",
+    "0 1 2\n1 0 1\n1 1 0\n": "symmetric",
+    "0 1 0\n1 0 0\n0 0 0\n": "apart from the first: [2]",
+    "0 -1 1\n-1 0 1\n1 1 0\n": "at least 0",
+}
+
+
+@pytest.mark.parametrize("text", TABLES)
+def test_a_table_of_rates_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rates.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"kernel\.rates") as refused:
+        qs.make("kernel", "substitution", qs.Categorical((1,), 3), rates=str(path))
+    assert TABLES[text] in str(refused.value)
+
+
+def test_a_table_of_rates_is_kept_with_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "rates.txt"
+    path.write_text("# made up\n0, 1, 2\n1, 0, 4\n2, 4, 0\n")
+    event = qs.Categorical((2,), 3)
+    kernel = qs.make("kernel", "substitution", event, rates=str(path), pi="marginal")
+    arrays = kernel.measure(lambda split: np.array([[0, 1], [2, 2]]))
+    assert arrays["exchange"].tolist() == [[0, 1, 2], [1, 0, 4], [2, 4, 0]]
+    assert np.exp(kernel.measured(arrays).log_equilibrium()) == pytest.approx(np.array([2, 2, 3]) / 7)
+    with pytest.raises(InputError, match="no file and no model"):
+        qs.make("kernel", "substitution", event, rates="jc70")
+    with pytest.raises(InputError, match="for the 4 letters"):
+        qs.make("kernel", "substitution", event, rates="k80")
