@@ -4,6 +4,7 @@ from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
 from quasistatic._data.array import ArraySource as ArraySource
+from quasistatic._data.cells import Reader as Reader
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import draw_field as draw_field
 from quasistatic._data.draw import draw_part as draw_part
@@ -21,7 +22,9 @@ from quasistatic._data.pictures import Pictures as Pictures
 from quasistatic._data.pictures import PictureSource as PictureSource
 from quasistatic._data.pictures import in_view as in_view
 from quasistatic._data.pictures import origin_of as origin_of
+from quasistatic._data.reading import TextTable as TextTable
 from quasistatic._data.reading import read_bytes as read_bytes
+from quasistatic._data.reading import read_cells as read_cells
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing

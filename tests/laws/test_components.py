@@ -29,7 +29,7 @@ SEEDS = range(1, 51)
 
 
 # these sources have nothing to read by default, or need more than the extras of the tests; their tests are in tests/plugins
-UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar", "sequences", "molecules")}
+UNREAD = {("source", name) for name in ("array", "images", "idx", "cifar", "sequences", "molecules", "table")}
 # these cost most: last, so that each law is read on a smaller one first
 LARGE = ("convolutional", "mixer", "multiscale", "dead-leaves", "textures")
 BUILT_IN = [

@@ -129,7 +129,9 @@ def test_files_that_are_none_are_named(tmp_path, monkeypatch):
     with pytest.raises(qs.DataError, match=r"^gone\.csv: there is no such file in "):
         qs.read_table("gone.csv")
     said = problem(written(tmp_path, "1,2", "my.json"))
-    assert "ends in .csv, .tsv, .txt, .dat (or .gz of these), .npy, .npz, .parquet, .xlsx; make one of it: python -c " in said
+    assert (
+        "ends in .csv, .tsv, .txt, .dat (or .gz of these), .npy, .npz, .parquet, .xlsx, .jsonl; make one of it: python -c " in said
+    )
     assert "read_json('my.json').to_csv('my.csv', index=False)" in said
     assert "keys are for .npz files" in problem(written(tmp_path, "1,2"), "x")
     assert "is not a .npz file" in problem(written(tmp_path, "1,2", "a.npz"))

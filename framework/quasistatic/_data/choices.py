@@ -8,7 +8,7 @@ import attrs
 from attrs.validators import ge, gt
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
-ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".npy", ".npz", ".parquet", ".xlsx")  # of files that are read
+ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".npy", ".npz", ".parquet", ".xlsx", ".jsonl")  # of files that are read
 
 
 def _option(default: Any, help: str, *validators: Any) -> Any:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
+import numpy as np
 
 from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices, is_data
-from quasistatic._data.frames import excel_cells, parquet_cells
+from quasistatic._data.frames import excel_cells, json_cells, parquet_cells
 from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
@@ -25,18 +26,18 @@ _PANDAS = "import pandas; pandas.read_{0}({1!r}).to_csv({2!r}, index=False)"
 # one line that makes a file that is read of one that is not
 CONVERT = {
     **{f".{kind}": _PANDAS.replace("{0}", kind) for kind in ("json", "feather", "orc", "html", "xml")},
-    **{".xls": _PANDAS.replace("{0}", "excel"), ".ods": _PANDAS.replace("{0}", "excel"), ".jsonl": _PANDAS.replace("{0}", "json")},
+    **{".xls": _PANDAS.replace("{0}", "excel"), ".ods": _PANDAS.replace("{0}", "excel")},
     **{".sav": _PANDAS.replace("{0}", "spss"), ".dta": _PANDAS.replace("{0}", "stata"), ".sas7bdat": _PANDAS.replace("{0}", "sas")},
     ".mat": "import numpy, scipy.io; numpy.save({3!r}, scipy.io.loadmat({1!r})['NAME'])",
     ".h5": "import h5py, numpy; numpy.save({3!r}, h5py.File({1!r})['NAME'][:])",
     ".png": "import glob, numpy, PIL.Image as i; numpy.save('images.npy', [numpy.array(i.open(f)) for f in glob.glob('*.png')])",
     ".wav": "import numpy, scipy.io.wavfile as w; numpy.save({3!r}, w.read({1!r})[1])",
 }
-CONVERT |= {".hdf5": CONVERT[".h5"], ".jpg": CONVERT[".png"].replace("png", "jpg"), ".ndjson": CONVERT[".jsonl"]}
+CONVERT |= {".hdf5": CONVERT[".h5"], ".jpg": CONVERT[".png"].replace("png", "jpg")}
 
 
 def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
-    """The numbers in a file: text (.csv, .tsv, .txt, .dat, also .gz), .npy, .npz, and with quasistatic[table] .parquet, .xlsx.
+    """The numbers in a file: text (.csv, .tsv, .txt, .dat, also .gz), .jsonl, .npy, .npz; with quasistatic[table] .parquet, .xlsx.
 
     Of `choices` those of columns and cells are followed, and `key`, which names one of several arrays in an .npz. A large
     .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
@@ -80,6 +81,43 @@ def _inflated(path: Path, data: bytes) -> bytes:
     return bytes(found)
 
 
+@attrs.frozen(eq=False)
+class TextTable:
+    """The cells of a table as text, (N, columns), with the names of the columns and the places of the rows, as `counted` says."""
+
+    name: str
+    names: tuple[str, ...]
+    cells: np.ndarray
+    places: np.ndarray
+    counted: str
+    origin: Origin
+
+
+def read_cells(path: str | Path) -> TextTable:
+    """The cells of a file, whatever they hold: text (.csv, .tsv, .txt, .dat, also .gz), .jsonl, .parquet or .xlsx.
+
+    Raises DataError, also for two columns of one name.
+    """
+    path = checked(path)
+    if path.suffix.lower() in ARRAYS:
+        raise DataError(f"{path}: holds an array of numbers, which the source 'array' reads")
+    with readable(path):
+        with cells_in(path) as found:
+            header, rows = found.headed()
+            places, cells, size = [], [], 0
+            for place, row in rows:
+                size += sum(map(len, row)) + 50 * len(row)  # about what texts take
+                refuse_large(size)
+                places.append(place)
+                cells.append(row)
+        if not cells:
+            raise DataError(f"{path}: holds a header and no rows")
+        names = header or tuple(f"column {number}" for number in range(1, len(cells[0]) + 1))
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DataError(f"{path}: {names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
+        return TextTable(str(path), names, np.array(cells, object), np.array(places), found.counted, Origin.of(path))
+
+
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Errors of the system while a file is read are DataErrors of one line."""
@@ -106,7 +144,7 @@ def checked(path: str | Path) -> Path:
 
 def cells_in(path: Path) -> contextlib.AbstractContextManager[Cells]:
     """The cells of a table that is no array."""
-    return {".parquet": parquet_cells, ".xlsx": excel_cells}.get(path.suffix.lower(), text_cells)(path)
+    return {".parquet": parquet_cells, ".xlsx": excel_cells, ".jsonl": json_cells}.get(path.suffix.lower(), text_cells)(path)
 
 
 def _columns(table: Table, choices: ArrayChoices) -> Table:

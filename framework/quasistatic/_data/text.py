@@ -57,12 +57,12 @@ class Cells:
 @contextlib.contextmanager
 def text_cells(path: Path) -> Iterator[Cells]:
     """The cells of a text file. Raises DataError, OSError, also while they are read."""
-    with _opened(path) as file:
+    with opened(path) as file:
         yield _cells_of(str(path), file)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def opened(path: Path) -> Iterator[IO[str]]:
     """A text file, inflated where it is a .gz, read only as far as the limit of sizes goes; its errors are DataErrors."""
     raw: Any = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb", buffering=0)
     with io.TextIOWrapper(_Counted(raw), encoding="utf-8-sig", newline="") as file:

@@ -26,8 +26,8 @@ PICTURES = (".png", ".svg", ".pdf")
 def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Say what would be read from a file of data, and which options it needs; nothing is trained.
 
-    FILE is a table (.csv, .tsv, .txt, .dat, also .gz; .parquet and .xlsx with quasistatic[table]), an array (.npy, .npz), or a
-    folder of pictures.
+    FILE is a table (.csv, .tsv, .txt, .dat, also .gz, .jsonl; .parquet and .xlsx with quasistatic[table]), an array (.npy,
+    .npz), or a folder of pictures.
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")

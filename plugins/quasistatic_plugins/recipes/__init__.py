@@ -21,6 +21,7 @@ SUMMARIES = {
     "text": "characters of Python's own help, or of your files: --set source.path=FILE",
     "dna": "DNA of a hidden Markov chain, with the truth beside K",
     "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: --set source.path=FILE",
+    "table": "a table of mixed columns with missing cells, of scikit-learn, or yours: --set source.path=FILE",
     "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
     "images": "a folder of your own pictures: --set source.path=FOLDER",
 }

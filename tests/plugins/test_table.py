@@ -1,0 +1,275 @@
+"""Tables of mixed columns: kinds are told, missing cells are a state, cells come back, measures have their defined values."""
+
+import csv
+import itertools
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+
+import quasistatic as qs
+from quasistatic_plugins.table.columns import recognised
+from quasistatic_plugins.table.measures import column_shapes, pair_trends, told_apart
+from quasistatic_plugins.table.mixture import Flat, best_mixture
+
+SPLITS = ("train", "validation", "test")
+HEADER = ("height", "children", "steps", "born", "smokes", "town", "size", "code", "always", "story")
+
+
+def rows(count, seed=0, missing=0.05):
+    random = np.random.RandomState(seed)
+    towns = ("Aix", "Bonn", "Cork, Ireland")
+    found = []
+    for number in range(count):
+        tall = random.normal(170, 10)
+        row = [
+            f"{tall:.1f}", str(random.poisson(1.5)), str(random.poisson(5_000)),
+            f"{1989 + random.randint(10)}-0{1 + random.randint(9)}-1{random.randint(10)}", ("yes", "no")[random.randint(2)],
+            towns[int(tall > 165) + int(tall > 175)], str(36 + 2 * random.randint(5)), str(random.choice([101, 205, 330])),
+        ]  # fmt: skip
+        row = ["" if random.rand() < missing else cell for cell in row]
+        found.append([*row, "1", f"story {number}"])
+    return found
+
+
+def write(path, header, table):
+    with open(path, "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *table])
+    return path
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("table") / "people.csv", HEADER, rows(300))
+
+
+def table(path, **options):
+    return qs.make("source", "table", path=str(path), **options)
+
+
+def refused(path, **options):
+    with pytest.raises(qs.QuasistaticError) as caught:
+        table(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_kinds_are_recognised_told_and_can_be_set(file):
+    source = table(file, categorical=("code",))
+    said = source.notes[1]
+    for each in (
+        "height: real, some missing", "children: ordinal of", "steps: count from 4", "born: date from 1989",
+        "smokes: binary no, yes", "town: categorical Aix, Bonn, Cork, Ireland", "size: ordinal of 5",
+        "code: categorical 101, 205, 330",
+    ):  # fmt: skip
+        assert each in said
+    assert "column 'always' is left out: it is always '1'" in source.notes
+    assert "column 'story' is left out: it is text with 300 different values, more than source.most_categories = 50" in source.notes
+    assert {part.rpartition("-")[0] or part for part in source.event} == {"numbers", "bits", "categories", "count"}
+    assert source.event["bits"].size == 3  # whether height, steps and born are missing
+    assert source.event["categories-4"].size == 2 and source.event["categories-3"].size == 1  # a missing cell is one state more
+    assert "children: count" in table(file, count=("children",)).notes[1]
+    assert "children" not in table(file, drop=("children",)).columns
+
+
+def test_ordered_states_that_are_never_missing_are_a_part_of_their_own(tmp_path):
+    source = table(write(tmp_path / "x.csv", HEADER, rows(100, missing=0)))
+    assert isinstance(source.event["ordinal-5"], qs.Categorical) and source.event["bits"].size == 1
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.05, 0.3])
+def test_every_cell_comes_back(tmp_path, missing):
+    written = rows(200, missing=missing)
+    source = table(write(tmp_path / "x.csv", HEADER, written))
+    for name in SPLITS:
+        data = source.split(name)
+        lines = list(csv.reader(source.write_events(data.x, ".csv").decode().splitlines()))
+        assert tuple(lines[0]) == source.columns == HEADER[:8]
+        assert lines[1:] == [written[place - 2][:8] for place in data.tags["line"]]
+    again = source.read_events(write(tmp_path / "y.csv", HEADER, written[:30]))
+    assert list(csv.reader(source.write_events(again.x, ".csv").decode().splitlines()))[1:] == [row[:8] for row in written[:30]]
+
+
+def test_missing_numbers_are_noise_in_training_and_elsewhere_the_same_noise(file):
+    source = table(file)
+    stored = source.stored()
+    table_of_all = stored[np.arange(len(stored))]
+    number = int(np.argmax(table_of_all["noisy"][:, 0]))
+    row = {part: value[number] for part, value in table_of_all.items()}
+    drawn = np.array([source.draw(row, key=key)[0]["numbers"][0] for key in jax.random.split(jax.random.key(0), 2_000)])
+    # mean and variance of 2,000 unit normal numbers, within five deviations
+    assert abs(drawn.mean()) < 5 / np.sqrt(2_000) and abs(drawn.var() - 1) < 5 * np.sqrt(2 / 2_000)
+    whole = int(np.argmin(table_of_all["noisy"][:, 0]))
+    row = {part: value[whole] for part, value in table_of_all.items()}
+    assert source.draw(row, key=jax.random.key(0))[0]["numbers"] == row["numbers"]
+    first, again = source.split("test").x["numbers"], source.split("test", 9).x["numbers"]
+    np.testing.assert_array_equal(first[:9], again)
+    lost = np.isnan(source.values(source.split("test").x)[:, 0]).mean()
+    assert 0.0 < lost < 0.15 and "1.4189 nats each" in " ".join(source.notes)
+
+
+def test_the_same_table_is_the_same_in_every_format(tmp_path, file):
+    pyarrow, openpyxl = pytest.importorskip("pyarrow"), pytest.importorskip("openpyxl")
+    from pyarrow import parquet
+
+    written = rows(120)
+    wanted = table(write(tmp_path / "x.csv", HEADER, written)).split("train").x
+    objects = [{name: cell or None for name, cell in zip(HEADER, row, strict=True)} for row in written]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(each) + "\n" for each in objects))
+    parquet.write_table(pyarrow.Table.from_pylist(objects), tmp_path / "x.parquet")
+    book = openpyxl.Workbook()
+    for each in (HEADER, *written):
+        book.active.append(list(each))
+    book.save(tmp_path / "x.xlsx")
+    for ending in (".jsonl", ".parquet", ".xlsx"):
+        found = table(tmp_path / f"x{ending}").split("train").x
+        for part, values in wanted.items():
+            np.testing.assert_array_equal(found[part], values)
+
+
+def test_bad_tables_are_one_message_that_names_the_column(tmp_path, file):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": 1}\n{"a": [1, 2]}\n')
+    assert "line 2, column 'a': holds [1, 2], expected one number or text" in refused(path)
+    path.write_text('{"a": 1}\n[1]\n')
+    assert "line 2 holds '[1]', expected an object" in refused(path)
+    path.write_text('{"a": 1}\n{"a"\n')
+    assert "line 2 is no JSON" in refused(path)
+    path.write_text("")
+    assert "is empty" in refused(path)
+    assert "2 columns are called 'a'" in refused(write(tmp_path / "x.csv", ("a", "b", "a"), [("1", "2", "3")] * 30))
+    assert "source.real: there is no column 'hight'" in refused(file, real=("hight",))
+    assert re.search("source.count: column 'town' holds '.*', which is no number", refused(file, count=("town",)))
+    assert "source.count: column 'height' goes from" in refused(file, count=("height",))
+    assert "is named twice" in refused(file, real=("height",), drop=("height",))
+    assert "holds 3 rows, expected at least 20" in refused(write(tmp_path / "y.csv", ("a", "b"), [("1", "2")] * 3))
+    assert "no column is left" in refused(write(tmp_path / "y.csv", ("a", "b"), [("x", "y")] * 30))
+    source = table(file)
+    write(tmp_path / "z.csv", HEADER, [*rows(3), [*rows(1)[0][:5], "Rome", *rows(1)[0][6:]]])
+    with pytest.raises(qs.DataError, match="line 5, column 'town': 'Rome' is none of what it holds"):
+        source.read_events(tmp_path / "z.csv")
+    with pytest.raises(qs.DataError, match="there is no column 'children'"):
+        source.read_events(write(tmp_path / "z.csv", ("height", "steps"), [("170.0", "5000")] * 3))
+
+
+def test_nested_cells_of_parquet_are_refused(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.Table.from_pylist([{"a": 1, "b": [1, 2]}]), tmp_path / "x.parquet")
+    assert "column 'b' holds list" in refused(tmp_path / "x.parquet")
+
+
+def reader():
+    return qs.Reader()
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1.5", "2", "3"], "real"),
+        (["1", "2", "3", "NA"], "ordinal"),
+        (["1", "2", "99999999"], "real"),
+        ([str(number) for number in range(30)], "count"),
+        (["true", "false", ""], "binary"),
+        (["1", "1.0", "2"], "binary"),
+        (["a", "b", "c"], "categorical"),
+        (["2020-01-31", "2020-02-01", "2021-01-01"], "date"),
+        (["2020-01-31 10:30", "2020-02-01 11:00", "2021-01-01 00:00"], "real"),
+        (["1920-01-31", "2020-02-01", "2021-01-01"], "real"),
+        (["a", "1", "2"], "categorical"),
+    ],
+)
+def test_what_a_column_is(cells, kind):
+    column = recognised("x", 1, cells, None, 50, reader())
+    assert column.kind == kind and column.has_missing == any(cell in ("", "NA") for cell in cells)
+    numbers = column.values(cells, reader(), ["here"] * len(cells))
+    again = column.values([column.written(number) for number in numbers], reader(), ["here"] * len(cells))
+    np.testing.assert_array_equal(again, numbers)
+
+
+def flat(count, seed=0):
+    random = np.random.RandomState(seed)
+    group = random.randint(2, size=count)
+    numbers = (np.where(group, 1.0, -1.0) + 0.3 * random.normal(size=count))[:, None]
+    counts = np.clip(np.round(random.normal(2.0 + 3.0 * group)), 0, 7)[:, None]
+    states = np.stack([np.where(random.rand(count) < 0.9, group, 2), random.randint(3, size=count)], axis=1)
+    return Flat(numbers, counts, np.ones(1), np.array([[0.0], [7.0]]), states, (3, 3))
+
+
+def test_a_mixture_is_a_distribution_and_finds_what_columns_have_in_common():
+    train, test = flat(600), flat(300, 1)
+    mixture = best_mixture(train, flat(200, 2))
+    every = np.array(list(itertools.product(range(8), range(3), range(3))))
+    points = np.linspace(-6, 6, 601)
+    rows = Flat(
+        np.repeat(points, len(every))[:, None], np.tile(every[:, :1], (601, 1)).astype(float), np.ones(1), train.ends,
+        np.tile(every[:, 1:], (601, 1)), (3, 3),
+    )  # fmt: skip
+    assert np.exp(mixture.log_prob(rows)).sum() * 0.02 == pytest.approx(1, abs=1e-6)
+    columns = zip(train.alone(), flat(200, 2).alone(), test.alone(), strict=True)
+    alone = sum(best_mixture(one, two).log_prob(three).mean() for one, two, three in columns)
+    # the group is one bit, which numbers have nearly all of, and counts and states nine tenths: it is counted three times, not once
+    assert alone + 1.0 < mixture.log_prob(test).mean() < alone + 2 * np.log(2)
+
+
+def test_measures_have_the_values_of_their_definitions():
+    names = [("n", ["1.5", "2.5", "3.5", "4.25"]), ("c", ["x", "y", "z"]), ("m", ["1.5", "2.25", "7.5", ""])]
+    columns = [recognised(name, number, cells, None, 9, reader()) for number, (name, cells) in enumerate(names, 1)]
+    a = np.array([[1.0, 0, 2.0], [2.0, 0, 3.0], [3.0, 1, 1.0], [4.0, 1, np.nan]])
+    b = np.array([[3.0, 0, 2.0], [4.0, 0, 2.5], [5.0, 0, 3.0], [6.0, 1, 3.5]])
+    # half of the numbers of a are below all of b; states differ by a quarter
+    assert column_shapes(columns[:1], a, b) == pytest.approx(0.5)
+    assert column_shapes(columns[1:2], a[:, 1:], b[:, 1:]) == pytest.approx(0.75)
+    assert column_shapes(columns, a, a) == 1 and pair_trends(columns, a, a) == 1
+    ours = np.corrcoef([1.0, 2.0, 3.0], [2.0, 3.0, 1.0])[0, 1]
+    assert pair_trends([columns[0], columns[2]], a[:, [0, 2]], b[:, [0, 2]]) == pytest.approx(1 - 0.5 * abs(ours - 1.0))
+    assert pair_trends(columns[:2], a, np.array([[9.0, 2, 0]] * 4)) == 0
+
+
+def test_a_classifier_tells_what_differs():
+    pytest.importorskip("sklearn")
+    random = np.random.RandomState(0)
+    same, other = random.normal(size=(2, 300, 2)), random.normal(2.0, 1.0, size=(300, 2))
+    assert abs(told_apart(same[0], same[1]) - 0.5) < 0.1 and told_apart(same[0], other) > 0.95
+    assert told_apart(same[0][:5], same[1]) is None
+
+
+def test_samples_are_judged_beside_training_rows(file):
+    source = table(file)
+    found = source.judge(source.split("test").x)
+    assert found["column_shapes"] == found["pair_trends"] == 1 > found["column_shapes_of_training"] > 0.8
+    assert source.judge(source.split("train").x)["distance_to_closest_training_row"] < 1e-6
+    assert found["distance_to_closest_training_row"] == found["distance_to_closest_training_row_of_test"] > 0.1
+
+
+def test_simple_models_are_of_the_same_events(file):
+    source = table(file)
+    found = source.baselines(source.split("test").x)
+    assert next(iter(found)) == "independent columns" and all(np.isfinite(values).all() for values in found.values())
+    assert list(found.values())[1].mean() > found["independent columns"].mean()  # town follows height
+
+
+def test_a_run_knows_its_file_again(tmp_path):
+    path = write(tmp_path / "x.csv", HEADER, rows(100))
+    source = table(path)
+    component = qs.plugins().component("source", "table")
+    again = component.load_restore()(source._options, source.kept())
+    assert again.event == source.event and again.notes == source.notes and again.columns == source.columns
+    for part, values in source.split("test").x.items():
+        np.testing.assert_array_equal(again.split("test").x[part], values)
+    write(path, HEADER, rows(100, seed=1))
+    changed = component.load_restore()(source._options, source.kept())
+    assert changed.write_events(source.split("test").x, ".csv") == source.write_events(source.split("test").x, ".csv")
+    with pytest.raises(qs.DataError, match="is not the file that the run was trained on"):
+        changed.split("test")
+    with pytest.raises(qs.DataError, match="none that this version reads"):
+        component.load_restore()(source._options, qs.Kept({"path": "x"}))
+
+
+@pytest.mark.slow
+def test_the_laws_hold(file):
+    for law in qs.testing.laws_of("source", table(file)):
+        law()
