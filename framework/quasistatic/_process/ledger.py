@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 import equinox as eqx
@@ -25,6 +25,7 @@ from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
 
 
@@ -133,7 +134,7 @@ def ledger(
     xs: State,
     *,
     key: Key,
-    steps: int | Sequence[float] | None = None,
+    steps: Steps = None,
     side: State | None = None,
     repeats: int = 1,
 ) -> Ledger:
@@ -144,7 +145,7 @@ def ledger(
     alone. Raises ValueError for no events, or times that are none.
     """
     check_arithmetic()
-    times = diffusion.times(steps) if steps is None or isinstance(steps, int) else _checked_times(steps)
+    times = diffusion.times(steps)
     count = count_of(xs)
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
@@ -168,10 +169,3 @@ def ledger(
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
     return Ledger(times_used, terms, len(times) * repeats, event.size, spread, event.pixels)
-
-
-def _checked_times(times: Sequence[float]) -> jax.Array:
-    values = np.asarray(times, np.float64)
-    if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or np.any(np.diff(values) <= 0):
-        raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
-    return jnp.asarray(values, jnp.result_type(float))
