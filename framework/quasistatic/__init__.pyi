@@ -3,6 +3,7 @@
 from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
+from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import draw_field as draw_field
