@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import WholeNumber, echo, folder_argument, manager_of, run_folder
+from quasistatic.cli._common import WholeNumber, chain_of, echo, folder_argument, grid_option, manager_of, refuse_both, run_folder
 from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
+    from quasistatic._process.grid import Steps
     from quasistatic._runs.run import Run
 
 PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
@@ -29,6 +30,7 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
 @click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
 @click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@grid_option
 @click.option(
     "-o",
     "--out",
@@ -39,7 +41,7 @@ def _checked(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Pat
     help=".npz, .csv for a table, a picture, or .gif or .webp for an animation of pictures.",
 )
 @click.pass_context
-def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
+def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, grid: Path | None, out: Path) -> None:
     """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
     part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header), as a
     picture, or, where events are pictures, as an animation of their way out of the noise.
@@ -48,6 +50,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     """
     from quasistatic._storage.files import try_out, write_durably
 
+    refuse_both(steps, grid)
     run_folder(folder)
     try_out(out)
     from quasistatic._runs.run import open_run
@@ -57,12 +60,12 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         echo(f"note: {note}", err=True)
-    kind = out.suffix.lower()
+    chain, kind = chain_of(run, steps, grid), out.suffix.lower()
     if kind in FILMS:
-        write_durably(out, _film(run, number, seed, steps, kind[1:]))
+        write_durably(out, _film(run, number, seed, chain, kind[1:]))
         echo(f"{number} samples: {out}")
         return
-    xs = run.sample(number, seed=seed, steps=steps, model_units=kind in PICTURES)
+    xs = run.sample(number, seed=seed, steps=chain, model_units=kind in PICTURES)
     if kind == ".npz":
         write_durably(out, _arrays(run, xs))
     elif kind == ".csv":
@@ -74,7 +77,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     echo(f"{number} samples: {out}")
 
 
-def _film(run: Run, number: int, seed: int, steps: int | None, form: str) -> bytes:
+def _film(run: Run, number: int, seed: int, steps: Steps, form: str) -> bytes:
     """Raises InputError where events are no pictures."""
     from quasistatic._report.film import FRAMES, Filmed, animation, spread
 
