@@ -6,7 +6,22 @@ Small functions that a library user calls alone. Log-weights are minus the work;
 from __future__ import annotations
 
 from quasistatic.thermodynamics._dissipation import Dissipation as Dissipation
+from quasistatic.thermodynamics._dissipation import Objective as Objective
 from quasistatic.thermodynamics._dissipation import dissipation as dissipation
+from quasistatic.thermodynamics._dissipation import knots_of as knots_of
+from quasistatic.thermodynamics._emergence import Profile as Profile
+from quasistatic.thermodynamics._emergence import class_information as class_information
+from quasistatic.thermodynamics._emergence import clone_agreement as clone_agreement
+from quasistatic.thermodynamics._emergence import crossing as crossing
+from quasistatic.thermodynamics._emergence import denoised as denoised
+from quasistatic.thermodynamics._emergence import information_rate as information_rate
+from quasistatic.thermodynamics._emergence import integrated as integrated
+from quasistatic.thermodynamics._emergence import log_snr as log_snr
+from quasistatic.thermodynamics._emergence import memory as memory
+from quasistatic.thermodynamics._emergence import peak as peak
+from quasistatic.thermodynamics._emergence import speciation_ladder as speciation_ladder
+from quasistatic.thermodynamics._emergence import susceptibility as susceptibility
+from quasistatic.thermodynamics._emergence import u_turn as u_turn
 from quasistatic.thermodynamics._entropy import EntropyBounds as EntropyBounds
 from quasistatic.thermodynamics._entropy import entropy_bounds as entropy_bounds
 from quasistatic.thermodynamics._estimators import MAX_PARETO_K as MAX_PARETO_K
@@ -26,6 +41,14 @@ from quasistatic.thermodynamics._grids import doubled as doubled
 from quasistatic.thermodynamics._grids import optimise_grid as optimise_grid
 from quasistatic.thermodynamics._grids import reallocate as reallocate
 from quasistatic.thermodynamics._grids import thermodynamic_length as thermodynamic_length
+from quasistatic.thermodynamics._landscape import Denoiser as Denoiser
+from quasistatic.thermodynamics._landscape import MergeTree as MergeTree
+from quasistatic.thermodynamics._landscape import asymmetry as asymmetry
+from quasistatic.thermodynamics._landscape import denoiser_of as denoiser_of
+from quasistatic.thermodynamics._landscape import empirical_denoiser as empirical_denoiser
+from quasistatic.thermodynamics._landscape import flow_log_prob as flow_log_prob
+from quasistatic.thermodynamics._landscape import merge_tree as merge_tree
+from quasistatic.thermodynamics._landscape import modes as modes
 from quasistatic.thermodynamics._two_sided import Crooks as Crooks
 from quasistatic.thermodynamics._two_sided import PairedCrooks as PairedCrooks
 from quasistatic.thermodynamics._two_sided import TwoSided as TwoSided

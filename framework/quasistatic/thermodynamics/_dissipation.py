@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import events_together
@@ -82,21 +81,21 @@ def dissipation(
     if count < 2:
         raise ValueError(f"dissipation: expected at least two events, got {count}")
     times = diffusion.times(steps)
-    with_first = has_first_step(diffusion, times)
+    with_first = len(knots_of(diffusion, times)) > len(times)
     bare = Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side)  # compiled once for all grids
     parts = []
     for rows in event_blocks(count * repeats, events_together(diffusion)):
         block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // repeats]), tree) for tree in (xs, side))
         found = _measured(bare, block, side_block, times, key, jnp.asarray(rows), objective, with_first)
         parts.append(np.asarray(found, np.float64))
-    knots = np.concatenate([[0.0] if with_first else [], np.asarray(times, np.float64)])
     event, per_draw = diffusion.kernel.event, np.concatenate(parts)[: count * repeats]
-    return Dissipation(knots, per_draw.reshape(count, repeats, -1).mean(axis=1), event.size, event.pixels)
+    return Dissipation(knots_of(diffusion, times), per_draw.reshape(count, repeats, -1).mean(axis=1), event.size, event.pixels)
 
 
-def has_first_step(diffusion: Diffusion, times: Float[Array, " T"]) -> bool:
-    """Whether the step from the first of these times to data can be halved: discrete events, and a first time after 0."""
-    return bool(times[0] > 0) and all(field.is_discrete for field in diffusion.kernel.event.parts().values())
+def knots_of(diffusion: Diffusion, times: np.ndarray | jax.Array) -> np.ndarray:
+    """The times (T,) of a chain, after a 0 for data where the step to data can be halved: discrete events, a first time after 0."""
+    is_discrete = all(field.is_discrete for field in diffusion.kernel.event.parts().values())
+    return np.concatenate([[0.0] if is_discrete and times[0] > 0 else [], np.asarray(times, np.float64)])
 
 
 @eqx.filter_jit
