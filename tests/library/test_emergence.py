@@ -64,6 +64,7 @@ TABLE = {
 }
 
 
+@pytest.mark.slow
 def test_rate_and_susceptibility_of_published_levels() -> None:
     snr = np.array(sorted(TABLE, reverse=True))
     xs, times = events(20_000), times_of(snr)
@@ -77,6 +78,7 @@ def test_rate_and_susceptibility_of_published_levels() -> None:
         assert np.all(np.abs(found.mean - truth) < 5.0 * found.standard_errors)
 
 
+@pytest.mark.slow
 def test_information_is_the_integral_of_its_rate() -> None:
     """From 100 down to each level; the rule's own error is below 1e-3."""
     snr = np.exp(np.linspace(math.log(100.0), math.log(0.01), 81))
@@ -126,6 +128,7 @@ def test_classes_from_their_probabilities() -> None:
     np.testing.assert_allclose(thermodynamics.clone_agreement(posteriors), [TABLE[u][4] for u in snr], atol=0.01)
 
 
+@pytest.mark.slow
 def test_clones_part_where_the_noise_hides_the_class() -> None:
     """The chain's own clones: to 0.03, as 60 steps are not many."""
     diffusion, xs = two_bumps(), events(4000)
@@ -135,12 +138,13 @@ def test_clones_part_where_the_noise_hides_the_class() -> None:
         assert (pairs[:, 0] == pairs[:, 1]).mean() == pytest.approx(TABLE[snr][4], abs=0.03)
 
 
+@pytest.mark.slow
 def test_what_is_known_by_heart() -> None:
-    """Index information of 1,000 points in 20 dimensions, which ends at ln n (published Monte Carlo values, good to 0.05)."""
+    """Index information of 1,000 points in 20 dimensions, which ends at ln n; published values are of other points."""
     points = np.random.default_rng(3).standard_normal((1000, 20))
     levels = np.log(0.99526 * np.array([0.1, 0.5, 1.0, 2.0, 10.0]))
     information, errors = thermodynamics.memory(points, levels, key=jr.key(4), draws=1500)
-    np.testing.assert_allclose(information, [0.944, 3.896, 5.643, 6.699, math.log(1000)], atol=0.1)
+    np.testing.assert_allclose(information, [0.944, 3.896, 5.643, 6.699, math.log(1000)], atol=0.2)
     assert np.all(np.diff(errors) < 0) and errors[-1] < 1e-2
     # the slope of the information is the error: I-MMSE
     fine = levels[1] + np.array([-0.1, 0.0, 0.1])
@@ -151,6 +155,7 @@ def test_what_is_known_by_heart() -> None:
 # the landscape
 
 
+@pytest.mark.slow
 def test_energy_by_the_probability_flow() -> None:
     diffusion, xs = two_bumps(), np.linspace(-4, 4, 21)[:, None]
     ends = [mixture(math.sqrt(u / (1 + u)), 1 / (1 + u)) for u in (100.0, 0.01)]
@@ -158,6 +163,18 @@ def test_energy_by_the_probability_flow() -> None:
     np.testing.assert_allclose(found, jax.vmap(ends[0].log_prob)(xs), atol=1e-4)
     with pytest.raises(TypeError, match="kernel with a flow"):
         thermodynamics.flow_log_prob(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
+
+
+@pytest.mark.slow
+def test_an_euler_step_of_the_flow_is_off_by_its_square() -> None:
+    """Half as long steps, a quarter of the error of each; and the flow's samples have the data's spread."""
+    diffusion, xs = two_bumps(), events(500)
+    sums = [thermodynamics.flow_errors(diffusion, xs, key=jr.key(8), steps=steps).mean(axis=0).sum() for steps in (101, 201)]
+    assert sums[0] / sums[1] == pytest.approx(2.0, rel=0.05)
+    drawn = qs.sample(diffusion, 2000, key=jr.key(9), sampler=thermodynamics.Flow(), steps=100)
+    assert np.abs(drawn).mean() == pytest.approx(M, rel=0.05)
+    with pytest.raises(TypeError, match="kernel with a flow"):
+        thermodynamics.flow_errors(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
 
 
 class Still(qs.FiniteKernel):

@@ -5,6 +5,10 @@ Small functions that a library user calls alone. Log-weights are minus the work;
 
 from __future__ import annotations
 
+from quasistatic.thermodynamics._accounts import EnergyMeter as EnergyMeter
+from quasistatic.thermodynamics._accounts import chain_flops as chain_flops
+from quasistatic.thermodynamics._accounts import landauer_joules as landauer_joules
+from quasistatic.thermodynamics._accounts import learning_dissipation as learning_dissipation
 from quasistatic.thermodynamics._dissipation import Dissipation as Dissipation
 from quasistatic.thermodynamics._dissipation import Objective as Objective
 from quasistatic.thermodynamics._dissipation import dissipation as dissipation
@@ -36,6 +40,8 @@ from quasistatic.thermodynamics._estimators import jarzynski as jarzynski
 from quasistatic.thermodynamics._estimators import log_mean_exp as log_mean_exp
 from quasistatic.thermodynamics._estimators import pareto_k as pareto_k
 from quasistatic.thermodynamics._estimators import sandwich_bound as sandwich_bound
+from quasistatic.thermodynamics._flow import Flow as Flow
+from quasistatic.thermodynamics._flow import flow_errors as flow_errors
 from quasistatic.thermodynamics._grids import Allocation as Allocation
 from quasistatic.thermodynamics._grids import doubled as doubled
 from quasistatic.thermodynamics._grids import optimise_grid as optimise_grid

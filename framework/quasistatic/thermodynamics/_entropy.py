@@ -40,10 +40,10 @@ class EntropyBounds:
     learned: np.ndarray
 
     @property
-    def is_paper_upper_certain(self) -> np.ndarray:
-        """Whether the corrected bound is below the paper's up to three standard errors, which then holds; (T - 1,)."""
-        excess = self.corrected_upper - self.paper_upper
-        return excess.mean(axis=0) <= 3.0 * _standard_errors(excess)
+    def is_paper_upper_unsure(self) -> np.ndarray:
+        """Whether E log pi rises in a step by more than three standard errors: the paper's bound may then fail; (T - 1,)."""
+        rise = self.corrected_upper - self.paper_upper
+        return np.isinf(rise).any(axis=0) | (rise.mean(axis=0) > 3.0 * _standard_errors(rise))
 
     @property
     def alarms(self) -> np.ndarray:

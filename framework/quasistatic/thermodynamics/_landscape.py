@@ -13,8 +13,8 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
-from quasistatic._process.kernel import AbstractFlowing
 from quasistatic.thermodynamics._emergence import denoised, log_levels
+from quasistatic.thermodynamics._flow import flowing
 
 EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
 CLOSE = 1e-2  # in units of sigma: two modes that are one
@@ -41,8 +41,7 @@ def flow_log_prob(
     neither that of the chain nor of K: the same only for an exact network and fine steps. Raises TypeError for kernels
     without a flow.
     """
-    if not isinstance(diffusion.kernel, AbstractFlowing):
-        raise TypeError(f"flow_log_prob: expected a kernel with a flow, got {type(diffusion.kernel).__name__}")
+    flowing(diffusion.kernel)
     last = diffusion.kernel.equilibrium() if end is None else end
     times = jnp.linspace(time, 1.0, steps + 1)
     return np.asarray(_flow_log_prob(diffusion, xs, side, last, times, key), np.float64)
@@ -54,8 +53,7 @@ def _flow_log_prob(
 ) -> jax.Array:
     def one(x: jax.Array, side_one: State | None, key: Key) -> jax.Array:
         given = diffusion.given(side_one)
-        kernel = given.kernel
-        assert isinstance(kernel, AbstractFlowing)
+        kernel = flowing(given.kernel)
         probe = jr.rademacher(key, x.shape, jnp.result_type(float))
 
         def velocity(z: jax.Array, t: Time) -> jax.Array:
