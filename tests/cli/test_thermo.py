@@ -52,7 +52,7 @@ def test_the_ledger_of_a_run_adds_up(cli: Cli, roll: Path, tmp_path: Path) -> No
     assert value["production"] == pytest.approx(value["production_in_paths"] + value["production_of_model"], rel=1e-5)
     assert value["efficiency"] == pytest.approx(value["gain"] / value["free_energy"], rel=1e-5)
     assert value["importance_weighted"] >= value["bound"] and value["own_upper"] >= value["own_lower"] - 1e-4
-    assert all(line["unit"] in ("bits", "paths", "") and line["per"] and "events" in line["samples"] for line in lines.values())
+    assert all(line["unit"] in ("bits", "paths", "FLOP", "nats", "") and line["per"] and line["samples"] for line in lines.values())
     # eight paths cannot have fifty effective ones
     assert value["jarzynski"] is None and "doubtful" in lines["jarzynski"]["refused"]
     assert out.read_bytes().startswith(b"<?xml")
@@ -80,12 +80,42 @@ def test_bits_have_an_integral_theorem_with_what_cannot_be(cli: Cli, beats: Path
     assert lines["entropy"]["value"] == pytest.approx(1.0, abs=1e-6)  # two sequences: one bit
 
 
+DIGITS = {
+    "kernel.use": "gaussian", "kernel.mean": "levels", "source.view": "grey", "source.augment": False, "source.labels": True,
+    "model.depth": 1,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_levels_with_labels_have_a_ledger(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = {**SMALL, "training.updates": 1, "training.batch": 4, "training.validation_events": 2, **DIGITS}
+    qs.train(qs.load_recipe("digits", small), out=folder)
+    lines = values(cli("thermo", folder, "-n", 4, "--paths", 4, "--steps", 3, "--json"))
+    assert {"bound", "own_width", "dissipated_in_steps"} <= set(lines)
+    assert all(line["value"] is None or math.isfinite(line["value"]) for line in lines.values())
+
+
+@pytest.mark.slow
+def test_a_landscape_has_modes_that_merge(cli: Cli, roll: Path, beats: Path, tmp_path: Path) -> None:
+    out = tmp_path / "landscape.pdf"
+    found = cli("landscape", roll, "-n", 6, "--smallest", 0.5, "-o", out)
+    assert found.exit_code == 0, found.output
+    lines = found.stdout.splitlines()
+    assert lines[0].startswith("asymmetry of the field at t = 0.00") and lines[-1] == f"picture: {out}"
+    assert any(line.startswith("log p at t = 0, by the probability flow") for line in lines)
+    assert any(line.startswith("modes in noise of deviation 0.5") for line in lines)
+    assert out.read_bytes().startswith(b"%PDF")
+    bits = cli("landscape", beats, "-o", out)
+    assert bits.exit_code == 2 and "expected Gaussian noise" in bits.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["bound", "ancestral"])
 def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objective: str) -> None:
     grid, arguments = tmp_path / "grid.json", ("--objective", objective, "-n", 64, "--rounds", 1)
     lines = values(cli("schedule", beats, "--steps", 3, *arguments, "--json", "-o", grid))
-    assert {"bound_before", "bound_after", "bound_change", "dissipated_ancestral_after"} <= set(lines)
+    assert {"bound_before", "bound_after", "bound_change", "cost_ancestral_after"} <= set(lines)
     times = qs.read_grid(grid)
     assert len(times) == 3 and times[-1] == 1 and json.loads(grid.read_text())["name"] == f"{objective}-3"
     evaluated = cli("evaluate", beats, "--grid", grid, "--json")
@@ -132,13 +162,14 @@ def test_what_is_no_grid_is_refused(cli: Cli, beats: Path, tmp_path: Path) -> No
         qs.read_grid(tmp_path)
 
 
-def test_what_the_commands_refuse(cli: Cli, roll: Path, tmp_path: Path) -> None:
+def test_what_the_commands_refuse(cli: Cli, roll: Path, beats: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (("thermo", roll, "-o", "page.txt"), "expected a name that ends with .png, .svg, .pdf"),
         (("thermo", roll, "-o", tmp_path / "absent" / "page.png"), "does not exist"),
         (("thermo", tmp_path), "recipe.toml"),
         (("schedule", roll, "-o", "grid.toml"), "expected a name that ends with .json"),
-        (("schedule", roll, "--steps", 2, "-o", tmp_path / "grid.json"), "no time that could move"),
+        (("schedule", beats, "--objective", "ode", "-o", tmp_path / "grid.json"), "needs a kernel with a flow"),
+        (("schedule", roll, "--steps", 2, "--objective", "ode", "-o", tmp_path / "grid.json"), "no time that could move"),
     ):
         found = cli(*arguments)
         assert found.exit_code == 2 and words in found.stderr and "Traceback" not in found.stderr, found.output

@@ -11,4 +11,5 @@ def quasistatic_commands() -> list[qs.Command]:
     return [
         qs.Command("thermo", "Measure work, dissipation and entropy production of a run.", f"{where}:thermo"),
         qs.Command("schedule", "Place the steps of a run's chain where they dissipate least.", f"{where}:schedule"),
+        qs.Command("landscape", "The energy of a run, its modes and how they merge.", f"{where}:landscape"),
     ]

@@ -14,32 +14,10 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 MOST_DOUBTFUL = 0.05  # share of events whose average may be doubtful, if the mean over all events is to be printed
-
-
 REPEATS = 16  # draws of every step of an event, for its dissipation
-
-
-@attrs.frozen
-class Line:
-    """One value: where `doubt` has a reason against it, the value is not to be shown."""
-
-    name: str
-    label: str
-    value: float
-    standard_error: float
-    unit: str
-    per: str
-    samples: str
-    doubt: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; a refused value is null, with the reason."""
-        shown = {"value": self.value, "standard_error": self.standard_error}
-        if self.doubt is not None:
-            shown = dict.fromkeys(shown)  # type: ignore[assignment]
-        return {**shown, "unit": self.unit, "per": self.per, "samples": self.samples, "refused": self.doubt}
 
 
 @attrs.frozen(eq=False)
@@ -90,11 +68,8 @@ class Sampled:
         return f"{count} test events, {paths} forward paths each"
 
     def line(self, name: str, label: str, per_event: np.ndarray, samples: str | None = None, doubt: str | None = None) -> Line:
-        """The mean of values in nats per event, in the unit that people read."""
-        event, count = self.source.event, len(per_event)
-        error = float(per_event.std(ddof=1)) / math.sqrt(count)
-        mean = qs.Estimate(float(per_event.mean()), error, "nats", events=count, size=event.size).customary()
-        return Line(name, label, mean.value, mean.standard_error, mean.unit, mean.per, samples or self.about, doubt)
+        """The mean of values in nats per event."""
+        return mean_line(self.source.event, name, label, per_event, samples or self.about, doubt)
 
 
 def restored(terms: np.ndarray, found: td.Dissipation) -> np.ndarray:
@@ -128,6 +103,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
         *_in_steps(sampled, dissipated),
         *_timeline(sampled, dissipated),
         *_own(sampled, forward, backward),
+        *_costs(diffusion, sampled),
         *_joint(sampled, own, backward),
     )
     notes = tuple(_notes(diffusion, entropy, lines))
@@ -251,6 +227,20 @@ def _joint(sampled: Sampled, own: Any, backward: np.ndarray) -> Iterator[Line]:
         yield Line("joint_slope", "joint Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", samples, line.doubt)
 
 
+def _costs(diffusion: qs.Diffusion, sampled: Sampled) -> Iterator[Line]:
+    """What a sample costs, and the order that is bought with it."""
+    operations = td.chain_flops(diffusion, len(sampled.weights.times))
+    if operations is None:
+        return
+    yield Line("flops", "floating-point operations of a sample", operations, math.nan, "FLOP", "event", "XLA's count of a step")
+    if sampled.null is not None:
+        gain = sampled.bound - sampled.null
+        error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
+        value, scale = float(gain.mean()), 1e9 / operations
+        label = "work extracted per 10^9 operations"
+        yield Line("gain_per_gflop", label, scale * value, scale * error, "nats", "GFLOP", sampled.about)
+
+
 def _notes(diffusion: qs.Diffusion, entropy: td.EntropyBounds, lines: tuple[Line, ...]) -> Iterator[str]:
     count = entropy.alarms.size
     if entropy.alarms.any():
@@ -261,6 +251,6 @@ def _notes(diffusion: qs.Diffusion, entropy: td.EntropyBounds, lines: tuple[Line
     for line in lines:
         if line.name.endswith("_slope") and line.doubt is None and abs(line.value - 1.0) > 5.0 * line.standard_error:
             yield f"fault: the {line.label} is {line.value:.3f}; what is drawn and the densities do not belong together"
-    unsure = int((~entropy.is_paper_upper_certain).sum())
+    unsure = int(entropy.is_paper_upper_unsure.sum())
     if diffusion.kernel.is_stationary and unsure:
-        yield f"the upper entropy bound of the 2015 paper is not certain for {unsure} of {count} steps; the corrected one is"
+        yield f"the upper entropy bound of the 2015 paper may fail for {unsure} of {count} steps; the corrected one holds"
