@@ -205,13 +205,14 @@ class Turning(qs.AbstractModel):
 
 
 def test_a_field_that_turns_has_no_energy() -> None:
-    """|J - J'|^2 = 8 strength^2, and |J|^2 = 2 a^2 + 2 strength^2, with a the survival's root at t."""
+    """The score is -z and a turn of rate r: |J - J'|^2 = 8 r^2, and |J|^2 = 2 + 2 r^2."""
     kernel, t = GaussianKernel(OPTIONS, qs.Real((2,))), jnp.asarray(0.3)
     zs = jnp.asarray(np.random.default_rng(5).standard_normal((50, 2)))
     a2 = float(jnp.exp(qs.log_survival(kernel.schedule.log_odds(t))))
     for strength in (0.0, 0.3):
         found = thermodynamics.asymmetry(qs.Diffusion(kernel, Turning(strength)), zs, t, key=jr.key(7))
-        assert float(found) == pytest.approx(math.sqrt(8 * strength**2 / (2 * a2 + 2 * strength**2)), abs=1e-9)
+        rate = math.sqrt(a2) * strength / (1.0 - a2)
+        assert float(found) == pytest.approx(math.sqrt(8 * rate**2 / (2 + 2 * rate**2)), abs=1e-9)
 
 
 @pytest.mark.parametrize(("variance", "count"), [(0.49, 3), (0.51, 4), (0.55, 1)])

@@ -60,8 +60,10 @@ def _standard_errors(values: np.ndarray) -> np.ndarray:
         return values.std(axis=0, ddof=1) / math.sqrt(len(values))
 
 
-def entropy_bounds(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None) -> EntropyBounds:
-    """Bounds of every step, by events `xs` (N, ...) with their side information (N, ...).
+def entropy_bounds(
+    diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None, repeats: int = 1
+) -> EntropyBounds:
+    """Bounds of every step, by events `xs` (N, ...) with their side information (N, ...), each a mean of `repeats` draws.
 
     Raises ValueError for fewer than two events.
     """
@@ -70,10 +72,12 @@ def entropy_bounds(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = 
     if count < 2:
         raise ValueError(f"entropy_bounds: expected at least two events, got {count}")
     parts = []
-    for rows in event_blocks(count, events_together(diffusion)):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
+    for rows in event_blocks(count * repeats, events_together(diffusion)):
+        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // repeats]), tree) for tree in (xs, side))
         parts.append(np.asarray(_bounds(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
-    lower, upper, excess, learned = np.moveaxis(np.concatenate(parts)[:count], 2, 0)
+    per_draw = np.concatenate(parts)[: count * repeats]
+    per_event = per_draw.reshape(count, repeats, *per_draw.shape[1:]).mean(axis=1)
+    lower, upper, excess, learned = np.moveaxis(per_event, 2, 0)
     if diffusion.kernel.is_stationary:
         corrected = np.where(np.abs(excess) > IMPOSSIBLE, math.inf, upper + excess)
     else:

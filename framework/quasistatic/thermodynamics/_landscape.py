@@ -84,16 +84,17 @@ def _flow_log_prob(
 
 @eqx.filter_jit
 def asymmetry(diffusion: Diffusion, zs: jax.Array, t: Time, *, key: Key) -> jax.Array:
-    """sqrt(E|(J - J')v|^2 / E|J v|^2) of the denoiser's Jacobian at states zs (N, ...) at time t: 0 where its field has an energy.
+    """sqrt(E|(J - J')v|^2 / E|J v|^2) of the Jacobian of the score, at states zs (N, ...) at time t: 0 where it has an energy.
 
-    Above 0.1 an energy by line integrals depends on the way.
+    Above 0.1 an energy by line integrals depends on the way. Raises TypeError for another than Gaussian noise.
     """
+    log_a, log_noise = log_levels(diffusion.kernel, t)
 
     def one(z: jax.Array, key: Key) -> tuple[jax.Array, jax.Array]:
         probe = jr.rademacher(key, z.shape, z.dtype)
 
         def field(z: jax.Array) -> jax.Array:
-            return denoised(diffusion, z, t)
+            return (jnp.exp(log_a) * denoised(diffusion, z, t) - z) / jnp.exp(log_noise)
 
         _, forth = jax.jvp(field, (z,), (probe,))
         (back,) = jax.vjp(field, z)[1](probe)

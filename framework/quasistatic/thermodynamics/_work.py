@@ -65,7 +65,7 @@ def model_weights(
     """`count` events (count, ...) of the model, in model units, and log-weights (count, 1, T + 1) of the paths that they came by.
 
     That path is an exact draw of p(path given x), which nothing gives for events of data (bidirectional Monte Carlo, Grosse et
-    al. 2015). `side` (count, ...) is side information. Raises ValueError for no events.
+    al. 2015). `side` (rows, ...) is side information, repeated as needed. Raises ValueError for no events.
     """
     check_arithmetic()
     if count < 1:
@@ -73,7 +73,7 @@ def model_weights(
     times = diffusion.times(steps)
     drawn, weights = [], []
     for rows in event_blocks(count, _room(diffusion, len(times))):
-        side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count))
+        side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
         xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows))
         drawn.append(jax.tree.map(np.asarray, xs))
         weights.append(np.asarray(terms, np.float64))

@@ -26,6 +26,7 @@ LADDER = 1.08  # from one level of noise to the next
 WIDEST = 3.0  # deviation of the noise in model units, where data have one
 TURNING = 0.1  # asymmetry of the learned field, above which it has no energy
 LEVELS = 5  # times at which the field is looked at
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # of a deviation
 SIDE = 48  # points of a picture's grid along one axis
 REACH = 2.5  # of that grid, in model units
 
@@ -143,6 +144,9 @@ def _dendrogram(axes: Axes, found: Landscape) -> None:
     for number in groups:
         axes.plot([place[number]] * 2, [height[number], float(found.sigmas[-1])], **style)
     axes.set_yscale("log")
+    ticks = [tick for tick in TICKS if found.sigmas[0] <= tick <= found.sigmas[-1]]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.set(xticks=range(len(order)), xticklabels=[f"{tree.weights[number]:.0%}" for number in order])
     axes.set_xlabel("modes, with the share of events below them", fontsize=look.NORMAL, color=look.TEXT)
     axes.set_ylabel("deviation of the noise, model units", fontsize=look.NORMAL, color=look.TEXT)

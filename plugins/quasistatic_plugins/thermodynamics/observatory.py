@@ -17,7 +17,8 @@ from quasistatic import thermodynamics as td
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 MOST_DOUBTFUL = 0.05  # share of events whose average may be doubtful, if the mean over all events is to be printed
-REPEATS = 16  # draws of every step of an event, for its dissipation
+PAIRS = 16  # events of the model, for the theorems, to each test event
+REPEATS = 16  # draws of every step of an event, for its dissipation and entropy
 
 
 @attrs.frozen(eq=False)
@@ -72,6 +73,32 @@ class Sampled:
         return mean_line(self.source.event, name, label, per_event, samples or self.about, doubt)
 
 
+@attrs.frozen(eq=False)
+class Pairs:
+    """Events of the model, and log-weights (N,) of a forward path from each and of the path that it came by."""
+
+    xs: Any
+    forward: np.ndarray
+    backward: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.backward)
+
+
+def _pairs(diffusion: qs.Diffusion, data: qs.Data, key: jax.Array, steps: int | None) -> Pairs:
+    """More than there are test events, as the theorems need many, and one path each is cheap."""
+    count, (key_back, key_forth) = PAIRS * len(data), jr.split(key)
+    side = _take(data.side, np.arange(count) % len(data))
+    xs, came_by = td.model_weights(diffusion, count, key=key_back, steps=steps, side=side)
+    forward = td.forward_weights(diffusion, xs, key=key_forth, steps=steps, side=side)
+    return Pairs(xs, forward.totals[:, 0], came_by.totals[:, 0])
+
+
+def _take(tree: Any, index: Any) -> Any:
+    """These events of a tree; None, of no side information, stays None."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
 def restored(terms: np.ndarray, found: td.Dissipation) -> np.ndarray:
     """Information (M + 1,) in nats at each knot, above that at the last: the terms (T + 1,) of -K less what is dissipated."""
     count = len(found.knots) - 1
@@ -92,22 +119,24 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
         None if reference is None else np.asarray(jax.vmap(reference.log_prob)(data.x), np.float64),
         None if truth is None else truth.log_prob(data.x),
     )
-    own, came_by = td.model_weights(diffusion, len(data), key=keys[1], **shared)
-    forward, backward = td.forward_weights(diffusion, own, key=keys[2], paths=paths, **shared).totals, came_by.totals[:, 0]
+    pairs = _pairs(diffusion, data, keys[1], steps)
+    own = _take(pairs.xs, slice(len(data)))
+    forward = td.forward_weights(diffusion, own, key=keys[2], paths=paths, **shared).totals
     dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=REPEATS, **shared)
-    entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], **shared)
+    entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=REPEATS, **shared)
     lines = (
         *_bound(sampled),
         *_recovered(sampled),
         *_with_truth(sampled),
         *_in_steps(sampled, dissipated),
         *_timeline(sampled, dissipated),
-        *_own(sampled, forward, backward),
+        *_own(sampled, forward, pairs),
+        *_joint(sampled, pairs),
         *_costs(diffusion, sampled),
-        *_joint(sampled, own, backward),
     )
     notes = tuple(_notes(diffusion, entropy, lines))
-    return Observatory(lines, notes, sampled.weights.terms.mean(axis=(0, 1)), dissipated, entropy, forward, backward)
+    terms, backward = sampled.weights.terms.mean(axis=(0, 1)), pairs.backward[: len(data)]
+    return Observatory(lines, notes, terms, dissipated, entropy, forward, backward)
 
 
 def _bound(sampled: Sampled) -> Iterator[Line]:
@@ -194,24 +223,23 @@ def _timeline(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
     yield Line("memory_time", label, -alike, math.nan, "", "data set", sampled.about, doubt)
 
 
-def _own(sampled: Sampled, forward: np.ndarray, backward: np.ndarray) -> Iterator[Line]:
-    """Bounds from both sides for the model's own events (N, paths) and (N,), and the detailed theorem."""
-    lower, upper = td.importance_weighted(forward), td.sandwich_bound(backward, forward[:, 1:])
-    own = f"{len(backward)} events of the model"
-    both = f"{own}, {forward.shape[1]} forward paths each"
+def _own(sampled: Sampled, forward: np.ndarray, pairs: Pairs) -> Iterator[Line]:
+    """Bounds from both sides for events of the model, with log-weights (N, paths) of forward paths, and the detailed theorem."""
+    lower, upper = td.importance_weighted(forward), td.sandwich_bound(pairs.backward[: len(forward)], forward[:, 1:])
+    both = f"{len(forward)} events of the model, {forward.shape[1]} forward paths each"
     yield sampled.line("own_lower", "its own events: log p at least", lower, both)
     yield sampled.line("own_upper", "its own events: log p at most", upper, both)
     yield sampled.line("own_width", "  width of this sandwich", upper - lower, both)
-    line = td.paired_crooks(forward[:, 0], backward)
-    yield Line("crooks_slope", "Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", own, line.doubt)
+    line, samples = td.paired_crooks(pairs.forward, pairs.backward), f"{len(pairs)} events of the model"
+    yield Line("crooks_slope", "Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", samples, line.doubt)
 
 
-def _joint(sampled: Sampled, own: Any, backward: np.ndarray) -> Iterator[Line]:
+def _joint(sampled: Sampled, pairs: Pairs) -> Iterator[Line]:
     """The theorems for data and paths together, which need the true density: E exp(-entropy production) = 1 - lambda."""
     truth = qs.capability(sampled.source, qs.AbstractTruth)
     if truth is None or sampled.truth is None:
         return
-    forward, log_q = sampled.weights.totals[:, 0] - sampled.truth, truth.log_prob(own)
+    forward, log_q = sampled.weights.totals[:, 0] - sampled.truth, truth.log_prob(pairs.xs)
     possible = np.isfinite(log_q)
     share, count = 1.0 - float(possible.mean()), len(possible)
     samples = f"{len(forward)} test events, {count} of the model"
@@ -223,7 +251,7 @@ def _joint(sampled: Sampled, own: Any, backward: np.ndarray) -> Iterator[Line]:
     error, label = mean * average.standard_error_nats, f"E exp(-entropy production), {1.0 - share:.3g} by theory"
     yield Line("integral_theorem", label, mean, error, "", "path", samples, average.doubt)
     if possible.sum() > 1:
-        line = td.crooks(forward, backward[possible] - log_q[possible])
+        line = td.crooks(forward, pairs.backward[possible] - log_q[possible])
         yield Line("joint_slope", "joint Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", samples, line.doubt)
 
 
