@@ -174,6 +174,8 @@ def test_even_dissipation_stays_where_it_is() -> None:
     # what is measured with noise may be negative, or zero everywhere
     for noisy in ([-1.0, 2.0, 0.0], [0.0, 0.0, 0.0]):
         assert np.all(np.diff(thermodynamics.reallocate(knots, np.array(noisy))) > 0)
+    with pytest.raises(ValueError, match="finite dissipation"):
+        thermodynamics.reallocate(knots, np.array([1.0, np.nan, 1.0]))
     with pytest.raises(ValueError, match="4 knots and 2 steps"):
         thermodynamics.reallocate(knots, np.ones(2))
     with pytest.raises(ValueError, match="at least two events"):

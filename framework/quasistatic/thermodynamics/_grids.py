@@ -32,8 +32,10 @@ def reallocate(knots: np.ndarray, dissipation: np.ndarray, mix: float = 0.5) -> 
 
     The dissipation (M,) of a short step is the square of its length in some metric, so the new knots cut the length into equal
     parts; `mix` of the way is gone, as long steps are not short. The metric is taken as constant within a step. (Thermodynamic
-    length: Salamon & Berry 1983; Crooks 2007.)
+    length: Salamon & Berry 1983; Crooks 2007.) Raises ValueError for numbers that do not fit, or are not finite.
     """
+    if not np.all(np.isfinite(dissipation)):
+        raise ValueError(f"reallocate: expected a finite dissipation of every step, got {dissipation!r:.200}")
     knots, lengths = np.asarray(knots, np.float64), np.sqrt(_counted(dissipation))
     if knots.shape != (len(lengths) + 1,):
         raise ValueError(f"reallocate: expected one knot more than steps, got {len(knots)} knots and {len(lengths)} steps")

@@ -58,6 +58,8 @@ def improve(
     def measure(knots: np.ndarray) -> tuple[float, np.ndarray]:
         # the same noise for all grids
         costs = step_costs(diffusion, data, chain(knots), objective, key_steps)
+        if not np.all(np.isfinite(costs)):
+            raise qs.InputError(f"schedule: steps of this run have no finite cost under the objective {objective!r}; take another")
         if objective == "ode":
             spread = np.sqrt((costs**2).mean(axis=0))
             return float(spread.sum()), spread
