@@ -159,7 +159,8 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "testing", "_report", "_runs", "_recipes", "_training", "_data", "oracles", "_plugins", "_process", "_storage", "errors",
+    "cli", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins", "_process",
+    "_storage", "errors",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
+from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.cells import Reader as Reader
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
@@ -133,6 +134,8 @@ from quasistatic._recipes.recipe import Recipe as Recipe
 from quasistatic._recipes.recipe import load_recipe as load_recipe
 from quasistatic._recipes.wire import make as make
 from quasistatic._report import pictures as pictures
+from quasistatic._runs.grids import read_grid as read_grid
+from quasistatic._runs.grids import write_grid as write_grid
 from quasistatic._runs.run import Run as Run
 from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train

@@ -241,7 +241,7 @@ def test_the_drawing_shows_the_layers_of_the_import_contract() -> None:
     assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
 
 
-NAMED = {"cli", "testing", "oracles", "errors"}  # wings and modules that are public
+NAMED = {"cli", "testing", "thermodynamics", "oracles", "errors"}  # wings and modules that are public
 
 
 def test_modules_that_the_drawings_name_exist() -> None:

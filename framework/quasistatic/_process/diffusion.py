@@ -11,7 +11,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int
 
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
-from quasistatic._process.grid import AbstractGrid, FixedGrid
+from quasistatic._process.grid import AbstractGrid, FixedGrid, Steps, checked_times
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Side
 from quasistatic._process.potential import AbstractPotential
@@ -69,9 +69,12 @@ class Diffusion(eqx.Module):
         kernel = tilted(self.kernel, potential, scheme)
         return Diffusion(kernel, self.model, self.grid, self.first_step, self.side)
 
-    def times(self, steps: int | None = None) -> Float[Array, " T"]:
-        """The chain's T increasing times, by default those of training."""
-        return self.grid.times(self.kernel, steps)
+    def times(self, steps: Steps = None) -> Float[Array, " T"]:
+        """The chain's T increasing times, by default those of training.
+
+        `steps` may also be the times themselves, the last of which is 1. Raises ValueError for times that are none.
+        """
+        return self.grid.times(self.kernel, steps) if steps is None or isinstance(steps, int) else checked_times(steps)
 
     def params(self, z: State, t: Time, *, key: Key | None = None) -> State:
         """The network's params at z_t; `key` switches on its dropout and the like, in training alone."""

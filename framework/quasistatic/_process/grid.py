@@ -1,6 +1,7 @@
 """Grids: the T increasing times of a chain, the last of which is 1."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -10,6 +11,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.kernel import AbstractKernel
+
+Steps = int | Sequence[float] | np.ndarray | None  # T; the times themselves; None: what is usual
+
+
+def checked_times(times: Sequence[float] | np.ndarray) -> Float[Array, " T"]:
+    """The T increasing times of a whole chain, (T,). Raises ValueError where these are none."""
+    values = np.asarray(times, np.float64)
+    if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
+        raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
+    return jnp.asarray(values, jnp.result_type(float))
 
 
 class AbstractGrid(eqx.Module):

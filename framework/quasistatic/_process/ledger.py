@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 import equinox as eqx
@@ -26,6 +26,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.event import PADDING, AbstractEvent
+from quasistatic._process.grid import Steps
 from quasistatic._process.kernel import AbstractJumping
 from quasistatic._process.tree import count_of
 
@@ -163,7 +164,7 @@ def ledger(
     xs: State,
     *,
     key: Key,
-    steps: int | Sequence[float] | None = None,
+    steps: Steps = None,
     side: State | None = None,
     repeats: int = 1,
 ) -> Ledger:
@@ -174,7 +175,7 @@ def ledger(
     alone. Raises ValueError for no events, or times that are none.
     """
     check_arithmetic()
-    times = diffusion.times(steps) if steps is None or isinstance(steps, int) else _checked_times(steps)
+    times = diffusion.times(steps)
     count = count_of(xs)
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
@@ -207,10 +208,3 @@ def _symbols(event: AbstractEvent, side: State | None) -> int | np.ndarray | Non
         return event.symbols
     padding = np.asarray(side[PADDING])
     return event.symbols - padding.reshape(len(padding), -1).sum(axis=1)
-
-
-def _checked_times(times: Sequence[float]) -> jax.Array:
-    values = np.asarray(times, np.float64)
-    if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or np.any(np.diff(values) <= 0):
-        raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
-    return jnp.asarray(values, jnp.result_type(float))

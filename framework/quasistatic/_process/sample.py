@@ -17,6 +17,7 @@ from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
+from quasistatic._process.grid import Steps
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tilted import Scheme
@@ -51,12 +52,12 @@ def sample(
     *,
     key: Key,
     sampler: AbstractSampler | None = None,
-    steps: int | None = None,
+    steps: Steps = None,
     side: State | None = None,
     potential: AbstractPotential | None = None,
     scheme: Scheme = "bridged",
 ) -> State:
-    """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training).
+    """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training), or through these times.
 
     `sampler` is `Ancestral` unless given. Event i is a function of `key`, i and its own row of `side` (rows, ...), which is
     repeated as needed, and of nothing else: it is computed in a block whose size depends on i alone, so not even rounding

@@ -21,15 +21,25 @@ from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._process.estimate import customary_unit as customary_unit
 from quasistatic._process.event import AbstractField
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.model import AbstractFilters
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
 from quasistatic._report import film
-from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, PALE, SMALL, TEXT, TRUTH, WIDTH, quiet
+from quasistatic._report.figure import DATA as DATA
+from quasistatic._report.figure import FRAME as FRAME
+from quasistatic._report.figure import LEARNED as LEARNED
+from quasistatic._report.figure import NORMAL as NORMAL
+from quasistatic._report.figure import PALE as PALE
+from quasistatic._report.figure import SMALL as SMALL
+from quasistatic._report.figure import TEXT as TEXT
+from quasistatic._report.figure import TRUTH as TRUTH
+from quasistatic._report.figure import WIDTH as WIDTH
 from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
+from quasistatic._report.figure import quiet as quiet
 from quasistatic._report.film import Filmed as Filmed
 from quasistatic._report.film import spread as spread
 from quasistatic._report.restoring import MOST_STEPS as MOST_STEPS

@@ -13,6 +13,7 @@ from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capabi
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key
 from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, ledger
 
 
@@ -104,7 +105,7 @@ def to_json(value: Estimate | None) -> dict[str, Any] | None:
 
 
 def evaluate(
-    diffusion: Diffusion, source: AbstractSource, data: Data, *, key: Key, steps: int | None = None, repeats: int = 1
+    diffusion: Diffusion, source: AbstractSource, data: Data, *, key: Key, steps: Steps = None, repeats: int = 1
 ) -> Evaluation:
     """K of all events of `data` on a chain of T = `steps`, beside the null model and the truth where they are known."""
     measured = ledger(diffusion, data.x, key=key, steps=steps, side=data.side, repeats=repeats)

@@ -16,6 +16,7 @@ from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, S
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
+from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, ledger
 from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
@@ -78,12 +79,12 @@ class Run:
         count: int,
         *,
         seed: int = 0,
-        steps: int | None = None,
+        steps: Steps = None,
         side: State | None = None,
         model_units: bool = False,
         sampler: AbstractSampler | None = None,
     ) -> State:
-        """`count` events (count, ...) in the user's units, or in model units.
+        """`count` events (count, ...) in the user's units, or in model units, by a chain of T = `steps`, or through these times.
 
         `side` (rows, ...) is the side information, repeated as needed; by default that of the test split. `sampler` takes the
         place of the run's own.
@@ -94,7 +95,7 @@ class Run:
         xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
         return xs if model_units else to_user(self.source, xs)
 
-    def bound(self, x: Any, *, steps: int | None = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
+    def bound(self, x: Any, *, steps: Steps = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
         Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
@@ -104,7 +105,7 @@ class Run:
         return ledger(self.diffusion, xs, key=key, steps=steps, side=side, repeats=repeats)
 
     def evaluate(
-        self, split: Split | Data = "test", *, steps: int | None = None, seed: int = 0, repeats: int | None = None
+        self, split: Split | Data = "test", *, steps: Steps = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
         """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth."""
         options = self.recipe.evaluation

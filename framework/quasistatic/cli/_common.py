@@ -19,7 +19,9 @@ from quasistatic.errors import DataError, QuasistaticError, printable
 
 if TYPE_CHECKING:
     from quasistatic._process.estimate import Estimate
+    from quasistatic._process.grid import Steps
     from quasistatic._recipes.recipe import Recipe
+    from quasistatic._runs.run import Run
     from quasistatic._storage.folder import RunFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,12 +98,33 @@ set_option = click.option(
     shell_complete=_complete_override,
 )
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+grid_option = click.option(
+    "--grid",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The times of the chain, from `quasistatic schedule`, in the place of --steps.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def shape_of(text: str) -> tuple[int, ...] | None:
     """(8, 8, 3) of '8x8x3'; None of what is no shape."""
     return tuple(map(int, text.split("x"))) if re.fullmatch(r"\d{1,5}(x\d{1,5})*", text) else None
+
+
+def chain_of(run: Run, steps: int | None, grid: Path | None) -> Steps:
+    """What --steps or --grid say of the chain. Raises InputError for a file that is no grid for this run."""
+    from quasistatic._runs.grids import read_grid
+
+    return steps if grid is None else read_grid(grid, run.diffusion.kernel)
+
+
+def refuse_both(steps: int | None, grid: Path | None) -> None:
+    """--steps and --grid are two ways to say one thing."""
+    if grid is not None:
+        if steps is not None:
+            raise click.UsageError("--steps and --grid exclude one another: a grid has its own number of steps")
+        refuse_absent(grid)
 
 
 def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:

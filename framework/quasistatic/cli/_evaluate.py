@@ -12,13 +12,16 @@ import click
 
 from quasistatic.cli._common import (
     WholeNumber,
+    chain_of,
     echo,
     echo_json,
     echo_values,
     folder_argument,
+    grid_option,
     json_option,
     manager_of,
     refuse_absent,
+    refuse_both,
     run_folder,
 )
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 @click.command()
 @folder_argument
 @click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@grid_option
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split of the run's own source; by default test.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a table or an array instead.")
 @click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
@@ -41,6 +45,7 @@ def evaluate(
     ctx: click.Context,
     folder: Path,
     steps: int | None,
+    grid: Path | None,
     split: Split | None,
     data: Path | None,
     repeats: int | None,
@@ -53,6 +58,7 @@ def evaluate(
 
     if data is not None and split is not None:
         raise click.UsageError("--data and --split exclude one another: events are of a file, or of a split")
+    refuse_both(steps, grid)
     run_folder(folder)
     if data is not None:
         refuse_absent(data)
@@ -69,7 +75,7 @@ def evaluate(
         echo(f"note: {note}", err=True)
     named = split or "test"
     events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
-    measured = run.evaluate(events, steps=steps, seed=seed, repeats=repeats or (4 if per_event else None))
+    measured = run.evaluate(events, steps=chain_of(run, steps, grid), seed=seed, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured, events).encode())
     if as_json:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import WholeNumber, echo, folder_argument, manager_of, run_folder
+from quasistatic.cli._common import WholeNumber, chain_of, echo, folder_argument, grid_option, manager_of, refuse_both, run_folder
 from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
+    from quasistatic._process.grid import Steps
     from quasistatic._runs.run import Run
 
 PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
@@ -23,6 +24,7 @@ PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
 @click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
 @click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@grid_option
 @click.option(
     "-o",
     "--out",
@@ -33,7 +35,7 @@ PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
     "such as .txt for text.",
 )
 @click.pass_context
-def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, out: Path) -> None:
+def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int | None, grid: Path | None, out: Path) -> None:
     """Draw samples from a trained run, in the units of the data: as an .npz file (an array `x`, or one for each
     part of an event, and `columns`, the names in the header of the data), as a table (.csv, with that header), as a
     picture, as a file of the source's own kind, or, where events are pictures, as an animation of their way out of the noise.
@@ -42,6 +44,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     """
     from quasistatic._storage.files import try_out, write_durably
 
+    refuse_both(steps, grid)
     run_folder(folder)
     try_out(out)
     from quasistatic._data.source import AbstractWriting, capability
@@ -52,15 +55,16 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         echo(f"note: {note}", err=True)
+    chain = chain_of(run, steps, grid)
     kind, writing = out.suffix.lower(), capability(run.source, AbstractWriting)
     own = () if writing is None else writing.endings
     if kind not in (known := dict.fromkeys((*own, ".npz", ".csv", *PICTURES, *FILMS))):
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(known)}", param_hint="--out")
     if kind in FILMS:
-        write_durably(out, _film(run, number, seed, steps, kind[1:]))
+        write_durably(out, _film(run, number, seed, chain, kind[1:]))
         echo(f"{number} samples: {out}")
         return
-    xs = run.sample(number, seed=seed, steps=steps, model_units=kind in (*own, *PICTURES))
+    xs = run.sample(number, seed=seed, steps=chain, model_units=kind in (*own, *PICTURES))
     if writing is not None and kind in own:
         write_durably(out, writing.write_events(xs, kind))
     elif kind == ".npz":
@@ -74,7 +78,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     echo(f"{number} samples: {out}")
 
 
-def _film(run: Run, number: int, seed: int, steps: int | None, form: str) -> bytes:
+def _film(run: Run, number: int, seed: int, steps: Steps, form: str) -> bytes:
     """Raises InputError where events are no pictures."""
     from quasistatic._report.film import FRAMES, Filmed, animation, spread
 

@@ -1,0 +1,140 @@
+"""What log-weights of forward paths give: averages of their exponential, and whether these can be trusted.
+
+Log-weights w = log p(x, z) - log q(z given x) are numpy arrays in nats, along the last axis those of one event. Minus w is the
+work of thermodynamics, so E exp(w) = p(x) is Jarzynski's equality.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+
+MIN_ESS = 50.0
+MAX_PARETO_K = 0.7
+MAX_VARIANCE = 0.3  # of the log-weight in nats^2, for a second cumulant that is followed by small ones
+
+
+@attrs.frozen
+class LogAverage:
+    """log of a mean of exp(w), an estimate of log p(x), with what tells whether `paths` of them were enough.
+
+    `ess` is the effective sample size (sum e^w)^2 / sum e^2w; `pareto_k` is the shape of the tail of the weights: their variance
+    is finite below 1/2, and above 0.7 no average of them is reliable at any practical number of paths (Vehtari et al. 2024).
+    """
+
+    value_nats: float
+    standard_error_nats: float
+    ess: float
+    pareto_k: float
+    paths: int
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the value must not be used; None where nothing speaks against it."""
+        if self.ess < MIN_ESS:
+            return f"the effective sample size is {self.ess:.3g} of {self.paths} paths, below {MIN_ESS:g}"
+        if self.pareto_k > MAX_PARETO_K:
+            return f"the tail of the weights is too heavy: Pareto k is {self.pareto_k:.2g}, above {MAX_PARETO_K}"
+        return None
+
+
+def log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
+    """log of the mean of exp over the last axis; -inf where all are -inf."""
+    values = np.asarray(log_weights, np.float64)
+    top = values.max(axis=-1, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return top[..., 0] + np.log(np.exp(values - top).mean(axis=-1))
+
+
+def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
+    """(sum e^w)^2 / sum e^2w over the last axis: how many equal weights would be as good."""
+    values = np.asarray(log_weights, np.float64)
+    return values.shape[-1] * np.exp(2.0 * log_mean_exp(values) - log_mean_exp(2.0 * values))
+
+
+def jarzynski(log_weights: np.ndarray) -> LogAverage:
+    """log p(x) from log-weights (paths,) of forward paths from one event (Jarzynski 1997), with its error by the delta method."""
+    values = np.asarray(log_weights, np.float64)
+    ess, count = float(effective_sample_size(values)), len(values)
+    error = math.sqrt(max(count / ess - 1.0, 0.0) / (count - 1)) if count > 1 else math.nan
+    return LogAverage(float(log_mean_exp(values)), error, ess, pareto_k(values), count)
+
+
+def pareto_k(log_weights: np.ndarray) -> float:
+    """Shape of the generalised Pareto distribution fitted to the largest weights e^w, w (paths,).
+
+    -inf where the largest are all alike; inf where there are too few to tell. The tail has min(n / 5, 3 sqrt(n)) weights, and the
+    fit the weak prior of Vehtari et al. 2024 (arXiv 1507.02646), after Zhang & Stephens 2009.
+    """
+    values = np.sort(np.asarray(log_weights, np.float64))
+    tail = math.ceil(min(0.2 * len(values), 3.0 * math.sqrt(len(values))))
+    if tail < 5:
+        return math.inf
+    weights = np.exp(values[-tail - 1 :] - values[-1])
+    excess = weights[1:] - weights[0]
+    excess = excess[excess > 1e-6 * weights[0]]  # equal weights, of discrete paths, are no tail
+    if len(excess) == 0:
+        return -math.inf
+    if len(excess) < 5:
+        return math.inf
+    shape = _pareto_shape(excess)
+    return (len(excess) * shape + 5.0) / (len(excess) + 10.0)
+
+
+def _pareto_shape(excess: np.ndarray) -> float:
+    """Posterior mean of the shape for sorted, positive excesses, by the profile likelihood of Zhang & Stephens 2009."""
+    count = len(excess)
+    grid = 30 + math.isqrt(count)
+    quartile = excess[int(count / 4 + 0.5) - 1]
+    theta = 1.0 / excess[-1] + (1.0 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (3.0 * quartile)
+    shapes = np.log1p(-theta[:, None] * excess).mean(axis=1)
+    profile = count * (np.log(-theta / shapes) - shapes - 1.0)
+    share = np.exp(profile - profile.max())
+    best = float(theta @ share / share.sum())
+    return float(np.log1p(-best * excess).mean())
+
+
+def importance_weighted(log_weights: np.ndarray, particles: int | None = None) -> np.ndarray:
+    """The bound E log mean of k = `particles` weights for each event, (N,), from w (N, paths); k is all paths unless given.
+
+    At most log p(x) in expectation, not falling with k, and K(x) at k = 1 (Burda et al. 2016). Paths are used in groups of k;
+    what is left over is not. Raises ValueError for more particles than paths.
+    """
+    values = np.asarray(log_weights, np.float64)
+    return log_mean_exp(_groups(values, particles)).mean(axis=-1)
+
+
+def harmonic_bound(log_weights: np.ndarray, particles: int | None = None) -> np.ndarray:
+    """-E log mean of k weights e^-w for each event, (N,), from log-weights (N, paths) of draws of p(path given x).
+
+    At least log p(x), not rising with k.
+    """
+    return -importance_weighted(-np.asarray(log_weights, np.float64), particles)
+
+
+def _groups(values: np.ndarray, particles: int | None) -> np.ndarray:
+    """(N, paths) as (N, groups, k)."""
+    count = values.shape[-1]
+    size = count if particles is None else particles
+    if not 1 <= size <= count:
+        raise ValueError(f"particles: expected 1 to {count}, the number of paths, got {size}")
+    return values[..., : count // size * size].reshape(*values.shape[:-1], count // size, size)
+
+
+def sandwich_bound(model_weights: np.ndarray, forward_weights: np.ndarray) -> np.ndarray:
+    """E log mean of k weights: of the path (N,) by which the model came to the event, and of k - 1 forward paths (N, k - 1).
+
+    At least log p(x) in expectation for each event, (N,), not rising with k; k = 1 is the evidence upper bound E_p w (Grosse et al.
+    2015). Holds for events of the model alone: for data nobody knows such a path.
+    """
+    first = np.asarray(model_weights, np.float64)[..., None]
+    return log_mean_exp(np.concatenate([first, np.asarray(forward_weights, np.float64)], axis=-1))
+
+
+def cumulant_estimate(log_weights: np.ndarray) -> np.ndarray:
+    """log p(x) as mean plus half the variance of w over the last axis: exact for normal w, good below a variance of 0.3."""
+    values = np.asarray(log_weights, np.float64)
+    return values.mean(axis=-1) + 0.5 * values.var(axis=-1, ddof=1)

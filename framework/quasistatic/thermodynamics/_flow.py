@@ -1,0 +1,81 @@
+"""The probability flow as a deterministic sampler, and how far each of its steps is off."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process.arithmetic import check_arithmetic
+from quasistatic._process.blocks import events_together
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.grid import Steps
+from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
+from quasistatic._process.sampler import AbstractSampler, Info
+from quasistatic._process.tree import count_of
+from quasistatic.thermodynamics._emergence import denoised, log_levels
+from quasistatic.thermodynamics._work import event_blocks
+
+
+class Flow(AbstractSampler):
+    """Equilibrium, led back by Euler steps of the probability flow in t, then E[x given z]: one call of the network a step.
+
+    Its samples are those of another model than the chain's (Song et al. 2021, section 4.3). Raises TypeError for kernels
+    without a flow.
+    """
+
+    def init(self, diffusion: Diffusion, *, key: Key) -> State:
+        return diffusion.kernel.equilibrium().sample(key)
+
+    def step(self, diffusion: Diffusion, state: State, s: Time, t: Time, *, key: Key) -> tuple[State, Info]:
+        return _euler(diffusion, state, s, t), {}
+
+    def finish(self, diffusion: Diffusion, state: State, t: Time, *, key: Key) -> State:
+        return denoised(diffusion, state, t)
+
+
+def flowing(kernel: AbstractKernel) -> AbstractFlowing:
+    """The kernel, if it has a flow. Raises TypeError if not."""
+    if not isinstance(kernel, AbstractFlowing):
+        raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
+    return kernel
+
+
+def _euler(diffusion: Diffusion, z: State, s: Time, t: Time) -> State:
+    velocity = flowing(diffusion.kernel).flow(diffusion.params(z, t), z, t)
+    return jax.tree.map(lambda z, v: z - (t - s) * v, z, velocity)
+
+
+def flow_errors(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None) -> np.ndarray:
+    """How far one Euler step of the flow ends from two half steps, for every step and event, (N, T - 1), in units of the data.
+
+    Quadratic in the step, as what a step dissipates, so `optimise_grid` serves for it too. Raises TypeError for kernels without
+    a flow.
+    """
+    check_arithmetic()
+    flowing(diffusion.kernel)
+    times, count = diffusion.times(steps), count_of(xs)
+    parts = []
+    for rows in event_blocks(count, events_together(diffusion)):
+        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
+        parts.append(np.asarray(_errors(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
+    return np.concatenate(parts)[:count]
+
+
+@eqx.filter_jit
+def _errors(diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> jax.Array:
+    def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
+        given = diffusion.given(side_one)
+
+        def step(at: tuple[Time, Time, Key]) -> jax.Array:
+            s, t, key_step = at
+            z, m = given.kernel.marginal(x, t).sample(key_step), 0.5 * (s + t)
+            away = _euler(given, z, s, t) - _euler(given, _euler(given, z, m, t), s, m)
+            return jnp.sqrt(jnp.sum(away**2)) * jnp.exp(-log_levels(given.kernel, s)[0])
+
+        return jax.lax.map(step, (times[:-1], times[1:], jr.split(jr.fold_in(key, number), len(times) - 1)))
+
+    return jax.vmap(one)(xs, side, numbers)

@@ -1,0 +1,113 @@
+"""Log-weights of many paths, drawn by the forward process or by the model."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process import trajectory
+from quasistatic._process.arithmetic import check_arithmetic
+from quasistatic._process.blocks import events_together
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.grid import Steps
+from quasistatic._process.sampler import Ancestral
+from quasistatic._process.tree import Layout, concatenate, count_of, take
+
+KEPT_BYTES = 2**26  # of the states of paths that are kept
+
+
+@attrs.frozen(eq=False)
+class LogWeights:
+    """Log-weights log p(x, z) - log q(z given x) of several paths for each event, in nats.
+
+    `terms` (N, paths, T + 1) are float64: first step, the T - 1 steps (from `times[k]` back to `times[k-1]`), equilibrium.
+    """
+
+    times: np.ndarray
+    terms: np.ndarray
+
+    @property
+    def totals(self) -> np.ndarray:
+        """The log-weight of each path, (N, paths)."""
+        return self.terms.sum(axis=-1)
+
+
+def forward_weights(
+    diffusion: Diffusion, xs: State, *, key: Key, paths: int = 1, steps: Steps = None, side: State | None = None
+) -> LogWeights:
+    """Log-weights of `paths` forward paths from each of the events `xs` (N, ...), with their side information (N, ...).
+
+    Their mean is K(x), the mean of their exponential p(x) (Jarzynski 1997). The chain has T = `steps`, or these times. A path
+    is a function of `key`, of the number of its event and of its own number. Raises ValueError for no events.
+    """
+    check_arithmetic()
+    times, events = diffusion.times(steps), count_of(xs)
+    if events == 0 or paths < 1:
+        raise ValueError(f"forward_weights: expected at least one event and one path, got {events} and {paths}")
+    parts = []
+    for rows in event_blocks(events * paths, _room(diffusion, len(times))):
+        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // paths]), tree) for tree in (xs, side))
+        parts.append(np.asarray(_forward(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
+    terms = np.concatenate(parts)[: events * paths]
+    return LogWeights(np.asarray(times, np.float64), terms.reshape(events, paths, -1))
+
+
+def model_weights(
+    diffusion: Diffusion, count: int, *, key: Key, steps: Steps = None, side: State | None = None
+) -> tuple[State, LogWeights]:
+    """`count` events (count, ...) of the model, in model units, and log-weights (count, 1, T + 1) of the paths that they came by.
+
+    That path is an exact draw of p(path given x), which nothing gives for events of data (bidirectional Monte Carlo, Grosse et
+    al. 2015). `side` (rows, ...) is side information, repeated as needed. Raises ValueError for no events.
+    """
+    check_arithmetic()
+    if count < 1:
+        raise ValueError(f"model_weights: expected at least one event, got {count}")
+    times = diffusion.times(steps)
+    drawn, weights = [], []
+    for rows in event_blocks(count, _room(diffusion, len(times))):
+        side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
+        xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows))
+        drawn.append(jax.tree.map(np.asarray, xs))
+        weights.append(np.asarray(terms, np.float64))
+    return take(concatenate(drawn), slice(count)), LogWeights(np.asarray(times, np.float64), np.concatenate(weights)[:count, None])
+
+
+def event_blocks(count: int, largest: int) -> list[np.ndarray]:
+    """Row numbers in blocks of one size, as few as can be; the last is filled up with rows that are computed again."""
+    width = math.ceil(count / math.ceil(count / largest))
+    return [np.arange(start, start + width) % count for start in range(0, count, width)]
+
+
+def _room(diffusion: Diffusion, steps: int) -> int:
+    """How many paths are computed together."""
+    state = Layout.of(jax.eval_shape(lambda: diffusion.kernel.equilibrium().sample(jr.key(0))))
+    return min(events_together(diffusion), max(1, KEPT_BYTES // (4 * state.size * steps)))
+
+
+@eqx.filter_jit
+def _forward(diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> jax.Array:
+    def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
+        given = diffusion.given(side_one)
+        # drawn by the transition and weighed by the posterior: kernels whose two do not belong together break the theorems
+        path = trajectory.forward(given.kernel, x, times, key=jr.fold_in(key, number))
+        return trajectory.log_weight(given, path, times)
+
+    return jax.vmap(one)(xs, side, numbers)
+
+
+@eqx.filter_jit
+def _backward(diffusion: Diffusion, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> tuple[State, jax.Array]:
+    def one(side_one: State | None, number: jax.Array) -> tuple[State, jax.Array]:
+        given = diffusion.given(side_one)
+        path = trajectory.reverse(Ancestral(), given, times, key=jr.fold_in(key, number))
+        return path.x, trajectory.log_weight(given, path, times)
+
+    return jax.vmap(one)(side, numbers)

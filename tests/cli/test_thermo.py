@@ -1,0 +1,175 @@
+"""quasistatic thermo and schedule, and grids in files, on runs that were hardly trained."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+import quasistatic as qs
+
+Cli = Callable[..., Result]
+SMALL = {
+    "model.width": 8, "trajectory.steps": 4, "training.updates": 20, "training.batch": 8, "training.validate_every": 20,
+    "training.validation_events": 8, "training.validation_steps": 2, "training.observers": [], "evaluation.events": 16,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def roll(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "roll"
+    qs.train(qs.load_recipe("swiss-roll", SMALL), out=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def beats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Short ones, so that a network which knows nothing makes some of them."""
+    folder = tmp_path_factory.mktemp("runs") / "beats"
+    qs.train(qs.load_recipe("heartbeat", {**SMALL, "source.length": 4, "source.period": 2}), out=folder)
+    return folder
+
+
+def values(found: Result) -> dict[str, Any]:
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)["values"]
+
+
+@pytest.mark.slow
+def test_the_ledger_of_a_run_adds_up(cli: Cli, roll: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.svg"
+    found = cli("thermo", roll, "-n", 12, "--paths", 8, "--json", "-o", out)
+    lines = values(found)
+    value = {name: line["value"] for name, line in lines.items()}
+    assert value["bound"] == pytest.approx(-value["first"] - value["steps"] - value["prior"], rel=1e-6)
+    assert value["production"] == pytest.approx(-value["entropy"] - value["bound"], rel=1e-5)
+    assert value["production"] == pytest.approx(value["production_in_paths"] + value["production_of_model"], rel=1e-5)
+    assert value["efficiency"] == pytest.approx(value["gain"] / value["free_energy"], rel=1e-5)
+    assert value["importance_weighted"] >= value["bound"] and value["own_upper"] >= value["own_lower"] - 1e-4
+    assert all(line["unit"] in ("bits", "paths", "FLOP", "nats", "") and line["per"] and line["samples"] for line in lines.values())
+    # eight paths cannot have fifty effective ones
+    assert value["jarzynski"] is None and "doubtful" in lines["jarzynski"]["refused"]
+    assert out.read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.slow
+def test_people_see_units_errors_samples_and_refusals(cli: Cli, roll: Path) -> None:
+    found = cli("thermo", roll, "-n", 4, "--paths", 4, "--steps", 2)
+    assert found.exit_code == 0, found.output
+    lines = found.stdout.splitlines()
+    assert lines[0].startswith("K (T = 2) ") and " +- " in lines[0]
+    assert lines[0].endswith(" per event; 4 test events, 4 forward paths each")
+    assert any("refused: " in line for line in lines)
+    assert (roll / "pictures" / "thermodynamics.png").exists()
+    assert cli("thermo", roll, "-n", 4, "--paths", 4, "--steps", 1).exit_code == 0
+
+
+@pytest.mark.slow
+def test_bits_have_an_integral_theorem_with_what_cannot_be(cli: Cli, beats: Path, tmp_path: Path) -> None:
+    """E exp(-entropy production) is one less the share of samples that the data exclude."""
+    lines = values(cli("thermo", beats, "-n", 300, "--paths", 4, "--json", "-o", tmp_path / "page.png"))
+    share, mean = lines["impossible"], lines["integral_theorem"]
+    assert share["value"] > 0.1
+    assert abs(mean["value"] + share["value"] - 1.0) < 5.0 * math.hypot(mean["standard_error"], share["standard_error"])
+    assert lines["entropy"]["value"] == pytest.approx(1.0, abs=1e-6)  # two sequences: one bit
+
+
+DIGITS = {
+    "kernel.use": "gaussian", "kernel.mean": "levels", "source.view": "grey", "source.augment": False, "source.labels": True,
+    "model.depth": 1,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_levels_with_labels_have_a_ledger(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = {**SMALL, "training.updates": 1, "training.batch": 4, "training.validation_events": 2, **DIGITS}
+    qs.train(qs.load_recipe("digits", small), out=folder)
+    lines = values(cli("thermo", folder, "-n", 4, "--paths", 4, "--steps", 3, "--json"))
+    assert {"bound", "own_width", "dissipated_in_steps"} <= set(lines)
+    assert all(line["value"] is None or math.isfinite(line["value"]) for line in lines.values())
+
+
+@pytest.mark.slow
+def test_a_landscape_has_modes_that_merge(cli: Cli, roll: Path, beats: Path, tmp_path: Path) -> None:
+    out = tmp_path / "landscape.pdf"
+    found = cli("landscape", roll, "-n", 6, "--smallest", 0.5, "-o", out)
+    assert found.exit_code == 0, found.output
+    lines = found.stdout.splitlines()
+    assert lines[0].startswith("asymmetry of the field at t = 0.00") and lines[-1] == f"picture: {out}"
+    assert any(line.startswith("log p at t = 0, by the probability flow") for line in lines)
+    assert any(line.startswith("modes in noise of deviation 0.5") for line in lines)
+    assert out.read_bytes().startswith(b"%PDF")
+    bits = cli("landscape", beats, "-o", out)
+    assert bits.exit_code == 2 and "expected Gaussian noise" in bits.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["bound", "ancestral"])
+def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objective: str) -> None:
+    grid, arguments = tmp_path / "grid.json", ("--objective", objective, "-n", 64, "--rounds", 1)
+    lines = values(cli("schedule", beats, "--steps", 3, *arguments, "--json", "-o", grid))
+    assert {"bound_before", "bound_after", "bound_change", "cost_ancestral_after"} <= set(lines)
+    times = qs.read_grid(grid)
+    assert len(times) == 3 and times[-1] == 1 and json.loads(grid.read_text())["name"] == f"{objective}-3"
+    evaluated = cli("evaluate", beats, "--grid", grid, "--json")
+    assert evaluated.exit_code == 0, evaluated.output
+    assert json.loads(evaluated.stdout)["per_step"]["times"] == pytest.approx(times.tolist(), rel=1e-6)
+    drawn = [tmp_path / name for name in ("one.npz", "other.npz")]
+    is_moved = not np.allclose(times, [1 / 3, 2 / 3, 1])
+    for out, chain in zip(drawn, (("--grid", grid), ("--steps", 3)), strict=True):
+        assert cli("sample", beats, "-n", 64, *chain, "-o", out).exit_code == 0
+    assert np.array_equal(*(np.load(out)["x"] for out in drawn)) != is_moved
+    assert is_moved or objective == "ancestral"
+
+
+def test_what_is_no_grid_is_refused(cli: Cli, beats: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "grid.json"
+    head = '{"format": "quasistatic grid 1", "times": '
+    for text, words in (
+        ("no json", "got no JSON"),
+        ("[1, 2]", "expected a grid with format"),
+        ('{"format": "other"}', "got 'other'"),
+        (head + '"1"}', "times: expected a list of numbers"),
+        (head + "[0.5, true]}", "times: expected a list of numbers"),
+        (head + "[0.5, 0.4, 1]}", "increasing times"),
+        (head + "[0.5, NaN, 1]}", "increasing times"),
+        (head + "[0.5, 0.9]}", "increasing times"),
+        (head + f"[{10**400}, 1]}}", "too large"),
+        (head + "[]}", "increasing times"),
+        (head + "[0, 1]}", "first time after 0"),
+    ):
+        grid.write_text(text)
+        for command in (("evaluate", beats), ("sample", beats, "-o", tmp_path / "x.npz")):
+            found = cli(*command, "--grid", grid)
+            assert (found.exit_code, found.stdout) == (2, ""), found.output
+            assert words in found.stderr and str(grid) in found.stderr and "Traceback" not in found.stderr
+            if text != "no json":
+                break  # the two read alike
+    both = cli("evaluate", beats, "--grid", grid, "--steps", 3)
+    assert both.exit_code == 2 and "exclude one another" in both.stderr
+    absent = cli("sample", beats, "--grid", tmp_path / "absent.json", "-o", tmp_path / "x.npz")
+    assert absent.exit_code == 2 and "no such file" in absent.stderr
+    with pytest.raises(ValueError, match="increasing times"):
+        qs.write_grid(grid, "wrong", np.array([0.5, 0.5, 1.0]))
+    with pytest.raises(qs.InputError, match="cannot be read"):
+        qs.read_grid(tmp_path)
+
+
+def test_what_the_commands_refuse(cli: Cli, roll: Path, beats: Path, tmp_path: Path) -> None:
+    for arguments, words in (
+        (("thermo", roll, "-o", "page.txt"), "expected a name that ends with .png, .svg, .pdf"),
+        (("thermo", roll, "-o", tmp_path / "absent" / "page.png"), "does not exist"),
+        (("thermo", tmp_path), "recipe.toml"),
+        (("schedule", roll, "-o", "grid.toml"), "expected a name that ends with .json"),
+        (("schedule", beats, "--objective", "ode", "-o", tmp_path / "grid.json"), "needs a kernel with a flow"),
+        (("schedule", roll, "--steps", 2, "--objective", "ode", "-o", tmp_path / "grid.json"), "no time that could move"),
+    ):
+        found = cli(*arguments)
+        assert found.exit_code == 2 and words in found.stderr and "Traceback" not in found.stderr, found.output
