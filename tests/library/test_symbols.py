@@ -1,5 +1,8 @@
 """Strings of symbols: what is divided is whole, apart and in order, and events are what the strings hold."""
 
+import gzip
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 import quasistatic as qs
 from quasistatic._data.draw import draw_lines
+from quasistatic._data.symbols import repeated
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,6 +63,14 @@ def test_whole_strings_of_a_group_are_in_one_split_and_all_that_fit_are_somewher
     assert len({(groups[number], split_of[number]) for number in split_of}) == len({groups[number] for number in split_of})
 
 
+@given(st.integers(1, 6), st.integers(0, 9))
+def test_windows_that_are_repeated_are_those_that_are_equal(length, seed):
+    symbols = np.random.RandomState(seed).randint(0, 3, 80).astype(np.uint8)
+    passages = [qs.Passages(symbols, starts, np.full(len(starts), length)) for starts in (np.arange(0, 20), np.arange(30, 70, 3))]
+    texts = [[symbols[start : start + length].tobytes() for start in each.starts] for each in passages]
+    assert repeated(*passages).tolist() == [text in texts[1] for text in texts[0]]
+
+
 def test_equal_strings_have_one_number():
     passages = qs.joined_strings([np.array(each, int) for each in ([1, 2], [1], [1, 2], [], [2], [])], 5)
     assert qs.same_strings(passages).tolist() == [0, 1, 0, 2, 3, 2]
@@ -70,6 +82,23 @@ def test_a_split_that_is_empty_is_named():
         qs.windows(strings_of([50]), qs.SymbolChoices(length=8))
     with pytest.raises(qs.DataError, match="2 different strings of at most 8 symbols leave train empty"):
         qs.whole(strings_of([3, 4, 20]), qs.SymbolChoices(length=8), np.arange(3), 0)
+
+
+def test_files_are_read_whole_or_refused(tmp_path, monkeypatch):
+    plain, packed, pipe = tmp_path / "x.txt", tmp_path / "x.gz", tmp_path / "pipe"
+    plain.write_bytes(b"abc")
+    packed.write_bytes(gzip.compress(bytes(10**6)))
+    os.mkfifo(pipe)
+    assert qs.read_bytes(plain) == b"abc" and qs.read_bytes(packed) == bytes(10**6)
+    for path, said in ((pipe, "not an ordinary file"), (tmp_path, "is a folder"), (tmp_path / "none", "No such file")):
+        with pytest.raises(qs.DataError, match=said):
+            qs.read_bytes(path)
+    plain.rename(tmp_path / "y.gz")
+    with pytest.raises(qs.DataError, match=r"is not a \.gz file, or is damaged"):
+        qs.read_bytes(tmp_path / "y.gz")
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "1e-5")  # ten times more than is packed, a hundredth of what it holds
+    with pytest.raises(qs.DataError, match="above the limit"):
+        qs.read_bytes(packed)
 
 
 def test_lines_fill_the_axes_and_no_more_and_are_read_as_they_are():

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import numpy as np
 import pytest
@@ -86,6 +87,8 @@ def test_the_text_that_every_python_has_is_the_default():
     source = text()
     assert len(source.split("test")) > 1000 and "topics of pydoc_data" in source.notes[0]
     assert 60 < len(source.alphabet) < 200
+    found = re.search(r"(\d+) of (\d+) test windows are in the training part", " ".join(text(length=64).notes))
+    assert int(found[1]) < 0.02 * int(found[2])
     (copies,) = (law for law in qs.testing.laws_of("source", source) if law.name == "copies")
     copies()
 

@@ -34,6 +34,10 @@ from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import PADDING, Binary, Categorical, Fields
 from quasistatic.errors import DataError
 
+# of a polynomial modulo 2^64: an odd number (that of splitmix64), and what it gives 1 with
+MULTIPLIER = 0xBF58476D1CE4E5B9
+INVERSE = pow(MULTIPLIER, -1, 2**64)
+
 
 @attrs.frozen(eq=False)
 class Strings:
@@ -144,6 +148,21 @@ def _cut(passages: Passages, length: int, step: int) -> tuple[Passages, np.ndarr
     return Passages(passages.symbols, starts, np.full(len(starts), length)), owners
 
 
+def repeated(windows: Passages, others: Passages) -> np.ndarray:
+    """Which windows (N,) are equal to one of the others, of the same length, symbol for symbol.
+
+    By hashes of 64 bits: of a hundred billion pairs one is taken for equal by mistake with a chance of 1e-8.
+    """
+    length = int(windows.counts[0])
+    weights, inverse = (np.cumprod(np.full(len(windows.symbols), each, np.uint64)) for each in (MULTIPLIER, INVERSE))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum((windows.symbols.astype(np.uint64) + np.uint64(1)) * weights)])
+
+    def hashes(passages: Passages) -> np.ndarray:
+        return (sums[passages.starts + length] - sums[passages.starts]) * inverse[passages.starts]
+
+    return np.isin(hashes(windows), hashes(others))
+
+
 def padding(length: int) -> Fields:
     """The side information of padded events: 0 where a symbol is, 1 where there is none."""
     return Fields({PADDING: Binary((length,))})
@@ -181,9 +200,16 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         strings = self.read(choices, where)
         division = self.divide(choices, strings)
         sizes = ", ".join(f"{len(events)} {name}" for name, events in division.events.items())
-        given = () if self.side_of(choices) is None else ("K is that of the symbols of an event, given how many there are",)
-        self._settle(choices, strings.origin, strings.alphabet, (*strings.notes, *given, f"splits: {sizes}"))
+        notes = (*strings.notes, self._about(choices, division), f"splits: {sizes}")
+        self._settle(choices, strings.origin, strings.alphabet, notes)
         self._found = lambda: (strings, division)
+
+    def _about(self, choices: Any, division: Division) -> str:
+        """What a reader of K should know."""
+        if self.side_of(choices) is not None:
+            return "K is that of the symbols of an event, given how many there are"
+        test = division.events["test"]
+        return f"{repeated(test, division.rows).sum()} of {len(test)} test windows are in the training part, symbol for symbol"
 
     @classmethod
     def restored(cls, choices: Any, where: str, kept: Kept) -> Self:
