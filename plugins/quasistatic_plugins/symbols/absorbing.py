@@ -16,20 +16,20 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.symbols import AbsorbingOptions
-from quasistatic_plugins.symbols.kernels import AbstractSymbolKernel, at, certain, shares
+from quasistatic_plugins.symbols.kernels import AbstractSymbolKernel, at, certain, is_symbol, shares
 
 Key = jax.Array
 
 
-class AbstractMasked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
-    """Independent elements, each a symbol or the mask, with probabilities that need not be written out."""
+class AbstractBrief(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+    """Independent elements with probabilities that need not be written out."""
 
     is_reparametrised: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def finite(self) -> qs.Finite:
-        """The same with all probabilities written out, (*event, n + 1)."""
+        """The same with all probabilities written out."""
 
     @abstractmethod
     def log_prob_each(self, z: jax.Array) -> jax.Array:
@@ -48,20 +48,20 @@ class AbstractMasked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWith
         return jnp.sum(self.log_prob_each(x))
 
     def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
-        return self.finite.kl(other.finite if isinstance(other, AbstractMasked) else other, key=key)
+        return self.finite.kl(other.finite if isinstance(other, AbstractBrief) else other, key=key)
 
     def entropy(self, key: Key | None = None) -> jax.Array:
         return self.finite.entropy()
 
     def mean(self) -> jax.Array:
-        """Probabilities of the symbols and the mask, (*event, n + 1)."""
+        """Probabilities of the symbols, and of the mask where there may be one, (*event, n or n + 1)."""
         return self.finite.mean()
 
     def nodes(self) -> tuple[jax.Array, jax.Array]:
         return self.finite.nodes()
 
 
-class Hidden(AbstractMasked):
+class Hidden(AbstractBrief):
     """Known symbols (*event), seen with these log-probabilities (*event), or else masked."""
 
     symbols: jax.Array
@@ -92,7 +92,7 @@ class Hidden(AbstractMasked):
 
     def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
         """Of two outcomes for each element there are two terms, however many symbols there are."""
-        if not isinstance(other, AbstractMasked):
+        if not isinstance(other, AbstractBrief):
             return super().kl(other, key=key)
         mask = jnp.full_like(self.symbols, self.n)
         return _term(self.log_seen, other.log_prob_each(self.symbols)) + _term(self.log_hidden, other.log_prob_each(mask))
@@ -103,30 +103,83 @@ def _term(log_p: jax.Array, log_q: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(p > 0, p * (log_p - log_q), 0.0))
 
 
-class Revealed(AbstractMasked):
+@jax.custom_vjp
+def _log_prob(log_weights: jax.Array, symbols: jax.Array) -> jax.Array:
+    """log-probability of one symbol of each element, (*event), by log-weights (*event, n).
+
+    Its derivative is written out, to be one array of n and not four.
+    """
+    return _log_prob_forward(log_weights, symbols)[0]
+
+
+def _log_prob_forward(log_weights: jax.Array, symbols: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    total = jax.nn.logsumexp(log_weights, axis=-1)
+    return at(log_weights, symbols) - total, (log_weights, total, symbols)
+
+
+def _log_prob_backward(kept: tuple[jax.Array, ...], change: jax.Array) -> tuple[jax.Array, None]:
+    log_weights, total, symbols = kept
+    own = is_symbol(symbols, log_weights.shape[-1])
+    return change[..., None] * (own - jnp.exp(log_weights - total[..., None])), None
+
+
+_log_prob.defvjp(_log_prob_forward, _log_prob_backward)
+
+
+class Decoded(AbstractBrief):
+    """Data given z: what is seen is certain, what is masked has these log-weights (*event, n), not normalised.
+
+    A symbol's log-probability needs no array of n but the log-weights: so training holds little else of a large vocabulary.
+    """
+
+    z: jax.Array
+    log_weights: jax.Array
+    dtype: str = eqx.field(static=True)
+
+    @property
+    def finite(self) -> qs.Finite:
+        n = self.log_weights.shape[-1]
+        is_masked = (self.z == n)[..., None]
+        return qs.Finite(jnp.where(is_masked, qs.log_normalise(self.log_weights), certain(self.z, n)), self.dtype)
+
+    def sample(self, key: Key) -> jax.Array:
+        return self.finite.sample(key)
+
+    def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
+        return self.finite.pair(key)
+
+    def log_prob_each(self, z: jax.Array) -> jax.Array:
+        n = self.log_weights.shape[-1]
+        masked = _log_prob(self.log_weights, z)
+        return jnp.where(self.z == n, jnp.maximum(masked, qs.FLOOR), jnp.where(z == self.z, 0.0, qs.FLOOR))
+
+
+class Revealed(AbstractBrief):
     """A step back from z: what is masked becomes a symbol from `data` with a log-probability, or stays masked."""
 
     z: jax.Array
-    data: qs.Finite
+    data: qs.Finite | Decoded
     log_seen: jax.Array
     log_hidden: jax.Array
 
     @property
     def n(self) -> int:
-        return self.data.log_probs.shape[-1]
+        data = self.data
+        return (data.log_weights if isinstance(data, Decoded) else data.log_probs).shape[-1]
 
     def _where_masked(self, masked: jax.Array, seen: jax.Array) -> jax.Array:
         return jnp.where((self.z == self.n).reshape(self.z.shape + (1,) * (masked.ndim - self.z.ndim)), masked, seen)
 
     @property
     def finite(self) -> qs.Finite:
-        shown = self.data.log_probs + self.log_seen[..., None]
+        shown = self.data.log_probabilities() + self.log_seen[..., None]
         hidden = jnp.broadcast_to(self.log_hidden, self.z.shape)[..., None]
         masked = jnp.maximum(jnp.concatenate([shown, hidden], axis=-1), qs.FLOOR)
         return qs.Finite(self._where_masked(masked, certain(self.z, self.n + 1)))
 
     def log_prob_each(self, z: jax.Array) -> jax.Array:
-        shown = self.log_seen + at(self.data.log_probs, jnp.minimum(z, self.n - 1))
+        data, symbols = self.data, jnp.minimum(z, self.n - 1)
+        shown = self.log_seen + (data.log_prob_each(symbols) if isinstance(data, Decoded) else at(data.log_probs, symbols))
         masked = jnp.where(z == self.n, self.log_hidden, jnp.maximum(shown, qs.FLOOR))
         return self._where_masked(masked, jnp.where(z == self.z, 0.0, qs.FLOOR))
 
@@ -248,13 +301,11 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         is_first = jnp.all(jnp.tril(step[:, None] == step, -1) == 0, axis=1)
         return qs.Jumps(jnp.minimum(step, len(times) - 1), before, after, is_first & (step < len(times)))
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Finite:
-        is_masked = (z == self.event.categories)[..., None]
-        learned = qs.log_normalise(self.log_reference() + params)
-        return qs.Finite(jnp.where(is_masked, learned, certain(z, self.event.categories)), self.event.dtype)
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Decoded:
+        return Decoded(z, self.log_reference() + params, self.event.dtype)
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> Revealed:
-        """`data` is a `qs.Finite`. Raises TypeError for another."""
-        if not isinstance(data, qs.Finite):
+        """`data` is a `qs.Finite`, or what `decode` gives. Raises TypeError for another."""
+        if not isinstance(data, qs.Finite | Decoded):
             raise TypeError(f"AbsorbingKernel.bridge: expected data as a Finite, got a {type(data).__name__}")
         return Revealed(z, data, *self._reveal(s, t))

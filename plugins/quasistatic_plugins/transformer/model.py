@@ -100,7 +100,7 @@ class Part(eqx.Module):
         out = self.leave(tokens)
         if self.embedding is None or self.bias is None:
             return out
-        return out @ self.embedding[:-1].T / math.sqrt(out.shape[-1]) + self.bias
+        return (out / math.sqrt(out.shape[-1])) @ self.embedding[:-1].T + self.bias
 
 
 class Told(eqx.Module):
