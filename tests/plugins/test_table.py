@@ -98,7 +98,8 @@ def test_missing_numbers_are_noise_in_training_and_elsewhere_the_same_noise(file
     table_of_all = stored[np.arange(len(stored))]
     number = int(np.argmax(table_of_all["noisy"][:, 0]))
     row = {part: value[number] for part, value in table_of_all.items()}
-    drawn = np.array([source.draw(row, key=key)[0]["numbers"][0] for key in jax.random.split(jax.random.key(0), 2_000)])
+    keys = jax.random.split(jax.random.key(0), 2_000)
+    drawn = np.asarray(jax.vmap(lambda key: source.draw(row, key=key)[0]["numbers"][0])(keys))
     # mean and variance of 2,000 unit normal numbers, within five deviations
     assert abs(drawn.mean()) < 5 / np.sqrt(2_000) and abs(drawn.var() - 1) < 5 * np.sqrt(2 / 2_000)
     whole = int(np.argmin(table_of_all["noisy"][:, 0]))

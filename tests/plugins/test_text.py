@@ -75,6 +75,13 @@ def test_a_folder_is_its_files_in_order_and_no_window_spans_two(tmp_path):
         assert set(x) <= set("by") or set(x) <= set("ax")
 
 
+def test_texts_are_parted_by_lines_of_percent(song):
+    source = text(song)
+    x = source.split("train", 3).x
+    parts = source.write_events(x, ".txt").decode().removesuffix("\n").split("\n%\n")
+    assert parts == source.spell(x) == [LINES[:10], LINES[10:20], LINES[20:30]]
+
+
 def test_simple_models_are_scored_on_the_same_windows(song):
     source = text(song)
     found = source.baselines(source.split("test").x)
