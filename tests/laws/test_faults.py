@@ -61,6 +61,7 @@ def test_every_law_has_a_fault_that_it_catches():
         BinomialKernel(BinomialOptions(), qs.Binary((2,))),
         Fading(),
         GaussianKernel(GaussianOptions(), qs.Real((2,))),
+        qs.make("kernel", "absorbing", qs.Categorical((2,), 3)),
     ]
     laws = [law for kernel in kernels_of_all_laws for law in qs.testing.laws_of("kernel", kernel)]
     laws += qs.testing.laws_of("model", models.Small(models.PORTS, jr.key(0)), models.PORTS)

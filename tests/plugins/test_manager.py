@@ -10,7 +10,7 @@ import pytest
 import quasistatic as qs
 from quasistatic._recipes.options import describe
 
-OUR_COMMANDS = ["condition", "denoise", "inpaint", "parzen"]
+OUR_COMMANDS = ["condition", "denoise", "inpaint", "landscape", "parzen", "schedule", "thermo"]
 
 
 def _status(manager: qs.PluginManager, name: str) -> qs.PluginStatus:
@@ -53,7 +53,8 @@ def test_an_unknown_name_is_answered_with_what_there_is_and_what_is_not_loaded(i
         qs.PluginManager().component("kernel", "gausian")
     assert str(caught.value) == (
         "no kernel is called 'gausian'; did you mean 'gaussian'?  "
-        "(known: binomial, gaussian, product, uniform; quasistatic plugins lists all; not loaded: exits)"
+        "(known: absorbing, binomial, gaussian, ordinal, product, substitution, uniform; quasistatic plugins lists all; "
+        "not loaded: exits)"
     )
 
 

@@ -93,8 +93,8 @@ def _bounds(diffusion: Diffusion, xs: State, side: State | None, times: jax.Arra
         given = diffusion.given(side_one)
         kernel, pi = given.kernel, given.kernel.equilibrium()
 
-        def mean_log_pi(t: Time, key: Key) -> jax.Array:
-            marginal, (key_entropy, key_kl) = kernel.marginal(x, t), jr.split(key)
+        def mean_log_pi(t: Time, key_time: Key) -> jax.Array:
+            marginal, (key_entropy, key_kl) = kernel.marginal(x, t), jr.split(key_time)
             return -marginal.entropy(key_entropy) - marginal.kl(pi, key=key_kl)
 
         def step(at: tuple[Time, Time, Key]) -> jax.Array:
