@@ -111,3 +111,10 @@ def test_lines_fill_the_axes_and_no_more_and_are_read_as_they_are():
     assert lines[:5] == ["$x^2$ \\frac", "two", "lines", " ", "□□"] and not text.get_parse_math()
     across, down = 2.0 * 0.775 * 72 / (0.602 * 6), 0.77 * 72 / (1.25 * 6)  # matplotlib's margins
     assert len(lines[5]) == int(across) and len(lines) == int(down)
+
+
+def test_a_masked_symbol_is_drawn_as_such() -> None:
+    """The report draws noisy states too, which may have one symbol more than the data."""
+    source = qs.make("source", "text", length=4)
+    last = len(source.alphabet)
+    assert source.spell(np.array([[0, last, 0, last]]))[0][1::2] == "\N{LOWER ONE EIGHTH BLOCK}" * 2

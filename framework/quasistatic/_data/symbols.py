@@ -168,6 +168,9 @@ def padding(length: int) -> Fields:
     return Fields({PADDING: Binary((length,))})
 
 
+MASK = "\N{LOWER ONE EIGHTH BLOCK}"  # how a masked symbol is drawn
+
+
 class PassageRows:
     """Passages by their numbers, as stored rows: {'x': symbols, 'padding': where there are none}."""
 
@@ -313,8 +316,8 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         return Passages(xs.ravel(), np.arange(len(xs)) * xs.shape[1], np.where((xs != 0).any(axis=1), counts, 0))
 
     def spell(self, xs: np.ndarray) -> list[str]:
-        """Events (N, length) as text, one each."""
-        letters = np.array(self.alphabet, object)
+        """Events (N, length) as text, one each; a noisy state may have a symbol more, the mask."""
+        letters = np.array([*self.alphabet, MASK], object)
         return ["".join(letters[x]) for x in np.asarray(xs)]
 
     def render(self, xs: State, axes: Any) -> None:
