@@ -149,6 +149,12 @@ def test_where_there_is_nothing_nothing_costs(name: str) -> None:
     assert plain.given({"label": jnp.asarray(1)}) is plain
 
 
+@pytest.mark.parametrize("name", ["substitution", "ordinal"])
+def test_a_kernel_that_would_count_padding_refuses_it(name: str) -> None:
+    with pytest.raises(InputError, match="take events of one length"):
+        small(name).given({qs.PADDING: jnp.zeros(PLACES)})
+
+
 def kernel_terms(kernel: qs.AbstractKernel, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array, params: jax.Array) -> jax.Array:
     """What an event costs, term by term."""
     terms = [

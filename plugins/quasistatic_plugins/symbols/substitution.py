@@ -80,6 +80,15 @@ class SubstitutionKernel(qs.FiniteKernel):
     def times(self, steps: int) -> np.ndarray:
         return self.schedule.times(steps)
 
+    def given(self, side: Any) -> "SubstitutionKernel":
+        """Raises InputError for padded events: these rates would replace what is not there, and K would count it."""
+        if isinstance(side, Mapping) and qs.PADDING in side and np.shape(side[qs.PADDING]) == self.event.shape:
+            raise qs.InputError(
+                "the kernels 'substitution' and 'ordinal' take events of one length, and these are padded; "
+                "use 'absorbing' or 'uniform', or windows of one length"
+            )
+        return self
+
     def measure(self, events: Callable[[Literal["train", "validation"]], Any]) -> dict[str, np.ndarray]:
         """What the run needs of the data and of a table of rates, so that it needs neither again."""
         found = {"exchange": np.asarray(self.exchange)}
