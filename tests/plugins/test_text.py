@@ -13,7 +13,7 @@ SPLITS = ("train", "validation", "test")
 LINES = "".join(f"{number} bottles of beer on the wall, {number} bottles of béer.\n" for number in range(200))
 TINY = [
     *("--set", "source.length=6", "--set", "training.updates=4", "--set", "training.batch=8", "--set", "training.fuse=2"),
-    *("--set", "training.validate_every=4", "--set", "training.validation_events=8", "--set", "model.width=4"),
+    *("--set", "training.validate_every=4", "--set", "training.validation_events=8", "--set", "model.width=8"),
     *("--set", "model.depth=1", "--set", "evaluation.events=16", "--set", "evaluation.trajectory_steps=[]"),
     *("--set", "trajectory.steps=3", "--set", "training.observers=[]"),
 ]
