@@ -12,7 +12,7 @@ import pytest
 from quasistatic import testing
 from quasistatic._plugins.manager import plugins
 from quasistatic._process import arithmetic
-from quasistatic.cli._jax import set_xla_flags, with_right_arithmetic
+from quasistatic.cli._jax import compile_quickly, set_xla_flags, with_right_arithmetic
 from quasistatic.errors import ArithmeticFault, QuasistaticError
 
 FLAG = ArithmeticFault.flag
@@ -138,6 +138,13 @@ def test_the_flag_is_known_without_jax_and_numpy():
 def test_the_command_line_sets_the_flag_where_it_is_needed_and_not_chosen(flags, jaxlib, expected):
     assert with_right_arithmetic(flags, jaxlib) == expected
     assert with_right_arithmetic(expected, jaxlib) == expected
+
+
+def test_flags_of_a_quick_compilation_are_known_to_xla_and_those_of_the_user_stay(python):
+    environ, chosen = {}, {"XLA_FLAGS": "--xla_dump_to=/x"}
+    compile_quickly(environ), compile_quickly(chosen)
+    assert chosen == {"XLA_FLAGS": "--xla_dump_to=/x"}
+    assert python("import jax; print(jax.jit(lambda x: x + 1)(1))", **environ) == "2\n"  # an unknown flag ends the process
 
 
 @pytest.mark.parametrize(("jaxlib", "expected"), [("0.11.0", {}), ("0.11.1", {"XLA_FLAGS": f"{FLAG}="})])

@@ -52,8 +52,9 @@ def check(
     options = _options(offers, overrides)
     fields = [_event(text, offers) for text in events]
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # some laws spread a batch over all devices
-    from quasistatic.cli._jax import configure_jax
+    from quasistatic.cli._jax import compile_quickly, configure_jax
 
+    compile_quickly()
     configure_jax()
     from quasistatic.testing import build_all, builds
 
