@@ -96,8 +96,6 @@ def test_the_text_that_every_python_has_is_the_default():
     assert 60 < len(source.alphabet) < 200
     found = re.search(r"(\d+) of (\d+) test windows are in the training part", " ".join(text(length=64).notes))
     assert int(found[1]) < 0.02 * int(found[2])
-    (copies,) = (law for law in qs.testing.laws_of("source", source) if law.name == "copies")
-    copies()
 
 
 def test_another_file_is_spelt_with_the_same_alphabet(song, tmp_path):

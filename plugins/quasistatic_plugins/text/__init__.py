@@ -35,6 +35,7 @@ class TextOptions(qs.SymbolChoices):
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.text.source"
+    repeats = "text says some things more than once: how often, its notes tell; Python's own help does so more in some releases"
     return [
         qs.Component(
             "source",
@@ -42,6 +43,7 @@ def quasistatic_components() -> list[qs.Component]:
             TextOptions,
             build=f"{here}:build",
             restore=f"{here}:restore",
+            expected_failures={"copies": repeats},
             references=("Witten & Bell 1991, The zero-frequency problem (the interpolated n-grams)",),
         )
     ]
