@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -86,7 +88,7 @@ def commands() -> Iterator[str]:
 def manual(names: str) -> Iterator[str]:
     """Signature and docstring of public names, with the public methods of classes."""
     for name in names.split():
-        value = getattr(qs, name)
+        value = functools.reduce(getattr, name.split("."), qs)
         yield f"### {name}\n\n{signature(name, value)}\n{prose(value)}\n"
         if not inspect.isclass(value):
             continue
@@ -222,14 +224,22 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
 }
 
 
+# a marker, and what it has been replaced by, where a page keeps that for those who read it in the repository
+MARKER = re.compile(rf"(<!-- ({'|'.join(GENERATED)})(?:: (.*?))? -->)((?:(?!<!-- ).)*?\n<!-- end -->)?", re.DOTALL)
+
+
+def generated(found: re.Match[str]) -> str:
+    return "\n".join(GENERATED[found[2]](*([found[3]] if found[3] else [])))
+
+
 def fill(text: str) -> str:
     """A page with its markers, such as `<!-- manual: Diffusion -->`, replaced by what they name."""
+    return MARKER.sub(generated, text)
 
-    def generated(found: re.Match[str]) -> str:
-        arguments = [found.group(2)] if found.group(2) else []
-        return "\n".join(GENERATED[found.group(1)](*arguments))
 
-    return re.sub(rf"<!-- ({'|'.join(GENERATED)})(?:: (.*?))? -->", generated, text, flags=re.DOTALL)
+def kept(text: str) -> str:
+    """A page with what it keeps behind its markers, up to `<!-- end -->`, as it is now."""
+    return MARKER.sub(lambda found: f"{found[1]}\n\n{generated(found).strip()}\n\n<!-- end -->" if found[4] else found[0], text)
 
 
 def setup(app: Any) -> None:
@@ -237,3 +247,8 @@ def setup(app: Any) -> None:
         source[0] = fill(source[0])
 
     app.connect("source-read", read)
+
+
+if __name__ == "__main__":  # python docs/conf.py docs/reference/protocols.md
+    for page in map(Path, sys.argv[1:]):
+        page.write_text(kept(page.read_text()))

@@ -38,15 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _set_what_jax_reads(config: pytest.Config) -> None:
-    """As a check does; time is measured as users see it."""
-    from quasistatic.cli._jax import compile_quickly, set_xla_flags
+    """Programs of tests are small and run briefly: what they cost is to be compiled. Time is measured as users see it."""
+    from quasistatic.cli._jax import set_xla_flags
 
     chosen = config.getoption("markexpr") or ""
     measures_time = "benchmark" in chosen.replace("not benchmark", "")
     if not measures_time:
         os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
-        compile_quickly()
-    set_xla_flags()
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    set_xla_flags(brief=not measures_time)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from click.testing import Result
 
 import quasistatic as qs
+from quasistatic.cli import _check as check
 from quasistatic.testing._check import Built
 from quasistatic.testing._law import Law
 from quasistatic.testing._reading import Reading, not_measured, worst
@@ -117,6 +121,25 @@ def test_a_line_for_each_law_as_it_is_read_with_its_seconds(cli: Cli, laws: Laws
     assert cli("check", "gaussian", "--json").stderr == ""
 
 
+class Slow:
+    def posterior(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def test_a_law_that_takes_long_says_what_it_waits_for(cli: Cli, laws: Laws, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(component: Slow, setting: Any) -> Reading:
+        component.posterior(0.5)
+        return Reading(0.0, 1.0, "nats")
+
+    monkeypatch.setattr(check, "LONG_S", 0.2)
+    laws.answers = [Law("bayes", "kernel", "", "", functools.partial(measured, Slow()))]
+    said = cli("check", "gaussian").stderr
+    line = inspect.getsourcelines(Slow)[1] + 2
+    assert re.search(rf"bayes ... 0 s, waits for Slow.posterior \(test_check.py:{line}\) ... .*holds  0.5 s$", said.strip()), said
+    frame = sys._getframe()
+    assert check._waits_for(frame, "elsewhere") == "the law to begin"
+
+
 def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> None:
     read: list[int] = []
 
@@ -127,9 +150,13 @@ def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> 
     laws.answers = [Law("bayes", "kernel", "", "", measured, examples=3), BROKEN]
     assert cli("check", "gaussian", "--law", "bayes").exit_code == 0 and len(read) == 3
     assert cli("check", "gaussian", "--law", "bayes", "--quick").exit_code == 0 and len(read) == 4
-    result = cli("check", "gaussian", "--law", "baies")
+    laws.answers = [attrs.evolve(laws.answers[0], long=True)]
+    assert "left out by --quick" in cli("check", "gaussian", "--quick").stdout and len(read) == 4
+    assert cli("check", "gaussian", "--quick", "--law", "bayes").exit_code == 0 and len(read) == 5
+    laws.answers = [HOLDS, BROKEN]
+    result = cli("check", "gaussian", "--law", "compositon")
     assert result.exit_code == 2
-    assert "no law here is called 'baies'; did you mean 'bayes'?  (there are bayes, work)" in result.stderr
+    assert "no law here is called 'compositon'; did you mean 'composition'?  (there are composition, work)" in result.stderr
 
 
 def test_events_and_options_are_chosen(cli: Cli) -> None:
@@ -141,6 +168,15 @@ def test_events_and_options_are_chosen(cli: Cli) -> None:
         "kernel gaussian (schedule=cosine) on 3x2 real",
         "kernel gaussian (schedule=cosine) on 2 real in 5 levels",
     ]
+
+
+def test_an_event_that_is_chosen_has_what_the_example_of_its_kind_has(cli: Cli) -> None:
+    plugin = ("-p", "quasistatic_positive.square_root")
+    for choice, label in ((), "2x1"), (("--event", "real:3"), "3"):
+        result = cli(*plugin, "check", "kernel", "square-root", *choice, "--quick", "--law", "times", "--json")
+        assert [verdict["component"] for verdict in json.loads(result.stdout)] == [f"kernel square-root on {label} real"], (
+            result.stderr
+        )
 
 
 def test_the_recipes_of_a_plugin_are_checked(cli: Cli) -> None:

@@ -213,6 +213,35 @@ def test_every_law_is_in_the_table(conf: ModuleType) -> None:
         assert not re.search(r"\| +\|", section), "a law has no statement, or no source"
 
 
+def test_how_a_check_thinks_speaks_of_every_law() -> None:
+    page = text_of("plugins/how-a-check-thinks.md")
+    titles = {
+        "Kernels": ["kernel"],
+        "Networks": ["model"],
+        "Objectives and samplers": ["objective", "sampler"],
+        "Sources": ["source"],
+        "Potentials and observers": ["potential", "observer"],
+    }
+    assert {kind for kinds in titles.values() for kind in kinds} == set(REGISTRY)
+    for title, kinds in titles.items():
+        rows = re.findall(r"^\| (`.*?) \|", page.split(f"\n## {title}\n")[1].split("\n## ")[0], re.MULTILINE)
+        named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+        assert sorted(named) == sorted({name for kind in kinds for name in REGISTRY[kind]}), title
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_keeps_of_the_code_is_what_the_code_says(page: Path, conf: ModuleType) -> None:
+    """If not: python docs/conf.py PAGE"""
+    assert conf.kept(page.read_text()) == page.read_text()
+
+
+def test_a_page_keeps_what_it_was_asked_to_and_shows_it_once(conf: ModuleType) -> None:
+    page = "a\n\n<!-- protocol: AbstractWithMean -->\n\n<!-- end -->\n\n<!-- protocol: AbstractFlowing -->\n"
+    told = conf.kept(page)
+    assert told == conf.kept(told.replace("The mean", "A mean")) and told.count("The mean") == 1 and "dz/dt" not in told
+    assert conf.fill(told) == conf.fill(page) and "dz/dt" in conf.fill(told)
+
+
 def test_every_json_key_of_an_evaluation_is_in_the_reference() -> None:
     from quasistatic._report.summary import describe
     from quasistatic._runs.evaluation import Evaluation

@@ -1,5 +1,6 @@
 """Whether jax computes right sums: the self-test, and the flag that the command line sets."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from quasistatic import testing
 from quasistatic._plugins.manager import plugins
 from quasistatic._process import arithmetic
-from quasistatic.cli._jax import compile_quickly, set_xla_flags, with_right_arithmetic
+from quasistatic.cli._jax import compiled_quickly, set_xla_flags, with_right_arithmetic
 from quasistatic.errors import ArithmeticFault, QuasistaticError
 
 FLAG = ArithmeticFault.flag
@@ -140,11 +141,28 @@ def test_the_command_line_sets_the_flag_where_it_is_needed_and_not_chosen(flags,
     assert with_right_arithmetic(expected, jaxlib) == expected
 
 
-def test_flags_of_a_quick_compilation_are_known_to_xla_and_those_of_the_user_stay(python):
-    environ, chosen = {}, {"XLA_FLAGS": "--xla_dump_to=/x"}
-    compile_quickly(environ), compile_quickly(chosen)
-    assert chosen == {"XLA_FLAGS": "--xla_dump_to=/x"}
-    assert python("import jax; print(jax.jit(lambda x: x + 1)(1))", **environ) == "2\n"  # an unknown flag ends the process
+QUICK = "--xla_cpu_use_fusion_emitters=false"
+
+
+@pytest.mark.parametrize(
+    ("flags", "jaxlib", "expected"),
+    [
+        ("", "0.9.0", QUICK),
+        ("--xla_dump_to=/x", "0.11.0", f"--xla_dump_to=/x {QUICK}"),
+        (QUICK.replace("false", "true"), "0.10.1", QUICK.replace("false", "true")),
+        (QUICK, "0.10.1", QUICK),
+        ("/a/file/of/flags", "0.10.1", "/a/file/of/flags"),
+        ("", "0.12.0", ""),
+        ("", "unknown", ""),
+    ],
+)
+def test_programs_that_run_briefly_are_compiled_quickly_where_the_flag_is_known(flags, jaxlib, expected):
+    assert compiled_quickly(flags, jaxlib) == expected
+
+
+def test_the_flag_is_known_to_the_jaxlib_that_is_installed(python):
+    flags = compiled_quickly("", importlib.metadata.version("jaxlib"))
+    assert python("import jax; print(jax.jit(lambda x: x + 1)(1))", XLA_FLAGS=flags) == "2\n"  # an unknown one ends the process
 
 
 @pytest.mark.parametrize(("jaxlib", "expected"), [("0.11.0", {}), ("0.11.1", {"XLA_FLAGS": f"{FLAG}="})])

@@ -2,6 +2,12 @@
 
 import attrs
 import pytest
+import quasistatic_angles.molecule
+import quasistatic_angles.wrapped_normal
+import quasistatic_blur
+import quasistatic_positive.square_root
+import quasistatic_positive.waits
+import quasistatic_tabular
 import quasistatic_thinning
 
 import quasistatic as qs
@@ -72,8 +78,19 @@ def test_law(law):
     law()
 
 
+EXAMPLES = (
+    quasistatic_angles.molecule,
+    quasistatic_angles.wrapped_normal,
+    quasistatic_blur,
+    quasistatic_positive.square_root,
+    quasistatic_positive.waits,
+    quasistatic_tabular,
+    quasistatic_thinning,
+)
+
+
 def everything():
-    for component in [*BUILT_IN, *quasistatic_thinning.quasistatic_components()]:
+    for component in [*BUILT_IN, *(offer for example in EXAMPLES for offer in example.quasistatic_components())]:
         for built in builds(component):
             for law in built.laws:
                 if law.name != "rare-states":  # 130 million draws a seed

@@ -1,6 +1,7 @@
 """The conformance kit itself: readings, verdicts, builds, the decorator."""
 
 import math
+import re
 
 import attrs
 import equinox as eqx
@@ -14,7 +15,7 @@ from scipy.special import ndtr
 
 import quasistatic as qs
 from quasistatic.testing._check import build_all, builds
-from quasistatic.testing._law import REGISTRY, Law
+from quasistatic.testing._law import REGISTRY, Law, _compiled_quickly
 from quasistatic.testing._law import law as enter
 from quasistatic.testing._reading import LIMIT, SUSPECT, Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
@@ -244,8 +245,22 @@ def test_a_density_inside_of_another_has_a_mean_ratio_of_one():
     rng, symbols = np.random.default_rng(4), np.array([False, True])
     rows = np.stack([rng.normal(size=4_000), rng.integers(0, 3, 4_000)], axis=1)
     log_probs = -0.5 * rows[:, 0] ** 2 - 0.5 * math.log(2 * math.pi) - math.log(3)
-    read = {shift: inside(rows[::2], rows[1::2], log_probs[1::2] + shift, symbols) for shift in (0.0, 0.2)}
+    free = np.full(2, -np.inf)
+    read = {shift: inside(rows[::2], rows[1::2], log_probs[1::2] + shift, symbols, free) for shift in (0.0, 0.2)}
     assert read[0.0] < 4 and read[0.2] > 10
+
+
+def test_a_density_of_positive_numbers_is_read_inside_of_its_bound():
+    rows = np.random.default_rng(5).exponential(size=(4_000, 2))
+    log_probs = -rows.sum(axis=1)
+    symbols = np.zeros(2, bool)
+    lows = {"known": np.zeros(2), "unknown": np.full(2, -np.inf)}
+    read = {name: inside(rows[::2], rows[1::2], log_probs[1::2], symbols, low) for name, low in lows.items()}
+    assert read["known"] < 4 and read["unknown"] > 10  # a normal distribution leaks below zero
+    assert inside(rows[::2], rows[1::2], log_probs[1::2] + 0.2, symbols, lows["known"]) > 10
+    far = 1e4 + np.random.default_rng(6).normal(size=(4_000, 2))  # the bound is out of sight
+    log_probs = -0.5 * np.sum((far - 1e4) ** 2, axis=1) - math.log(2 * math.pi)
+    assert inside(far[::2], far[1::2], log_probs[1::2], symbols, np.zeros(2)) < 4
 
 
 def test_chi_square_of_the_impossible_is_infinite():
@@ -274,6 +289,28 @@ def test_a_kernel_is_built_for_every_support_that_it_fits():
     assert len(list(builds(anything))) == 5
     counts = component("kernel", lambda options, event: Fading(), supports=(qs.Counts,))
     assert [built.label for built in builds(counts)] == ["kernel mine on 2x1 counts"]
+
+
+def test_a_kernel_is_built_for_the_examples_that_it_declares():
+    positive, long = qs.Real((2, 1), low=0.0), qs.Real((5,), low=0.0)
+    kernel = component("kernel", lambda options, event: Fading(event), supports=(qs.Real,), examples=(positive, long))
+    assert [built.label for built in builds(kernel)] == ["kernel mine on 2x1 real", "kernel mine on 5 real"]
+    assert [built.label for built in builds(kernel, events=[qs.Real((3,))])] == ["kernel mine on 3 real"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "said"),
+    [
+        ("kernel", {"examples": [qs.Real((2,))]}, "expected a tuple of fields such as (qs.Real((2, 1), low=0.0),), got [Real("),
+        ("kernel", {"examples": (qs.Real,)}, "expected a tuple of fields such as"),
+        ("source", {"examples": (qs.Real((2,)),)}, "only potentials, and kernels that join no others, have any"),
+        ("kernel", {"examples": (qs.Real((2,)),), "joins": True}, "only potentials, and kernels that join no others"),
+        ("kernel", {"examples": (qs.Real((2,)),), "supports": (qs.Binary,)}, "2 real is not of a field that `supports` names"),
+    ],
+)
+def test_examples_that_cannot_be_are_refused(kind, choices, said):
+    with pytest.raises((TypeError, ValueError), match=re.escape(said)):
+        component(kind, lambda options, event: Fading(event), **choices)
 
 
 def test_a_kernel_that_joins_others_is_built_for_three_parts():
@@ -357,6 +394,20 @@ def test_the_decorator_makes_one_test_of_each_law():
 def test_an_unknown_component_is_refused_by_name():
     with pytest.raises(qs.ComponentNotFound, match="did you mean 'binomial'"):
         qs.testing.laws("kernel", "binomal")
+
+
+def test_the_programs_of_a_law_are_not_optimised_and_those_after_it_are():
+    flag, seen = "jax_disable_most_optimizations", []
+
+    def measure(component, setting):
+        seen.append(jax.config.read(flag))
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        _compiled_quickly(measure)(None, Setting())
+    assert seen == [True] and not jax.config.read(flag)
+    long = {name for entries in REGISTRY.values() for name, entry in entries.items() if entry.long}
+    assert long == {"rare-states"}
 
 
 def test_laws_leave_the_precision_of_the_process_alone():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -27,8 +28,15 @@ from quasistatic_angles.wrapped_normal import Angle, WrappedNormalOptions
 from quasistatic_angles.wrapped_normal.kernel import WrappedNormalKernel, log_wrapped
 from quasistatic_blur import BlurOptions
 from quasistatic_blur.kernel import BlurKernel, Cosines
+from quasistatic_positive import square_root as square_root_plugin
+from quasistatic_positive import waits as waits_plugin
+from quasistatic_positive.square_root import SquareRootOptions
+from quasistatic_positive.square_root.kernel import SCALE, SquareRootKernel
+from quasistatic_tabular import OrdersOptions
+from quasistatic_tabular.source import Orders
 from quasistatic_windows import WindowsOptions
 from quasistatic_windows.source import Windows
+from scipy import stats
 
 import quasistatic as qs
 
@@ -38,15 +46,19 @@ PLUGINS = {
     "wrapped-normal": "quasistatic-angles/quasistatic_angles/wrapped_normal",
     "molecule": "quasistatic-angles/quasistatic_angles/molecule",
     "blur": "quasistatic-blur/quasistatic_blur",
+    "square-root": "quasistatic-positive/quasistatic_positive/square_root",
+    "waits": "quasistatic-positive/quasistatic_positive/waits",
+    "tabular": "quasistatic-tabular/quasistatic_tabular",
     "windows": "quasistatic-windows/quasistatic_windows",
     "export": "quasistatic-export/quasistatic_export",
 }
-DISTRIBUTIONS = ("quasistatic-angles", "quasistatic-blur", "quasistatic-windows", "quasistatic-export")
+DISTRIBUTIONS = sorted({folder.split("/")[0] for folder in PLUGINS.values()})
 SPLITS = ("train", "validation", "test")
 SHORT = (
     *("training.updates=20", "training.validate_every=20", "training.validation_events=20", "training.observers=[]"),
     *("model.width=8", "trajectory.steps=4", "evaluation.trajectory_steps=[]", "evaluation.events=20"),
 )
+SETS = tuple(f"--set={text}" for text in SHORT)
 
 
 def modules_of(plugin: str) -> list[str]:
@@ -66,9 +78,9 @@ def code_lines(text: str) -> int:
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_an_example_is_short(plugin: str) -> None:
-    """80 lines; the angles bring a field of their own as well, the blur a basis and two kinds of noise."""
+    """80 lines; the angles bring a field of their own as well, the blur two kinds of noise, positive numbers a bridge."""
     lines = [code_lines(text) for text in modules_of(plugin)]
-    assert 0 < sum(lines) < {"wrapped-normal": 90, "blur": 100}.get(plugin, 80), lines
+    assert 0 < sum(lines) < {"wrapped-normal": 90, "blur": 100, "square-root": 120}.get(plugin, 80), lines
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -114,11 +126,12 @@ def test_the_examples_are_found_where_they_are_installed(installed: Callable[...
 
 
 def test_the_examples_own_tests_pass(installed: Callable[..., str]) -> None:
-    """Those of the angles are the laws below."""
+    """Those of the angles and of positive numbers are the laws below."""
     quiet = ("pytest", "-q", "-p", "no:cacheprovider")
-    for name in ("quasistatic-windows", "quasistatic-export"):
+    for name in ("quasistatic-windows", "quasistatic-export", "quasistatic-tabular"):
         assert " passed" in installed(*quiet, f"{name}/tests")
     assert "test_wrapped_normal" in installed(*quiet, "--collect-only", "quasistatic-angles/tests")
+    assert "test_square_root" in installed(*quiet, "--collect-only", "quasistatic-positive/tests")
 
 
 def angle_laws() -> Iterator[Any]:
@@ -171,6 +184,87 @@ def test_blur_loses_what_is_fine_first_and_at_reach_zero_does_not_blur() -> None
     ports = qs.make("kernel", "gaussian", qs.Real((8, 8)), schedule="log-linear", first_noise=1e-4, last_survival=1e-4)
     x = jr.normal(jr.key(0), (8, 8))
     np.testing.assert_allclose(plain.marginal(x, jnp.asarray(0.4)).loc, ports.marginal(x, jnp.asarray(0.4)).loc, atol=1e-5)
+
+
+def positive_laws() -> Iterator[Any]:
+    for component in (*square_root_plugin.quasistatic_components(), *waits_plugin.quasistatic_components()):
+        for built in qs.testing.builds(component):
+            for law in built.laws:
+                yield pytest.param(law, id=f"{component.kind}-{law.name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", list(positive_laws()))
+def test_positive_numbers_keep_the_laws(law: Callable[[], None]) -> None:
+    law()
+
+
+def square_root(shape: tuple[int, ...]) -> SquareRootKernel:
+    return SquareRootKernel(SquareRootOptions(), qs.Real(shape, low=0.0))
+
+
+def test_a_step_of_the_square_root_process_is_a_noncentral_chi_square(x64: None) -> None:
+    """Of three degrees; its shares of gammas are Poisson's. The equilibrium is a gamma."""
+    kernel, z, y = square_root((2,)), np.array([0.3, 2.0]), np.array([0.5, 1.5])
+    step = kernel.transition(jnp.asarray(z), jnp.asarray(0.3), jnp.asarray(0.6))
+    kept, unit = float(1 - step.variance[0]), float(step.variance[0]) / SCALE
+    exact = stats.ncx2(3, kept * z / unit, scale=unit).logpdf(y).sum()
+    counts = np.arange(400)
+    by_count = stats.gamma(1.5 + counts, scale=2 * unit).pdf(y[:, None]) * stats.poisson(0.5 * kept * z[:, None] / unit).pmf(counts)
+    assert float(step.log_prob(jnp.asarray(y))) == pytest.approx(exact, abs=1e-9)
+    assert np.log(by_count.sum(axis=1)).sum() == pytest.approx(exact, abs=1e-9)
+    end = stats.gamma(1.5, scale=2 / SCALE)
+    assert float(kernel.equilibrium().log_prob(jnp.asarray(y))) == pytest.approx(end.logpdf(y).sum(), abs=1e-12)
+    assert end.moment(2) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("x", "z", "s", "t"), [(0.5, 1.5, 0.4, 0.5), (1e-4, 3.0, 0.5, 0.9), (2.0, 1.9, 0.1, 0.12)])
+def test_bridges_of_the_square_root_process_are_drawn_as_dense_as_they_are(x: float, z: float, s: float, t: float) -> None:
+    """Both halves of a pair: levels of the distribution function, by a sum over its density, against uniform ones."""
+    bridge = square_root(()).posterior(*map(jnp.asarray, (x, z, s, t)))
+    halves = [np.asarray(half, np.float64) for half in jax.jit(jax.vmap(bridge.pair))(jr.split(jr.key(2), 20_000))]
+    edges = np.linspace(0.0, np.sqrt(1.2 * max(map(np.max, halves))), 20_001)
+    middles = 0.5 * (edges[1:] + edges[:-1])  # of the root, whose density is smooth at zero
+    density = np.exp(np.asarray(jax.jit(jax.vmap(bridge.log_prob))(jnp.asarray(middles**2)), np.float64)) * 2 * middles
+    levels = np.append(0.0, np.cumsum(density * np.diff(edges)))
+    assert levels[-1] == pytest.approx(1.0, abs=1e-4)
+    for half in halves:
+        assert stats.kstest(np.interp(np.sqrt(half), edges, levels), "uniform").pvalue > 1e-4
+
+
+@pytest.mark.slow
+def test_recipe_of_the_waits_trains(cli: Any, tmp_path: Path) -> None:
+    plugins = ("-p", "quasistatic_positive.square_root", "-p", "quasistatic_positive.waits")
+    told = cli(*plugins, "run", "waits", "--out", tmp_path / "run", "--json", *SETS)
+    assert told.exit_code == 0, told.output
+    measured = json.loads(told.stdout)["evaluations"][0]
+    assert measured["kernel"] == "square-root"
+    assert measured["bound"]["value"] < measured["truth"]["value"] + 4 * measured["bound"]["standard_error"]
+
+
+def test_numbers_without_a_bound_are_refused() -> None:
+    with pytest.raises(ValueError, match="takes positive numbers"):
+        SquareRootKernel(SquareRootOptions(), qs.Real((2,)))
+
+
+@pytest.mark.parametrize("law", [pytest.param(law, id=law.name) for law in qs.testing.laws_of("source", Orders(OrdersOptions()))])
+def test_orders_keep_the_laws(law: qs.testing.Law) -> None:
+    attrs.evolve(law, examples=1)()
+
+
+def test_orders_have_the_entropy_that_they_state() -> None:
+    source = Orders(OrdersOptions(test_events=20_000))
+    surprise = -source.log_prob(source.split("test").x)
+    assert surprise.mean() == pytest.approx(source.entropy_nats, abs=4 * surprise.std() / len(surprise) ** 0.5)
+
+
+@pytest.mark.slow
+def test_recipe_of_the_orders_trains(cli: Any, tmp_path: Path) -> None:
+    told = cli("-p", "quasistatic_tabular", "run", "orders", "--out", tmp_path / "run", "--json", *SETS)
+    assert told.exit_code == 0, told.output
+    measured = json.loads(told.stdout)["evaluations"][0]
+    assert (measured["source"], measured["kernel"]) == ("orders", "product")
+    assert set(measured["by_part"]) == {"kind", "numbers", "sent"}
 
 
 CIRCLE = 2 * np.pi * np.arange(4096) / 4096 - np.pi  # the mean over these is exact for waves up to the 4095th
@@ -386,7 +480,7 @@ def test_export_refuses_in_one_line(cli: Any, run_folder: Path, tmp_path: Path, 
 
 def test_recipe_of_the_angles_trains(cli: Any, tmp_path: Path) -> None:
     plugins = ("-p", "quasistatic_angles.wrapped_normal", "-p", "quasistatic_angles.molecule")
-    told = cli(*plugins, "run", "angles", "--out", tmp_path / "run", "--json", *(f"--set={text}" for text in SHORT))
+    told = cli(*plugins, "run", "angles", "--out", tmp_path / "run", "--json", *SETS)
     assert told.exit_code == 0, told.output
     measured = json.loads(told.stdout)["evaluations"][0]
     assert measured["kernel"] == "wrapped-normal"

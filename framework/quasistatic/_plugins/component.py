@@ -44,6 +44,16 @@ def _field_types(_instance: object, _attribute: object, value: tuple[type[Abstra
         raise TypeError(f"Component.supports: expected a tuple of fields such as (qs.Real,), got {value!r:.80}")
 
 
+def _examples(instance: Component, _attribute: object, value: tuple[AbstractField, ...]) -> None:
+    if not (isinstance(value, tuple) and all(isinstance(event, AbstractField) for event in value)):
+        raise TypeError(f"Component.examples: expected a tuple of fields such as (qs.Real((2, 1), low=0.0),), got {value!r:.80}")
+    if value and (instance.kind not in ("kernel", "potential") or instance.joins):
+        raise ValueError(f"Component.examples: only potentials, and kernels that join no others, have any, got {value!r:.80}")
+    for event in value:
+        if not instance.takes(event):
+            raise ValueError(f"Component.examples: {event.describe()} is not of a field that `supports` names")
+
+
 def _reasons(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
     for law, reason in value.items():
         if not (isinstance(reason, str) and reason.strip()):
@@ -77,8 +87,10 @@ class Component:
     - observer: `build(options, out)`, where `out` is the run folder or None
     - potential: `build(options, event)`
 
-    `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). A kernel that `joins`
-    others takes an event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
+    `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). `examples` are the events
+    for which `quasistatic check` builds a kernel or a potential, where small ones of these fields would not do: a kernel for
+    positive numbers has `(qs.Real((2, 1), low=0.0),)`, which is small and has two axes. A kernel that `joins` others takes an
+    event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
     `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
     that it may break, each with the reason in words. `restore(options, kept)` builds a source of a run that is reopened
     from the `Kept` that it gave when the run was started; by default it is built as it was then.
@@ -94,6 +106,7 @@ class Component:
     joins: bool = False
     is_default: bool = False
     restore: str | Callable[..., Any] | None = None
+    examples: tuple[AbstractField, ...] = attrs.field(default=(), validator=_examples)
 
     @property
     def description(self) -> str:

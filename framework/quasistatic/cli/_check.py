@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -20,13 +26,17 @@ if TYPE_CHECKING:
     from quasistatic._process.event import AbstractEvent
     from quasistatic.testing import Law, Verdict
 
+# seconds after which a law says what it waits for, and again after as many
+LONG_S = 20.0
 COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
 @click.command()
 @click.argument("target", nargs=-1, required=True, metavar="PLUGIN | KIND NAME")
 @click.option("--law", "names", multiple=True, metavar="NAME", help="Read this law alone. May be repeated.")
-@click.option("--quick", is_flag=True, help="Read each law in one setting instead of several.")
+@click.option(
+    "--quick", is_flag=True, help="Read each law in one setting instead of several, and leave out those that take many draws."
+)
 @click.option("--event", "events", multiple=True, metavar="FIELD:SHAPE",
               help="Check a kernel or a potential on these events, such as real:8x8 or binary:5. May be repeated.")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="An option of the component. May be repeated.")
@@ -52,9 +62,9 @@ def check(
     options = _options(offers, overrides)
     fields = [_event(text, offers) for text in events]
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # some laws spread a batch over all devices
-    from quasistatic.cli._jax import compile_quickly, configure_jax
+    from quasistatic.cli._jax import configure_jax, set_xla_flags
 
-    compile_quickly()
+    set_xla_flags(brief=True)
     configure_jax()
     from quasistatic.testing import build_all, builds
 
@@ -102,12 +112,14 @@ def _event(text: str, offers: tuple[Any, ...]) -> AbstractEvent:
     takers = [offer for offer in offers if getattr(offer, "kind", "") in ("kernel", "potential")]
     if not takers:
         raise click.UsageError("--event: only kernels and potentials are checked on events")
-    fields = {field.kind: field for taker in takers for field in taker.supports or FIELDS}
+    ready = {field.kind: field.example for taker in takers for field in taker.supports or FIELDS}
+    # an example has what a kernel may need beside the shape, such as a bound
+    ready |= {event.kind: partial(attrs.evolve, event) for taker in takers for event in taker.examples}
     kind, _, sizes = text.partition(":")
     shape = shape_of(sizes) if sizes else ()
-    if kind not in fields or shape is None:
-        raise click.UsageError(f"--event: expected one of {', '.join(fields)} and a shape, such as real:8x8, got {text!r:.80}")
-    return fields[kind].example(shape)
+    if kind not in ready or shape is None:
+        raise click.UsageError(f"--event: expected one of {', '.join(ready)} and a shape, such as real:8x8, got {text!r:.80}")
+    return ready[kind](shape=shape)
 
 
 def _chosen(found: list[tuple[str, Law]], names: tuple[str, ...], quick: bool) -> list[tuple[str, Law]]:
@@ -118,18 +130,63 @@ def _chosen(found: list[tuple[str, Law]], names: tuple[str, ...], quick: bool) -
                 f"--law: no law here is called {name!r}{did_you_mean(name, known)}  (there are {', '.join(known)})"
             )
     laws = [(label, law) for label, law in found if not names or law.name in names]
-    return [(label, attrs.evolve(law, examples=1)) for label, law in laws] if quick else laws
+    return [(label, _quicker(law, law.name in names)) for label, law in laws] if quick else laws
+
+
+def _quicker(law: Law, is_named: bool) -> Law:
+    """The law in one setting; one that runs long is left out, unless it was asked for."""
+    from quasistatic.testing._reading import not_measured
+
+    if law.long and not is_named:
+        return attrs.evolve(law, check=lambda _setting: not_measured("it takes many draws: left out by --quick"), examples=1)
+    return attrs.evolve(law, examples=1)
 
 
 def _told(label: str, law: Law, quiet: bool) -> Verdict:
     """The verdict, and a line that says so."""
-    if not quiet:
-        click.echo(f"{label}: {law.name} ... ", nl=False, err=True)
+    if quiet:
+        return law.verdict(label)
+    click.echo(f"{label}: {law.name} ... ", nl=False, err=True)
     begin = time.perf_counter()
-    verdict = law.verdict(label)
-    if not quiet:
-        click.echo(f"{_outcome(verdict)}  {time.perf_counter() - begin:.1f} s", err=True)
+    with _watched(threading.get_ident(), _package(law), begin):
+        verdict = law.verdict(label)
+    click.echo(f"{_outcome(verdict)}  {time.perf_counter() - begin:.1f} s", err=True)
     return verdict
+
+
+@contextlib.contextmanager
+def _watched(thread: int, package: str, begin: float) -> Iterator[None]:
+    """Says every LONG_S seconds which call this thread waits for."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LONG_S):
+            waits = _waits_for(sys._current_frames().get(thread), package)
+            click.echo(f"{time.perf_counter() - begin:.0f} s, waits for {waits} ... ", nl=False, err=True)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _package(law: Law) -> str:
+    """The package that the component of a law comes from."""
+    subject = getattr(law.check, "args", ())
+    return type(subject[0]).__module__.partition(".")[0] if subject else ""
+
+
+def _waits_for(frame: FrameType | None, package: str) -> str:
+    """The innermost call into a component's package; where there is none, what the law compiles or runs."""
+    calls = [(each.f_globals.get("__name__", ""), each.f_code, line) for each, line in traceback.walk_stack(frame)]
+    for name, code, line in calls:
+        if name.partition(".")[0] == package and not name.startswith(("quasistatic.testing", "quasistatic.cli")):
+            return f"{code.co_qualname} ({Path(code.co_filename).name}:{line})"
+    names = [code.co_name for name, code, _ in calls if name.startswith("quasistatic.testing._laws")]
+    return f"programs of {names[0]} to be compiled and run" if names else "the law to begin"
 
 
 def _echo(verdicts: Iterable[Verdict]) -> None:

@@ -15,37 +15,46 @@ from quasistatic.errors import ArithmeticFault
 # releases that sum wrongly and know the flag; in a right one it makes some programs twice as slow, and for an unknown one it
 # may end the process
 _WRONG = ((0, 10, 2), (0, 11, 1), (0, 11, 2), (0, 12, 0))
+# the emitters of fusions have passes that no level of optimisation turns off
+_QUICK = "--xla_cpu_use_fusion_emitters"
 
 
 def with_right_arithmetic(flags: str, jaxlib: str) -> str:
     """`flags` of XLA with the one that keeps sums right, where this jaxlib needs it and the user has not chosen."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", jaxlib)
     is_wrong = found is not None and tuple(map(int, found.groups())) in _WRONG
-    # XLA reads flags that do not begin with two dashes as the name of a file
-    in_a_file = flags.strip() and not flags.lstrip().startswith("--")
-    return flags if not is_wrong or in_a_file or ArithmeticFault.flag in flags else f"{flags} {ArithmeticFault.flag}=".lstrip()
+    is_set = _are_in_a_file(flags) or ArithmeticFault.flag in flags
+    return flags if not is_wrong or is_set else f"{flags} {ArithmeticFault.flag}=".lstrip()
 
 
-def set_xla_flags(environ: MutableMapping[str, str] = os.environ) -> None:
+def compiled_quickly(flags: str, jaxlib: str) -> str:
+    """`flags` of XLA with the one that halves the time to compile for a CPU, for programs that run briefly.
+
+    Only where this jaxlib is known to have it: an unknown flag ends the process.
+    """
+    found = re.match(r"(\d+)\.(\d+)", jaxlib)
+    is_known = found is not None and (0, 9) <= tuple(map(int, found.groups())) < (0, 12)
+    return flags if not is_known or _are_in_a_file(flags) or _QUICK in flags else f"{flags} {_QUICK}=false".lstrip()
+
+
+def _are_in_a_file(flags: str) -> bool:
+    """XLA reads flags that do not begin with two dashes as the name of a file."""
+    return bool(flags.strip()) and not flags.lstrip().startswith("--")
+
+
+def set_xla_flags(environ: MutableMapping[str, str] = os.environ, *, brief: bool = False) -> None:
     """Before jax is imported, or not at all: XLA reads its flags once, with the first program.
 
-    They are part of the key under which compiled programs are kept.
+    They are part of the key under which compiled programs are kept. `brief` is for programs that run briefly.
     """
     if "jax" in sys.modules:
         return
     with contextlib.suppress(PackageNotFoundError):
         before = environ.get("XLA_FLAGS", "")
-        flags = with_right_arithmetic(before, version("jaxlib"))
+        flags = with_right_arithmetic(before, jaxlib := version("jaxlib"))
+        flags = compiled_quickly(flags, jaxlib) if brief else flags
         if flags != before:
             environ["XLA_FLAGS"] = flags
-
-
-def compile_quickly(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Before jax is imported: for laws, whose programs are small and run briefly, so that what they cost is to be compiled.
-
-    Without the emitters of fusions, whose passes no level turns off, that takes half of the time. A user's flags are respected.
-    """
-    environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 
 def configure_jax() -> None:

@@ -35,9 +35,10 @@ class Built:
 def check(offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None) -> list[Verdict]:
     """Every law for all that is offered, with default options and with those given for a component's (kind, name).
 
-    A kernel is built for small events of each field that it supports, or, if it joins others, for an event of three parts; a
-    model for several ports, an observer with a folder and without. What cannot be built is a verdict that did not pass, with the
-    message as its reason. `manager` knows the other plugins that a recipe names, by default all that are installed.
+    A kernel is built for its `examples`, or else for small events of each field that it supports, or, if it joins others, for
+    an event of three parts; a model for several ports, an observer with a folder and without. What cannot be built is a verdict
+    that did not pass, with the message as its reason. `manager` knows the other plugins that a recipe names, by default all
+    that are installed.
     """
     return [law.verdict(built.label) for built in build_all(offers, options, manager) for law in built.laws]
 
@@ -173,7 +174,7 @@ def _instances(component: Component, options: Any, events: Events) -> Iterator[t
     elif component.kind in ("kernel", "potential"):
         # two axes, so that a slip in broadcasting changes a shape
         small = [field.example((2, 1)) for field in component.supports or FIELDS]
-        for event, built in _accepted(events or small, lambda event: build(options, event)):
+        for event, built in _accepted(events or component.examples or small, lambda event: build(options, event)):
             yield f" on {event.describe()}", built, {}
     elif component.kind == "model":
         import jax.random as jr

@@ -50,7 +50,8 @@ class Law:
     """A statement that must hold for a component; calling it raises AssertionError where it is measured and does not.
 
     `why` is the statement, `reference` its source. `check` measures it on the component it was made for, in one setting.
-    `expected_failure` is the reason why this component may break it, empty if it may not.
+    `expected_failure` is the reason why this component may break it, empty if it may not. `long` says that its draws take longer
+    than its programs to be compiled.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Law:
     check: Callable[[Setting], Reading]
     examples: int = 1
     expected_failure: str = ""
+    long: bool = False
 
     def measure(self, setting: Setting) -> Reading:
         """One reading; if it is suspect, a second one with ten times the draws."""
@@ -123,11 +125,12 @@ class Entry:
     measure: Measure
     applies: Callable[[Any], bool]
     settings: int
+    long: bool
 
     def of(self, *subject: Any, expected_failure: str = "") -> Law:
         """The law for one component."""
         check = functools.partial(self.measure, *subject)
-        return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure)
+        return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure, self.long)
 
 
 REGISTRY: dict[str, dict[str, Entry]] = {}  # by kind and name
@@ -142,19 +145,21 @@ def law(
     when: Callable[[Any], bool] = lambda component: True,
     once: bool = False,
     float64: bool = False,
+    long: bool = False,
 ) -> Callable[[Measure], Measure]:
     """Enters a function of a component and a setting into the registry, as the law of this name.
 
     `when` says which components are held to it, `once` that it is read in the plain setting alone, `float64` that it is
-    measured in float64 whatever the process runs in.
+    measured in float64 whatever the process runs in, `long` that its programs run longer than it takes to optimise them.
     """
 
     def enter(measure: Measure) -> Measure:
         entries = REGISTRY.setdefault(kind, {})
         if name in entries:
             raise ValueError(f"{kind} law {name!r} is there twice")
-        taken = _in_float64(measure) if float64 else measure
-        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS)
+        taken = measure if long else _compiled_quickly(measure)
+        taken = _in_float64(taken) if float64 else taken
+        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS, long)
         return taken
 
     return enter
@@ -165,5 +170,21 @@ def _in_float64(measure: Measure) -> Measure:
     def measured(component: Any, *more: Any) -> Reading:
         with jax.enable_x64(True):
             return measure(widened(component), *more)
+
+    return measured
+
+
+def _compiled_quickly(measure: Measure) -> Measure:
+    """Most programs of a law run for less time than optimising them takes, so they are left as they are."""
+    flag = "jax_disable_most_optimizations"
+
+    @functools.wraps(measure)
+    def measured(*subject: Any) -> Reading:
+        before = jax.config.read(flag)
+        jax.config.update(flag, True)
+        try:
+            return measure(*subject)
+        finally:
+            jax.config.update(flag, before)
 
     return measured

@@ -47,6 +47,8 @@ EVENLY, NEAR_AN_END, ON_A_SCHEDULE = 224, 16, 32
 NEAREST = 1e-4
 # sizes of params of a network that says what none would say, for laws that hold whatever it says
 LOUD = (8.0, 60.0, 1e3, 1e12)
+# a law that asks for fewer is given these, so that one program draws them
+SPOTS = 64
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
@@ -124,8 +126,10 @@ class Setting:
 
     def spots(self, kernel: AbstractKernel, s: Time, t: Time, count: int, role: int = 4) -> Spot:
         """Events (count, ...) on their way, drawn by marginal and transition; s and t are theirs alone (count,), or of all."""
-        s, t = (jnp.broadcast_to(time, (count,)) for time in (s, t))
-        return _some_spots(kernel, self.data(kernel, count), s, t, jr.split(self.key(role), count))
+        drawn = max(count, SPOTS)
+        s, t = (jnp.pad(jnp.broadcast_to(time, (count,)), (0, drawn - count), "edge") for time in (s, t))
+        found = _some_spots(kernel, self.data(kernel, drawn), s, t, jr.split(self.key(role), drawn))
+        return take(found, slice(count)) if drawn > count else found
 
     def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
         """The kernel with a network that is wrong everywhere."""
@@ -171,9 +175,14 @@ def _everywhere(kernel: AbstractKernel, first: float, offset: float) -> np.ndarr
     way = [np.maximum(evenly(0.0, 1.0, EVENLY), NEAREST), near, 1.0 - near]
     fine = np.concatenate([near, np.linspace(0.01, 0.99, 2_000), 1.0 - near[::-1]])
     for schedule in _schedules(kernel):
-        fall = -np.asarray(jax.vmap(schedule.log_odds)(jnp.asarray(first + (1.0 - first) * fine)))
+        fall = -np.asarray(_log_odds(schedule, jnp.asarray(first + (1.0 - first) * fine)))
         way.append(np.interp(evenly(fall[0], fall[-1], ON_A_SCHEDULE), fall, fine))
     return first + (1.0 - first) * np.minimum(np.concatenate(way), 1.0 - NEAREST)
+
+
+@eqx.filter_jit
+def _log_odds(schedule: AbstractSchedule, times: Float[Array, " times"]) -> Float[Array, " times"]:
+    return jax.vmap(schedule.log_odds)(times)
 
 
 def _schedules(kernel: AbstractKernel) -> list[AbstractSchedule]:
@@ -230,6 +239,11 @@ def all_levels(field: Levels) -> Float[Array, "events ..."]:
 
 def enumerate_states(kernel: AbstractKernel) -> tuple[State, State]:
     """All events of data, and all noisy states, of a kernel on a finite space."""
+    return _enumerated(kernel)
+
+
+@eqx.filter_jit
+def _enumerated(kernel: AbstractKernel) -> tuple[State, State]:
     reference, equilibrium = kernel.reference(), kernel.equilibrium()
     assert isinstance(reference, AbstractIntegrable) and isinstance(equilibrium, AbstractIntegrable)
     return reference.nodes()[0], equilibrium.nodes()[0]

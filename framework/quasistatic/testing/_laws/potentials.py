@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +13,7 @@ import numpy as np
 from quasistatic._process.distribution import AbstractDistribution
 from quasistatic._process.finite import Finite, Leveled, log_normalise
 from quasistatic._process.normal import Normal
-from quasistatic._process.potential import AbstractPotential, Tilted
+from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.product import product
 from quasistatic.testing._law import law
 from quasistatic.testing._reading import Reading, faults, worst
@@ -90,19 +89,25 @@ def _gaps(potential: AbstractPotential, data: AbstractDistribution, key: jax.Arr
 def power(potential: AbstractPotential, setting: Setting) -> Reading:
     readings = [Reading(0.0, 1e-9, "nats")]
     for name, data in _families(potential, setting).items():
-        x, exponent = data.sample(setting.key(72)), jnp.asarray(0.3)
-        log_factor = float(potential.log_factor(x))
-        gap = float(potential.power(exponent).log_factor(x)) - 0.3 * log_factor
+        log_factor, powered = map(float, _log_factors(potential, data, setting.key(72), jnp.asarray(0.3)))
+        gap = powered - 0.3 * log_factor
         readings.append(Reading(abs(gap) / max(1.0, abs(log_factor)), 1e-8, "nats", name))
     return worst(readings)
+
+
+@eqx.filter_jit
+def _log_factors(
+    potential: AbstractPotential, data: AbstractDistribution, key: jax.Array, exponent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x = data.sample(key)
+    return potential.log_factor(x), potential.power(exponent).log_factor(x)
 
 
 @law("potential", "types", "A tilted event has the type of an event, log Z is one number, and both are finite.")
 def types(potential: AbstractPotential, setting: Setting) -> Reading:
     bad = []
     for name, data in _families(potential, setting).items():
-        tilted, log_mean = _jitted(potential.tilt)(data)
-        x, wanted = tilted.sample(setting.key(73)), data.sample(setting.key(73))
+        x, wanted, log_mean = _events(potential, data, setting.key(73))
         if types_of(x) != types_of(wanted):
             bad.append(f"{name}: {types_of(x)}, expected {types_of(wanted)}")
         if jnp.shape(log_mean) != () or not np.isfinite(log_mean):
@@ -110,5 +115,8 @@ def types(potential: AbstractPotential, setting: Setting) -> Reading:
     return faults(bad)
 
 
-def _jitted(tilt: Callable[[AbstractDistribution], Tilted]) -> Callable[[AbstractDistribution], Tilted]:
-    return eqx.filter_jit(tilt)
+@eqx.filter_jit
+def _events(potential: AbstractPotential, data: AbstractDistribution, key: jax.Array) -> tuple[Any, Any, jax.Array]:
+    """A tilted event, one that is not, and log Z."""
+    tilted, log_mean = potential.tilt(data)
+    return tilted.sample(key), data.sample(key), log_mean

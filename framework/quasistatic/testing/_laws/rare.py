@@ -34,6 +34,7 @@ BATCH = 2**20
     "States of probability 3e-8 are drawn that often, each.",
     when=lambda kernel: isinstance(kernel, FiniteKernel),
     once=True,
+    long=True,
 )
 def rare_states(kernel: FiniteKernel, setting: Setting) -> Reading:
     distribution = _rare(kernel, take(setting.data(kernel, 1), 0), setting.key(21))

@@ -116,7 +116,6 @@ def batches(sampler: AbstractSampler, setting: Setting) -> Reading:
         whole = np.asarray(_paths(sampler, diffusion, times, keys).x, np.float64)
         others = {
             "alone": _paths(sampler, diffusion, times, keys[:1]).x,
-            "in a smaller batch": _paths(sampler, diffusion, times, keys[:3]).x,
             "on many devices": _paths(sampler, diffusion, times, spread(keys)).x,
         }
         gaps = {where: np.max(np.abs(whole[: len(x)] - np.asarray(x, np.float64))) for where, x in others.items()}

@@ -17,7 +17,7 @@ from quasistatic.testing._law import law
 from quasistatic.testing._laws.sources import dense_parts, draw_of, has
 from quasistatic.testing._reading import Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
-from quasistatic.testing._tools.statistics import are_symbols, flat, inside, scores
+from quasistatic.testing._tools.statistics import are_symbols, flat, inside, lows_of, scores
 
 # events whose mirror images are looked at, and the elements of each part that are mirrored
 EVENTS, MIRRORED = 2_000, 6
@@ -49,7 +49,7 @@ def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
         total = float(np.exp(truth.log_prob(event.build(events))).sum()) * cell
         return Reading(abs(total - 1.0), 0.01 if dense_parts(source) else 1e-5, "from 1 in total probability")
     if dense_parts(source):
-        return _importance(truth, _events(source, setting))
+        return _importance(event, truth, _events(source, setting))
     _, first = np.unique(flat(x), axis=0, return_index=True)
     excess = float(np.exp(truth.log_prob(take(x, first))).sum()) - 1.0
     above = Reading(max(0.0, excess), 1e-5, "above 1 in probability of the events seen")
@@ -102,7 +102,7 @@ def _events(source: AbstractSource, setting: Setting) -> State:
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(draw_of(source), (None, 0)))(None, jr.split(setting.key(73), count))[0])
 
 
-def _importance(truth: AbstractTruth, x: State) -> Reading:
+def _importance(event: AbstractEvent, truth: AbstractTruth, x: State) -> Reading:
     """The mean of g / p over the data, for a g about one of them."""
     rows, log_probs = flat(x), np.asarray(truth.log_prob(x), np.float64)
     fitted, read = rows[::2], rows[1::2]
@@ -110,7 +110,7 @@ def _importance(truth: AbstractTruth, x: State) -> Reading:
     scaled = (fitted - np.median(fitted, axis=0)) / (fitted.std(axis=0) + 1e-12)
     middle = scaled[np.argmin(np.sum(scaled**2, axis=1))]
     near = fitted[np.argsort(np.sum((scaled - middle) ** 2, axis=1))[: len(fitted) // 4]]
-    return statistical(inside(near, read, log_probs[1::2], are_symbols(rows)), "the mean of g / p over the data")
+    return statistical(inside(near, read, log_probs[1::2], are_symbols(rows), lows_of(event)), "the mean of g / p over the data")
 
 
 def _images(field: AbstractField, x: np.ndarray) -> list[np.ndarray]:

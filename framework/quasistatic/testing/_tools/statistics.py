@@ -9,10 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import chdtrc, log_ndtr, ndtri, ndtri_exp
+from scipy.special import chdtrc, gammaln, log_ndtr, ndtri, ndtri_exp
+
+from quasistatic._process.event import AbstractEvent
 
 # what rounding may add to a difference of two means that are equal
 ROUNDING = 2e-6
+FAR = 100.0  # deviations
 
 
 def scores(a: Any, b: Any) -> float:
@@ -79,13 +82,25 @@ def are_symbols(rows: np.ndarray) -> np.ndarray:
     return np.array([len(np.unique(column)) < 0.5 * len(column) for column in rows.T])
 
 
-def inside(fitted: np.ndarray, read: np.ndarray, log_probs: np.ndarray, symbols: np.ndarray) -> float:
+def lows_of(event: AbstractEvent) -> np.ndarray:
+    """The bounds of the columns of `flat` events from below, -inf where there is none."""
+    bounds = {name: getattr(field, "low", None) for name, field in event.parts().items() if not field.is_discrete}
+    each = [np.full(field.size, -np.inf if bounds.get(name) is None else bounds[name]) for name, field in event.parts().items()]
+    return np.concatenate(each)
+
+
+def inside(fitted: np.ndarray, read: np.ndarray, log_probs: np.ndarray, symbols: np.ndarray, lows: np.ndarray) -> float:
     """How far the mean of g / p over draws `read` (N, size) of p, which has these log-probabilities, is from 1: a score.
 
-    g is of the draws `fitted`: for numbers a normal distribution with half of their covariance, which is inside of p, for
-    columns that are `symbols` their shares.
+    g is of the draws `fitted`, and inside of p: for numbers a normal distribution with half of their covariance, or, above
+    `lows` (size,), gammas with half of their variances; for columns that are `symbols` their shares.
     """
-    log_g = _log_normal(fitted[:, ~symbols], read[:, ~symbols]) if not symbols.all() else np.zeros(len(read))
+    above = ~symbols & np.all(fitted > lows, axis=0) & np.isfinite(lows)
+    # far from the bound a gamma is a normal distribution, and its logarithm a difference of large numbers
+    above[above] = (fitted - lows)[:, above].mean(axis=0) < FAR * fitted[:, above].std(axis=0)
+    free = ~symbols & ~above
+    log_g = _log_normal(fitted[:, free], read[:, free]) if free.any() else np.zeros(len(read))
+    log_g += _log_gamma(fitted[:, above] - lows[above], read[:, above] - lows[above])
     seen, counts = np.unique(fitted[:, symbols], axis=0, return_counts=True)
     share_of = dict(zip(map(tuple, seen), counts / len(fitted), strict=True))
     log_g += np.log([share_of.get(tuple(row), 1e-300) for row in read[:, symbols]])
@@ -102,6 +117,13 @@ def _log_normal(fitted: np.ndarray, read: np.ndarray) -> np.ndarray:
     scaled = np.linalg.solve(root, ((read - mean) / deviation).T)
     constant = np.log(deviation * np.diag(root)).sum() + 0.5 * len(mean) * math.log(2.0 * math.pi)
     return -0.5 * np.sum(scaled**2, axis=0) - constant
+
+
+def _log_gamma(fitted: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """log density at rows of independent gammas with the means of `fitted` rows and half of their variances."""
+    mean, variance = fitted.mean(axis=0), 0.5 * fitted.var(axis=0)
+    shape, rate = mean**2 / variance, mean / variance
+    return np.sum(shape * np.log(rate) - gammaln(shape) + (shape - 1.0) * np.log(read) - rate * read, axis=1)
 
 
 def moments(state: Any) -> jax.Array:
