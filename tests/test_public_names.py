@@ -204,6 +204,9 @@ CONCRETE_BASES = {
     "SymbolChoices": "options: its fields are inherited",
     "SplitOptions": "options: its fields are inherited",
     "TrainingOptions": "options: its fields are inherited",
+    "FadingOptions": "options: its fields are inherited",
+    "PerEvent": "values: its fields are inherited",
+    "Slope": "values: its fields are inherited",
     "FiniteKernel": "has everything but three matrices, which are abstract; its other methods are to be overridden",
 }
 

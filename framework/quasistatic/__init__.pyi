@@ -89,6 +89,7 @@ from quasistatic._process.finite import floored_log as floored_log
 from quasistatic._process.finite import log_normalise as log_normalise
 from quasistatic._process.grid import AbstractGrid as AbstractGrid
 from quasistatic._process.grid import FixedGrid as FixedGrid
+from quasistatic._process.grid import GivenGrid as GivenGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
 from quasistatic._process.kernel import AbstractBridged as AbstractBridged
 from quasistatic._process.kernel import AbstractFlowing as AbstractFlowing

@@ -87,13 +87,21 @@ DIGITS = {
 
 
 @pytest.mark.slow
-def test_levels_with_labels_have_a_ledger(cli: Cli, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    small = {**SMALL, "training.updates": 1, "training.batch": 4, "training.validation_events": 2, **DIGITS}
+@pytest.mark.parametrize("told", [True, False])
+def test_levels_with_labels_have_a_ledger_and_classes(cli: Cli, tmp_path: Path, told: bool) -> None:
+    folder, out = tmp_path / "run", tmp_path / "page.png"
+    small = {**SMALL, "training.updates": 1, "training.batch": 4, "training.validation_events": 2, **DIGITS, "source.labels": told}
     qs.train(qs.load_recipe("digits", small), out=folder)
-    lines = values(cli("thermo", folder, "-n", 4, "--paths", 4, "--steps", 3, "--json"))
-    assert {"bound", "own_width", "dissipated_in_steps"} <= set(lines)
+    lines = values(cli("thermo", folder, "-n", 24, "--paths", 2, "--steps", 8, "--json", "-o", out))
+    assert {"bound", "own_width", "dissipated_in_steps", "class_entropy", "class_time_3"} <= set(lines)
     assert all(line["value"] is None or math.isfinite(line["value"]) for line in lines.values())
+    assert lines["class_entropy"]["value"] == pytest.approx(math.log2(10), abs=0.01)
+    # a model that is told the class cannot lose it
+    assert ("clone_time" in lines) != told
+    assert out.exists()
+    if told:
+        refused = cli("landscape", folder, "-n", 8)
+        assert refused.exit_code == 2 and "the same side information" in refused.stderr
 
 
 @pytest.mark.slow
@@ -111,7 +119,7 @@ def test_a_landscape_has_modes_that_merge(cli: Cli, roll: Path, beats: Path, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["bound", "ancestral"])
+@pytest.mark.parametrize("objective", ["bound", "ancestral", "entropic"])
 def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objective: str) -> None:
     grid, arguments = tmp_path / "grid.json", ("--objective", objective, "-n", 64, "--rounds", 1)
     lines = values(cli("schedule", beats, "--steps", 3, *arguments, "--json", "-o", grid))
@@ -127,6 +135,34 @@ def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objecti
         assert cli("sample", beats, "-n", 64, *chain, "-o", out).exit_code == 0
     assert np.array_equal(*(np.load(out)["x"] for out in drawn)) != is_moved
     assert is_moved or objective == "ancestral"
+    assert lines["cost_bound_least"]["value"] <= lines["cost_bound_after"]["value"] + 1e-6
+
+
+@pytest.mark.slow
+def test_variances_that_are_fitted(cli: Cli, beats: Path, tmp_path: Path) -> None:
+    """A run with the noise of the forward step gains; bits have none to fit."""
+    folder = tmp_path / "roll"
+    qs.train(qs.load_recipe("swiss-roll", {**SMALL, "kernel.variance": "forward", "evaluation.events": 400}), out=folder)
+    plain, fitted = (json.loads(cli("evaluate", folder, "--json", *more).stdout) for more in ((), ("--fitted-variances",)))
+    assert fitted["bound"]["value"] > plain["bound"]["value"] and "fitted" in fitted["variances"]
+    refused = cli("evaluate", beats, "--fitted-variances")
+    assert refused.exit_code == 2 and "expected Gaussian noise" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_on_given_times(roll: Path, tmp_path: Path) -> None:
+    times = (0.0, 0.3, 0.5, 1.0)
+    run = qs.train(qs.load_recipe("swiss-roll", {**SMALL, "trajectory.times": times}), out=tmp_path / "given")
+    np.testing.assert_allclose(run.diffusion.times(), times, rtol=1e-6)
+    np.testing.assert_allclose(qs.open_run(tmp_path / "given").diffusion.times(7)[::2], times, rtol=1e-6)
+    for more, words in (
+        ({"trajectory.times": (0.0, 1.0)}, "as many times as trajectory.steps"),
+        ({"trajectory.times": (0.0, 0.6, 0.5, 1.0)}, "trajectory.times: expected increasing times"),
+        ({"trajectory.times": times, "kernel.schedule": "erasure", "kernel.first_noise": 0.0}, "first time after 0"),
+        ({"trajectory.times": times, "trajectory.grid": "learned"}, "expected a fixed grid"),
+    ):
+        with pytest.raises(qs.QuasistaticError, match=words):
+            qs.train(qs.load_recipe("swiss-roll", {**SMALL, **more}), out=None)
 
 
 def test_what_is_no_grid_is_refused(cli: Cli, beats: Path, tmp_path: Path) -> None:

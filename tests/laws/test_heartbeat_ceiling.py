@@ -11,7 +11,12 @@ import quasistatic as qs
 from quasistatic import oracles
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
-from quasistatic_plugins.heartbeat.ceiling import best_factorised_bound
+from quasistatic_plugins.heartbeat.ceiling import (
+    best_absorbing_bound,
+    best_factorised_bound,
+    best_samples,
+    phase_information,
+)
 
 # length 20, period 5, erasure: T, then K with all steps learned and with the paper's first step
 FAIR = [
@@ -86,3 +91,70 @@ def test_uneven_classes(x64: None, period: int, length: int) -> None:
     diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs))
     exact = oracles.exact_ledger(diffusion, xs, times=times).bound
     assert best_factorised_bound(period, length, 0.3, 1.0 - times) == pytest.approx(exact, abs=1e-10)
+
+
+# length 20, period 5, a fair coin, erasure: T, share of samples that are no heartbeat, log2 p of one; that share with the paper's
+# first step
+SAMPLES = [
+    (5, 0.155865, -2.566383, 0.9898),
+    pytest.param(20, 0.002628, -2.325724, 0.6471, marks=pytest.mark.slow),
+    pytest.param(200, 0.0, -2.321929, 0.0955, marks=pytest.mark.slow),
+    pytest.param(2000, 0.0, -2.321928, 0.00995, marks=pytest.mark.benchmark),
+]
+
+
+@pytest.mark.parametrize(("steps", "none", "log2_p", "paper"), SAMPLES)
+def test_samples(steps: int, none: float, log2_p: float, paper: float) -> None:
+    log_p, wrong = best_samples(5, 20, 0.5, erasure(steps))
+    assert (wrong, log_p / math.log(2)) == pytest.approx((none, log2_p), abs=1e-6)
+    assert best_samples(5, 20, 0.5, erasure(steps), "paper")[1] == pytest.approx(paper, abs=6e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("period", "length", "rate", "steps", "bound", "likelihood"), SMALL)
+def test_samples_of_all_states(
+    x64: None, period: int, length: int, rate: float, steps: int, bound: float, likelihood: float
+) -> None:
+    assert best_samples(period, length, rate, erasure(steps), "paper")[0] / math.log(2) == pytest.approx(likelihood, abs=1e-6)
+    xs, times = heartbeats(period, length), np.array([0.3, 0.6, 1.0])
+    kernel = BinomialKernel(BinomialOptions(base_rate=rate), qs.Binary((length,)))
+    exact = oracles.log_likelihood(qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs)), xs, times)
+    assert best_samples(period, length, rate, 1.0 - times)[0] == pytest.approx(exact.mean(), abs=1e-10)
+    known = phase_information(period, length, rate, 1.0 - times)
+    np.testing.assert_allclose(known, oracles.information(kernel, xs, None, times), rtol=0, atol=1e-10)
+
+
+def test_information_about_the_phase() -> None:
+    survival = np.array([0.9, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05])
+    found = phase_information(5, 20, 0.5, survival) / math.log(2)
+    np.testing.assert_allclose(found, [2.3200, 2.1891, 1.6254, 1.1939, 0.7429, 0.3527, 0.0913, 0.0230], rtol=0, atol=6e-5)
+    half = phase_information(5, 20, 0.5, [0.3928])[0]
+    assert half == pytest.approx(0.5 * math.log(5), abs=1e-3)
+
+
+ABSORBING = [(1, -14.438562), (2, -7.337222), (5, -3.986427), (20, -2.696773), (200, -2.358163), (2000, -2.325539)]
+
+
+def test_masked_bits(x64: None) -> None:
+    for steps, value in ABSORBING:
+        assert best_absorbing_bound(5, 20, erasure(steps)) / math.log(2) == pytest.approx(value, abs=6e-7)
+    kernel = qs.make("kernel", "absorbing", qs.Categorical((4,), 2))
+    xs, times = heartbeats(2, 4).astype(int), np.array([0.3, 0.6, 1.0])
+    exact = oracles.exact_ledger(qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs)), xs, times=times).bound
+    survival = [float(np.exp(kernel.marginal(xs[0], t).log_prob(xs[0])) ** 0.25) for t in times]
+    assert best_absorbing_bound(2, 4, survival) == pytest.approx(exact, abs=1e-9)
+    with pytest.raises(ValueError, match="multiple of the period"):
+        best_absorbing_bound(3, 4, [0.0])
+
+
+def test_length_of_the_path() -> None:
+    """Twice what halving a step of a fine grid saves; and one re-allocation by it is enough for many steps."""
+
+    def lost(survival: np.ndarray) -> float:
+        return -best_factorised_bound(5, 20, 0.5, survival) - math.log(5)
+
+    steps = 200
+    knots = np.arange(steps + 1) / steps
+    whole, halved = lost(1.0 - knots[1:]), lost(1.0 - np.arange(1, 2 * steps + 1) / (2 * steps))
+    assert whole / math.log(2) == pytest.approx(0.024653, abs=1e-6)
+    assert steps * 2.0 * (whole - halved) == pytest.approx(3.39994, rel=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles
+from quasistatic import oracles, thermodynamics
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel, build
 from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, log_weight_distribution
@@ -353,3 +354,96 @@ def test_least_variance_never_converges() -> None:
     produced = oracles.entropy_production(ledger, known, unit.entropy())
     np.testing.assert_allclose(produced.steps[1:], waste(200), rtol=0, atol=1e-8)
     assert produced.steps[0] == pytest.approx(0.0, abs=1e-10)
+
+
+# chains with exact means and the least variance, between these ratios of signal to noise
+
+FIRST, LAST = 39.404040, 0.010101
+# steps: gap with survival, its angle, or log-SNR even, and with even lengths
+GAPS = {
+    "line": """
+   1  3.720971 3.720971 3.720971 3.720971
+   5  1.527621 1.208587 0.919253 0.334587
+  10  0.819005 0.523420 0.373959 0.153779
+  39  0.192068 0.110231 0.082378 0.037115
+ 100  0.069691 0.040952 0.031135 0.014295
+ 999  0.006600 0.003984 0.003061 0.001421
+""",
+    "plane": """
+  10  2.238900 nan 1.196594 0.683245
+  39  0.485598 nan 0.257543 0.158095
+ 100  0.175270 nan 0.096947 0.060380
+ 999  0.016605 nan 0.009511 0.005972
+""",
+}
+LENGTHS = {"line": 1.190868, "plane": 2.440976}
+
+
+@pytest.mark.parametrize("name", [pytest.param("line"), pytest.param("plane", marks=pytest.mark.slow)])
+def test_gaps_of_schedules(name: str) -> None:
+    """From the ledger; and no chain of few steps of even length is far from the square of the length over their number."""
+    data = {"line": LINE, "plane": PLANE}[name]
+    ends = {"first_noise": 1.0 / (1.0 + FIRST), "last_survival": LAST / (1.0 + LAST)}
+    kernel = build(GaussianOptions(schedule="log-linear", variance="posterior", **ends), qs.Real((data.size,)))
+    diffusion = qs.Diffusion(kernel, data.model(kernel), 2)  # type: ignore[arg-type]
+    fine = np.linspace(math.log(LAST), math.log(FIRST), 20_001)
+    snr, spectrum = np.exp(fine)[:, None], np.linalg.eigvalsh(data.covariance)
+    speed = 0.5 * np.sqrt(((snr * spectrum / (1.0 + snr * spectrum)) ** 2).sum(axis=1))
+    gone = np.concatenate([[0.0], np.cumsum(0.5 * (speed[1:] + speed[:-1]) * np.diff(fine))])
+    assert gone[-1] == pytest.approx(LENGTHS[name], abs=1e-6)
+    kept = np.array([LAST / (1.0 + LAST), FIRST / (1.0 + FIRST)])
+    for row in GAPS[name].strip().splitlines():
+        steps, *expected = row.split()
+        share = np.linspace(0.0, 1.0, int(steps) + 1)
+        angle = np.arccos(np.sqrt(kept))
+        survivals = (kept[0] + (kept[1] - kept[0]) * share, np.cos(angle[0] + (angle[1] - angle[0]) * share) ** 2)
+        knots = [np.log(each) - np.log1p(-each) for each in survivals]
+        knots += [np.linspace(fine[0], fine[-1], len(share)), thermodynamics.evenly(fine, gone, len(share))]
+        for log_snr, value in zip(knots, expected, strict=True):
+            times = ((fine[-1] - log_snr) / (fine[-1] - fine[0]))[::-1].clip(0.0, 1.0)
+            ledger = oracles.exact_ledger(diffusion, *data.nodes(), times)
+            restored = data.information(log_snr[[-1, 0]])
+            gap = ledger.gaps.sum() - (restored[0] - restored[1])
+            assert math.isnan(float(value)) or gap == pytest.approx(float(value), abs=2e-6)
+        assert gap > gone[-1] ** 2 / int(steps)
+
+
+def noisy(survival: float) -> GaussianData:
+    """LINE after noise."""
+    return GaussianData(math.sqrt(survival) * LINE.mean, survival * LINE.covariance + (1.0 - survival) * np.eye(1))
+
+
+def test_second_law_of_noising() -> None:
+    """What the noise dissipates depends on the ends alone, and is at least the squared way in W2 over the time."""
+    fine = np.linspace(1.0, 0.01, 40_001)
+    v = fine * 0.25 + 1.0 - fine
+    speed = np.sqrt(0.25 / (fine * v) + 0.5 * (0.75 / v) ** 2)
+    gone = np.concatenate([[0.0], np.cumsum(0.5 * (speed[1:] + speed[:-1]) * -np.diff(fine))])
+    unit = GaussianData([0.0], [[1.0]])
+    for survival, drop, least, length in (
+        (0.9, 0.143682, 0.143236, 0.208869),
+        (0.5, 0.520645, 0.491143, 0.792321),
+        (0.01, 0.813133, 0.458727, 1.543132),
+    ):
+        after = noisy(survival)
+        assert LINE.kl(unit) - after.kl(unit) == pytest.approx(drop, abs=1e-6)
+        moved = float(((LINE.mean - after.mean) ** 2).sum()) + (0.5 - math.sqrt(after.covariance[0, 0])) ** 2
+        assert moved / (-0.5 * math.log(survival)) == pytest.approx(least, abs=1e-6)
+        assert np.interp(-survival, -fine, gone) == pytest.approx(length, abs=2e-6)
+    for steps, even, in_time in ((10, 0.112660, 0.2208), (100, 0.011840, 0.02836)):
+        share = np.linspace(0.0, 1.0, steps + 1)
+        for survivals, value in ((-thermodynamics.evenly(-fine, gone, steps + 1), even), (0.01**share, in_time)):
+            chain = [noisy(float(survival)) for survival in survivals]
+            assert sum(p.kl(q) for p, q in itertools.pairwise(chain)) == pytest.approx(value, abs=6e-6 if value == even else 6e-5)
+    # asymptotic, and for few steps no limit
+    assert gone[-1] ** 2 / 20 == pytest.approx(0.119063, abs=1e-6)
+
+
+def test_ladder_of_variances() -> None:
+    """A step from snr 4 to 2 on PLANE: information, then covariance, each coordinate's variance, one for all, and none."""
+    left = np.linalg.inv(np.linalg.inv(PLANE.covariance) + 2.0 * np.eye(2))[None]
+    names = ("full", "diagonal", "elements", "isotropic", "posterior")
+    found = [thermodynamics.step_cost(2.0, left, name)[0] for name in names]  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, [0.414696, 0.427984, 0.427984, 0.427984, 0.534161], rtol=0, atol=1e-6)
+    restored = PLANE.information(np.log([4.0, 2.0]))
+    assert restored[0] - restored[1] == pytest.approx(found[0], abs=1e-12)

@@ -184,6 +184,24 @@ def test_error_of_the_acceptance_ratio_is_calibrated() -> None:
     assert 0.9 < np.std(scores) < 1.1
 
 
+def test_difference_of_free_energy() -> None:
+    """Two wells of which one is twice as wide in two dimensions: ln 4, as they are, and far apart with a map."""
+    rng = np.random.default_rng(6)
+    narrow, wide = rng.standard_normal((4000, 2)), 2.0 * rng.standard_normal((3000, 2))
+
+    def ratio(x: np.ndarray) -> np.ndarray:
+        return 0.5 * (x**2).sum(axis=1) * (1.0 - 0.25)
+
+    found = thermodynamics.bar(ratio(narrow), ratio(wide))
+    assert near(found.value_nats, math.log(4), found.standard_error_nats) and found.doubt is None
+    # 20 to the right there is no overlap; moved back there is
+    away = wide + 20.0
+    apart = thermodynamics.bar(*(0.5 * (x**2).sum(axis=1) - 0.125 * ((x - 20.0) ** 2).sum(axis=1) for x in (narrow, away)))
+    assert "overlap" in str(apart.doubt)
+    moved = thermodynamics.bar(ratio(narrow), ratio(away - 20.0))
+    assert near(moved.value_nats, math.log(4), moved.standard_error_nats)
+
+
 # what cannot be trusted says so
 
 

@@ -184,6 +184,8 @@ class TestTensorBoard:
         weights = [value.histo.num for (tag, _), value in values.items() if tag.startswith("model")]
         leaves = jax.tree.leaves(eqx.filter(diffusion.model, eqx.is_inexact_array))
         assert sorted(weights) == sorted(leaf.size for leaf in leaves)
+        # zero params reverse unit-normal data exactly, in steps of any length
+        assert abs(values["thermodynamics/dissipated_nats", 200].simple_value) < 1e-3
         for tag in ("samples", "ledger"):
             image = values[tag, 200].image
             assert image.encoded_image_string.startswith(b"\x89PNG") and image.width > image.height / 2 > 0

@@ -15,11 +15,13 @@ from quasistatic._process.kernel import AbstractKernel
 Steps = int | Sequence[float] | np.ndarray | None  # T; the times themselves; None: what is usual
 
 
-def checked_times(times: Sequence[float] | np.ndarray) -> Float[Array, " T"]:
-    """The T increasing times of a whole chain, (T,). Raises ValueError where these are none."""
+def checked_times(times: Sequence[float] | np.ndarray, kernel: AbstractKernel | None = None) -> Float[Array, " T"]:
+    """The T increasing times of a whole chain, (T,). Raises ValueError where these are none, or none for this kernel."""
     values = np.asarray(times, np.float64)
     if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
         raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
+    if kernel is not None and values[0] == 0 and kernel.times(2)[0] > 0:
+        raise ValueError("times: expected a first time after 0, where this kernel adds no noise, got 0")
     return jnp.asarray(values, jnp.result_type(float))
 
 
@@ -42,6 +44,34 @@ class FixedGrid(AbstractGrid):
 
     def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
         return jnp.asarray(kernel.times(steps or self.steps), jnp.result_type(float))
+
+
+class GivenGrid(AbstractGrid):
+    """Times that somebody has chosen; another T is interpolated between them."""
+
+    knots: tuple[float, ...] = eqx.field(static=True)
+    is_learned: ClassVar[bool] = False
+
+    def __init__(self, kernel: AbstractKernel, times: Sequence[float] | np.ndarray):
+        """Raises ValueError where `times` (T,) are no whole chain, or none for this kernel."""
+        checked_times(times, kernel)
+        self.knots = tuple(float(time) for time in times)
+
+    @property
+    def steps(self) -> int:
+        return len(self.knots)
+
+    def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
+        return _interpolated(jnp.asarray(self.knots, jnp.result_type(float)), steps)
+
+
+def _interpolated(knots: Float[Array, " T"], steps: int | None) -> Float[Array, " T"]:
+    """The same schedule, finer or coarser."""
+    if steps is None or steps == len(knots):
+        return knots
+    if steps == 1:
+        return jnp.ones(1)
+    return jnp.interp(jnp.linspace(0.0, 1.0, steps), jnp.linspace(0.0, 1.0, len(knots)), knots)
 
 
 class LearnedGrid(AbstractGrid):
@@ -68,8 +98,4 @@ class LearnedGrid(AbstractGrid):
         inner = jnp.cumsum(jax.nn.softmax(self.increments))[:-1]
         # the ends are constants: no gradient ever flows into a time without signal
         knots = jnp.concatenate([jnp.array([self.first]), self.first + (1.0 - self.first) * inner, jnp.ones(1)])
-        if steps is None or steps == self.steps:
-            return knots
-        if steps == 1:
-            return jnp.ones(1)
-        return jnp.interp(jnp.linspace(0.0, 1.0, steps), jnp.linspace(0.0, 1.0, self.steps), knots)
+        return _interpolated(knots, steps)

@@ -1,67 +1,24 @@
 """Kernels whose reversal leads to data x with p(x) r(x) / Z instead of p(x), for a potential r."""
 
-from abc import abstractmethod
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import equinox as eqx
-import numpy as np
 
 from quasistatic._process.distribution import AbstractDistribution, State, Time
-from quasistatic._process.event import AbstractEvent
 from quasistatic._process.kernel import AbstractBridged, AbstractKernel
 from quasistatic._process.potential import AbstractPotential
+from quasistatic._process.wrapped import AbstractWrappedKernel
 
 Scheme = Literal["bridged", "paper", "paper-ramp"]
 
 
-class AbstractTiltedKernel(AbstractKernel):
+class AbstractTiltedKernel(AbstractWrappedKernel):
     """A kernel and a potential. The forward process is that of the kernel."""
 
-    kernel: eqx.AbstractVar[AbstractKernel]
     potential: eqx.AbstractVar[AbstractPotential]
-    is_exact_at_zero: ClassVar[bool] = False
-
-    @abstractmethod
-    def _with(self, kernel: AbstractKernel) -> Self:
-        """The same with another kernel."""
-
-    @property
-    def event(self) -> AbstractEvent:
-        return self.kernel.event
-
-    @property
-    def max_prior_nats(self) -> float:
-        return self.kernel.max_prior_nats
-
-    def given(self, side: State) -> Self:
-        return self._with(self.kernel.given(side))
-
-    def times(self, steps: int) -> np.ndarray:
-        return self.kernel.times(steps)
-
-    def reference(self) -> AbstractDistribution | None:
-        return self.kernel.reference()
-
-    def equilibrium(self) -> AbstractDistribution:
-        return self.kernel.equilibrium()
-
-    def marginal(self, x: State, t: Time) -> AbstractDistribution:
-        return self.kernel.marginal(x, t)
-
-    def transition(self, z: State, s: Time, t: Time) -> AbstractDistribution:
-        return self.kernel.transition(z, s, t)
-
-    def posterior(self, x: State, z: State, s: Time, t: Time) -> AbstractDistribution:
-        return self.kernel.posterior(x, z, s, t)
 
     def decode(self, params: State, z: State, t: Time) -> AbstractDistribution:
         return self.potential.tilt(self.kernel.decode(params, z, t))[0]
-
-    def encode(self, z: State, t: Time) -> State:
-        return self.kernel.encode(z, t)
-
-    def zero_params(self) -> State:
-        return self.kernel.zero_params()
 
 
 class TiltedKernel(AbstractTiltedKernel, AbstractBridged):

@@ -16,6 +16,9 @@ class TrajectoryOptions:
 
     steps: int = option(100, "number of steps T of the chain", ge(1))
     grid: Literal["fixed", "learned"] = option("fixed", "where the times lie: as the kernel has them, or learned")
+    times: tuple[float, ...] = option(
+        (), "the T times of a fixed grid, instead of the kernel's: as `quasistatic schedule` finds them for another run"
+    )
     first_step: Literal["learned", "paper"] = option(
         "learned", "the reverse step that ends at data: learned, or fixed as in the 2015 paper"
     )

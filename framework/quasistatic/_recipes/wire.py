@@ -18,7 +18,7 @@ from quasistatic._plugins.installed import ENTRY_POINTS
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.event import AbstractEvent
-from quasistatic._process.grid import AbstractGrid, FixedGrid, LearnedGrid
+from quasistatic._process.grid import AbstractGrid, FixedGrid, GivenGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.objective import AbstractObjective
@@ -187,7 +187,15 @@ def _parts(choice: Choice, event: AbstractEvent, manager: PluginManager) -> Mapp
 
 
 def _grid(recipe: Recipe, kernel: AbstractKernel) -> AbstractGrid:
-    steps = recipe.trajectory.steps
+    steps, times = recipe.trajectory.steps, recipe.trajectory.times
+    if times:
+        if recipe.trajectory.grid != "fixed" or len(times) != steps:
+            found = f"a {recipe.trajectory.grid} grid of trajectory.steps = {steps} and {len(times)} times"
+            raise IncompatibleError(f"trajectory.times: expected a fixed grid and as many times as trajectory.steps, got {found}")
+        try:
+            return GivenGrid(kernel, times)
+        except ValueError as error:
+            raise IncompatibleError(f"trajectory.{error}") from None
     if recipe.trajectory.grid == "fixed":
         return FixedGrid(steps)
     if steps < 3:

@@ -43,9 +43,7 @@ def read_grid(path: str | os.PathLike[str], kernel: AbstractKernel | None = None
     if not isinstance(times, list) or not all(isinstance(time, float | int) and not isinstance(time, bool) for time in times):
         raise InputError(f"{path}: times: expected a list of numbers, got {times!r:.80}")
     try:
-        checked_times(times)
+        checked_times(times, kernel)
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: {error!s:.200}") from None
-    if kernel is not None and times[0] == 0 and kernel.times(2)[0] > 0:
-        raise InputError(f"{path}: times: expected a first time after 0, where this run's kernel adds no noise, got 0")
     return np.asarray(times, np.float64)

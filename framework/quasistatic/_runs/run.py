@@ -31,7 +31,8 @@ from quasistatic._training.loop import fit_task
 from quasistatic._training.observer import AbstractObserver, RunInfo
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
-from quasistatic.errors import RunError
+from quasistatic.errors import InputError, RunError
+from quasistatic.thermodynamics import with_fitted_variances
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
@@ -112,6 +113,19 @@ class Run:
         data = split if isinstance(split, Data) else self.source.split(split, options.events)
         repeats = options.repeats if repeats is None else repeats
         return evaluate(self.diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
+
+    def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
+        """The run with the variances that fit validation events best on this chain; see `thermodynamics.with_fitted_variances`.
+
+        Raises InputError for another than Gaussian noise, and for a first step that is fixed.
+        """
+        data = self.source.split("validation", self.recipe.evaluation.events)
+        chain = {"steps": steps, "side": data.side}
+        try:
+            diffusion = with_fitted_variances(self.diffusion, data.x, key=role_key(seed, Role.VALIDATION), **chain)
+        except (TypeError, ValueError) as error:
+            raise InputError(str(error)) from None
+        return attrs.evolve(self, diffusion=diffusion)
 
 
 def _warn(message: str) -> None:

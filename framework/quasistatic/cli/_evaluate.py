@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split of the run's own source; by default test.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a table or an array instead.")
 @click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
+@click.option(
+    "--fitted-variances", is_flag=True, help="Steps of Gaussian noise have the constant variances that fit validation events."
+)
 @click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
 @click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise of this measurement.")
 @json_option
@@ -49,6 +52,7 @@ def evaluate(
     split: Split | None,
     data: Path | None,
     repeats: int | None,
+    fitted_variances: bool,
     per_event: Path | None,
     seed: int,
     as_json: bool,
@@ -75,11 +79,15 @@ def evaluate(
         echo(f"note: {note}", err=True)
     named = split or "test"
     events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
-    measured = run.evaluate(events, steps=chain_of(run, steps, grid), seed=seed, repeats=repeats or (4 if per_event else None))
+    chain = chain_of(run, steps, grid)
+    if fitted_variances:
+        run = run.with_fitted_variances(steps=chain)
+    measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
         write_durably(per_event, _table(measured, events).encode())
     if as_json:
-        echo_json({"run": str(folder), **describe(run, measured, named if data is None else str(data))})
+        fitted = {"variances": "fitted to validation events"} if fitted_variances else {}
+        echo_json({"run": str(folder), **fitted, **describe(run, measured, named if data is None else str(data))})
     else:
         echo_values([*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)])
 

@@ -5,7 +5,6 @@ What a step dissipates is g dt^2 to leading order, so two half steps dissipate h
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import attrs
@@ -22,13 +21,14 @@ from quasistatic._process.distribution import AbstractDistribution, Key, Scalar,
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
+from quasistatic.thermodynamics._per_event import PerEvent
 from quasistatic.thermodynamics._work import event_blocks
 
 Objective = Literal["bound", "ancestral"]
 
 
 @attrs.frozen(eq=False)
-class Dissipation:
+class Dissipation(PerEvent):
     """Dissipation of the M steps between `knots` (M + 1,), in nats for each event, (N, M), first to last.
 
     Knots are the times of a chain, and 0 before them where the first step, to data, is measured too. `size` and `pixels` are those
@@ -36,19 +36,8 @@ class Dissipation:
     """
 
     knots: np.ndarray
-    per_event: np.ndarray
     size: int
     pixels: int | None = None
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Of each step, (M,)."""
-        return self.per_event.mean(axis=0)
-
-    @property
-    def standard_errors(self) -> np.ndarray:
-        """Of `mean`, (M,)."""
-        return self.per_event.std(axis=0, ddof=1) / math.sqrt(len(self.per_event))
 
     @property
     def total(self) -> Estimate:
@@ -89,7 +78,7 @@ def dissipation(
         found = _measured(bare, block, side_block, times, key, jnp.asarray(rows), objective, with_first)
         parts.append(np.asarray(found, np.float64))
     event, per_draw = diffusion.kernel.event, np.concatenate(parts)[: count * repeats]
-    return Dissipation(knots_of(diffusion, times), per_draw.reshape(count, repeats, -1).mean(axis=1), event.size, event.pixels)
+    return Dissipation(per_draw.reshape(count, repeats, -1).mean(axis=1), knots_of(diffusion, times), event.size, event.pixels)
 
 
 def knots_of(diffusion: Diffusion, times: np.ndarray | jax.Array) -> np.ndarray:

@@ -19,11 +19,12 @@ from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import events_together
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import AbstractWithMean, Key, State, Time
+from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.normal import BinnedNormal, Normal
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
+from quasistatic.thermodynamics._per_event import PerEvent
 from quasistatic.thermodynamics._work import event_blocks
 
 CELLS = 2**22  # distances at a time
@@ -52,7 +53,11 @@ def log_levels(kernel: AbstractKernel, t: Time) -> tuple[jax.Array, jax.Array]:
 
 def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
     """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    data = diffusion.kernel.decode(diffusion.params(z, t), z, t)
+    return mean_of(diffusion.kernel.decode(diffusion.params(z, t), z, t))
+
+
+def mean_of(data: AbstractDistribution) -> jax.Array:
+    """The mean of a distribution of data; of binned normals that of the normals. Raises TypeError where there is none."""
     if isinstance(data, BinnedNormal):
         data = data.normal
     if not isinstance(data, AbstractWithMean):
@@ -61,22 +66,11 @@ def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
 
 
 @attrs.frozen(eq=False)
-class Profile:
+class Profile(PerEvent):
     """A quantity of each event at M noise levels, (N, M), in nats; `log_snr` (M,) falls with `times` (M,)."""
 
     times: np.ndarray
     log_snr: np.ndarray
-    per_event: np.ndarray
-
-    @property
-    def mean(self) -> np.ndarray:
-        """(M,)"""
-        return self.per_event.mean(axis=0)
-
-    @property
-    def standard_errors(self) -> np.ndarray:
-        """Of `mean`, (M,)."""
-        return self.per_event.std(axis=0, ddof=1) / math.sqrt(len(self.per_event))
 
 
 def information_rate(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, side: State | None = None) -> Profile:
@@ -126,17 +120,25 @@ def _values(
     return jax.vmap(one)(xs, side, numbers)
 
 
-def _profile(
+def per_level(
     at: Callable[..., jax.Array], diffusion: Diffusion, xs: State, key: Key, times: np.ndarray, side: State | None
-) -> Profile:
+) -> np.ndarray:
+    """at(diffusion, x, t, key) of each event and time, (N, M, ...)."""
     check_arithmetic()
-    levels, count = log_snr(diffusion.kernel, times), count_of(xs)
+    count = count_of(xs)
     parts = []
     for rows in event_blocks(count, events_together(diffusion)):
         block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
         found = _values(at, diffusion, block, side_block, jnp.asarray(times, jnp.result_type(float)), key, jnp.asarray(rows))
         parts.append(np.asarray(found, np.float64))
-    return Profile(np.asarray(times, np.float64), levels, np.concatenate(parts)[:count])
+    return np.concatenate(parts)[:count]
+
+
+def _profile(
+    at: Callable[..., jax.Array], diffusion: Diffusion, xs: State, key: Key, times: np.ndarray, side: State | None
+) -> Profile:
+    levels = log_snr(diffusion.kernel, times)
+    return Profile(per_level(at, diffusion, xs, key, times, side), np.asarray(times, np.float64), levels)
 
 
 def integrated(log_snr: np.ndarray, rate: np.ndarray) -> np.ndarray:

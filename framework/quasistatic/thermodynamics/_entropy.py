@@ -17,6 +17,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
+from quasistatic.thermodynamics._per_event import standard_errors
 from quasistatic.thermodynamics._work import event_blocks
 
 IMPOSSIBLE = 1e6  # nats, beyond which log pi is the floor of a state without probability
@@ -43,7 +44,7 @@ class EntropyBounds:
     def is_paper_upper_unsure(self) -> np.ndarray:
         """Whether E log pi rises in a step by more than three standard errors: the paper's bound may then fail; (T - 1,)."""
         rise = self.corrected_upper - self.paper_upper
-        return np.isinf(rise).any(axis=0) | (rise.mean(axis=0) > 3.0 * _standard_errors(rise))
+        return np.isinf(rise).any(axis=0) | (rise.mean(axis=0) > 3.0 * standard_errors(rise))
 
     @property
     def alarms(self) -> np.ndarray:
@@ -52,12 +53,7 @@ class EntropyBounds:
         A wrong sign, a normalisation that is missing, or noise that the network has seen.
         """
         above = self.learned - self.lower
-        return above.mean(axis=0) < -5.0 * _standard_errors(above) - 1e-5
-
-
-def _standard_errors(values: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        return above.mean(axis=0) < -5.0 * standard_errors(above) - 1e-5
 
 
 def entropy_bounds(

@@ -21,17 +21,17 @@ from quasistatic.thermodynamics._work import event_blocks
 
 
 class Flow(AbstractSampler):
-    """Equilibrium, led back by Euler steps of the probability flow in t, then E[x given z]: one call of the network a step.
+    """Equilibrium, led back by the steps of DDIM, then E[x given z]: one call of the network a step, and no noise.
 
-    Its samples are those of another model than the chain's (Song et al. 2021, section 4.3). Raises TypeError for kernels
-    without a flow.
+    Euler steps of the probability flow in the ratio of noise to signal (Song, Meng & Ermon 2021, eq. 12 and 13). Its samples are
+    those of another model than the chain's. Raises TypeError for another than Gaussian noise.
     """
 
     def init(self, diffusion: Diffusion, *, key: Key) -> State:
         return diffusion.kernel.equilibrium().sample(key)
 
     def step(self, diffusion: Diffusion, state: State, s: Time, t: Time, *, key: Key) -> tuple[State, Info]:
-        return _euler(diffusion, state, s, t), {}
+        return _ddim(diffusion, state, s, t), {}
 
     def finish(self, diffusion: Diffusion, state: State, t: Time, *, key: Key) -> State:
         return denoised(diffusion, state, t)
@@ -44,19 +44,20 @@ def flowing(kernel: AbstractKernel) -> AbstractFlowing:
     return kernel
 
 
-def _euler(diffusion: Diffusion, z: State, s: Time, t: Time) -> State:
-    velocity = flowing(diffusion.kernel).flow(diffusion.params(z, t), z, t)
-    return jax.tree.map(lambda z, v: z - (t - s) * v, z, velocity)
+def _ddim(diffusion: Diffusion, z: jax.Array, s: Time, t: Time) -> jax.Array:
+    """E[x given z] at the signal of s, and what z has of noise at the noise of s."""
+    mean = denoised(diffusion, z, t)
+    (early, early_noise), (late, late_noise) = (log_levels(diffusion.kernel, at) for at in (s, t))
+    return jnp.exp(early) * mean + jnp.exp(0.5 * (early_noise - late_noise)) * (z - jnp.exp(late) * mean)
 
 
 def flow_errors(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None) -> np.ndarray:
-    """How far one Euler step of the flow ends from two half steps, for every step and event, (N, T - 1), in units of the data.
+    """How far one step of `Flow` ends from two half steps, for every step and event, (N, T - 1), in units of the data.
 
-    Quadratic in the step, as what a step dissipates, so `optimise_grid` serves for it too. Raises TypeError for kernels without
-    a flow.
+    Quadratic in the step, as what a step dissipates, so `optimise_grid` serves for it too. Raises TypeError for another than
+    Gaussian noise.
     """
     check_arithmetic()
-    flowing(diffusion.kernel)
     times, count = diffusion.times(steps), count_of(xs)
     parts = []
     for rows in event_blocks(count, events_together(diffusion)):
@@ -73,7 +74,7 @@ def _errors(diffusion: Diffusion, xs: State, side: State | None, times: jax.Arra
         def step(at: tuple[Time, Time, Key]) -> jax.Array:
             s, t, key_step = at
             z, m = given.kernel.marginal(x, t).sample(key_step), 0.5 * (s + t)
-            away = _euler(given, z, s, t) - _euler(given, _euler(given, z, m, t), s, m)
+            away = _ddim(given, z, s, t) - _ddim(given, _ddim(given, z, m, t), s, m)
             return jnp.sqrt(jnp.sum(away**2)) * jnp.exp(-log_levels(given.kernel, s)[0])
 
         return jax.lax.map(step, (times[:-1], times[1:], jr.split(jr.fold_in(key, number), len(times) - 1)))

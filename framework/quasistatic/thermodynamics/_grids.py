@@ -40,9 +40,16 @@ def reallocate(knots: np.ndarray, dissipation: np.ndarray, mix: float = 0.5) -> 
     if knots.shape != (len(lengths) + 1,):
         raise ValueError(f"reallocate: expected one knot more than steps, got {len(knots)} knots and {len(lengths)} steps")
     gone = np.concatenate([[0.0], np.cumsum(lengths)])
-    moved = np.interp(np.linspace(0.0, gone[-1], len(knots)), gone, knots)
-    found = (1.0 - mix) * knots + mix * moved
-    found[[0, -1]] = knots[[0, -1]]
+    return (1.0 - mix) * knots + mix * evenly(knots, gone, len(knots))
+
+
+def evenly(knots: np.ndarray, gone: np.ndarray, count: int) -> np.ndarray:
+    """`count` knots between which as much is gone each, of what is gone (M,), rising, at knots (M,): length, or information.
+
+    The first and the last stay.
+    """
+    found = np.interp(np.linspace(gone[0], gone[-1], count), gone, knots)
+    found[[0, -1]] = knots[0], knots[-1]
     return found
 
 

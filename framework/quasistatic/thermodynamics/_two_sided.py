@@ -35,30 +35,38 @@ class TwoSided:
 
 
 @attrs.frozen
-class Crooks:
+class Slope:
+    """How log-odds of the side grow with the log-weight; `overlap` is the chance of being wrong about it, at most 1/2."""
+
+    slope: float
+    slope_error: float
+    overlap: float
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the values must not be used; None where nothing speaks against it."""
+        if math.isnan(self.slope) and self.overlap >= MIN_OVERLAP:
+            return "all log-weights are alike, which leaves no slope to measure"
+        return _doubt(self.overlap)
+
+    @property
+    def deviation(self) -> float:
+        """Distance of the slope from 1, in standard errors."""
+        return abs(self.slope - 1.0) / self.slope_error
+
+
+@attrs.frozen
+class Crooks(Slope):
     """log of the ratio of the densities of w from both sides as a line, slope * w + intercept, with standard errors.
 
     The theorem says: slope 1, intercept -log p(x) (Crooks 1999). Any other slope is a fault of the kernel or of the log-weights,
     not of the training: it holds for a bad network as for a good one.
     """
 
-    slope: float
-    slope_error: float
     intercept_nats: float
     intercept_error_nats: float
-    overlap: float
     forward: int
     backward: int
-
-    @property
-    def doubt(self) -> str | None:
-        """Why the values must not be used; None where nothing speaks against it."""
-        return _no_slope(self.slope, self.overlap)
-
-    @property
-    def deviation(self) -> float:
-        """Distance of the slope from 1, in standard errors."""
-        return abs(self.slope - 1.0) / self.slope_error
 
 
 def _doubt(overlap: float) -> str | None:
@@ -67,14 +75,13 @@ def _doubt(overlap: float) -> str | None:
     return f"the two distributions of the log-weight hardly overlap: {overlap:.2g}, below {MIN_OVERLAP}"
 
 
-def _no_slope(slope: float, overlap: float) -> str | None:
-    if math.isnan(slope) and overlap >= MIN_OVERLAP:
-        return "all log-weights are alike, which leaves no slope to measure"
-    return _doubt(overlap)
-
-
 def bar(forward: np.ndarray, backward: np.ndarray) -> TwoSided:
-    """The acceptance ratio of Bennett 1976, with its asymptotic standard error. Raises ValueError without numbers on a side."""
+    """The acceptance ratio of Bennett 1976, with its asymptotic standard error. Raises ValueError without numbers on a side.
+
+    Of any two densities a and b that are known up to their normalisers, as of two models or of two basins, it is log(Z_b / Z_a),
+    minus their difference of free energy: `forward` is log(b / a) at draws of a, `backward` the same at draws of b. Where the two
+    hardly overlap, a map between them helps, with the logarithm of its Jacobian's determinant in both (Jarzynski 2002).
+    """
     forward, backward = _sides(forward, backward)
     shift = math.log(len(backward) / len(forward))
     reach = abs(shift) + 1.0
@@ -113,7 +120,7 @@ def crooks(forward: np.ndarray, backward: np.ndarray) -> Crooks:
     counts = (len(forward), len(backward))
     overlap = bar(forward, backward).overlap
     if scale < 1e-6 or forward.max() < backward.min() or backward.max() < forward.min():  # no line, or any steeper one
-        return Crooks(math.nan, math.nan, math.nan, math.nan, overlap, *counts)
+        return Crooks(math.nan, math.nan, overlap, math.nan, math.nan, *counts)
     label, columns = np.repeat([0.0, 1.0], counts), np.stack([np.ones_like(w), (w - middle) / scale], axis=1)
     line, information = _logistic_regression(columns, label)
     covariance = np.linalg.inv(information)
@@ -121,30 +128,14 @@ def crooks(forward: np.ndarray, backward: np.ndarray) -> Crooks:
     line, covariance = back @ line, back @ covariance @ back.T
     errors = np.sqrt(np.diag(covariance))
     intercept = float(line[0]) - math.log(len(backward) / len(forward))
-    return Crooks(float(line[1]), float(errors[1]), intercept, float(errors[0]), overlap, *counts)
+    return Crooks(float(line[1]), float(errors[1]), overlap, intercept, float(errors[0]), *counts)
 
 
 @attrs.frozen
-class PairedCrooks:
-    """Slope of log P(which of two paths is the model's) in the difference of their log-weights; 1 by the theorem, with its error.
+class PairedCrooks(Slope):
+    """Slope of log P(which of two paths is the model's) in the difference of their log-weights; 1 by the theorem."""
 
-    `overlap` is the mean chance of being wrong about it, at most 1/2.
-    """
-
-    slope: float
-    slope_error: float
-    overlap: float
     pairs: int
-
-    @property
-    def doubt(self) -> str | None:
-        """Why the slope must not be used; None where nothing speaks against it."""
-        return _no_slope(self.slope, self.overlap)
-
-    @property
-    def deviation(self) -> float:
-        """Distance of the slope from 1, in standard errors."""
-        return abs(self.slope - 1.0) / self.slope_error
 
 
 def paired_crooks(forward: np.ndarray, backward: np.ndarray) -> PairedCrooks:

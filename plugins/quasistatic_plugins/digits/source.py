@@ -59,7 +59,9 @@ class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
 
     def split(self, name: qs.Split, count: int | None = None) -> qs.Data:
         x, side = jax.vmap(self._event)({key: rows[:count] for key, rows in self._rows[name].items()})
-        return qs.Data(*jax.tree.map(np.asarray, (x, side)))
+        labels = self._rows[name]["label"][:count]
+        x, side = jax.tree.map(np.asarray, (x, side))
+        return qs.Data(x, side, {"event": np.arange(len(labels)), "label": labels})
 
     def stored(self) -> qs.ArrayRows:
         return qs.ArrayRows(self._rows["train"])

@@ -10,21 +10,26 @@ import quasistatic as qs
 
 _share = attrs.validators.and_(attrs.validators.ge(0), attrs.validators.lt(1))
 _FIRST_NOISE = {"help": "share of the signal lost at the first time; 0: the chain starts at 1/T"}
-_LAST_SURVIVAL = {"help": "share of the signal left at t = 1"}
 
 
 @attrs.frozen
-class UniformOptions:
+class FadingOptions:
+    """Symbols whose signal need not be all gone at t = 1."""
+
+    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
+        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
+    )
+    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+    last_survival: float = attrs.field(default=0.0, validator=_share, metadata={"help": "share of the signal left at t = 1"})
+
+
+@attrs.frozen
+class UniformOptions(FadingOptions):
     """Symbols fade into drawn ones: with the probability that a step loses, a symbol is redrawn."""
 
     pi: Literal["uniform", "marginal"] = attrs.field(
         default="uniform", metadata={"help": "what is drawn: all symbols evenly, or as often as the training split has them"}
     )
-    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
-        default="erasure", metadata={"help": "how the share of surviving symbols falls with time"}
-    )
-    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
-    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
 
 
 @attrs.frozen
@@ -42,7 +47,7 @@ class AbsorbingOptions:
 
 
 @attrs.frozen
-class SubstitutionOptions:
+class SubstitutionOptions(FadingOptions):
     """Symbols replace one another at the rates of molecular evolution, or of a table of your own."""
 
     rates: str = attrs.field(
@@ -60,15 +65,10 @@ class SubstitutionOptions:
     pi: Literal["uniform", "marginal"] = attrs.field(
         default="uniform", metadata={"help": "equilibrium: all symbols evenly, or as often as the training split has them"}
     )
-    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
-        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
-    )
-    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
-    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
 
 
 @attrs.frozen
-class OrdinalOptions:
+class OrdinalOptions(FadingOptions):
     """Symbols that are ordered step up and down by one: for grey levels and small counts."""
 
     pi: Literal["normal", "uniform"] = attrs.field(
@@ -79,11 +79,6 @@ class OrdinalOptions:
         validator=attrs.validators.gt(0),
         metadata={"help": "pi = normal: its standard deviation, as a share of the number of symbols"},
     )
-    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
-        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
-    )
-    first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
-    last_survival: float = attrs.field(default=0.0, validator=_share, metadata=_LAST_SURVIVAL)
 
 
 @qs.hookimpl

@@ -19,6 +19,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import histogram
 
 import quasistatic as qs
+from quasistatic import thermodynamics as td
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
@@ -105,6 +106,7 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
     kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
+    yield _scalars(_thermodynamics(ledger, diffusion, data, info.source))
     sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler
     drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=sampler, steps=steps, side=data.side)
     if is_picture:
@@ -118,6 +120,19 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
             yield _picture("filters", qs.pictures.filters(diffusion.model))
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
+
+
+def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, source: qs.AbstractSource) -> dict[str, float]:
+    """What the steps dissipate, by halving them; where the truth is known, the share of the free energy that is won as work."""
+    # the same noise at every validation
+    lost = td.dissipation(diffusion, few.x, key=jr.key(2), steps=min(STEPS, ledger.steps), side=few.side).mean
+    found = {"dissipated_nats": lost.sum(), "largest_step_nats": lost.max()} if len(lost) else {}
+    truth, reference = qs.capability(source, qs.AbstractTruth), diffusion.kernel.reference()
+    if truth is not None and reference is not None:
+        xs = source.split("validation", len(ledger.terms)).x
+        null = float(jnp.mean(jax.vmap(reference.log_prob)(xs)))
+        found["efficiency"] = (ledger.bound.value - null) / (float(truth.log_prob(xs).mean()) - null)
+    return {f"thermodynamics/{name}": float(value) for name, value in found.items()}
 
 
 def _scalars(values: Mapping[str, float]) -> Summary:

@@ -69,10 +69,10 @@ def thermo(
 @click.option("--steps", type=click.IntRange(2), help="T of the chain; by default that of training.")
 @click.option(
     "--objective",
-    type=click.Choice(["bound", "ancestral", "ode"]),
+    type=click.Choice(["bound", "ancestral", "ode", "entropic"]),
     default="bound",
     show_default=True,
-    help="What all steps are to cost alike: of K, of the samples of the chain, or of the probability flow.",
+    help="What all steps are to have alike: cost in K, in the samples of the chain, or of the probability flow; or information.",
 )
 @click.option("-n", "--events", type=click.IntRange(2), default=512, show_default=True, help="Validation events, and test events.")
 @click.option("--rounds", type=click.IntRange(1), default=6, show_default=True, help="How often the steps are moved, at most.")
@@ -85,7 +85,7 @@ def schedule(
     manager: qs.PluginManager,
     folder: Path,
     steps: int | None,
-    objective: Literal["bound", "ancestral", "ode"],
+    objective: Literal["bound", "ancestral", "ode", "entropic"],
     events: int,
     rounds: int,
     seed: int,

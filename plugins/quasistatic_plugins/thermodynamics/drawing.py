@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic_plugins.thermodynamics.classes import Classes
 from quasistatic_plugins.thermodynamics.observatory import Observatory
 
 look = qs.pictures
@@ -19,16 +21,22 @@ if TYPE_CHECKING:
 
 
 def page(found: Observatory, size: int) -> Figure:
-    """Four panels; values per event, in bits for small events."""
-    figure = look.new_figure(look.WIDTH, 6.0)
+    """Four panels, and two more where events have labels; values per event, in bits for small events."""
+    rows = 2 if found.classes is None else 3
+    figure = look.new_figure(look.WIDTH, 3.0 * rows)
     unit = look.customary_unit(size)
     scale = math.log(2.0) if unit == "bits" else 1.0
-    panels = figure.subplots(2, 2).ravel()
+    panels = figure.subplots(rows, 2).ravel()
     _per_step(panels[0], found, scale)
     _work(panels[1], found, scale)
     _information(panels[2], found, scale)
     _entropy(panels[3], found.entropy, scale)
-    for axes, label in zip(panels, ("time t", f"log-weight less log p, {unit}", "time t", "time t"), strict=True):
+    labels = ["time t", f"log-weight less log p, {unit}", "time t", "time t"]
+    if found.classes is not None:
+        _appearance(panels[4], found.classes)
+        _parting(panels[5], found.classes)
+        labels += ["time t", "class"]
+    for axes, label in zip(panels, labels, strict=True):
         axes.set_xlabel(label, fontsize=look.NORMAL, color=look.TEXT)
         look.quiet(axes)
         if axes.get_legend_handles_labels()[0]:
@@ -80,3 +88,46 @@ def _entropy(axes: Axes, found: td.EntropyBounds, scale: float) -> None:
     axes.plot(times, (found.learned.mean(axis=0) - floor) / scale, color=look.LEARNED, linewidth=1.3, label="learned")
     axes.axhline(0.0, color=look.FRAME, linewidth=0.8, zorder=0)
     axes.set_title("entropy of a step back", fontsize=look.NORMAL, color=look.TEXT)
+
+
+def _appearance(axes: Axes, found: Classes) -> None:
+    """How surely a noisy event is of its class, for each class, and how often two clones of the model agree."""
+    line = found.timeline
+    axes.plot(line.times, line.by_class, color=look.DATA, alpha=0.35, linewidth=0.8)
+    axes.plot(line.times, np.exp(line.of_own).mean(axis=0), color=look.DATA, linewidth=1.6, label="P(its class), mean and each")
+    if found.agreement is not None:
+        times, agreement, error = found.agreement
+        style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.0, "capsize": 2}
+        axes.errorbar(times, agreement, 2.0 * error, color=look.LEARNED, label="the model's clones agree", **style)
+    axes.axhline(float((line.shares**2).sum()), color=look.FRAME, linewidth=0.8, zorder=0, label="by chance")
+    axes.set_ylim(0.0, 1.05)
+    axes.set_title("when the class appears", fontsize=look.NORMAL, color=look.TEXT)
+
+
+def _parting(axes: Axes, found: Classes) -> None:
+    """The tree of classes: two are told apart below the time at which they merge."""
+    line, merges = found.timeline, found.merges
+    first, last = merges[0][0], merges[-1][0]
+    margin = max(0.5 * (last - first), 0.02)
+    order = dendrogram(axes, merges, len(line.shares), first - margin, last + margin)
+    axes.set(xticks=range(len(order)), xticklabels=[found.names[k] for k in order], ylim=(first - margin, last + margin))
+    axes.set_ylabel("time t", fontsize=look.NORMAL, color=look.TEXT)
+    axes.set_title("classes merge as noise rises", fontsize=look.NORMAL, color=look.TEXT)
+
+
+def dendrogram(axes: Axes, merges: Sequence[tuple[float, int, int]], count: int, lowest: float, highest: float) -> list[int]:
+    """A tree from merges (height, i, j) of `count` leaves; their order from the left, in which no lines cross."""
+    groups = {number: [number] for number in range(count)}
+    for _, first, second in merges:
+        groups[first] += groups.pop(second)
+    order = [number for group in groups.values() for number in group]
+    place = {number: float(order.index(number)) for number in order}
+    height = dict.fromkeys(order, lowest)
+    style: dict[str, Any] = {"color": look.DATA, "linewidth": 1.3}
+    for at, first, second in merges:
+        left, right = place[first], place[second]
+        axes.plot([left, left, right, right], [height[first], at, at, height[second]], **style)
+        place[first], height[first] = 0.5 * (left + right), at
+    for number in groups:
+        axes.plot([place[number]] * 2, [height[number], highest], **style)
+    return order

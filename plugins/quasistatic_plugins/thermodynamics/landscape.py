@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import jax
@@ -14,6 +14,7 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic_plugins.thermodynamics.drawing import dendrogram
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ class Landscape:
 def survey(run: qs.Run, *, events: int = 64, smallest: float = 0.3, seed: int = 0) -> Landscape:
     """Look at a run from `events` test events, and track modes from noise of the deviation `smallest`, in model units, on.
 
-    Raises InputError where noise is not Gaussian, or where there is side information.
+    Raises InputError where noise is not Gaussian, or where side information differs between events.
     """
-    diffusion, data = run.diffusion, run.source.split("test", events)
-    if data.side is not None:
-        raise qs.InputError("landscape: expected a run without side information; every value of it has a landscape of its own")
+    data = run.source.split("test", events)
+    if not jax.tree.all(jax.tree.map(lambda leaf: bool((leaf == leaf[:1]).all()), data.side)):
+        raise qs.InputError(
+            "landscape: expected events with the same side information: every value of it has a landscape of its own"
+        )
+    diffusion = run.diffusion.given(jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), data.side))
     times = np.asarray(diffusion.times(), np.float64)
     try:
         widest = float(np.exp(-0.5 * td.log_snr(diffusion.kernel, times[-1:])[0]))
@@ -60,7 +64,7 @@ def survey(run: qs.Run, *, events: int = 64, smallest: float = 0.3, seed: int = 
     tree = td.merge_tree(td.denoiser_of(diffusion), np.reshape(data.x, (len(data), -1)), sigmas)
     lines = (
         *_field(diffusion, data, times, key_field),
-        *_energy(run, data, float(times[0]), key_flow),
+        *_energy(run, diffusion, data, float(times[0]), key_flow),
         *_merges(tree, len(data), smallest),
     )
     return Landscape(lines, sigmas, tree, _plane(diffusion, float(times[0]), key_flow))
@@ -78,9 +82,8 @@ def _field(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.A
         yield Line(f"asymmetry_{number}", label, value, math.nan, "", "field", f"{len(data)} test events")
 
 
-def _energy(run: qs.Run, data: qs.Data, time: float, key: jax.Array) -> Iterator[Line]:
+def _energy(run: qs.Run, diffusion: qs.Diffusion, data: qs.Data, time: float, key: jax.Array) -> Iterator[Line]:
     """log p of slightly noisy events under the flow."""
-    diffusion = run.diffusion
     if not isinstance(diffusion.kernel, qs.AbstractFlowing):
         return
     key_noise, key_probe = jr.split(key)
@@ -129,20 +132,9 @@ def page(found: Landscape, unit: str) -> Figure:
 
 
 def _dendrogram(axes: Axes, found: Landscape) -> None:
-    """Modes from the left to the right so that no lines cross; the height of a merge is the deviation of the noise."""
-    tree, groups = found.tree, {number: [number] for number in range(len(found.tree.modes))}
-    for _, first, second in tree.merges:
-        groups[first] += groups.pop(second)
-    order = [number for group in groups.values() for number in group]
-    place = {number: float(order.index(number)) for number in order}
-    height = dict.fromkeys(order, float(found.sigmas[0]))
-    style: dict[str, Any] = {"color": look.DATA, "linewidth": 1.3}
-    for sigma, first, second in tree.merges:
-        left, right = place[first], place[second]
-        axes.plot([left, left, right, right], [height[first], sigma, sigma, height[second]], **style)
-        place[first], height[first] = 0.5 * (left + right), sigma
-    for number in groups:
-        axes.plot([place[number]] * 2, [height[number], float(found.sigmas[-1])], **style)
+    """The height of a merge is the deviation of the noise."""
+    tree = found.tree
+    order = dendrogram(axes, tree.merges, len(tree.modes), float(found.sigmas[0]), float(found.sigmas[-1]))
     axes.set_yscale("log")
     ticks = [tick for tick in TICKS if found.sigmas[0] <= tick <= found.sigmas[-1]]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

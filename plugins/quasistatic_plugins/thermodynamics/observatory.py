@@ -14,6 +14,7 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic_plugins.thermodynamics.classes import Classes, class_survey, classes_lines
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 MOST_DOUBTFUL = 0.05  # share of events whose average may be doubtful, if the mean over all events is to be printed
@@ -25,8 +26,8 @@ REPEATS = 16  # draws of every step of an event for its dissipation, a quarter o
 class Observatory:
     """What was measured on test events of a run, at T = `steps`: lines for people, and what pictures are drawn of.
 
-    `terms` (T + 1,) are the mean terms of K. `forward` and `backward` are log-weights, in nats, of the model's own events: of
-    forward paths (N, paths), and (N,) of the path that each came by.
+    `classes` is None where events have no labels. `terms` (T + 1,) are the mean terms of K. `forward` and `backward` are
+    log-weights, in nats, of the model's own events: of forward paths (N, paths), and (N,) of the path that each came by.
     """
 
     lines: tuple[Line, ...]
@@ -36,6 +37,7 @@ class Observatory:
     entropy: td.EntropyBounds
     forward: np.ndarray
     backward: np.ndarray
+    classes: Classes | None
 
     @property
     def steps(self) -> int:
@@ -109,7 +111,7 @@ def restored(terms: np.ndarray, found: td.Dissipation) -> np.ndarray:
 def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: int = 128, seed: int = 0) -> Observatory:
     """Measure a run on `events` test events and as many of its own, each with `paths` forward paths, on a chain of T = `steps`."""
     diffusion, data = run.diffusion, run.source.split("test", events)
-    keys = jr.split(jr.key(seed), 5)
+    keys = jr.split(jr.key(seed), 6)
     shared: dict[str, Any] = {"steps": steps, "side": data.side}
     reference, truth = diffusion.kernel.reference(), qs.capability(run.source, qs.AbstractTruth)
     sampled = Sampled(
@@ -125,19 +127,21 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     forward = td.forward_weights(diffusion, own, key=keys[2], paths=max(2, paths // 4), **shared).totals
     dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=REPEATS, **shared)
     entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=REPEATS // 4, **shared)
+    classes = class_survey(run, steps, keys[5])
     lines = (
         *_bound(sampled),
         *_recovered(sampled),
         *_with_truth(sampled),
         *_in_steps(sampled, dissipated),
         *_timeline(sampled, dissipated),
+        *classes_lines(classes),
         *_own(sampled, forward, pairs),
         *_joint(sampled, pairs),
         *_costs(diffusion, sampled),
     )
     notes = tuple(_notes(diffusion, entropy, lines))
     terms, backward = sampled.weights.terms.mean(axis=(0, 1)), pairs.backward[: len(data)]
-    return Observatory(lines, notes, terms, dissipated, entropy, forward, backward)
+    return Observatory(lines, notes, terms, dissipated, entropy, forward, backward, classes)
 
 
 def _bound(sampled: Sampled) -> Iterator[Line]:

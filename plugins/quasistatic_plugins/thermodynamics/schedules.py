@@ -15,8 +15,8 @@ import quasistatic as qs
 from quasistatic import thermodynamics as td
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
-Objective = Literal["bound", "ancestral", "ode"]
-COSTS: dict[Objective, str] = {
+Objective = Literal["bound", "ancestral", "ode", "entropic"]
+COSTS: dict[Literal["bound", "ancestral", "ode"], str] = {
     "bound": "dissipated in the steps",
     "ancestral": "samples against half steps",
     "ode": "flow against half steps",
@@ -40,8 +40,8 @@ def improve(
 ) -> Improvement:
     """Move the inner times of the chain of T = `steps`, by validation events; the first and the last time stay.
 
-    The first time of discrete events moves too, but for 'ode'. Raises InputError for a chain without a time that could move, and
-    for 'ode' and a kernel without a flow.
+    'entropic' evens out the information that steps restore, all others what steps cost. The first time of discrete events moves
+    too, but for 'ode'. Raises InputError for a chain without a time that could move, and for 'ode' and a kernel without a flow.
     """
     diffusion, data = run.diffusion, run.source.split("validation", events)
     if objective == "ode" and not isinstance(diffusion.kernel, qs.AbstractFlowing):
@@ -57,6 +57,9 @@ def improve(
 
     def measure(knots: np.ndarray) -> tuple[float, np.ndarray]:
         # the same noise for all grids
+        if objective == "entropic":
+            restored = information(diffusion, data, chain(knots), key_steps)
+            return float(restored.max() / restored.min()), restored**2  # lengths are roots of costs
         costs = step_costs(diffusion, data, chain(knots), objective, key_steps)
         if not np.all(np.isfinite(costs)):
             raise qs.InputError(f"schedule: steps of this run have no finite cost under the objective {objective!r}; take another")
@@ -72,16 +75,27 @@ def improve(
     lines = [*_compared(run, start, chain(best.knots), events, key_test)]
     for when, label, each in (("before", "natural chain", found[0]), ("after", "this grid", best)):
         name, samples = f"unevenness_{when}", f"{len(data)} validation events"
-        lines.append(Line(name, f"largest / smallest step: {label}", each.unevenness, math.nan, "", "chain", samples))
+        uneven = math.sqrt(each.unevenness) if objective == "entropic" else each.unevenness
+        lines.append(Line(name, f"largest / smallest step: {label}", uneven, math.nan, "", "chain", samples))
     return Improvement(start, chain(best.knots), len(found) - 1, tuple(lines))
 
 
-def step_costs(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, objective: Objective, key: jax.Array) -> np.ndarray:
+def step_costs(
+    diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, objective: Literal["bound", "ancestral", "ode"], key: jax.Array
+) -> np.ndarray:
     """What every step costs each event, (N, M): in nats, and for 'ode' in model units."""
     if objective == "ode":
         return td.flow_errors(diffusion, data.x, key=key, steps=times, side=data.side)
     lost = td.dissipation(diffusion, data.x, key=key, steps=times, side=data.side, objective=objective, repeats=REPEATS)
     return lost.per_event
+
+
+def information(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.Array) -> np.ndarray:
+    """What every step restores, (M,), in nats: its term of -K less what it dissipates; a thousandth of the mean at least."""
+    lost = td.dissipation(diffusion, data.x, key=key, steps=times, side=data.side, repeats=REPEATS).mean
+    terms = qs.ledger(diffusion, data.x, key=key, steps=times, side=data.side, repeats=PATHS).terms.mean(axis=0)
+    found = terms[len(terms) - 1 - len(lost) : -1] - lost
+    return np.maximum(found, 1e-3 * found.mean())
 
 
 def bounds(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.Array) -> np.ndarray:
@@ -93,19 +107,33 @@ def bounds(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.A
 def _compared(run: qs.Run, before: np.ndarray, after: np.ndarray, events: int, key: jax.Array) -> Iterator[Line]:
     """K, and the cost of all steps under every objective, of both chains on the same test events and noise."""
     diffusion, data, event = run.diffusion, run.source.split("test", events), run.source.event
+    natural = "learned chain" if diffusion.grid.is_learned else "natural chain"
     old, new = (bounds(diffusion, data, times, key) for times in (before, after))
-    yield from _change(event, "bound", f"K (T = {len(before)})", old, new)
+    yield from _change(event, "bound", natural, f"K (T = {len(before)})", old, new)
     for number, (objective, label) in enumerate(COSTS.items()):
         if objective == "ode" and not isinstance(diffusion.kernel, qs.AbstractFlowing):
             continue
         keyed = jr.fold_in(key, number)
-        old, new = (step_costs(diffusion, data, times, objective, keyed).sum(axis=1) for times in (before, after))
-        yield from _change(None if objective == "ode" else event, f"cost_{objective}", label, old, new)
+        old, new = (step_costs(diffusion, data, times, objective, keyed) for times in (before, after))
+        of = None if objective == "ode" else event
+        yield from _change(of, f"cost_{objective}", natural, label, old.sum(axis=1), new.sum(axis=1))
+        if objective == "bound":
+            yield _least(event, new)
 
 
-def _change(event: qs.AbstractEvent | None, name: str, label: str, old: np.ndarray, new: np.ndarray) -> Iterator[Line]:
+def _least(event: qs.AbstractEvent, costs: np.ndarray) -> Line:
+    """L^2 / N from costs (N, M) of steps, in nats: no error, as it is not linear in them."""
+    steps = costs.shape[1]
+    nats = np.full(len(costs), td.thermodynamic_length(costs.mean(axis=0)) ** 2 / steps)
+    line = mean_line(event, "cost_bound_least", f"{COSTS['bound']}: least, L^2 / {steps}", nats, f"{len(costs)} test events")
+    return attrs.evolve(line, standard_error=math.nan)
+
+
+def _change(
+    event: qs.AbstractEvent | None, name: str, natural: str, label: str, old: np.ndarray, new: np.ndarray
+) -> Iterator[Line]:
     """Both values and their difference, event by event; without an event they are lengths in model units."""
-    for when, shown, values in (("before", "natural chain", old), ("after", "this grid", new), ("change", "change", new - old)):
+    for when, shown, values in (("before", natural, old), ("after", "this grid", new), ("change", "change", new - old)):
         about = (f"{name}_{when}", f"{label}: {shown}")
         samples = f"{len(values)} test events"
         if event is not None:
