@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles
+from quasistatic import oracles, thermodynamics
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.heartbeat.ceiling import (
     best_absorbing_bound,
     best_factorised_bound,
+    best_factorised_terms,
     best_samples,
     phase_information,
 )
@@ -147,14 +148,21 @@ def test_masked_bits(x64: None) -> None:
         best_absorbing_bound(3, 4, [0.0])
 
 
+def dissipated(knots: np.ndarray) -> np.ndarray:
+    """What each step loses: its term, less the information about the phase that it restores."""
+    survival = np.maximum(1.0 - knots[1:], 1e-15)
+    known = np.array([math.log(5), *phase_information(5, 20, 0.5, survival)])
+    return best_factorised_terms(5, 20, 0.5, survival)[:-1] + np.diff(known)
+
+
 def test_length_of_the_path() -> None:
-    """Twice what halving a step of a fine grid saves; and one re-allocation by it is enough for many steps."""
-
-    def lost(survival: np.ndarray) -> float:
-        return -best_factorised_bound(5, 20, 0.5, survival) - math.log(5)
-
-    steps = 200
-    knots = np.arange(steps + 1) / steps
-    whole, halved = lost(1.0 - knots[1:]), lost(1.0 - np.arange(1, 2 * steps + 1) / (2 * steps))
-    assert whole / math.log(2) == pytest.approx(0.024653, abs=1e-6)
-    assert steps * 2.0 * (whole - halved) == pytest.approx(3.39994, rel=0.01)
+    """Where the loss of even steps is, the length that it has for many, and a grid re-allocated by it."""
+    coarse, fine = (np.arange(steps + 1) / steps for steps in (100, 200))
+    few, many = dissipated(coarse), dissipated(fine)
+    assert many.sum() / math.log(2) == pytest.approx(0.024653, abs=1e-6)
+    assert fine[np.argmax(many)] == pytest.approx(0.44, abs=0.006)
+    # what depends on T falls with it
+    assert 2 * 200 * many.sum() - 100 * few.sum() == pytest.approx(3.39994, rel=1e-3)
+    assert 2 * np.sqrt(many).sum() - np.sqrt(few).sum() == pytest.approx(1.64558, rel=1e-3)
+    moved = thermodynamics.reallocate(fine, many, mix=1.0)
+    assert dissipated(moved).sum() / math.log(2) == pytest.approx(0.019932, rel=5e-3)

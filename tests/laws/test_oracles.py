@@ -127,6 +127,20 @@ def test_independent_elements_lose_nothing() -> None:
         assert oracles.exact_ledger(diffusion, XS, weights, times).bound == pytest.approx(weights @ np.log(weights), abs=1e-12)
 
 
+def test_neither_the_order_of_elements_nor_the_names_of_bits_count_and_more_times_never_lower_it() -> None:
+    events, weights = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 1], [1, 0, 0]], float), np.array([0.4, 0.3, 0.2, 0.1])
+
+    def bound(xs: np.ndarray, times: list[float]) -> float:
+        kernel = BinomialKernel(BinomialOptions(base_rate=0.5), qs.Binary((3,)))
+        diffusion = qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs, weights))
+        return oracles.exact_ledger(diffusion, xs, weights, np.array(times)).bound
+
+    found = bound(events, [0.2, 0.6, 1.0])
+    assert bound(events[:, [2, 0, 1]], [0.2, 0.6, 1.0]) == pytest.approx(found, abs=1e-12)
+    assert bound(1.0 - events, [0.2, 0.6, 1.0]) == pytest.approx(found, abs=1e-12)
+    assert found < bound(events, [0.2, 0.4, 0.6, 1.0]) < bound(events, [0.2, 0.4, 0.6, 0.8, 1.0]) < weights @ np.log(weights)
+
+
 def test_affine_denoiser_under_each_prediction() -> None:
     """Whatever the network is to predict, it gives the mean of the data given z."""
     data = GaussianData([1.0, -0.5], [[1.0, 0.8], [0.8, 1.0]])

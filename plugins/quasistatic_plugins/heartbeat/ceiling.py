@@ -16,7 +16,18 @@ def best_factorised_bound(
     survival: Sequence[float] | np.ndarray,
     first_step: Literal["learned", "paper"] = "learned",
 ) -> float:
-    """The ceiling of K in nats per sequence, exact.
+    """The ceiling of K in nats per sequence, exact; arguments as for its terms."""
+    return -float(sum(best_factorised_terms(period, length, base_rate, survival, first_step)))
+
+
+def best_factorised_terms(
+    period: int,
+    length: int,
+    base_rate: float,
+    survival: Sequence[float] | np.ndarray,
+    first_step: Literal["learned", "paper"] = "learned",
+) -> np.ndarray:
+    """The T + 1 terms of minus that ceiling in nats: the first step, the T - 1 steps, what is left at the end; (T + 1,).
 
     `survival` (T,) is the share of the signal left at the chain's times, below 1 and falling: 1 - t for erasure. A noisy sequence
     tells of the phase only by its number of ones in each class of positions modulo the period, which leaves
@@ -29,15 +40,14 @@ def best_factorised_bound(
     # probabilities of a bit at the first time, [data bit, bit]
     now = left[0] * np.eye(2) + (1.0 - left[0]) * coin
     if first_step == "paper":
-        lost = -length * shares @ (now * np.log(coin[:, None] * now / (coin @ now))).sum(axis=1)
+        terms = [-length * shares @ (now * np.log(coin[:, None] * now / (coin @ now))).sum(axis=1)]
     else:
-        lost = _mixing(ones, sizes, ways, now[:, 1], np.array([[0.0, 0.0], [1.0, 1.0]]))
+        terms = [_mixing(ones, sizes, ways, now[:, 1], np.array([[0.0, 0.0], [1.0, 1.0]]))]
     for early, late in zip(left[:-1], left[1:], strict=True):
         before, now = now, late * np.eye(2) + (1.0 - late) * coin
         step = (late * np.eye(2) + (early - late) * coin) / early  # [earlier bit, bit]
-        lost += _mixing(ones, sizes, ways, now[:, 1], before[:, 1:] * step[1] / now)
-    prior = length * shares @ (now * np.log(now / coin)).sum(axis=1)
-    return -float(lost + prior)
+        terms.append(_mixing(ones, sizes, ways, now[:, 1], before[:, 1:] * step[1] / now))
+    return np.array([*terms, length * shares @ (now * np.log(now / coin)).sum(axis=1)])
 
 
 def phase_information(period: int, length: int, base_rate: float, survival: Sequence[float] | np.ndarray) -> np.ndarray:
