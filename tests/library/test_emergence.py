@@ -248,3 +248,13 @@ def test_two_bumps_merge_where_the_noise_covers_their_distance() -> None:
     ((sigma, first, second),) = tree.merges
     assert (first, second) == (0, 1)
     assert math.sqrt(M**2 - S2) == pytest.approx(sigma, rel=0.06)
+
+
+def test_four_points_merge_pair_by_pair() -> None:
+    """Two points a distance 2 m apart merge at sigma = m, up to the 5 % of the ladder; what is far away does not matter."""
+    points = np.array([[-3.0, -0.5], [-3.0, 0.5], [3.0, -1.0], [3.0, 1.0]])
+    tree = thermodynamics.merge_tree(thermodynamics.empirical_denoiser(points), points, 0.3 * 1.05 ** np.arange(52))
+    order = [sorted(points[number, 0] for number in (first, second)) for _, first, second in tree.merges]
+    assert order == [[-3.0, -3.0], [3.0, 3.0], [-3.0, 3.0]]
+    assert [sigma for sigma, _, _ in tree.merges[:2]] == pytest.approx([0.5, 1.0], rel=0.06)
+    assert 2.6 < tree.merges[2][0] < 3.0 * 1.06  # the nearer pair is the higher mode, and takes the other a little sooner

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+import scipy.special
 
 import quasistatic as qs
 from quasistatic import oracles, thermodynamics
@@ -94,6 +95,17 @@ def test_forward_weights_are_those_of_all_paths() -> None:
         assert average.doubt is None
         assert near(average.value_nats, math.log(truth.moment(1)), average.standard_error_nats)
         assert average.ess / 4000 == pytest.approx(truth.ess_fraction, rel=0.1)
+
+
+def test_what_has_less_entropy_looks_likely() -> None:
+    """K ranks N(0, 0.8) in 100 dimensions above its own N(0, 1): AUROC is the distribution function of F at 0.8, 0.133."""
+    kernel = GaussianKernel(OPTIONS, qs.Real((100,)))
+    normal = GaussianData(np.zeros(100), np.eye(100))
+    diffusion, rng = qs.Diffusion(kernel, normal.model(kernel), 2), np.random.default_rng(4)
+    own, others = (np.sqrt(v) * rng.standard_normal((400, 100)) for v in (1.0, 0.8))
+    surprise = [-qs.ledger(diffusion, xs, key=jr.key(5)).per_event for xs in (own, others)]
+    area = float(np.mean(surprise[1][:, None] > surprise[0]))
+    assert near(area, float(scipy.special.fdtr(100, 100, 0.8)), math.sqrt(area * (1.0 - area) / 400))
 
 
 def test_a_path_depends_on_its_event_and_its_number_alone() -> None:
