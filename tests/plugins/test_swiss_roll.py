@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 import quasistatic as qs
 from quasistatic_plugins.swiss_roll import SwissRollOptions
-from quasistatic_plugins.swiss_roll.source import MEAN, build
+from quasistatic_plugins.swiss_roll.source import MEAN, _quadrature, build
 
 SPLITS = ("train", "validation", "test")
 # noise before scaling, scale, -h in bits of the scaled data: an independent sum, theta and the plane on even grids
@@ -186,6 +186,19 @@ def test_mean_is_that_of_the_curve():
     theta = np.linspace(1.5 * math.pi, 4.5 * math.pi, 1_000_001)
     mean = [np.trapezoid(theta * f(theta), theta) / (3 * math.pi) for f in (np.cos, np.sin)]
     assert pytest.approx(mean, abs=1e-9) == MEAN
+
+
+def test_covariance_and_length_of_the_curve():
+    """And in thin noise the entropy is that of the way along the curve, and of the noise across it."""
+    nodes, log_shares = _quadrature(0.05)
+    shares = np.exp(log_shares)
+    away = nodes - MEAN
+    assert (shares * away.T) @ away == pytest.approx(np.array([[43.86432, 4.28798], [4.28798, 48.31929]]), abs=6e-6)
+    along = math.log2(3 * math.pi) + shares @ np.log2(np.hypot(1.0, np.linalg.norm(nodes, axis=1)))
+    assert along == pytest.approx(6.418379, abs=6e-7)
+    thin = roll(noise=0.05)
+    raw = -expected_log_prob(thin) / math.log(2) + 2.0 * math.log2(thin.units.scale)
+    assert raw == pytest.approx(along + math.log2(0.05 * math.sqrt(2 * math.pi * math.e)), abs=2e-3)
 
 
 def test_render_draws_the_points():
