@@ -242,7 +242,8 @@ def _above_the_truth(kernel: AbstractKernel, setting: Setting) -> Reading:
     if is_finite(kernel):
         (xs, _), diffusion = enumerate_states(kernel), setting.diffusion_with_random_network(kernel, 1)
         ks = [exact_ledger(diffusion, xs, times=times).per_event for times in chains(kernel, setting)]
-        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), 1e-9, unit, where)
+        rounding = 8.0 * np.finfo(np.float64).eps * setting.params_scale  # of the loudest
+        return Reading(float(np.max([np.logaddexp.reduce(k) for k in ks])), max(1e-9, rounding), unit, where)
     diffusion, key = setting.diffusion_with_random_network(kernel, 4), setting.key(10)
     if isinstance(kernel.event, Levels):
         levels = all_levels(kernel.event)
