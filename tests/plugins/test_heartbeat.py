@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 import quasistatic as qs
 from quasistatic_plugins.heartbeat import HeartbeatOptions
+from quasistatic_plugins.heartbeat.ceiling import best_factorised_bound
 from quasistatic_plugins.heartbeat.source import Heartbeat
 
 SPLITS = ("train", "validation", "test")
@@ -82,3 +83,14 @@ def test_render_shows_a_row_per_sequence():
     axes = Figure().add_subplot()
     qs.draw_field(draws(beat(), 30), beat().event, axes)
     assert axes.images[0].get_array().shape == (30, 20)
+
+
+@pytest.mark.slow
+def test_a_trained_network_stays_below_what_the_best_one_reaches():
+    source = beat()
+    kernel = qs.make("kernel", "binomial", source.event, base_rate=0.5)
+    model = qs.make("model", "dense", qs.Ports.of(kernel), key=jr.key(0), width=32, depth=2)
+    diffusion = qs.fit(qs.Diffusion(kernel, model, 5), source, qs.make("objective", "bound"), updates=800, rate=5e-3)
+    found = qs.ledger(diffusion, source.split("test", 2000).x, key=jr.key(1)).bound
+    ceiling = best_factorised_bound(5, 20, 0.5, [0.8, 0.6, 0.4, 0.2, 0.0])
+    assert ceiling - 0.5 < found.value < ceiling + 3 * found.standard_error
