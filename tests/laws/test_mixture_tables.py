@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bumps import S2, M, mixture, times_of, two_bumps
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
 import quasistatic as qs
 from quasistatic import thermodynamics
-from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.kernel import MixtureKernel
 from quasistatic_plugins.gaussian.mixture import NormalMixture
 
 pytestmark = pytest.mark.usefixtures("x64")
-
-M, S2 = 2.0, 0.25
-# the chain is even in ln u from 100 to 0.01
-OPTIONS = GaussianOptions(first_noise=1.0 / 101.0, last_survival=0.01 / 1.01, mean="data", variance="forward")
-
-
-class Silent(qs.AbstractModel):
-    """The reference is all there is."""
-
-    def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
-        return jnp.zeros((*features.shape[:-1], 1))
-
-
-def mixture(a: float = 1.0, noise: float = 0.0) -> NormalMixture:
-    """Of the data, or of a z that is a x + noise."""
-    return NormalMixture(
-        jnp.log(jnp.full(2, 0.5)), a * jnp.array([[-M], [M]]), jnp.ones((2, 1, 1)), jnp.full((2, 1), a**2 * S2 + noise), (1,)
-    )
-
-
-def two_bumps() -> qs.Diffusion:
-    return qs.Diffusion(MixtureKernel(OPTIONS, qs.Real((1,)), mixture()), Silent(), 60)
-
-
-def times_of(snr: np.ndarray) -> np.ndarray:
-    return (math.log(100.0) - np.log(snr)) / math.log(1e4)
 
 
 def states(snr: float) -> tuple[np.ndarray, np.ndarray]:

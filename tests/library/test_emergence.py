@@ -13,45 +13,18 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from bumps import OPTIONS, S2, M, Silent, mixture, times_of, two_bumps
 
 import quasistatic as qs
 from quasistatic import thermodynamics
-from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.kernel import GaussianKernel, MixtureKernel
-from quasistatic_plugins.gaussian.mixture import NormalMixture
+from quasistatic_plugins.gaussian.kernel import GaussianKernel
 
 pytestmark = pytest.mark.usefixtures("x64")
-
-OPTIONS = GaussianOptions(first_noise=1.0 / 101.0, last_survival=0.01 / 1.01, mean="data", variance="forward")
-M, S2 = 2.0, 0.25
-
-
-class Silent(qs.AbstractModel):
-    """The reference is all there is."""
-
-    def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
-        return jnp.zeros((*features.shape[:-1], 1))
-
-
-def mixture(a: float = 1.0, noise: float = 0.0) -> NormalMixture:
-    """Of the data, or of a z that is a x + noise."""
-    return NormalMixture(
-        jnp.log(jnp.full(2, 0.5)), a * jnp.array([[-M], [M]]), jnp.ones((2, 1, 1)), jnp.full((2, 1), a**2 * S2 + noise), (1,)
-    )
-
-
-def two_bumps() -> qs.Diffusion:
-    return qs.Diffusion(MixtureKernel(OPTIONS, qs.Real((1,)), mixture()), Silent(), 60)
 
 
 def events(count: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     return M * rng.choice([-1.0, 1.0], (count, 1)) + math.sqrt(S2) * rng.standard_normal((count, 1))
-
-
-def times_of(snr: list[float] | np.ndarray) -> np.ndarray:
-    """The chain is even in ln u from 100 to 0.01."""
-    return (math.log(100.0) - np.log(np.asarray(snr))) / math.log(1e4)
 
 
 # snr: I(X;Z), I(C;Z), mmse, E Var^2, clone agreement
