@@ -72,7 +72,8 @@ def test_even_lengths_are_the_best_grid() -> None:
 @pytest.mark.slow
 def test_fitted_variances_are_the_best_constant_ones() -> None:
     """Of the plane: those of the exact reversal's diagonal; K is that of a network which has learned them."""
-    plane, xs = exact(PLANE, "forward"), draws(PLANE, 20_000)
+    plane, drawn = exact(PLANE, "forward"), draws(PLANE, 20_500)
+    xs, others = drawn[:20_000], drawn[20_000:]
     bounds = [
         oracles.exact_ledger(each, *PLANE.nodes()).bound for each in (exact(PLANE, "learned"), plane, exact(PLANE, "posterior"))
     ]
@@ -80,8 +81,8 @@ def test_fitted_variances_are_the_best_constant_ones() -> None:
     found = oracles.exact_ledger(fitted, *PLANE.nodes()).bound
     assert found == pytest.approx(bounds[0], abs=1e-3)
     assert found > max(bounds[1:]) + 0.01
-    # held-out events that the fit has not seen keep the bound below the truth
-    assert qs.ledger(fitted, xs[:500], key=jr.key(3)).bound.value < -PLANE.entropy() + 0.2
+    # events that the fit has not seen
+    assert qs.ledger(fitted, others, key=jr.key(3)).bound.value < -PLANE.entropy() + 0.2
     with pytest.raises(ValueError, match="first step that is learned"):
         thermodynamics.with_fitted_variances(qs.Diffusion(plane.kernel, plane.model, 3, "paper"), xs, key=jr.key(0))
     bits = qs.make("kernel", "binomial", qs.Binary((2,)))

@@ -105,19 +105,21 @@ def classes_lines(found: Classes | None) -> Iterator[Line]:
     yield Line(
         "class_entropy", f"entropy of the class, of {len(found.names)}", told / math.log(2), math.nan, "bits", "event", about
     )
-    known = line.information
-    doubt = "noise hides the class at no time" if math.isnan(td.crossing(-line.times, known, 0.5 * told)) else None
-    at = -td.crossing(-line.times, known, 0.5 * told)
-    yield Line("class_time", "  half of it is known, at least, below t", at, math.nan, "", "data set", about, doubt)
+    half = -td.crossing(-line.times, line.information, 0.5 * told)
+    why = "noise hides the class at no time"
+    yield _when("class_time", "  half of it is known, at least, below t", half, "data set", about, why)
     for number, name in enumerate(found.names):
         middle = 0.5 * (1.0 + float(line.shares[number]))
         time = -td.crossing(-line.times, line.by_class[:, number], middle)
-        doubt = "no time at which it is as sure" if math.isnan(time) else None
-        yield Line(f"class_time_{name}", f"  class {name} appears at t", time, math.nan, "", "class", about, doubt)
+        yield _when(f"class_time_{name}", f"  class {name} appears at t", time, "class", about, "no time at which it is as sure")
     if found.agreement is not None:
         times, agreement, _ = found.agreement
         middle = 0.5 * (1.0 + float((line.shares**2).sum()))
-        time = -td.crossing(-times, agreement, middle)
-        doubt = "no time at which they part" if math.isnan(time) else None
-        clones = f"pairs of clones of {found.clones} test events"
-        yield Line("clone_time", "clones of the model end in one class below t", time, math.nan, "", "data set", clones, doubt)
+        parted, clones = -td.crossing(-times, agreement, middle), f"pairs of clones of {found.clones} test events"
+        label = "clones of the model end in one class below t"
+        yield _when("clone_time", label, parted, "data set", clones, "no time at which they part")
+
+
+def _when(name: str, label: str, time: float, per: str, samples: str, why: str) -> Line:
+    """A time, or why there is none."""
+    return Line(name, label, time, math.nan, "", per, samples, why if math.isnan(time) else None)
