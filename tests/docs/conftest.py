@@ -29,7 +29,7 @@ QUOTED = sorted((ROOT / "tests" / "third_party").glob("quasistatic-*/**/*.py"))
 
 # appended to every run of a tutorial: the same path through the program in a small fraction of its time
 SHORT = [
-    *("training.updates=10", "training.batch=8", "training.validate_every=5", "training.validation_events=16"),
+    *("training.updates=10", "training.batch=8", "training.validate_every=10", "training.validation_events=16"),
     *("training.fuse=5", "trajectory.steps=4"),
     *("evaluation.events=32", "evaluation.trajectory_steps=[4]", "evaluation.repeats=1"),
 ]

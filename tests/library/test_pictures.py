@@ -15,7 +15,7 @@ import quasistatic as qs
 from quasistatic._data.array import ArrayChoices, ArraySource
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
-from quasistatic._report import restoring
+from quasistatic._report import film, restoring
 from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
 from quasistatic._training.store import Measured
@@ -331,8 +331,26 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
     source, xs = Anything(qs.Real((4, 4))), data(qs.Real((4, 4)), 2)
     covered = np.zeros(xs.shape, bool)
     covered[0, 1, 2] = True
-    figure = qs.pictures.triptych(source, {"data": xs, "seen": np.where(covered, np.nan, xs), "draw": 9 * xs}, covered)
-    grey = [image.get_clim() for axes in figure.axes for image in axes.images if image.get_cmap().name == "gray_r"]
-    assert len(grey) == 6 and set(grey) == {grey[0]}
-    over = [image for axes in figure.axes for image in axes.images if image.get_cmap().name == "Blues"]
-    np.testing.assert_array_equal(np.isfinite(np.ma.filled(over[0].get_array(), np.nan)), covered[0])
+    columns = {"data": xs, "seen": np.where(covered, np.nan, xs), "draw": 9 * xs}
+    (axes,) = qs.pictures.triptych(source, columns, covered).axes
+    shown = np.asarray(axes.images[0].get_array())
+    assert shown.shape == (9, 14, 3) and [text.get_text() for text in axes.texts] == list(columns)
+    bounds = (float(9 * xs.min()), float(9 * xs.max()))
+    for number, column in enumerate((xs, xs, 9 * xs)):
+        for event in range(2):
+            found = shown[5 * event : 5 * event + 4, 5 * number : 5 * number + 4]
+            (expected,) = film.cells(source, column[event : event + 1], bounds)
+            if number == 1 and event == 0:
+                assert tuple(found[1, 2]) == restoring.HIDDEN
+                expected[1, 2] = restoring.HIDDEN
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_triptych_of_rows_has_a_panel_for_each_column() -> None:
+    source, xs = Anything(qs.Real((5,))), data(qs.Real((5,)), 3)
+    covered = np.zeros(xs.shape, bool)
+    covered[0, 2] = True
+    data_axes, seen = qs.pictures.triptych(source, {"data": 9 * xs, "seen": xs}, covered).axes
+    assert data_axes.images[0].get_clim() == seen.images[0].get_clim()
+    assert data_axes.images[0].get_array().shape == xs.shape
+    np.testing.assert_array_equal(np.isfinite(np.ma.filled(seen.images[1].get_array(), np.nan)), covered)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -25,10 +27,10 @@ SMALL, NORMAL = 7.5, 9.0  # points
 LONGEST = 100  # characters of a label
 
 
-def encode(figure: Figure, form: str = "png") -> bytes:
+def encode(figure: Figure, form: str = "png", dpi: int = 160) -> bytes:
     """The figure as a 'png', 'svg' or 'pdf' file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=160)
+    figure.savefig(buffer, format=form, dpi=dpi)
     return buffer.getvalue()
 
 
@@ -60,3 +62,16 @@ def quiet(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FRAME)
     axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT)
+
+
+def picture_alone(picture: np.ndarray, titles: Sequence[str]) -> Figure:
+    """A picture (height, width, 3) with titles above as many columns of it."""
+    height, width = picture.shape[:2]
+    figure = new_figure(WIDTH, WIDTH * height / width + 0.5 * bool(titles))
+    axes = figure.add_subplot()
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_axis_off()
+    for number, title in enumerate(titles):
+        at = (number + 0.5) * width / len(titles)
+        axes.text(at, -0.02 * height, title, ha="center", va="bottom", fontsize=NORMAL, color=TEXT)
+    return figure

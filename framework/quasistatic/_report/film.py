@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -19,6 +21,9 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.sampler import AbstractSampler, Info, SamplerState
 from quasistatic._process.tree import count_of, take
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FRAMES = 48  # of an animation, at most
 PAUSE, HOLD = 80, 2000  # milliseconds of a frame, and of the last one
@@ -67,23 +72,36 @@ def spread(steps: int, count: int) -> tuple[int, ...]:
 
 def sheet(source: AbstractSource, xs: State, bounds: tuple[float, float] | None = None) -> Image.Image:
     """Pictures (N, ...) side by side, a pixel for a pixel, in the greys and colours of their source; `bounds` as `drawn_range`."""
-    image = _drawn(source, xs)
+    return _pixels(_drawn(source, xs, Figure().add_subplot()), bounds)
+
+
+def drawn_range(source: AbstractSource, xs: State) -> tuple[float, float]:
+    """The lowest and the highest value that the drawing of these pictures can tell apart."""
+    return _drawn(source, xs, Figure().add_subplot()).get_clim()
+
+
+def cells(source: AbstractSource, xs: State, bounds: tuple[float, float]) -> list[np.ndarray]:
+    """Pictures (N, ...) one by one, each (height, width, 3) from 0 to 255."""
+    axes = Figure().add_subplot()  # one for all: it costs ten times what is drawn on it
+    alone = (take(xs, slice(number, number + 1)) for number in range(count_of(xs)))
+    return [np.array(_pixels(_drawn(source, x, axes), bounds)) for x in alone]
+
+
+def _drawn(source: AbstractSource, xs: State, axes: Axes) -> AxesImage:
+    """What the source draws on these axes, which are left without it."""
+    draw_part(source, xs, "", axes)
+    image, *others = axes.images
+    for drawn in (image, *others):
+        drawn.remove()
+    return image
+
+
+def _pixels(image: AxesImage, bounds: tuple[float, float] | None) -> Image.Image:
     if bounds is not None:
         image.set_clim(*bounds)
     pixels = Image.fromarray(image.to_rgba(np.ma.asarray(image.get_array()), bytes=True))
     white = Image.new("RGBA", pixels.size, "white")
     return Image.alpha_composite(white, pixels).convert("RGB")
-
-
-def drawn_range(source: AbstractSource, xs: State) -> tuple[float, float]:
-    """The lowest and the highest value that the drawing of these pictures can tell apart."""
-    return _drawn(source, xs).get_clim()
-
-
-def _drawn(source: AbstractSource, xs: State) -> AxesImage:
-    axes = Figure().add_subplot()
-    draw_part(source, xs, "", axes)
-    return axes.images[0]
 
 
 def animation(source: AbstractSource, film: State, xs: State, form: str) -> bytes:
@@ -109,16 +127,24 @@ def _enlarged(image: Image.Image) -> Image.Image:
 
 def strip(source: AbstractSource, film: State, xs: State) -> np.ndarray:
     """One picture (height, width, 3) from 0 to 255: each sample of xs (N, ...) a row, from noise at the left to itself."""
-    bounds, rows = drawn_range(source, xs), []
-    for number in range(count_of(xs)):
-        own = jax.tree.map(lambda zs, x, n=number: np.concatenate([zs[n, ::-1], x[n][None]]), film, xs)
-        rows.append(row(source, own, bounds))
-    gap = np.full_like(rows[0][:1], 255)
-    return np.concatenate([part for each in rows for part in (each, gap)])[:-1]
+    count, frames = jax.tree.leaves(film)[0].shape[:2]
+    ways = jax.tree.map(lambda zs, x: np.concatenate([np.asarray(zs)[:, ::-1], np.asarray(x)[:, None]], axis=1), film, xs)
+    shown = cells(source, jax.tree.map(lambda way: way.reshape(-1, *way.shape[2:]), ways), drawn_range(source, xs))
+    return stacked([in_a_row(shown[number * (frames + 1) : (number + 1) * (frames + 1)]) for number in range(count)])
 
 
 def row(source: AbstractSource, xs: State, bounds: tuple[float, float]) -> np.ndarray:
     """Pictures (N, ...) in one row, (height, width, 3) from 0 to 255."""
-    cells = [np.asarray(sheet(source, take(xs, slice(number, number + 1)), bounds)) for number in range(count_of(xs))]
-    gap = np.full_like(cells[0][:, :1], 255)
-    return np.concatenate([part for cell in cells for part in (cell, gap)], axis=1)[:, :-1]
+    return in_a_row(cells(source, xs, bounds))
+
+
+def in_a_row(shown: Sequence[np.ndarray], gap: int = 1) -> np.ndarray:
+    """Pictures of one height side by side, with white gaps of so many pixels."""
+    white = np.full((len(shown[0]), gap, 3), 255, np.uint8)
+    return np.concatenate([part for each in shown for part in (each, white)], axis=1)[:, :-gap]
+
+
+def stacked(rows: Sequence[np.ndarray], gap: int = 1) -> np.ndarray:
+    """Pictures of one width below each other, with white gaps of so many pixels."""
+    white = np.full((gap, rows[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for each in rows for part in (each, white)])[:-gap]

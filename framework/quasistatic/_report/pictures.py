@@ -39,6 +39,7 @@ from quasistatic._report.figure import TRUTH as TRUTH
 from quasistatic._report.figure import WIDTH as WIDTH
 from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
+from quasistatic._report.figure import picture_alone
 from quasistatic._report.figure import quiet as quiet
 from quasistatic._report.film import Filmed as Filmed
 from quasistatic._report.film import spread as spread
@@ -78,14 +79,14 @@ def strip(source: AbstractSource, times: np.ndarray, zs: State, xs: State) -> Fi
     """Some samples xs (N, ...) that are pictures, one a row, from noise at the left: zs (N, k, ...) at rising `times` (k,)."""
     shown = slice(STRIP)
     titles = [*(f"t = {time:.2g}" for time in np.asarray(times)[::-1]), "sample"]
-    return _picture_alone(film.strip(source, take(zs, shown), take(xs, shown)), titles)
+    return picture_alone(film.strip(source, take(zs, shown), take(xs, shown)), titles)
 
 
 def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:
     """Samples, and below each the training picture that is nearest to it."""
     shown = slice(NEIGHBOURS)
     pairs = [film.row(source, take(each, shown), film.drawn_range(source, xs)) for each in (xs, nearest)]
-    return _picture_alone(np.concatenate([pairs[0], np.full_like(pairs[0][:2], 255), pairs[1]]), [])
+    return picture_alone(np.concatenate([pairs[0], np.full_like(pairs[0][:2], 255), pairs[1]]), [])
 
 
 def filters(model: AbstractFilters) -> Figure:
@@ -99,19 +100,6 @@ def filters(model: AbstractFilters) -> Figure:
     signs = LinearSegmentedColormap.from_list("signs", [LEARNED, "white", DATA])
     axes.imshow(tiles(scaled), cmap=signs, vmin=-1.0, vmax=1.0, interpolation="nearest")
     axes.set_axis_off()
-    return figure
-
-
-def _picture_alone(picture: np.ndarray, titles: Sequence[str]) -> Figure:
-    """A picture (height, width, 3) with titles above as many columns of it."""
-    height, width = picture.shape[:2]
-    figure = new_figure(WIDTH, WIDTH * height / width + 0.5 * bool(titles))
-    axes = figure.add_subplot()
-    axes.imshow(picture, interpolation="nearest")
-    axes.set_axis_off()
-    for number, title in enumerate(titles):
-        at = (number + 0.5) * width / len(titles)
-        axes.text(at, -0.02 * height, title, ha="center", va="bottom", fontsize=NORMAL, color=TEXT)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from quasistatic._data.draw import draw_part
 from quasistatic._process import trajectory
 from quasistatic._process.event import Binary
 from quasistatic._process.potential import AbstractPotential, Flipped, Observed
 from quasistatic._process.sampler import Ancestral
-from quasistatic._report.figure import NORMAL, TEXT, new_figure
+from quasistatic._report import film
+from quasistatic._report.figure import NORMAL, TEXT, WIDTH, new_figure, picture_alone
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from quasistatic._process.diffusion import Diffusion
     from quasistatic._process.distribution import Key, State
 
+HIDDEN = (198, 214, 232)  # of 255: what is painted over; white would pass for paper
 SHOWN, DRAWS = 3, 3  # pictures of either kind, and draws of each
 MOST_STEPS = 100  # of a walk back
 NOISE, FLIPS = 0.5, 0.1  # a share of the deviation of all pixels; the probability of a flip
@@ -37,21 +41,35 @@ def triptych(source: AbstractSource, columns: Mapping[str, np.ndarray], covered:
 
     `covered` (N, ...) are the elements that are hidden in the column 'seen', painted over there.
     """
-    count = len(next(iter(columns.values())))
-    figure = new_figure(1.6 * len(columns), 1.7 * count)
-    panels = figure.subplots(count, len(columns), squeeze=False)
-    for number, row in enumerate(panels):
-        for axes, (title, xs) in zip(row, columns.items(), strict=True):
-            draw_part(source, xs[number][None], "", axes)
-            axes.set_title("" if number else title, fontsize=NORMAL, color=TEXT)
-    limits = [image.get_clim() for axes in panels[:, 0] for image in axes.images]
-    for axes in panels.ravel():
-        for image in axes.images:
-            image.set_clim(min(low for low, _ in limits), max(high for _, high in limits))
-    if covered is not None and covered.ndim > 2 and "seen" in columns:
-        for axes, hidden in zip(panels[:, list(columns).index("seen")], covered, strict=True):
-            over = np.where(hidden.reshape(*hidden.shape[:2], -1).any(axis=-1), 1.0, np.nan)
-            axes.imshow(over, cmap="Blues", vmin=0, vmax=3, interpolation="nearest")  # white would pass for paper
+    if source.event.pixels is None:
+        return _in_columns(source, columns, covered)
+    ranges = [film.drawn_range(source, xs) for xs in columns.values() if not bool(np.isnan(xs).all())]
+    bounds = min(low for low, _ in ranges), max(high for _, high in ranges)
+    shown = {title: film.cells(source, xs, bounds) for title, xs in columns.items()}
+    if covered is not None and "seen" in shown:
+        hidden = np.asarray(covered.reshape(*covered.shape[:3], -1).any(axis=-1))
+        for cell, over in zip(shown["seen"], hidden, strict=True):
+            if cell.shape[:2] == over.shape:  # a source of somebody else may draw larger pixels
+                cell[over] = HIDDEN
+    gap = math.ceil(len(next(iter(shown.values()))[0]) / 6)
+    rows = [film.in_a_row(row, gap) for row in zip(*shown.values(), strict=True)]
+    return picture_alone(film.stacked(rows, gap), list(shown))
+
+
+def _in_columns(source: AbstractSource, columns: Mapping[str, np.ndarray], covered: np.ndarray | None) -> Figure:
+    """A panel for each title, with all events as their source draws them."""
+    figure = new_figure(WIDTH, 2.5)
+    panels = dict(zip(columns, figure.subplots(1, len(columns), squeeze=False)[0], strict=True))
+    for title, axes in panels.items():
+        draw_part(source, columns[title], "", axes)
+        axes.set_title(title, fontsize=NORMAL, color=TEXT)
+    images = [image for axes in panels.values() for image in axes.images]
+    limits = [image.get_clim() for image in images]
+    for image in images:
+        image.set_clim(min(low for low, _ in limits), max(high for _, high in limits))
+    if covered is not None and "seen" in panels and panels["seen"].images:
+        over = np.where(covered.reshape(len(covered), -1), 1.0, np.nan)
+        panels["seen"].imshow(over, cmap=ListedColormap([np.divide(HIDDEN, 255)]), aspect="auto", interpolation="nearest")
     return figure
 
 

@@ -23,6 +23,7 @@ from quasistatic import thermodynamics as td
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
+DPI = 100  # drawn at every validation: half the time of a picture for the page
 SAMPLES, STEPS = 64, 100  # of a picture; a longer chain is walked in coarser steps
 
 
@@ -140,7 +141,7 @@ def _scalars(values: Mapping[str, float]) -> Summary:
 
 
 def _picture(name: str, figure: Any) -> Summary:
-    png = qs.pictures.encode(figure)
+    png = qs.pictures.encode(figure, dpi=DPI)
     width, height = struct.unpack(">II", png[16:24])
     image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)  # 4: RGBA
     return Summary(value=[Summary.Value(tag=name, image=image)])
