@@ -64,6 +64,8 @@ from quasistatic.thermodynamics._landscape import merge_tree as merge_tree
 from quasistatic.thermodynamics._landscape import modes as modes
 from quasistatic.thermodynamics._lengths import Lengths as Lengths
 from quasistatic.thermodynamics._lengths import lengths as lengths
+from quasistatic.thermodynamics._oddness import Oddness as Oddness
+from quasistatic.thermodynamics._oddness import oddness as oddness
 from quasistatic.thermodynamics._two_sided import Crooks as Crooks
 from quasistatic.thermodynamics._two_sided import PairedCrooks as PairedCrooks
 from quasistatic.thermodynamics._two_sided import TwoSided as TwoSided
