@@ -67,6 +67,9 @@ def test_people_see_units_errors_samples_and_refusals(cli: Cli, roll: Path) -> N
     assert lines[0].endswith(" per event; 4 test events, 4 forward paths each")
     assert any("refused: " in line for line in lines)
     assert (roll / "pictures" / "thermodynamics.png").exists()
+    page = (roll / "thermodynamics.html").read_text()
+    assert "refused: " in page and "entropy of the data" in page and "data:image/png" in page
+    assert lines[-1] == f"page: {roll / 'thermodynamics.html'}"
     assert cli("thermo", roll, "-n", 4, "--paths", 4, "--steps", 1).exit_code == 0
 
 
@@ -126,6 +129,7 @@ def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objecti
     assert {"bound_before", "bound_after", "bound_change", "cost_ancestral_after"} <= set(lines)
     times = qs.read_grid(grid)
     assert len(times) == 3 and times[-1] == 1 and json.loads(grid.read_text())["name"] == f"{objective}-3"
+    assert "Better steps" in (beats / "schedule.html").read_text() and (beats / "pictures" / "schedule.png").exists()
     evaluated = cli("evaluate", beats, "--grid", grid, "--json")
     assert evaluated.exit_code == 0, evaluated.output
     assert json.loads(evaluated.stdout)["per_step"]["times"] == pytest.approx(times.tolist(), rel=1e-6)

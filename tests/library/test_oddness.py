@@ -38,7 +38,9 @@ FAMILIES = {
 
 @pytest.fixture(scope="module")
 def measured() -> Callable[[np.ndarray], qs.Ledger]:
-    kernel = build(GaussianOptions(schedule="log-linear", first_noise=1e-2, last_survival=1e-2, variance="forward"), qs.Real((SIZE,)))
+    kernel = build(
+        GaussianOptions(schedule="log-linear", first_noise=1e-2, last_survival=1e-2, variance="forward"), qs.Real((SIZE,))
+    )
     diffusion = qs.Diffusion(kernel, DATA.model(kernel), 12)
     return lambda xs: qs.ledger(diffusion, xs.astype(np.float32), key=jr.key(1), repeats=16)
 

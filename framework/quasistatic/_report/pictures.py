@@ -37,12 +37,15 @@ from quasistatic._report.figure import SMALL as SMALL
 from quasistatic._report.figure import TEXT as TEXT
 from quasistatic._report.figure import TRUTH as TRUTH
 from quasistatic._report.figure import WIDTH as WIDTH
+from quasistatic._report.figure import as_picture as as_picture
 from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
 from quasistatic._report.figure import picture_alone
 from quasistatic._report.figure import quiet as quiet
 from quasistatic._report.film import Filmed as Filmed
 from quasistatic._report.film import spread as spread
+from quasistatic._report.page import HtmlTable as HtmlTable
+from quasistatic._report.page import page as page
 from quasistatic._report.restoring import MOST_STEPS as MOST_STEPS
 from quasistatic._report.restoring import restored as restored
 from quasistatic._report.restoring import triptych as triptych

@@ -13,11 +13,13 @@ import click
 import quasistatic as qs
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from quasistatic_plugins.thermodynamics.lines import Line
 
 PICTURES = (".png", ".svg", ".pdf")
+CAPTION = (
+    "What each step adds to -K, and how much of that is dissipated. Log-weights of forward paths and of the model's own, which "
+    "cross at log p. What a state has of its event. The entropy of each step back, above the least that the data allow."
+)
 
 
 def _checked(out: Path, endings: tuple[str, ...]) -> Path:
@@ -46,7 +48,7 @@ def _grid(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), callback=_picture, metavar="FILE",
-              help="Where the picture goes; by default pictures/thermodynamics.png of the run.")  # fmt: skip
+              help="Where the picture goes; by default it and thermodynamics.html go to the run.")  # fmt: skip
 @click.pass_obj
 def thermo(
     manager: qs.PluginManager, folder: Path, events: int, paths: int, steps: int | None, seed: int, as_json: bool, out: Path | None
@@ -55,13 +57,14 @@ def thermo(
 
     Every value has its unit, samples and standard error; one that the samples cannot support is refused, with the reason.
     """
-    from quasistatic_plugins.thermodynamics import drawing, observatory
+    from quasistatic_plugins.thermodynamics import drawing, observatory, pages
 
     run = qs.open_run(folder, manager)
     found = observatory.observe(run, steps=steps, events=events, paths=paths, seed=seed)
-    out = _kept(drawing.page(found, run.source.event.size), out, folder, "thermodynamics")
-    about = {"run": str(folder), "trajectory_steps": found.steps, "notes": found.notes, "picture": str(out)}
-    _told(about, found.lines, (*found.notes, f"picture: {out}"), as_json)
+    drawn = drawing.panels(found, run.source.event.size)
+    kept = pages.kept(run, folder, "thermodynamics", "Work and dissipation", drawn, found.lines, [CAPTION, *found.notes], out)
+    about = {"run": str(folder), "trajectory_steps": found.steps, "notes": found.notes, **kept}
+    _told(about, found.lines, (*found.notes, *_places(kept)), as_json)
 
 
 @click.command()
@@ -97,13 +100,16 @@ def schedule(
     Measured on validation events, and compared on test events. No grid is best for everything: the table shows what the new
     one does to the other objectives too.
     """
-    from quasistatic_plugins.thermodynamics import schedules
+    from quasistatic_plugins.thermodynamics import drawing, pages, schedules
 
     run = qs.open_run(folder, manager)
     found = schedules.improve(run, steps=steps, objective=objective, events=events, rounds=rounds, seed=seed)
     name = f"{objective}-{len(found.after)}"
     qs.write_grid(out, name, found.after, objective=objective, run=str(folder), rounds=found.rounds)
-    _told({"run": str(folder), "name": name, "grid": str(out)}, found.lines, (f"grid {name}: {out}",), as_json)
+    drawn = drawing.steps(found, name, run.source.event.size)
+    kept = pages.kept(run, folder, "schedule", "Better steps", drawn, found.lines, [f"Grid {name}: {out}"])
+    about = {"run": str(folder), "name": name, "grid": str(out), **kept}
+    _told(about, found.lines, (f"grid {name}: {out}", *_places(kept)), as_json)
 
 
 @click.command()
@@ -119,7 +125,7 @@ def schedule(
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), callback=_picture, metavar="FILE",
-              help="Where the picture goes; by default pictures/landscape.png of the run.")  # fmt: skip
+              help="Where the picture goes; by default it and landscape.html go to the run.")  # fmt: skip
 @click.pass_obj
 def landscape(
     manager: qs.PluginManager, folder: Path, events: int, smallest: float, seed: int, as_json: bool, out: Path | None
@@ -129,20 +135,26 @@ def landscape(
     For Gaussian noise. Modes are tracked, not counted: in more than one dimension noise can also make new ones.
     """
     from quasistatic_plugins.thermodynamics import landscape as survey
+    from quasistatic_plugins.thermodynamics import pages
 
     run = qs.open_run(folder, manager)
     found = survey.survey(run, events=events, smallest=smallest, seed=seed)
-    out = _kept(survey.page(found, qs.pictures.customary_unit(run.source.event.size)), out, folder, "landscape")
-    _told({"run": str(folder), "picture": str(out)}, found.lines, (f"picture: {out}",), as_json)
+    drawn = survey.panels(found, qs.pictures.customary_unit(run.source.event.size))
+    kept = pages.kept(
+        run,
+        folder,
+        "landscape",
+        "The energy landscape",
+        drawn,
+        found.lines,
+        ["Modes of noisy data, and how they merge as the noise rises"],
+        out,
+    )
+    _told({"run": str(folder), **kept}, found.lines, _places(kept), as_json)
 
 
-def _kept(figure: Figure, out: Path | None, folder: Path, name: str) -> Path:
-    """The picture's place, where it now is: among the run's pictures unless said otherwise."""
-    if out is None:
-        out = folder / "pictures" / f"{name}.png"
-        out.parent.mkdir(exist_ok=True)
-    qs.write_durably(out, qs.pictures.encode(figure, out.suffix.lower()[1:]))
-    return out
+def _places(kept: Mapping[str, str]) -> Iterable[str]:
+    return (f"{what}: {place}" for what, place in kept.items())
 
 
 def _told(about: Mapping[str, Any], lines: Iterable[Line], ending: Iterable[str], as_json: bool) -> None:
@@ -158,9 +170,7 @@ def _told(about: Mapping[str, Any], lines: Iterable[Line], ending: Iterable[str]
 def _row(line: Line) -> str:
     if line.doubt is not None:
         return f"{line.label:48} refused: {line.doubt}"
-    value = f"{line.value:.4f}" if abs(line.value) < 1e5 else f"{line.value:.4g}"
-    error = "" if math.isnan(line.standard_error) else f" +- {line.standard_error:.4f}"
-    return f"{line.label:48} {f'{value}{error} {line.unit}'.rstrip():28} per {line.per}; {line.samples}"
+    return f"{line.label:48} {line.shown():28} per {line.per}; {line.samples}"
 
 
 def _finite(value: object) -> object:

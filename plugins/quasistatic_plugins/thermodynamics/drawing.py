@@ -1,4 +1,4 @@
-"""The page of the observatory: dissipation per step, work both ways, entropy bounds."""
+"""Pictures of the observatory: dissipation per step, work both ways, entropy bounds; and steps before and after."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import quasistatic as qs
 from quasistatic import thermodynamics as td
 from quasistatic_plugins.thermodynamics.classes import Classes
 from quasistatic_plugins.thermodynamics.observatory import Observatory
+from quasistatic_plugins.thermodynamics.schedules import Improvement
 
 look = qs.pictures
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def page(found: Observatory, size: int) -> Figure:
+def panels(found: Observatory, size: int) -> Figure:
     """Four panels, and two more where events have labels; values per event, in bits for small events."""
     rows = 2 if found.classes is None else 3
     figure = look.new_figure(look.WIDTH, 3.0 * rows)
@@ -44,6 +45,30 @@ def page(found: Observatory, size: int) -> Figure:
     panels[0].set_ylabel(f"{unit} per event and step", fontsize=look.NORMAL, color=look.TEXT)
     panels[2].set_ylabel(f"{unit} per event", fontsize=look.NORMAL, color=look.TEXT)
     panels[3].set_ylabel(f"above the lower bound, {unit}", fontsize=look.NORMAL, color=look.TEXT)
+    return figure
+
+
+def steps(found: Improvement, name: str, size: int) -> Figure:
+    """What each step costs, and where the times are, of the natural chain and of the new one."""
+    figure = look.new_figure(look.WIDTH, 3.0)
+    unit = look.customary_unit(size)
+    left, right = figure.subplots(1, 2)
+    for row, (label, times, costs, colour) in enumerate(
+        (("before", found.before, found.costs_before, look.DATA), (f"after: {name}", found.after, found.costs_after, look.LEARNED))
+    ):
+        # in the order of the steps: in time they crowd at one end
+        left.step(
+            np.arange(len(costs)) + 1, costs / (math.log(2.0) if unit == "bits" else 1.0), color=colour, where="mid", label=label
+        )
+        right.plot(times, np.full(len(times), -row), "|", color=colour, markersize=14)
+    left.set_xlabel("step, from data to noise", fontsize=look.NORMAL, color=look.TEXT)
+    left.set_ylabel(f"dissipated, {unit} per event", fontsize=look.NORMAL, color=look.TEXT)
+    left.set_ylim(bottom=min(0.0, left.get_ylim()[0]))
+    left.legend(fontsize=look.SMALL, frameon=False, labelcolor=look.TEXT)
+    right.set(yticks=[0, -1], yticklabels=["before", "after"], ylim=(-1.6, 0.6), xlim=(-0.02, 1.02))
+    right.set_xlabel("time t", fontsize=look.NORMAL, color=look.TEXT)
+    for axes in (left, right):
+        look.quiet(axes)
     return figure
 
 

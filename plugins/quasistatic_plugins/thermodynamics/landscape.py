@@ -111,7 +111,7 @@ def _plane(diffusion: qs.Diffusion, time: float, key: jax.Array) -> np.ndarray |
     return -found.reshape(SIDE, SIDE)
 
 
-def page(found: Landscape, unit: str) -> Figure:
+def panels(found: Landscape, unit: str) -> Figure:
     """The merge tree, and for events in the plane the energy with the modes in it."""
     scale = math.log(2.0) if unit == "bits" else 1.0
     figure = look.new_figure(look.WIDTH if found.energy is not None else 0.5 * look.WIDTH, 4.2)

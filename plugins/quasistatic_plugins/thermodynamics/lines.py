@@ -24,6 +24,12 @@ class Line:
     samples: str
     doubt: str | None = None
 
+    def shown(self) -> str:
+        """The value with its error and unit."""
+        value = f"{self.value:.4f}" if abs(self.value) < 1e5 else f"{self.value:.4g}"
+        error = "" if math.isnan(self.standard_error) else f" +- {self.standard_error:.4f}"
+        return f"{value}{error} {self.unit}".rstrip()
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values; a refused value is null, with the reason."""
         shown = {"value": self.value, "standard_error": self.standard_error}

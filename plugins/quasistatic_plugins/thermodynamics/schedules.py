@@ -27,10 +27,15 @@ PATHS = 8  # forward paths of an event
 
 @attrs.frozen(eq=False)
 class Improvement:
-    """Times (T,) of the natural chain and of the best one that was found, and lines that compare them on test events."""
+    """Times (T,) of the natural chain and of the best one that was found, and lines that compare them on test events.
+
+    `costs_before` and `costs_after` (M,) are what each step dissipates, in nats per validation event.
+    """
 
     before: np.ndarray
     after: np.ndarray
+    costs_before: np.ndarray
+    costs_after: np.ndarray
     rounds: int
     lines: tuple[Line, ...]
 
@@ -77,7 +82,8 @@ def improve(
         name, samples = f"unevenness_{when}", f"{len(data)} validation events"
         uneven = math.sqrt(each.unevenness) if objective == "entropic" else each.unevenness
         lines.append(Line(name, f"largest / smallest step: {label}", uneven, math.nan, "", "chain", samples))
-    return Improvement(start, chain(best.knots), len(found) - 1, tuple(lines))
+    lost = [step_costs(diffusion, data, chain(each.knots), "bound", key_steps).mean(axis=0) for each in (found[0], best)]
+    return Improvement(start, chain(best.knots), lost[0], lost[1], len(found) - 1, tuple(lines))
 
 
 def step_costs(

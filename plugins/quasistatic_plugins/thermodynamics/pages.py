@@ -1,0 +1,43 @@
+"""What the commands leave in the folder of a run: a picture, and a page with it and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import quasistatic as qs
+from quasistatic_plugins.thermodynamics.lines import Line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADER = ("", "value", "per", "of")
+
+
+def kept(
+    run: qs.Run,
+    folder: Path,
+    name: str,
+    title: str,
+    figure: Figure,
+    lines: Iterable[Line],
+    notes: Iterable[str],
+    out: Path | None = None,
+) -> dict[str, str]:
+    """Writes the picture to `out`, or else pictures/NAME.png and NAME.html to the run. The places, by kind."""
+    if out is not None:
+        qs.write_durably(out, qs.pictures.encode(figure, out.suffix.lower()[1:]))
+        return {"picture": str(out)}
+    picture = qs.pictures.as_picture(name, title, figure, ". ".join(note.rstrip(".") for note in notes) + ".")
+    place, page = folder / "pictures" / f"{name}.png", folder / f"{name}.html"
+    place.parent.mkdir(exist_ok=True)
+    qs.write_durably(place, picture.png)
+    rows = tuple(
+        (line.label, f"refused: {line.doubt}" if line.doubt is not None else line.shown(), line.per, line.samples) for line in lines
+    )
+    table = qs.pictures.HtmlTable("Values, with standard errors", HEADER, rows, leads=False)
+    about = f"{run.recipe.name}, {run.updates_done} updates, seed {run.recipe.seed}"
+    text = qs.pictures.page(title, about, (), (), [picture, table], run.recipe.to_toml(), ())
+    qs.write_durably(page, text.encode())
+    return {"picture": str(place), "page": str(page)}
