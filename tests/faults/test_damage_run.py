@@ -124,8 +124,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, saved_run: Callable[[Path, Any
     (folder / "tiny.toml").write_text(RECIPE)
     saved_run(folder / "run", load_recipe(folder / "tiny.toml"))
     (folder / "run" / "metrics.jsonl").write_text('{"kind": "start"}\n')
-    (folder / "run" / "pictures").mkdir()
-    for name in ("report.html", "pictures/samples.png"):
+    for name in ("pictures", "tensorboard"):
+        (folder / "run" / name).mkdir(exist_ok=True)
+    for name in ("report.html", "pictures/samples.png", "tensorboard/events.1"):
         (folder / "run" / name).write_text("of an earlier report")
     return folder / "run"
 
