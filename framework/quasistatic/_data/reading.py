@@ -43,6 +43,8 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
     .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
     Raises DataError, which says what is wrong and where, also for a number that is missing or not finite.
     """
+    if (ahead := _AHEAD.pop((str(path), choices), None)) is not None:
+        return ahead
     path = checked(path)
     reader = ARRAYS.get(path.suffix.lower())
     if choices.key is not None and reader is not read_npz:
@@ -54,6 +56,14 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
         else:
             table = _columns(reader(path, choices), choices)
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+
+
+_AHEAD: dict[tuple[str, ArrayChoices], Table] = {}
+
+
+def read_ahead(path: str | Path, choices: ArrayChoices) -> None:
+    """Reads what `read_table` is asked for next, and will take from here: an error in a file need not wait for jax."""
+    _AHEAD[str(path), choices] = read_table(path, choices)
 
 
 def read_bytes(path: str | Path) -> bytes:

@@ -108,6 +108,12 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
         from quasistatic._storage.folder import RunFolder
 
         RunFolder(out).refuse_used()
+    from quasistatic._data.choices import ArrayChoices
+
+    if path and isinstance(recipe.source.options, ArrayChoices):
+        from quasistatic._data.reading import read_ahead
+
+        read_ahead(path, recipe.source.options)
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()

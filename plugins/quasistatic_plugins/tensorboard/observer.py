@@ -24,7 +24,10 @@ from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
 DPI = 100  # drawn at every validation: half the time of a picture for the page
-SAMPLES, STEPS = 64, 100  # of a picture; a longer chain is walked in coarser steps
+# of a picture; a longer chain is walked in coarser steps. Large events are few: a look at a validation is to cost little beside
+# the updates before it
+SAMPLES, FEW, STEPS = 64, 16, 100
+HALVED = 25  # steps whose dissipation is measured
 
 
 class TensorBoard(qs.AbstractObserver):
@@ -103,13 +106,14 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
                 yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
-    data = info.source.split("validation", SAMPLES)
+    count = SAMPLES if info.source.event.size <= 2 else FEW
+    data = info.source.split("validation", count)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
     kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
     yield _scalars(_thermodynamics(ledger, diffusion, data, info.source))
     sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler
-    drawn = qs.sample(diffusion, SAMPLES, key=jr.key(0), sampler=sampler, steps=steps, side=data.side)
+    drawn = qs.sample(diffusion, count, key=jr.key(0), sampler=sampler, steps=steps, side=data.side)
     if is_picture:
         drawn, film = drawn
         times = np.asarray(diffusion.times(steps))[list(kept)]
@@ -126,7 +130,7 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
 def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, source: qs.AbstractSource) -> dict[str, float]:
     """What the steps dissipate, by halving them; where the truth is known, the share of the free energy that is won as work."""
     # the same noise at every validation
-    lost = td.dissipation(diffusion, few.x, key=jr.key(2), steps=min(STEPS, ledger.steps), side=few.side).mean
+    lost = td.dissipation(diffusion, few.x, key=jr.key(2), steps=min(HALVED, ledger.steps), side=few.side).mean
     found = {"dissipated_nats": lost.sum(), "largest_step_nats": lost.max()} if len(lost) else {}
     truth, reference = qs.capability(source, qs.AbstractTruth), diffusion.kernel.reference()
     if truth is not None and reference is not None:
