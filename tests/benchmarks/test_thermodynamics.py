@@ -9,14 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 from click.testing import Result
 
 import quasistatic as qs
+from quasistatic import thermodynamics
 
 pytestmark = pytest.mark.benchmark
 
 Cli = Callable[..., Result]
+POINTS, SEEDS = 50_000, 4
 
 
 def values(found: Result) -> dict[str, Any]:
@@ -39,6 +43,46 @@ def test_swiss_roll(cli: Cli, tmp_path: Path) -> None:
         moved = values(cli("schedule", folder, "--steps", steps, "--json", "-o", tmp_path / "grid.json"))
         print(steps, {name: (line["value"], line["standard_error"]) for name, line in moved.items()})
         assert moved["bound_change"]["value"] > gain
+
+
+def apart(some: np.ndarray, others: np.ndarray) -> float:
+    """W2 of the projections of as many points, mean square over 48 directions."""
+    angles = np.pi * np.arange(48) / 48
+    ways = np.stack([np.cos(angles), np.sin(angles)])
+    return float(np.sqrt(np.mean((np.sort(some @ ways, axis=0) - np.sort(others @ ways, axis=0)) ** 2)))
+
+
+def test_samples_of_the_swiss_roll(cli: Cli, tmp_path: Path) -> None:
+    """Each way to sample gains from the grid that was made for it."""
+    folder = tmp_path / "roll"
+    run = qs.train(qs.load_recipe("swiss-roll", {"training.observers": []}), out=folder)
+    source = qs.make("source", "swiss-roll", validation_events=POINTS, test_events=POINTS)
+    data, more = (source.split(name).x for name in ("test", "validation"))
+    print(
+        f"{POINTS} points: two sets of data are {apart(data, more):.4f} apart, log p of data {source.log_prob(data).mean():.3f} nats"
+    )
+    for steps in (10, 20):
+        grids: dict[str, Any] = {"natural": steps}
+        for objective in ("bound", "ancestral", "ode"):
+            out = tmp_path / f"{objective}.json"
+            values(cli("schedule", folder, "--steps", steps, "--objective", objective, "--json", "-o", out))
+            grids[objective] = qs.read_grid(out)
+        found = {}
+        for grid, times in grids.items():
+            for name, sampler in (("ancestral", None), ("flow", thermodynamics.Flow())):
+                drawn = [
+                    np.asarray(qs.sample(run.diffusion, POINTS, key=jax.random.key(seed), steps=times, sampler=sampler))
+                    for seed in range(SEEDS)
+                ]
+                found[grid, name] = np.array([apart(each, data) for each in drawn])
+                error = found[grid, name].std(ddof=1) / math.sqrt(SEEDS)
+                log_p = np.mean([source.log_prob(each).mean() for each in drawn])
+                print(
+                    f"T = {steps}, grid {grid:>9}, {name:>9}: W2 {found[grid, name].mean():.4f} +- {error:.4f}, log p {log_p:.3f}",
+                    flush=True,
+                )
+        assert found["ode", "flow"].mean() < found["natural", "flow"].mean()
+        assert found["ancestral", "ancestral"].mean() < found["natural", "ancestral"].mean()
 
 
 def test_heartbeat(cli: Cli, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ img { display: block; max-width: 100%; background: #fff; border: 1px solid var(-
   padding: .75rem; }
 @media (prefers-color-scheme: dark) { img:not(.as-is) { filter: invert(.89) hue-rotate(180deg); border-color: #ccc; } }
 @media (max-width: 40rem) {
-  body { padding: 1.25rem .75rem 2rem; }
+  body { padding: 1.25rem .75rem 2rem; } th:first-child { white-space: normal; }
   figure { overflow-x: auto; } img { max-width: none; }
 }
 @media print {
