@@ -58,9 +58,7 @@ def test_samples_of_the_swiss_roll(cli: Cli, tmp_path: Path) -> None:
     run = qs.train(qs.load_recipe("swiss-roll", {"training.observers": []}), out=folder)
     source = qs.make("source", "swiss-roll", validation_events=POINTS, test_events=POINTS)
     data, more = (source.split(name).x for name in ("test", "validation"))
-    print(
-        f"{POINTS} points: two sets of data are {apart(data, more):.4f} apart, log p of data {source.log_prob(data).mean():.3f} nats"
-    )
+    print(f"{POINTS} points: two sets of data are {apart(data, more):.4f} apart, log p of data {source.log_prob(data).mean():.3f}")
     for steps in (10, 20):
         grids: dict[str, Any] = {"natural": steps}
         for objective in ("bound", "ancestral", "ode"):

@@ -1,6 +1,5 @@
 """What the three networks for images have in common, and the layers that they share."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -210,14 +209,3 @@ def test_a_fresh_mixer_is_the_best_linear_denoiser_where_the_kernel_has_measured
 def test_readings_of_eq_65_have_no_residual():
     with pytest.raises(qs.InputError, match=r"kernel\.features: the readings of eq\. 65 have no denoiser"):
         ports_of(mean="eq65-sqrt", features="residual")
-
-
-def test_places_have_offsets_of_their_own_on_every_level():
-    ports = qs.Ports.of(qs.make("kernel", "gaussian", qs.Real((5, 3))))
-    model = qs.make("model", "convolutional", ports, key=jr.key(0), widths=(8, 16), places=True)
-    assert [places.shape for places in model.places] == [(6, 4, 8), (3, 2, 16)]
-    model = eqx.tree_at(lambda model: model.leave.weight, model, jnp.ones_like(model.leave.weight))
-    still = eqx.filter_jit(lambda model: model(jnp.zeros((5, 3, 1)), jnp.asarray(0.5)))
-    offset = model.places[0].at[2, 1].set(1.0)
-    moved = eqx.tree_at(lambda model: model.places[0], model, offset)
-    assert np.abs(still(moved) - still(model)).max() > 1e-3

@@ -33,9 +33,6 @@ class ConvolutionalOptions:
         metadata={"help": "residual blocks of a level; of images on the way down and again on the way up"},
     )
     attention: bool = attrs.field(default=True, metadata={"help": "at the last level every place also looks at all others"})
-    places: bool = attrs.field(
-        default=False, metadata={"help": "learn an offset for every place, for pictures of things that stand in the middle"}
-    )
     dropout: float = attrs.field(
         default=0.0,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],

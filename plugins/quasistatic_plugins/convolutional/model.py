@@ -79,7 +79,6 @@ class Convolutional(qs.AbstractFilters):
 
     clock: Clock
     enter: Convolution
-    places: list[jax.Array]  # of each level, added on the way down; none unless the options ask for them
     down: list[list[Block]]
     coarser: list[Affine]
     attention: Attention | None
@@ -99,10 +98,6 @@ class Convolutional(qs.AbstractFilters):
 
         self.clock = Clock(ports.side, told, numbers)
         self.enter = Convolution(3, picture.reads, widths[0], numbers)
-        coarsest = 2 ** (len(widths) - 1)
-        across = [math.ceil(size / coarsest) * coarsest for size in (picture.height, picture.width)]
-        sizes = [(across[0] >> number, across[1] >> number, channels) for number, channels in enumerate(widths)]
-        self.places = [jnp.zeros(size) for size in sizes] if options.places else []
         self.down = [level(channels) for channels in widths]
         self.coarser = [Affine(4 * fine, coarse, numbers) for fine, coarse in zip(widths, widths[1:], strict=False)]
         self.attention = Attention(widths[-1], numbers) if options.attention else None
@@ -121,15 +116,10 @@ class Convolutional(qs.AbstractFilters):
                 h = block(h, clock, self.options.dropout, next(keys))
             return h
 
-        places = iter(self.places)
-
-        def placed(h: jax.Array) -> jax.Array:
-            return h + next(places).astype(h.dtype) if self.places else h
-
-        h, seen = through(self.down[0], placed(self.enter(image))), []
+        h, seen = through(self.down[0], self.enter(image)), []
         for coarser, level in zip(self.coarser, self.down[1:], strict=True):
             seen.append(h)
-            h = through(level, placed(coarser(blocks(h, 2))))
+            h = through(level, coarser(blocks(h, 2)))
         if self.attention is not None:
             h = self.attention(h)
         h = through(self.up[-1], h)

@@ -55,7 +55,6 @@ class Stack(qs.AbstractModel):
 
     clock: Clock
     enter: Affine
-    places: jax.Array | None
     levels: list[list[Block]]
     between: list[Affine]
     attention: Attention | None
@@ -66,10 +65,9 @@ class Stack(qs.AbstractModel):
     def __init__(self, options: ConvolutionalOptions, ports: qs.Ports, *, key: Key):
         numbers, widths = numbers_of(key), options.widths
         told = 4 * widths[0]
-        length, reads = ports.numbers.shapes[0]
+        _, reads = ports.numbers.shapes[0]
         self.clock = Clock(ports.side, told, numbers)
         self.enter = Affine(reads, widths[0], numbers)
-        self.places = jnp.zeros((length, widths[0])) if options.places else None
         self.levels = [
             [Block(channels, 2**level, told, numbers) for _ in range(options.blocks)] for level, channels in enumerate(widths)
         ]
@@ -81,8 +79,6 @@ class Stack(qs.AbstractModel):
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         (read,) = jax.tree.leaves(self.ports.to_numbers(features))
         h, clock = self.enter(read), self.clock(t, side, read.dtype)
-        if self.places is not None:
-            h = h + self.places.astype(h.dtype)
         count = sum(map(len, self.levels))
         keys = iter([None] * count if key is None else list(jr.split(key, count)))
         for number, level in enumerate(self.levels):
