@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -33,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     _set_what_jax_reads(config)
+    gc.set_threshold(10_000, 20, 10)  # tracing makes many objects that live: looking through them all took a fifth of the time
     for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_ONLY", "QUASISTATIC_DEBUG"):
         os.environ.pop(name, None)
 
@@ -90,6 +92,7 @@ def _spare_maps() -> Iterator[None]:
 def _clear_caches() -> None:
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+        gc.collect()  # programs of equinox are in cycles
 
 
 @pytest.fixture
