@@ -6,6 +6,7 @@ Published values; what is drawn at random is held to five standard errors.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -60,6 +61,27 @@ def test_information_is_the_integral_of_its_rate() -> None:
     assert abs(per_event.mean() - 2.301256) < 5.0 * per_event.std() / math.sqrt(2000) + 1e-3
     found = thermodynamics.integrated(rate.log_snr, rate.mean)
     assert found[-1] == 0.0 and np.all(np.diff(found) < 0)
+
+
+CALLS = []
+
+
+class Counted(Silent):
+    """Runs when it is traced."""
+
+    def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
+        CALLS.append(t)
+        return super().__call__(features, t, side, key=key)
+
+
+@pytest.mark.parametrize("measure", [thermodynamics.information_rate, thermodynamics.susceptibility, thermodynamics.lengths])
+def test_a_second_measurement_compiles_nothing(measure: Callable[..., Any]) -> None:
+    plain = two_bumps()
+    diffusion = qs.Diffusion(plain.kernel, Counted(), 60)
+    measure(diffusion, events(4), key=jr.key(0), times=times_of([10.0, 1.0]))
+    before = len(CALLS)
+    measure(diffusion, events(4), key=jr.key(1), times=times_of([5.0, 0.5]))
+    assert 0 < before == len(CALLS)
 
 
 def bayes(snr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -186,6 +186,10 @@ class TestTensorBoard:
         assert sorted(weights) == sorted(leaf.size for leaf in leaves)
         # zero params reverse unit-normal data exactly, in steps of any length
         assert abs(values["thermodynamics/dissipated_nats", 200].simple_value) < 1e-3
+        # unit-normal data in two dimensions: a^4 tr C^2 / d^4 is 2 a^4 without noise
+        highest = values["thermodynamics/susceptibility_nats", 200].simple_value
+        assert highest == pytest.approx(2.0 * (1.0 - 1e-4) ** 2, rel=0.02)
+        assert 0.0 <= values["thermodynamics/most_susceptible_time", 200].simple_value <= 1.0
         for tag in ("samples", "ledger"):
             image = values[tag, 200].image
             assert image.encoded_image_string.startswith(b"\x89PNG") and image.width > image.height / 2 > 0

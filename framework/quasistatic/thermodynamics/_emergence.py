@@ -79,12 +79,13 @@ def information_rate(diffusion: Diffusion, xs: State, *, key: Key, times: np.nda
     Of a network it is an upper bound. With labels as `side` (N, ...) it is the rate for known classes, and the rate without less
     the rate with them is that of the information about the class. Raises TypeError for another than Gaussian noise.
     """
+    return _profile(_rate, diffusion, xs, key, times, side)
 
-    def at(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
-        z = given.kernel.marginal(x, t).sample(key)
-        return 0.5 * jnp.exp(_log_snr(given.kernel, t)) * jnp.sum((x - denoised(given, z, t)) ** 2)
 
-    return _profile(at, diffusion, xs, key, times, side)
+def _rate(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
+    """u |x - E[x given z]|^2 / 2 of one event."""
+    z = given.kernel.marginal(x, t).sample(key)
+    return 0.5 * jnp.exp(_log_snr(given.kernel, t)) * jnp.sum((x - denoised(given, z, t)) ** 2)
 
 
 def susceptibility(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, side: State | None = None) -> Profile:
@@ -92,15 +93,16 @@ def susceptibility(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarr
 
     The covariance is the denoiser's Jacobian (Tweedie), met by one random sign vector for each event. A peak is a transition.
     """
+    return _profile(_answer, diffusion, xs, key, times, side)
 
-    def at(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
-        key_z, key_probe = jr.split(key)
-        z = given.kernel.marginal(x, t).sample(key_z)
-        _, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (jr.rademacher(key_probe, z.shape, z.dtype),))
-        # Cov = (d^2 / a) J, so u Cov = a J
-        return jnp.exp(2.0 * log_levels(given.kernel, t)[0]) * jnp.sum(pushed**2)
 
-    return _profile(at, diffusion, xs, key, times, side)
+def _answer(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
+    """u^2 |Cov(x given z) v|^2 of one event, for a random sign vector v."""
+    key_z, key_probe = jr.split(key)
+    z = given.kernel.marginal(x, t).sample(key_z)
+    _, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (jr.rademacher(key_probe, z.shape, z.dtype),))
+    # Cov = (d^2 / a) J, so u Cov = a J
+    return jnp.exp(2.0 * log_levels(given.kernel, t)[0]) * jnp.sum(pushed**2)
 
 
 @eqx.filter_jit

@@ -72,11 +72,13 @@ def with_fitted_variances(
         raise ValueError(f"with_fitted_variances: expected a first step that is learned, got {diffusion.first_step!r}")
     log_snr(diffusion.kernel, np.ones(1))
 
-    def at(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
-        z = given.kernel.marginal(x, t).sample(key)
-        return (x - denoised(given, z, t)) ** 2
-
     times = np.asarray(diffusion.times(steps), np.float64)
-    found = per_level(at, diffusion, xs, key, times, side).mean(axis=0)
+    found = per_level(_squares, diffusion, xs, key, times, side).mean(axis=0)
     kernel = FittedKernel(diffusion.kernel, *(jnp.asarray(values, jnp.result_type(float)) for values in (times, found)))
     return Diffusion(kernel, diffusion.model, diffusion.grid, diffusion.first_step, diffusion.side)
+
+
+def _squares(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
+    """(x - E[x given z])^2 of one event, of its shape."""
+    z = given.kernel.marginal(x, t).sample(key)
+    return (x - denoised(given, z, t)) ** 2

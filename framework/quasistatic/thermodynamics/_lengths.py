@@ -41,24 +41,7 @@ def lengths(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, sid
     """
     flowing(diffusion.kernel)
 
-    def at(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
-        kernel, (key_z, *probes) = flowing(given.kernel), jr.split(key, 3)
-        z = kernel.marginal(x, t).sample(key_z)
-        log_a, log_noise = log_levels(kernel, t)
-        first, second = (jr.rademacher(probe, z.shape, z.dtype) for probe in probes)
-        mean, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (first,))
-        velocity = kernel.flow(given.params(z, t), z, t)
-        score = (jnp.exp(log_a) * mean - z) / jnp.exp(log_noise)
-        # d log q_t / dt at z, once for each probe: their product has no bias
-        rates = [
-            -divergence(lambda z: kernel.flow(given.params(z, t), z, t), z, probe) - jnp.sum(velocity * score)
-            for probe in (first, second)
-        ]
-        response = jnp.exp(2.0 * log_a) * jnp.sum(pushed**2)  # u^2 tr C^2
-        spread = jnp.exp(log_a) * jnp.sum(first * pushed)  # u tr C
-        return jnp.stack([response, spread, rates[0] * rates[1], jnp.sum(velocity**2)])
-
-    response, spread, fisher, transport = np.moveaxis(per_level(at, diffusion, xs, key, times, side).mean(axis=0), 1, 0)
+    response, spread, fisher, transport = np.moveaxis(per_level(_speeds, diffusion, xs, key, times, side).mean(axis=0), 1, 0)
     fall = -np.gradient(log_snr(diffusion.kernel, times), times)
     size = diffusion.kernel.event.size
     squares = {
@@ -70,6 +53,25 @@ def lengths(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, sid
     return Lengths(
         np.asarray(times, np.float64), **{name: _gone(np.asarray(times, np.float64), square) for name, square in squares.items()}
     )
+
+
+def _speeds(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
+    """Of one event, whose means are the squares of speeds and the two halves of one."""
+    kernel, (key_z, *probes) = flowing(given.kernel), jr.split(key, 3)
+    z = kernel.marginal(x, t).sample(key_z)
+    log_a, log_noise = log_levels(kernel, t)
+    first, second = (jr.rademacher(probe, z.shape, z.dtype) for probe in probes)
+    mean, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (first,))
+    velocity = kernel.flow(given.params(z, t), z, t)
+    score = (jnp.exp(log_a) * mean - z) / jnp.exp(log_noise)
+    # d log q_t / dt at z, once for each probe: their product has no bias
+    rates = [
+        -divergence(lambda z: kernel.flow(given.params(z, t), z, t), z, probe) - jnp.sum(velocity * score)
+        for probe in (first, second)
+    ]
+    response = jnp.exp(2.0 * log_a) * jnp.sum(pushed**2)  # u^2 tr C^2
+    spread = jnp.exp(log_a) * jnp.sum(first * pushed)  # u tr C
+    return jnp.stack([response, spread, rates[0] * rates[1], jnp.sum(velocity**2)])
 
 
 def _gone(times: np.ndarray, squares: np.ndarray) -> np.ndarray:

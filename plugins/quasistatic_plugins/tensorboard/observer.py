@@ -27,7 +27,7 @@ DPI = 100  # drawn at every validation: half the time of a picture for the page
 # of a picture; a longer chain is walked in coarser steps. Large events are few: a look at a validation is to cost little beside
 # the updates before it
 SAMPLES, FEW, STEPS = 64, 16, 100
-HALVED = 25  # steps whose dissipation is measured
+HALVED, LEVELS = 25, 9  # steps whose dissipation is measured, and times at which the susceptibility is
 
 
 class TensorBoard(qs.AbstractObserver):
@@ -128,15 +128,23 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
 
 
 def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, source: qs.AbstractSource) -> dict[str, float]:
-    """What the steps dissipate, by halving them; where the truth is known, the share of the free energy that is won as work."""
+    """What the steps dissipate, by halving them, and the highest susceptibility, of Gaussian noise, with its time.
+
+    Where the truth is known also the entropy production, and the share of the free energy that is won as work.
+    """
     # the same noise at every validation
     lost = td.dissipation(diffusion, few.x, key=jr.key(2), steps=min(HALVED, ledger.steps), side=few.side).mean
     found = {"dissipated_nats": lost.sum(), "largest_step_nats": lost.max()} if len(lost) else {}
+    times = np.asarray(diffusion.times(min(LEVELS, ledger.steps)))
+    with contextlib.suppress(TypeError):  # another noise, or a distribution of data without a mean
+        answers = td.susceptibility(diffusion, few.x, key=jr.key(3), times=times, side=few.side).mean
+        found |= {"susceptibility_nats": answers.max(), "most_susceptible_time": times[answers.argmax()]}
     truth, reference = qs.capability(source, qs.AbstractTruth), diffusion.kernel.reference()
     if truth is not None and reference is not None:
         xs = source.split("validation", len(ledger.terms)).x
         null = float(jnp.mean(jax.vmap(reference.log_prob)(xs)))
-        found["efficiency"] = (ledger.bound.value - null) / (float(truth.log_prob(xs).mean()) - null)
+        free_energy, gain = float(truth.log_prob(xs).mean()) - null, ledger.bound.value - null
+        found |= {"production_nats": free_energy - gain, "efficiency": gain / free_energy}
     return {f"thermodynamics/{name}": float(value) for name, value in found.items()}
 
 
