@@ -63,6 +63,7 @@ _AHEAD: dict[tuple[str, ArrayChoices], Table] = {}
 
 def read_ahead(path: str | Path, choices: ArrayChoices) -> None:
     """Reads what `read_table` is asked for next, and will take from here: an error in a file need not wait for jax."""
+    _AHEAD.clear()  # of a command before that never took it: the file may be another by now
     _AHEAD[str(path), choices] = read_table(path, choices)
 
 

@@ -37,8 +37,9 @@ SEEN, UNSEEN, SURE, UNSURE = 1e-4, 1e6, 1e-6, 0.5
 
 
 def triptych(source: AbstractSource, columns: Mapping[str, np.ndarray], covered: np.ndarray | None = None) -> Figure:
-    """Events (N, ...) as they were, as they are seen, and as they are drawn back: a row for each, on one scale.
+    """Events (N, ...) as they were, as they are seen, and as they are drawn back, on one scale.
 
+    Pictures have a row for each event, others a panel for each column.
     `covered` (N, ...) are the elements that are hidden in the column 'seen', painted over there.
     """
     if source.event.pixels is None:

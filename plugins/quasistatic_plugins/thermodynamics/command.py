@@ -20,6 +20,7 @@ CAPTION = (
     "What each step adds to -K, and how much of that is dissipated. Log-weights of forward paths and of the model's own, which "
     "cross at log p. What a state has of its event. The entropy of each step back, above the least that the data allow."
 )
+MODES = "Modes of noisy data, and how they merge as the noise rises"
 
 
 def _checked(out: Path, endings: tuple[str, ...]) -> Path:
@@ -140,16 +141,7 @@ def landscape(
     run = qs.open_run(folder, manager)
     found = survey.survey(run, events=events, smallest=smallest, seed=seed)
     drawn = survey.panels(found, qs.pictures.customary_unit(run.source.event.size))
-    kept = pages.kept(
-        run,
-        folder,
-        "landscape",
-        "The energy landscape",
-        drawn,
-        found.lines,
-        ["Modes of noisy data, and how they merge as the noise rises"],
-        out,
-    )
+    kept = pages.kept(run, folder, "landscape", "The energy landscape", drawn, found.lines, [MODES], out)
     _told({"run": str(folder), **kept}, found.lines, _places(kept), as_json)
 
 
