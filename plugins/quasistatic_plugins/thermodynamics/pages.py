@@ -29,15 +29,20 @@ def kept(
     if out is not None:
         qs.write_durably(out, qs.pictures.encode(figure, out.suffix.lower()[1:]))
         return {"picture": str(out)}
-    picture = qs.pictures.as_picture(name, title, figure, ". ".join(note.rstrip(".") for note in notes) + ".")
+    picture = qs.pictures.as_picture(name, title, figure, _sentences(notes))
     place, page = folder / "pictures" / f"{name}.png", folder / f"{name}.html"
     place.parent.mkdir(exist_ok=True)
     qs.write_durably(place, picture.png)
-    rows = tuple(
-        (line.label, f"refused: {line.doubt}" if line.doubt is not None else line.shown(), line.per, line.samples) for line in lines
-    )
-    table = qs.pictures.HtmlTable("Values, with standard errors", HEADER, rows, leads=False)
-    about = f"{run.recipe.name}, {run.updates_done} updates, seed {run.recipe.seed}"
-    text = qs.pictures.page(title, about, (), (), [picture, table], run.recipe.to_toml(), ())
+    lines = tuple(lines)
+    # reasons are long: in a cell they would push the values off the page
+    rows = tuple((line.label, "refused" if line.doubt is not None else line.shown(), line.per, line.samples) for line in lines)
+    reasons = _sentences(f"{line.label.strip()}, refused: {line.doubt}" for line in lines if line.doubt is not None)
+    table = qs.pictures.HtmlTable("Values, with standard errors", HEADER, rows, reasons, leads=False)
+    about = f"{run.updates_done} updates, seed {run.recipe.seed}"
+    text = qs.pictures.page(run.recipe.name, about, (), (), [picture, table], run.recipe.to_toml(), ())
     qs.write_durably(page, text.encode())
     return {"picture": str(place), "page": str(page)}
+
+
+def _sentences(notes: Iterable[str]) -> str:
+    return " ".join(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in notes)
