@@ -17,7 +17,7 @@ from quasistatic_plugins.conditioning.command import How
 
 pytestmark = pytest.mark.benchmark
 
-SIZE, EVENTS, DRAWS, PARTICLES = 32, 12, 16, 32
+SIZE, EVENTS, DRAWS, PARTICLES = 32, 8, 8, 16
 SMALL = ("model.widths=[16,32]", "training.updates=1000", "training.validate_every=250", "training.observers=[]")
 BIT = math.log(2)
 

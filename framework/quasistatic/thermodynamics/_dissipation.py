@@ -126,22 +126,23 @@ def _back(diffusion: Diffusion, x: State, s: Time | None, m: Time, t: Time, key:
     """z_t given x, and two half steps back by the model, from there to z_m and z_s, or to data."""
     kernel, keys = diffusion.kernel, jr.split(key, 3)
     z_t = kernel.marginal(x, t).sample(keys[0])
-    z_m = kernel.reverse(diffusion.params(z_t, t), z_t, m, t).sample(keys[1])
-    return _learned(diffusion, z_m, s, m).sample(keys[2]), z_m, z_t
+    z_m = _learned(diffusion, z_t, t, m)[0].sample(keys[1])
+    return _learned(diffusion, z_m, m, s)[0].sample(keys[2]), z_m, z_t
 
 
-def _learned(diffusion: Diffusion, z: State, s: Time | None, t: Time) -> AbstractDistribution:
-    params = diffusion.params(z, t)
-    return diffusion.decode(params, z, t) if s is None else diffusion.kernel.reverse(params, z, s, t)
+def _learned(diffusion: Diffusion, z: State, t: Time, *earlier: Time | None) -> list[AbstractDistribution]:
+    """What comes before z_t at every earlier time, from one call of the network; before none come data."""
+    params, kernel = diffusion.params(z, t), diffusion.kernel
+    return [diffusion.decode(params, z, t) if s is None else kernel.reverse(params, z, s, t) for s in earlier]
 
 
 def _log_ratio(diffusion: Diffusion, states: tuple[State, State, State], s: Time | None, m: Time, t: Time) -> Scalar:
     """log p of two half steps over log p of the whole step, in which the forward process fills in the state between."""
     kernel, (z_s, z_m, z_t) = diffusion.kernel, states
-    halves = _learned(diffusion, z_m, s, m).log_prob(z_s) + kernel.reverse(diffusion.params(z_t, t), z_t, m, t).log_prob(z_m)
+    (second,), (first, whole) = _learned(diffusion, z_m, m, s), _learned(diffusion, z_t, t, m, s)
     to_m, to_t = (kernel.marginal(z_s, at) if s is None else kernel.transition(z_s, s, at) for at in (m, t))
     between = to_m.log_prob(z_m) + kernel.transition(z_m, m, t).log_prob(z_t) - to_t.log_prob(z_t)
-    return halves - between - _learned(diffusion, z_t, s, t).log_prob(z_s)
+    return first.log_prob(z_m) + second.log_prob(z_s) - between - whole.log_prob(z_s)
 
 
 _DRAWN = {"bound": _forth, "ancestral": _back}

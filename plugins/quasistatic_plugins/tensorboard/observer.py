@@ -106,12 +106,15 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
                 yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
-    count = SAMPLES if info.source.event.size <= 2 else FEW
+    is_small = info.source.event.size <= 2
+    count = SAMPLES if is_small else FEW
     data = info.source.split("validation", count)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
     kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
-    yield _scalars(_thermodynamics(ledger, diffusion, data, info.source))
+    with _compiled_in_haste() if is_small else contextlib.nullcontext():
+        found = _thermodynamics(ledger, diffusion, data, info.source)
+    yield _scalars(found)
     sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler
     drawn = qs.sample(diffusion, count, key=jr.key(0), sampler=sampler, steps=steps, side=data.side)
     if is_picture:
@@ -146,6 +149,17 @@ def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, so
         free_energy, gain = float(truth.log_prob(xs).mean()) - null, ledger.bound.value - null
         found |= {"production_nats": free_energy - gain, "efficiency": gain / free_energy}
     return {f"thermodynamics/{name}": float(value) for name, value in found.items()}
+
+
+@contextlib.contextmanager
+def _compiled_in_haste() -> Iterator[None]:
+    """For programs that run for a moment: to optimise them costs more than all that they compute in a training."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _scalars(values: Mapping[str, float]) -> Summary:

@@ -17,7 +17,8 @@ from quasistatic import thermodynamics as td
 from quasistatic_plugins.thermodynamics.lines import Line
 
 LABEL = "label"  # the tag of labelled events
-KNOWN, SEEN = 2048, 512  # labelled training events, and test events, at most: no network is asked about them
+KNOWN = 2048  # labelled training events, at most
+SEEN = 2  # test events for each that the network is asked about: it is not asked here
 LEVELS = 41  # times of the curve of the data
 TURNS, STEPS = 6, 25  # times at which clones are sent back, and the times of their way
 CLONED = 64  # events of which there are clones, at most
@@ -41,9 +42,12 @@ class Classes:
         return self.timeline.merges()
 
 
-def class_survey(run: qs.Run, steps: int | None, key: jax.Array) -> Classes | None:
-    """None where events have no labels, or only one; labels are a tag of this name, or the side information."""
-    data = run.source.split("test", SEEN)
+def class_survey(run: qs.Run, steps: int | None, events: int, key: jax.Array) -> Classes | None:
+    """By `SEEN` times `events` test events.
+
+    None where events have no labels, or only one; labels are a tag of this name, or the side information.
+    """
+    data = run.source.split("test", SEEN * events)
     if len(np.unique(_labels(run, data))) < 2:
         return None
     known = run.source.split("train", KNOWN)

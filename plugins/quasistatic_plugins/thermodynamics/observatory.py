@@ -127,7 +127,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     forward = td.forward_weights(diffusion, own, key=keys[2], paths=max(2, paths // 4), **shared).totals
     dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=REPEATS, **shared)
     entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=REPEATS // 4, **shared)
-    classes = class_survey(run, steps, keys[5])
+    classes = class_survey(run, steps, events, keys[5])
     lines = (
         *_bound(sampled),
         *_recovered(sampled),
