@@ -18,7 +18,9 @@ from quasistatic_plugins.conditioning.command import How
 pytestmark = pytest.mark.benchmark
 
 SIZE, EVENTS, DRAWS, PARTICLES = 32, 8, 8, 16
-SMALL = ("model.widths=[16,32]", "training.updates=1000", "training.validate_every=250", "training.observers=[]")
+# each element by itself: to condition a normal distribution of all takes a factorisation for each particle and step
+PLAIN = ("kernel.reference=normal", "kernel.features=state", "kernel.mean=velocity")
+SMALL = (*PLAIN, "model.widths=[16,32]", "training.updates=800", "training.validate_every=400", "training.observers=[]")
 BIT = math.log(2)
 
 

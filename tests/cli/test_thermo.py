@@ -95,7 +95,8 @@ def test_levels_with_labels_have_a_ledger_and_classes(cli: Cli, tmp_path: Path, 
     folder, out = tmp_path / "run", tmp_path / "page.png"
     small = {**SMALL, "training.updates": 1, "training.batch": 4, "training.validation_events": 2, **DIGITS, "source.labels": told}
     qs.train(qs.load_recipe("digits", small), out=folder)
-    lines = values(cli("thermo", folder, "-n", 24, "--paths", 2, "--steps", 8, "--json", "-o", out))
+    lines = values(cli("thermo", folder, "-n", 24, "--steps", 8, "--json", "-o", out))
+    assert lines["bound"]["samples"] == "24 test events, 8 forward paths each"  # fewer than of small events
     assert {"bound", "own_width", "dissipated_in_steps", "class_entropy", "class_time_3"} <= set(lines)
     assert all(line["value"] is None or math.isfinite(line["value"]) for line in lines.values())
     assert lines["class_entropy"]["value"] == pytest.approx(math.log2(10), abs=0.01)

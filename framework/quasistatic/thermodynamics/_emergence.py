@@ -32,7 +32,12 @@ CELLS = 2**22  # distances at a time
 
 def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray:
     """ln u at times (M,), where z_t = a x + d eps and u = a^2 / d^2. Raises TypeError for another than Gaussian noise."""
-    return np.asarray(jax.vmap(lambda t: _log_snr(kernel, t))(jnp.asarray(times, jnp.result_type(float))), np.float64)
+    return np.asarray(_log_snrs(kernel, jnp.asarray(times, jnp.result_type(float))), np.float64)
+
+
+@eqx.filter_jit
+def _log_snrs(kernel: AbstractKernel, times: jax.Array) -> jax.Array:
+    return jax.vmap(lambda t: _log_snr(kernel, t))(times)
 
 
 def _log_snr(kernel: AbstractKernel, t: Time) -> jax.Array:

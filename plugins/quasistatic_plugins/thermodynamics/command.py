@@ -44,7 +44,9 @@ def _grid(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
 @click.option(
     "-n", "--events", type=click.IntRange(2), default=256, show_default=True, help="Test events, and as many of the model."
 )
-@click.option("--paths", type=click.IntRange(2), default=128, show_default=True, help="Forward paths of each event.")
+@click.option(
+    "--paths", type=click.IntRange(2), help="Forward paths of each event; by default 128, and 8 of events of more than 32 elements."
+)
 @click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -52,7 +54,14 @@ def _grid(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
               help="Where the picture goes; by default it and thermodynamics.html go to the run.")  # fmt: skip
 @click.pass_obj
 def thermo(
-    manager: qs.PluginManager, folder: Path, events: int, paths: int, steps: int | None, seed: int, as_json: bool, out: Path | None
+    manager: qs.PluginManager,
+    folder: Path,
+    events: int,
+    paths: int | None,
+    steps: int | None,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
 ) -> None:
     """Work, dissipation and entropy production of a finished RUN, as a table and a picture.
 

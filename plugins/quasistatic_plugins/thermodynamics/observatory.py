@@ -18,8 +18,23 @@ from quasistatic_plugins.thermodynamics.classes import Classes, class_survey, cl
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 MOST_DOUBTFUL = 0.05  # share of events whose average may be doubtful, if the mean over all events is to be printed
-PAIRS = 16  # events of the model, for the theorems, to each test event
-REPEATS = 16  # draws of every step of an event for its dissipation, a quarter of them for its entropy
+LARGE = 32  # elements of an event, above which a call of the network is dear
+
+
+@attrs.frozen
+class Draws:
+    """Of each test event: forward paths, events of the model for the theorems, and draws of every step for its dissipation.
+
+    Of the entropy a quarter as many. Few weights of a large event count among any number of paths that one can wait for.
+    """
+
+    paths: int
+    pairs: int
+    repeats: int
+
+    @classmethod
+    def of(cls, size: int) -> Draws:
+        return cls(8, 2, 4) if size > LARGE else cls(128, 16, 16)
 
 
 @attrs.frozen(eq=False)
@@ -87,9 +102,9 @@ class Pairs:
         return len(self.backward)
 
 
-def _pairs(diffusion: qs.Diffusion, data: qs.Data, key: jax.Array, steps: int | None) -> Pairs:
+def _pairs(diffusion: qs.Diffusion, data: qs.Data, pairs: int, key: jax.Array, steps: int | None) -> Pairs:
     """More than there are test events, as the theorems need many, and one path each is cheap."""
-    count, (key_back, key_forth) = PAIRS * len(data), jr.split(key)
+    count, (key_back, key_forth) = pairs * len(data), jr.split(key)
     side = _take(data.side, np.arange(count) % len(data))
     xs, came_by = td.model_weights(diffusion, count, key=key_back, steps=steps, side=side)
     forward = td.forward_weights(diffusion, xs, key=key_forth, steps=steps, side=side)
@@ -108,8 +123,13 @@ def restored(terms: np.ndarray, found: td.Dissipation) -> np.ndarray:
     return np.append(np.cumsum(gained[::-1])[::-1], 0.0)
 
 
-def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: int = 128, seed: int = 0) -> Observatory:
-    """Measure a run on `events` test events and as many of its own, each with `paths` forward paths, on a chain of T = `steps`."""
+def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: int | None = None, seed: int = 0) -> Observatory:
+    """Measure a run on `events` test events and as many of its own, each with `paths` forward paths, on a chain of T = `steps`.
+
+    The number of paths is by default that of `Draws`.
+    """
+    draws = Draws.of(run.source.event.size)
+    paths = paths or draws.paths
     diffusion, data = run.diffusion, run.source.split("test", events)
     keys = jr.split(jr.key(seed), 6)
     shared: dict[str, Any] = {"steps": steps, "side": data.side}
@@ -121,12 +141,12 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
         None if reference is None else np.asarray(jax.vmap(reference.log_prob)(data.x), np.float64),
         None if truth is None else truth.log_prob(data.x),
     )
-    pairs = _pairs(diffusion, data, keys[1], steps)
+    pairs = _pairs(diffusion, data, draws.pairs, keys[1], steps)
     own = _take(pairs.xs, slice(len(data)))
     # the bounds from both sides are close with fewer paths
     forward = td.forward_weights(diffusion, own, key=keys[2], paths=max(2, paths // 4), **shared).totals
-    dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=REPEATS, **shared)
-    entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=REPEATS // 4, **shared)
+    dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=draws.repeats, **shared)
+    entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=draws.repeats // 4, **shared)
     classes = class_survey(run, steps, events, keys[5])
     lines = (
         *_bound(sampled),
