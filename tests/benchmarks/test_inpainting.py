@@ -17,10 +17,8 @@ from quasistatic_plugins.conditioning.command import How
 
 pytestmark = pytest.mark.benchmark
 
-SIZE, EVENTS, DRAWS, PARTICLES = 32, 8, 8, 16
-# each element by itself: to condition a normal distribution of all takes a factorisation for each particle and step
-PLAIN = ("kernel.reference=normal", "kernel.features=state", "kernel.mean=velocity")
-SMALL = (*PLAIN, "model.widths=[16,32]", "training.updates=800", "training.validate_every=400", "training.observers=[]")
+SIZE, EVENTS, DRAWS, PARTICLES = 32, 12, 16, 32
+SMALL = ("model.widths=[16,32]", "training.updates=800", "training.validate_every=400", "training.observers=[]")
 BIT = math.log(2)
 
 

@@ -100,6 +100,10 @@ def test_levels_with_labels_have_a_ledger_and_classes(cli: Cli, tmp_path: Path, 
     assert {"bound", "own_width", "dissipated_in_steps", "class_entropy", "class_time_3"} <= set(lines)
     assert all(line["value"] is None or math.isfinite(line["value"]) for line in lines.values())
     assert lines["class_entropy"]["value"] == pytest.approx(math.log2(10), abs=0.01)
+    # pictures of levels have an entropy of at least 0, and a truth that nobody knows
+    assert lines["production_most"]["value"] == -lines["bound"]["value"] and "efficiency" not in lines
+    won, free = lines["gain"]["value"], lines["free_energy_most"]["value"]
+    assert lines["efficiency_least"]["value"] == pytest.approx(won / free, rel=1e-6) and free > 0
     # a model that is told the class cannot lose it
     assert ("clone_time" in lines) != told
     assert out.exists()

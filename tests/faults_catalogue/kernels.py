@@ -850,8 +850,8 @@ class SharesByHand(Redraw):
 
 class _NotClipped(qs.BinnedNormal):
     def sample(self, key):
-        level = jnp.round((self.normal.sample(key) - self.low) / self._spacing)
-        return self.low + self._spacing * jnp.clip(level, -9, self.levels + 9)
+        level = jnp.round((self.normal.sample(key) - self.low) / self.spacing)
+        return self.low + self.spacing * jnp.clip(level, -9, self.levels + 9)
 
 
 @catalogue.caught_by("support", lambda cls: cls(GaussianOptions(), qs.Levels(COLUMN, -1.0, 1.0, 5)))

@@ -102,28 +102,29 @@ class BinnedNormal(AbstractDistribution):
     is_reparametrised: ClassVar[bool] = False
 
     @property
-    def _spacing(self) -> float:
+    def spacing(self) -> float:
+        """The distance of two levels."""
         return (self.high - self.low) / (self.levels - 1)
 
     def sample(self, key: Key) -> jax.Array:
-        level = jnp.round((self.normal.sample(key) - self.low) / self._spacing)
-        return self.low + self._spacing * jnp.clip(level, 0, self.levels - 1)
+        level = jnp.round((self.normal.sample(key) - self.low) / self.spacing)
+        return self.low + self.spacing * jnp.clip(level, 0, self.levels - 1)
 
     def log_prob(self, x: State) -> Scalar:
-        return jnp.sum(self._log_probs(x))
+        return jnp.sum(self.log_probs(x))
 
     def by_level(self) -> Leveled:
         """The same with the probability of every level written out."""
-        levels = self.low + self._spacing * jnp.arange(self.levels)
-        by_level = jax.vmap(self._log_probs, out_axes=-1)(levels)
-        return Leveled(Finite(log_normalise(by_level)), self.low, self._spacing)
+        levels = self.low + self.spacing * jnp.arange(self.levels)
+        by_level = jax.vmap(self.log_probs, out_axes=-1)(levels)
+        return Leveled(Finite(log_normalise(by_level)), self.low, self.spacing)
 
-    def _log_probs(self, x: jax.Array) -> jax.Array:
-        """Of each element, or of one level at each element."""
+    def log_probs(self, x: jax.Array) -> jax.Array:
+        """log p of each element of x (*event), or of one level at each element."""
         deviation = jnp.sqrt(self.normal.variance)
         centre = (x - self.normal.loc) / deviation
-        half = 0.5 * self._spacing / deviation
-        first, last = x < self.low + 0.5 * self._spacing, x > self.high - 0.5 * self._spacing
+        half = 0.5 * self.spacing / deviation
+        first, last = x < self.low + 0.5 * self.spacing, x > self.high - 0.5 * self.spacing
         inside = log_interval(centre - half, centre + half)
         ends = jnp.where(first, log_ndtr(centre + half), log_ndtr(half - centre))
         return jnp.where(first | last, ends, inside)

@@ -89,6 +89,12 @@ class Sampled:
         """The mean of values in nats per event."""
         return mean_line(self.source.event, name, label, per_event, samples or self.about, doubt)
 
+    def share(self, name: str, label: str, won: np.ndarray, free: np.ndarray) -> Line:
+        """The mean of `won` over the mean of `free`, both (N,)."""
+        value = float(won.mean() / free.mean())
+        error = float((won - value * free).std(ddof=1)) / math.sqrt(len(won)) / abs(float(free.mean()))
+        return Line(name, label, value, error, "", "data set", self.about)
+
 
 @attrs.frozen(eq=False)
 class Pairs:
@@ -205,11 +211,19 @@ def _spread(weights: np.ndarray) -> str | None:
 
 
 def _with_truth(sampled: Sampled) -> Iterator[Line]:
-    """What needs the null model, or the true density of the data: entropy production, its two parts, and the efficiency."""
+    """What needs the null model, or the true density of the data: entropy production, its two parts, and the efficiency.
+
+    Without the truth they are bounded for events of a countable set, whose entropy is at least 0.
+    """
     bound, null, truth = sampled.bound, sampled.null, sampled.truth
     if null is not None:
         yield sampled.line("gain", "work extracted, K - null model", bound - null)
     if truth is None:
+        if all(field.is_discrete for field in sampled.source.event.parts().values()):
+            yield sampled.line("production_most", "total entropy production at most, as H(X) >= 0", -bound)
+            if null is not None:
+                yield sampled.line("free_energy_most", "free energy at most, as H(X) >= 0", -null)
+                yield sampled.share("efficiency_least", "efficiency at least, work extracted / free energy", bound - null, -null)
         return
     lower = td.importance_weighted(sampled.weights.totals)
     yield sampled.line("entropy", "entropy of the data, H(X)", -truth)
@@ -218,10 +232,7 @@ def _with_truth(sampled: Sampled) -> Iterator[Line]:
     yield sampled.line("production_of_model", "  of the model: KL(data || model), at most", truth - lower)
     if null is not None:
         yield sampled.line("free_energy", "free energy, KL(data || null model)", truth - null)
-        won, free = bound - null, truth - null
-        value = float(won.mean() / free.mean())
-        error = float((won - value * free).std(ddof=1)) / math.sqrt(len(won)) / abs(float(free.mean()))
-        yield Line("efficiency", "efficiency, work extracted / free energy", value, error, "", "data set", sampled.about)
+        yield sampled.share("efficiency", "efficiency, work extracted / free energy", bound - null, truth - null)
 
 
 def _in_steps(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
