@@ -53,10 +53,11 @@ def test_the_middle_of_a_texture(tmp_path):
     recipe = qs.load_recipe("textures", [f"source.size={SIZE}", *SMALL])
     run = qs.train(recipe, out=tmp_path / "run")
     source = run.source
-    xs = source.split("test", EVENTS).x
+    events = source.split("test", EVENTS)
+    xs = events.x
     hidden = draws.hidden_elements("center", source.event.shape, 0)
     how = How(tmp_path / "run", tmp_path / "x.npz", "exact", DRAWS, PARTICLES, None, 0, True)
-    found = draws.inpainted(run, xs, hidden, how)
+    found = draws.inpainted(run, events, hidden, how)
 
     rows = {split: source.split(split).x.reshape(-1, SIZE * SIZE) for split in ("train", "validation")}
     flat, mask = xs.reshape(EVENTS, -1), hidden.ravel()

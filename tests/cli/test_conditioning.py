@@ -1,13 +1,17 @@
 """quasistatic inpaint, denoise and condition, on an untrained run of small images."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic_plugins.conditioning.draws import hidden_elements
+from quasistatic_plugins.conditioning.command import METHODS, How
+from quasistatic_plugins.conditioning.draws import hidden_elements, inpainted
 
 SMALL = {
     "source.view": "grey", "source.augment": False, "kernel.use": "gaussian", "kernel.mean": "levels",
@@ -41,6 +45,25 @@ def test_what_is_shown_stays_and_what_is_hidden_is_drawn(cli, digits, tmp_path):
     away = (arrays["draws"].mean(axis=1) - arrays["x"])[:, hidden]
     assert values["rms_error_of_the_mean_draw_hidden_elements"] == pytest.approx(np.sqrt(np.mean(away**2)), rel=1e-5)
     assert values["log_evidence_nats_per_event"] == pytest.approx(arrays["log_evidence_nats"].mean(), rel=1e-5)
+
+
+class Obedient(qs.AbstractModel):
+    """Says that data are what side information tells, and nothing without it."""
+
+    def __call__(self, features, t, side=None, *, key=None):
+        return jnp.where(side.present, 30.0 * (2.0 * side.value - 1.0), 0.0) * jnp.ones((4, 1))
+
+
+@pytest.mark.parametrize("method", ["exact", "bridged"])
+def test_the_network_is_told_what_is_known_beside_an_event(method):
+    assert method in METHODS
+    kernel = qs.make("kernel", "binomial", qs.Binary((4,)))
+    diffusion = qs.Diffusion(kernel, Obedient(), 3, side=qs.Side.absent(qs.Binary(())))
+    x, told = np.array([[0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]], np.float32), np.array([1, 0, 1], np.float32)
+    how = How(Path(), Path(), method, 2, 3, None, 0, False)
+    run = SimpleNamespace(diffusion=diffusion)
+    found = inpainted(run, qs.Data(x, told), np.array([True, True, False, False]), how).draws
+    assert (found[..., :2] == told[:, None, None]).all() and (found[..., 2:] == x[:, None, 2:]).all()
 
 
 def test_noise_is_added_in_the_units_of_the_data(cli, digits, tmp_path):

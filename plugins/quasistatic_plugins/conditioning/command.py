@@ -101,9 +101,9 @@ def inpaint(manager: qs.PluginManager, how: How, number: int, data: Path | None,
     """
     from quasistatic_plugins.conditioning import draws
 
-    run, event, xs = _opened(manager, how, data, number)
+    run, event, events = _opened(manager, how, data, number)
     hidden = draws.hidden_elements(hide, event.shape, how.seed)
-    found = draws.inpainted(run, xs, hidden, how)
+    found = draws.inpainted(run, events, hidden, how)
     _told(run, how, found, "hidden", hidden)
 
 
@@ -120,10 +120,10 @@ def denoise(manager: qs.PluginManager, how: How, number: int, data: Path | None,
 
     if noisy and data is None:
         raise click.UsageError("--noisy: name the noisy events with --data")
-    run, event, xs = _opened(manager, how, data, number)
+    run, event, events = _opened(manager, how, data, number)
     if isinstance(event, qs.Binary) and noise >= 0.5:
         raise click.UsageError(f"--noise: of bits at most half can be flipped, expected a share below 0.5, got {noise}")
-    _told(run, how, draws.denoised(run, xs, noise, noisy, how), "all", None)
+    _told(run, how, draws.denoised(run, events, noise, noisy, how), "all", None)
 
 
 @click.command()
@@ -153,13 +153,13 @@ def _option(setting: str) -> tuple[str, Any]:
         return key, text
 
 
-def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int) -> tuple[qs.Run, qs.AbstractField, np.ndarray]:
+def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int) -> tuple[qs.Run, qs.AbstractField, qs.Data]:
     run = qs.open_run(how.folder, manager)
     event = run.source.event
     if not isinstance(event, qs.AbstractField):
         raise qs.InputError(f"{how.folder}: its events have several parts; in Python, `qs.OnPart` puts a potential on one of them")
     events = run.source.split("test", number) if data is None else qs.read_events(run.source, data).head(number)
-    return run, event, events.x
+    return run, event, events
 
 
 def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | None) -> None:

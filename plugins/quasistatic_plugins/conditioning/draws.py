@@ -62,19 +62,20 @@ class Draws:
         return values
 
 
-def inpainted(run: qs.Run, xs: np.ndarray, hidden: np.ndarray, how: How) -> Draws:
+def inpainted(run: qs.Run, events: qs.Data, hidden: np.ndarray, how: How) -> Draws:
     """Events (N, *event) with their hidden elements drawn anew."""
+    xs = events.x
     masks = np.broadcast_to(~hidden, xs.shape)
-    found = _drawn(run, qs.Known(jnp.asarray(xs), jnp.asarray(masks)), len(xs), how)
+    found = _drawn(run, qs.Known(jnp.asarray(xs), jnp.asarray(masks)), events.side, len(xs), how)
     return attrs.evolve(found, x=xs, seen=np.where(hidden, np.nan, xs))
 
 
-def denoised(run: qs.Run, xs: np.ndarray, noise: float, noisy: bool, how: How) -> Draws:
+def denoised(run: qs.Run, events: qs.Data, noise: float, noisy: bool, how: How) -> Draws:
     """What events (N, *event) were before noise, which is added here unless they are `noisy`.
 
     Raises InputError for data that are neither numbers nor bits.
     """
-    event, key = run.source.event, jr.fold_in(jr.key(how.seed), 1)
+    event, xs, key = run.source.event, events.x, jr.fold_in(jr.key(how.seed), 1)
     if isinstance(event, qs.Binary):
         flips = jr.bernoulli(key, noise, xs.shape)
         seen = xs if noisy else np.asarray(jnp.where(flips, 1.0 - xs, xs))
@@ -85,37 +86,41 @@ def denoised(run: qs.Run, xs: np.ndarray, noise: float, noisy: bool, how: How) -
         potential = qs.Observed(jnp.asarray(seen), jnp.broadcast_to(deviation**2, xs.shape))
     else:
         raise qs.InputError(f"denoise takes numbers or bits, the events of this run are {event.describe()}")
-    found = _drawn(run, potential, len(xs), how)
+    found = _drawn(run, potential, events.side, len(xs), how)
     return attrs.evolve(found, x=None if noisy else xs, seen=seen)
 
 
 def under(run: qs.Run, potential: qs.AbstractPotential, number: int, how: How) -> Draws:
-    """`number` draws with one potential, each from a system of its own."""
+    """`number` draws with one potential, each from a system of its own; side information is that of test events."""
     stack = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (number, *jnp.shape(leaf))), potential)
-    return _drawn(run, stack, number, attrs.evolve(how, draws=1))
+    side = None if run.source.side is None else run.source.split("test", number).side
+    return _drawn(run, stack, side, number, attrs.evolve(how, draws=1))
 
 
-def _drawn(run: qs.Run, potentials: qs.AbstractPotential, count: int, how: How) -> Draws:
-    """Draws for a stack of potentials. Raises InputError where the run's kernel cannot take them."""
+def _drawn(run: qs.Run, potentials: qs.AbstractPotential, side: Any, count: int, how: How) -> Draws:
+    """Draws for a stack of potentials with their side information. Raises InputError where the run's kernel cannot take them."""
     key, diffusion = jr.fold_in(jr.key(how.seed), 2), run.diffusion
     try:
         if how.method != "exact":
-            repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf, how.draws, axis=0), potentials)
-            xs = qs.sample(
-                diffusion, count * how.draws, key=key, steps=how.steps, potential=repeated, scheme=how.method  # type: ignore[arg-type]
-            )  # fmt: skip
+            repeated, sides = jax.tree.map(lambda leaf: jnp.repeat(leaf, how.draws, axis=0), (potentials, side))
+            scheme: Any = how.method
+            walk: dict[str, Any] = {"steps": how.steps, "side": sides, "potential": repeated, "scheme": scheme}
+            xs = qs.sample(diffusion, count * how.draws, key=key, **walk)
             return Draws(xs.reshape(count, how.draws, *xs.shape[1:]))
-        return _exact(diffusion, potentials, count, how, key)
+        return _exact(diffusion, potentials, side, count, how, key)
     except TypeError as error:
         raise qs.InputError(f"{how.folder}: {error}") from error
 
 
-def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, count: int, how: How, key: jax.Array) -> Draws:
+def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, sides: Any, count: int, how: How, key: jax.Array) -> Draws:
     sampler = Particles(ParticlesOptions(how.particles))
     draws, evidence, ess = [], [], []
     for number in range(count):
-        potential = jax.tree.map(lambda leaf, number=number: leaf[number], potentials)
-        x, log_evidence, least = _one(sampler, diffusion, potential, jr.fold_in(key, number), how.steps, how.draws)
+        # side information is repeated as needed, as `qs.sample` does
+        potential, side = (
+            jax.tree.map(lambda leaf, number=number: jnp.asarray(leaf[number % len(leaf)]), stack) for stack in (potentials, sides)
+        )
+        x, log_evidence, least = _one(sampler, diffusion, potential, side, jr.fold_in(key, number), how.steps, how.draws)
         draws.append(np.asarray(x))
         evidence.append(float(log_evidence))
         ess.append(float(least))
@@ -124,11 +129,17 @@ def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, count: int
 
 @eqx.filter_jit
 def _one(
-    sampler: Particles, diffusion: qs.Diffusion, potential: qs.AbstractPotential, key: jax.Array, steps: int | None, draws: int
+    sampler: Particles,
+    diffusion: qs.Diffusion,
+    potential: qs.AbstractPotential,
+    side: Any,
+    key: jax.Array,
+    steps: int | None,
+    draws: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Draws of one system, log Z, and the smallest effective sample size."""
     key_walk, key_choice = jr.split(key)
-    found, info = posterior(sampler, diffusion.tilted(potential), key=key_walk, steps=steps)
+    found, info = posterior(sampler, diffusion.given(side).tilted(potential), key=key_walk, steps=steps)
     return found.x[systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, jnp.min(info["ess"], initial=1.0)
 
 
