@@ -115,8 +115,12 @@ class BinnedNormal(AbstractDistribution):
 
     def by_level(self) -> Leveled:
         """The same with the probability of every level written out."""
-        levels = self.low + self.spacing * jnp.arange(self.levels)
-        by_level = jax.vmap(self.log_probs, out_axes=-1)(levels)
+        edges = self.low + self.spacing * (jnp.arange(self.levels - 1) + 0.5)
+        scaled = (edges - self.normal.loc[..., None]) / jnp.sqrt(self.normal.variance)[..., None]
+        below, above = log_ndtr(scaled), log_ndtr(-scaled)
+        right = scaled[..., 1:] + scaled[..., :-1] > 0  # from the nearer tail, as in `log_interval`
+        inner = jnp.where(right, _log_less(above[..., :-1], above[..., 1:]), _log_less(below[..., 1:], below[..., :-1]))
+        by_level = jnp.concatenate([below[..., :1], inner, above[..., -1:]], axis=-1)
         return Leveled(Finite(log_normalise(by_level)), self.low, self.spacing)
 
     def log_probs(self, x: jax.Array) -> jax.Array:
@@ -134,5 +138,9 @@ def log_interval(a: jax.Array, b: jax.Array) -> jax.Array:
     """log(Phi(b) - Phi(a)) for a < b, without cancellation in either tail."""
     flip = a + b > 0
     near, far = jnp.where(flip, -a, b), jnp.where(flip, -b, a)
-    top, bottom = log_ndtr(near), log_ndtr(far)
+    return _log_less(log_ndtr(near), log_ndtr(far))
+
+
+def _log_less(top: jax.Array, bottom: jax.Array) -> jax.Array:
+    """log(exp(top) - exp(bottom))."""
     return top + jnp.log(-jnp.expm1(jnp.minimum(bottom - top, -1e-12)))
