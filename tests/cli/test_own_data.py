@@ -14,7 +14,7 @@ import quasistatic as qs
 TINY = [
     *("--set", "training.updates=4", "--set", "training.batch=8", "--set", "training.validate_every=4"),
     *("--set", "training.validation_events=8", "--set", "model.width=4", "--set", "model.depth=1"),
-    *("--set", "evaluation.events=8", "--set", "evaluation.repeats=1", "--set", "trajectory.steps=3"),
+    *("--set", "evaluation.events=16", "--set", "evaluation.repeats=1", "--set", "trajectory.steps=3"),
     *("--set", "evaluation.samples=8", "--set", "training.observers=[]"),
 ]
 
