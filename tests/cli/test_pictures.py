@@ -12,7 +12,7 @@ from PIL import Image
 TINY = [
     *("--set", "source.size=6", "--set", "training.updates=2", "--set", "training.batch=4", "--set", "training.validate_every=2"),
     *("--set", "training.validation_events=4", "--set", "model.width=4", "--set", "model.depth=1"),
-    *("--set", "evaluation.events=4", "--set", "evaluation.repeats=1", "--set", "trajectory.steps=3"),
+    *("--set", "evaluation.events=8", "--set", "evaluation.repeats=1", "--set", "trajectory.steps=3"),
     *("--set", "evaluation.samples=4", "--set", "training.observers=['tensorboard']"),
 ]
 

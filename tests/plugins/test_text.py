@@ -14,7 +14,7 @@ LINES = "".join(f"{number} bottles of beer on the wall, {number} bottles of bée
 TINY = [
     *("--set", "source.length=6", "--set", "training.updates=4", "--set", "training.batch=8", "--set", "training.fuse=2"),
     *("--set", "training.validate_every=4", "--set", "training.validation_events=8", "--set", "model.width=8"),
-    *("--set", "model.depth=1", "--set", "evaluation.events=8", "--set", "evaluation.trajectory_steps=[]"),
+    *("--set", "model.depth=1", "--set", "evaluation.events=16", "--set", "evaluation.trajectory_steps=[]"),
     *("--set", "trajectory.steps=3", "--set", "training.observers=[]"),
 ]
 
