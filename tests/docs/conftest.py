@@ -31,7 +31,7 @@ QUOTED = sorted((ROOT / "tests" / "third_party").glob("quasistatic-*/**/*.py"))
 SHORT = [
     *("training.updates=10", "training.batch=8", "training.validate_every=10", "training.validation_events=16"),
     *("training.fuse=5", "trajectory.steps=4"),
-    *("evaluation.events=16", "evaluation.trajectory_steps=[4]", "evaluation.repeats=1"),
+    *("evaluation.events=32", "evaluation.trajectory_steps=[4]", "evaluation.repeats=1"),
 ]
 # commands of a reader that have nothing to do with this program, or that other tests run
 ELSEWHERE = (
