@@ -2,7 +2,7 @@
 
     python -m pytest -m benchmark -s tests/benchmarks/test_inpainting.py
 
-trains for a quarter of an hour on two cores, and prints one table.
+trains, conditions and prints one table in a quarter of an hour.
 """
 
 import math

@@ -25,7 +25,7 @@ CHOICES = {
     ],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
-# networks of few and narrow layers, which compile in a third of the time; the seeds below read them in their full size
+# few and narrow layers compile sooner; the seeds below read these networks in their full size
 SMALL = {
     "transformer": {"width": 16, "heads": 2, "depth": 2},
     "convolutional": {"widths": (8, 16)},

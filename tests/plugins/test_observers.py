@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import struct
@@ -32,6 +33,7 @@ from quasistatic_plugins.jsonl.observer import JsonLines
 from quasistatic_plugins.progress import ProgressOptions
 from quasistatic_plugins.progress.observer import ProgressBar
 from quasistatic_plugins.tensorboard import TensorboardOptions
+from quasistatic_plugins.tensorboard import observer as tensorboard
 from quasistatic_plugins.tensorboard.observer import TensorBoard
 
 FULL = Path("/dev/full")
@@ -193,6 +195,25 @@ class TestTensorBoard:
         for tag in ("samples", "ledger"):
             image = values[tag, 200].image
             assert image.encoded_image_string.startswith(b"\x89PNG") and image.width > image.height / 2 > 0
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_small_events_are_measured_in_haste_and_nothing_else_is(self, tmp_path, info, diffusion, monkeypatch, fails):
+        """A training that went on without optimisation would be slow, and nobody would know why."""
+        hasty = []
+
+        def watched(*_arguments):
+            hasty.append(jax.config.read("jax_disable_most_optimizations"))
+            if fails:
+                raise ArithmeticError
+            return {}
+
+        monkeypatch.setattr(tensorboard, "_thermodynamics", watched)
+        observer = TensorBoard(TensorboardOptions(), tmp_path)
+        observer.start(info)
+        with pytest.raises(ArithmeticError) if fails else contextlib.nullcontext():
+            observer.validation(20, make_ledger(-1.5), diffusion)
+        observer.finish(20, "done")
+        assert hasty == [True] and jax.config.read("jax_disable_most_optimizations") is False
 
     def test_a_resumed_run_hides_what_came_after_its_checkpoint(self, tmp_path, info):
         for first in (0, 200):

@@ -18,7 +18,7 @@ from quasistatic_plugins.thermodynamics.lines import Line
 
 LABEL = "label"  # the tag of labelled events
 KNOWN = 2048  # labelled training events, at most
-SEEN = 2  # test events for each that the network is asked about: it is not asked here
+SEEN = 2  # labelled test events for each event of `thermo`: no network is asked about them
 LEVELS = 41  # times of the curve of the data
 TURNS, STEPS = 6, 25  # times at which clones are sent back, and the times of their way
 CLONED = 64  # events of which there are clones, at most
