@@ -192,3 +192,12 @@ def test_a_run_knows_its_file_again(genome):
     fasta(path, [("one", rows["one"])])
     with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
         restore(source._choices, source.kept()).split("test")
+
+
+def test_a_kernel_that_cannot_take_padding_says_so_before_a_folder_is_made(tmp_path):
+    path = fasta(tmp_path / "short.fasta", [(f"r{n}", letters(10 + n % 8, n)) for n in range(60)])
+    source = {"source.use": "sequences", "source.path": str(path), "source.events": "records", "source.length": 20}
+    recipe = qs.load_recipe("dna", {**source, "kernel.use": "substitution"})
+    with pytest.raises(qs.InputError, match="take events of one length"):
+        qs.train(recipe, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

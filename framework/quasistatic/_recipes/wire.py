@@ -64,10 +64,12 @@ def build_task(
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
-    kernel = kernel.measured(measured)
+    kernel, absent = kernel.measured(measured), Side.absent(source.side)
+    if absent is not None:
+        kernel.given(absent.value)  # what it cannot do with, it refuses before anything is written
     ports = Ports.of(kernel, source.side)
     model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
-    diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, Side.absent(source.side))
+    diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
         source,
         diffusion,

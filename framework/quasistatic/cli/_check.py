@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # seconds after which a law says what it waits for, and again after as many
 LONG_S = 20.0
+# laws read at a time, where there are so many cores: more would wait for Python, and take memory
+AT_A_TIME = 4
 COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
@@ -35,7 +37,9 @@ COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 @click.argument("target", nargs=-1, required=True, metavar="PLUGIN | KIND NAME")
 @click.option("--law", "names", multiple=True, metavar="NAME", help="Read this law alone. May be repeated.")
 @click.option(
-    "--quick", is_flag=True, help="Read each law in one setting instead of several, and leave out those that take many draws."
+    "--quick",
+    is_flag=True,
+    help="Read each law in one setting and on one event instead of several, and leave out those that take many draws.",
 )
 @click.option("--event", "events", multiple=True, metavar="FIELD:SHAPE",
               help="Check a kernel or a potential on these events, such as real:8x8 or binary:5. May be repeated.")  # fmt: skip
@@ -54,9 +58,10 @@ def check(
     """Hold what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
-    keys, times and params; a line on stderr says so, with the seconds that it took. A law holds, is BROKEN, is broken as
-    expected, for a reason that the plugin states, or was not measured, for a reason that the law states. In a pipe the table is
-    Markdown, ready for a README. The exit code is 1 if a law is broken.
+    keys, times and params; as many laws at a time as there are cores, at most four. A line on stderr says so, with the
+    seconds that it took. A law holds, is BROKEN, is broken as expected, for a reason that the plugin states, or was not
+    measured, for a reason that the law states. In a pipe the table is Markdown, ready for a README. The exit code is 1 if a
+    law is broken.
     """
     offers = _offers(ctx, target)
     options = _options(offers, overrides)
@@ -68,9 +73,13 @@ def check(
     configure_jax()
     from quasistatic.testing import build_all, builds
 
-    every = build_all(offers, manager=manager_of(ctx), events=fields) if options is None else builds(offers[0], options, fields)
+    once = quick and not fields
+    if options is None:
+        every = build_all(offers, manager=manager_of(ctx), events=fields, once=once)
+    else:
+        every = builds(offers[0], options, fields, once=once)
     laws = _chosen([(built.label, law) for built in every for law in built.laws], names, quick)
-    verdicts = [_told(label, law, quiet=as_json) for label, law in laws]
+    verdicts = _read(laws, quiet=as_json)
     if as_json:
         echo_json([{**attrs.asdict(verdict), "passed": verdict.passed} for verdict in verdicts])
     else:
@@ -142,27 +151,62 @@ def _quicker(law: Law, is_named: bool) -> Law:
     return attrs.evolve(law, examples=1)
 
 
+def _read(laws: list[tuple[str, Law]], quiet: bool) -> list[Verdict]:
+    """The verdicts, in order. What runs long waits for the others: it alone is compiled with all optimisations."""
+    found: dict[int, Verdict] = {}
+    for is_long in (False, True):
+        tasks = {number: partial(_told, *each, quiet) for number, each in enumerate(laws) if each[1].long is is_long}
+        found |= _side_by_side(tasks)
+    return [found[number] for number in range(len(laws))]
+
+
+def _side_by_side(tasks: Mapping[int, Callable[[], Verdict]]) -> dict[int, Verdict]:
+    """What the tasks give, as many at a time as there are cores: compiling leaves Python to others, tracing does not.
+
+    The threads are daemons, so that an interrupt ends a law that never does.
+    """
+    waiting, found, failed = deque(tasks.items()), {}, []
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):  # none is left
+            while True:
+                number, task = waiting.popleft()
+                try:
+                    found[number] = task()
+                except BaseException as error:
+                    failed.append(error)
+                    waiting.clear()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_A_TIME, os.cpu_count() or 1, len(tasks)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return found
+
+
 def _told(label: str, law: Law, quiet: bool) -> Verdict:
     """The verdict, and a line that says so."""
     if quiet:
         return law.verdict(label)
-    click.echo(f"{label}: {law.name} ... ", nl=False, err=True)
     begin = time.perf_counter()
-    with _watched(threading.get_ident(), _package(law), begin):
+    with _watched(f"{label}: {law.name} ...", threading.get_ident(), _package(law), begin):
         verdict = law.verdict(label)
-    click.echo(f"{_outcome(verdict)}  {time.perf_counter() - begin:.1f} s", err=True)
+    click.echo(f"{label}: {law.name} ... {_outcome(verdict)}  {time.perf_counter() - begin:.1f} s", err=True)
     return verdict
 
 
 @contextlib.contextmanager
-def _watched(thread: int, package: str, begin: float) -> Iterator[None]:
+def _watched(name: str, thread: int, package: str, begin: float) -> Iterator[None]:
     """Says every LONG_S seconds which call this thread waits for."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(LONG_S):
             waits = _waits_for(sys._current_frames().get(thread), package)
-            click.echo(f"{time.perf_counter() - begin:.0f} s, waits for {waits} ... ", nl=False, err=True)
+            click.echo(f"{name} {time.perf_counter() - begin:.0f} s, waits for {waits}", err=True)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -64,6 +65,7 @@ def configure_jax() -> None:
     """
     import jax
 
+    gc.set_threshold(10_000, 20, 10)  # tracing makes many objects that live: looking through them again and again takes a tenth
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quasistatic" / "compiled"
         try:

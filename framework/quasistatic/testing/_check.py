@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,9 +45,17 @@ def check(offers: Iterable[Offer], options: Options | None = None, manager: Plug
 
 
 def build_all(
-    offers: Iterable[Offer], options: Options | None = None, manager: PluginManager | None = None, events: Events = ()
+    offers: Iterable[Offer],
+    options: Options | None = None,
+    manager: PluginManager | None = None,
+    events: Events = (),
+    *,
+    once: bool = False,
 ) -> Iterator[Built]:
-    """All that is offered, built, in order; kernels and potentials for these `events`, by default as `check` says."""
+    """All that is offered, built, in order; kernels and potentials for these `events`, by default as `check` says.
+
+    `once` builds a kernel or a potential for the first event that it takes alone.
+    """
     for offer in offers:
         if isinstance(offer, Command):
             yield _command(offer)
@@ -54,7 +63,7 @@ def build_all(
             yield _recipe(offer, manager or plugins())
         else:
             for chosen in _menu(offer, options or {}):
-                yield from builds(offer, chosen, events)
+                yield from builds(offer, chosen, events, once=once)
 
 
 def laws(kind: str, name: str, **options: Any) -> Callable[[Callable[[Law], None]], Any]:
@@ -87,8 +96,10 @@ def _menu(component: Component, options: Options) -> list[Any]:
     return chosen if required and chosen else [None, *chosen]
 
 
-def builds(component: Component, options: Any = None, events: Events = ()) -> Iterator[Built]:
+def builds(component: Component, options: Any = None, events: Events = (), *, once: bool = False) -> Iterator[Built]:
     """The component as its laws want it; `options` None are its defaults. Kernels and potentials are built for `events`.
+
+    `once` builds them for the first event that they take alone.
 
     Raises InputError without hypothesis, ArithmeticFault where jax computes wrong sums: no law could be trusted.
     """
@@ -102,7 +113,7 @@ def builds(component: Component, options: Any = None, events: Events = ()) -> It
         options = component.options() if options is None else options
         if changed := _changed(options):
             name += f" ({changed})"
-        for setting, instance, extra in _instances(component, options, events):
+        for setting, instance, extra in _instances(component, options, events, once):
             laws = laws_of(component.kind, instance, expected_failures=component.expected_failures, **extra)
             seen |= {law.name for law in laws}
             yield Built(f"{name}{setting}", laws)
@@ -163,7 +174,7 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     return Built(f"recipe {named.name}", [law])
 
 
-def _instances(component: Component, options: Any, events: Events) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def _instances(component: Component, options: Any, events: Events, once: bool) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """What was built, what is particular about it, and what its laws need to know."""
     build = component.load()
     if component.kind == "kernel" and component.joins:
@@ -174,7 +185,8 @@ def _instances(component: Component, options: Any, events: Events) -> Iterator[t
     elif component.kind in ("kernel", "potential"):
         # two axes, so that a slip in broadcasting changes a shape
         small = [field.example((2, 1)) for field in component.supports or FIELDS]
-        for event, built in _accepted(events or component.examples or small, lambda event: build(options, event)):
+        taken = _accepted(events or component.examples or small, lambda event: build(options, event))
+        for event, built in itertools.islice(taken, 1) if once else taken:
             yield f" on {event.describe()}", built, {}
     elif component.kind == "model":
         import jax.random as jr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -176,15 +177,35 @@ def _in_float64(measure: Measure) -> Measure:
 
 def _compiled_quickly(measure: Measure) -> Measure:
     """Most programs of a law run for less time than optimising them takes, so they are left as they are."""
-    flag = "jax_disable_most_optimizations"
 
     @functools.wraps(measure)
     def measured(*subject: Any) -> Reading:
-        before = jax.config.read(flag)
-        jax.config.update(flag, True)
-        try:
+        with _HASTE:
             return measure(*subject)
-        finally:
-            jax.config.update(flag, before)
 
     return measured
+
+
+class _Haste:
+    """While any thread is inside, programs are compiled without most optimisations, in all of them."""
+
+    FLAG = "jax_disable_most_optimizations"
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before = jax.config.read(self.FLAG)
+                jax.config.update(self.FLAG, True)
+            self.inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                jax.config.update(self.FLAG, self.before)
+
+
+_HASTE = _Haste()

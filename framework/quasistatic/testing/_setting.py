@@ -47,8 +47,8 @@ EVENLY, NEAR_AN_END, ON_A_SCHEDULE = 224, 16, 32
 NEAREST = 1e-4
 # sizes of params of a network that says what none would say, for laws that hold whatever it says
 LOUD = (8.0, 60.0, 1e3, 1e12)
-# a law that asks for fewer is given these, so that one program draws them
-SPOTS = 64
+# a law that asks for fewer is given these: the steps of a kernel with one schedule, so that one program draws them for all laws
+SPOTS = 576
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
@@ -73,20 +73,29 @@ class Setting:
         """A key for each use that a law has for one."""
         return jr.fold_in(jr.key(self.seed), role)
 
+    def some_keys(self, role: int, *shape: int) -> Key:
+        """Keys of this shape: of numpy, because splitting one compiles a program for each shape."""
+        words = jr.key_data(jr.key(0)).shape[-1]
+        return jr.wrap_key_data(jax.device_put(self.numpy(role).integers(2**32, size=(*shape, words), dtype=np.uint32)))
+
     def keys(self, role: int, count: int) -> Key:
         """Keys of a statistical law, `draws_factor` times as many as usual."""
-        return jr.split(self.key(role), count * self.draws_factor)
+        return self.some_keys(role, count * self.draws_factor)
 
     def keys_of(self, steps: Steps, role: int, count: int) -> Key:
         """About `count` keys of a statistical law, as many for each step, (steps, draws)."""
         number = len(steps.early)
-        return jr.split(self.key(role), (number, -(-count // number) * self.draws_factor))
+        return self.some_keys(role, number, -(-count // number) * self.draws_factor)
+
+    def numpy(self, role: int) -> np.random.Generator:
+        """The same for draws of numpy, which compile nothing."""
+        return np.random.default_rng((self.seed, role))
 
     def times(self, kernel: AbstractKernel) -> Float[Array, " 5"]:
         """Five times from the earliest of a chain of eight to the last, not on one grid."""
         first = float(kernel.times(8)[0])
         way = np.array([0, *self.times_permille, 1000]) / 1000
-        return jnp.asarray(first + (1.0 - first) * way, jnp.result_type(float))
+        return jax.device_put(first + (1.0 - first) * way)
 
     def steps(self, kernel: AbstractKernel) -> Steps:
         """Some hundred steps that look everywhere, from the first time of a chain of a thousand to the last.
@@ -101,15 +110,15 @@ class Setting:
         ahead, behind = times + (1.0 - times) * way, times - (times - first) * way
         # alternately, so that every other step starts everywhere
         early, late = np.stack([times, behind], 1).ravel(), np.stack([ahead, times], 1).ravel()
-        return Steps(jnp.asarray(early, jnp.result_type(float)), jnp.asarray(late, jnp.result_type(float)))
+        return Steps(*jax.device_put((early, late)))
 
     def params(self, kernel: AbstractKernel, role: int = 5, scale: float | None = None) -> State:
         """Random params of the size `params_scale`, or another."""
-        scale = self.params_scale if scale is None else scale
-        leaves, tree = jax.tree.flatten(kernel.zero_params())
-        keys = jr.split(self.key(role), len(leaves))
-        drawn = [leaf + scale * jr.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)]
-        return jax.tree.unflatten(tree, drawn)
+        scale, numpy = self.params_scale if scale is None else scale, self.numpy(role)
+        return jax.tree.map(
+            lambda leaf: jax.device_put((leaf + scale * numpy.standard_normal(leaf.shape)).astype(leaf.dtype)),
+            jax.device_get(kernel.zero_params()),
+        )
 
     def data(self, kernel: AbstractKernel, count: int, role: int = 3) -> State:
         """Events (count, ...) that the kernel may meet: some of all of them where these can be enumerated, else drawn."""
@@ -121,24 +130,30 @@ class Setting:
         elif isinstance(kernel.event, Levels):
             everything = all_levels(kernel.event)
         else:
-            return _some_data(kernel, self.times(kernel)[0], jr.split(self.key(role), count))
+            return _first(_some_data(kernel, self.times(kernel)[0], self.some_keys(role, max(count, SPOTS))), count)
         return take(everything, (13 * self.seed + role - 3 + np.arange(count) * 7) % count_of(everything))
 
     def spots(self, kernel: AbstractKernel, s: Time, t: Time, count: int, role: int = 4) -> Spot:
         """Events (count, ...) on their way, drawn by marginal and transition; s and t are theirs alone (count,), or of all."""
         drawn = max(count, SPOTS)
-        s, t = (jnp.pad(jnp.broadcast_to(time, (count,)), (0, drawn - count), "edge") for time in (s, t))
-        found = _some_spots(kernel, self.data(kernel, drawn), s, t, jr.split(self.key(role), drawn))
-        return take(found, slice(count)) if drawn > count else found
+
+        def padded(time: Time) -> Float[Array, " drawn"]:
+            return jax.device_put(np.pad(np.broadcast_to(np.asarray(time), (count,)), (0, drawn - count), "edge"))
+
+        return _first(_some_spots(kernel, self.data(kernel, drawn), padded(s), padded(t), self.some_keys(role, drawn)), count)
 
     def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
         """The kernel with a network that is wrong everywhere."""
         ports = Ports.of(kernel)
         reads, gives = ports.numbers.size, ports.params.size
-        key_weights, key_shift = jr.split(self.key(11))
-        scale = 0.9 * self.params_scale / math.sqrt(max(1, kernel.event.size))
-        weights = scale * jr.normal(key_weights, (gives, reads))
-        return Diffusion(kernel, Wave(weights, 0.6 * self.params_scale * jr.normal(key_shift, (gives,)), ports), steps)
+        scale, numpy = 0.9 * self.params_scale / math.sqrt(max(1, kernel.event.size)), self.numpy(11)
+        weights, shift = scale * numpy.standard_normal((gives, reads)), 0.6 * self.params_scale * numpy.standard_normal(gives)
+        return Diffusion(kernel, Wave(jax.device_put(weights), jax.device_put(shift), ports), steps)
+
+
+def _first(tree: Any, count: int) -> Any:
+    """The first rows, by numpy: a slice of jax compiles a program for each shape."""
+    return jax.device_put(take(jax.device_get(tree), slice(count)))
 
 
 @eqx.filter_jit
@@ -175,7 +190,7 @@ def _everywhere(kernel: AbstractKernel, first: float, offset: float) -> np.ndarr
     way = [np.maximum(evenly(0.0, 1.0, EVENLY), NEAREST), near, 1.0 - near]
     fine = np.concatenate([near, np.linspace(0.01, 0.99, 2_000), 1.0 - near[::-1]])
     for schedule in _schedules(kernel):
-        fall = -np.asarray(_log_odds(schedule, jnp.asarray(first + (1.0 - first) * fine)))
+        fall = -np.asarray(_log_odds(schedule, jax.device_put(first + (1.0 - first) * fine)))
         way.append(np.interp(evenly(fall[0], fall[-1], ON_A_SCHEDULE), fall, fine))
     return first + (1.0 - first) * np.minimum(np.concatenate(way), 1.0 - NEAREST)
 

@@ -21,8 +21,9 @@ from quasistatic.testing._setting import Setting, layout_of, spread, types_of, w
 from quasistatic.testing._tools.key_trace import key_faults
 
 # inputs over which every number of a network gets a gradient, and the share of the params that dropout may lose, alone and for
-# the relative variance between keys: the built-in networks, which are not linear, lose up to 0.6 of that
-GENERIC, DROPPED, CURVED = 32, 0.03, 0.6
+# the relative variance between keys: the built-in networks, which are not linear, lose up to 0.6 of that. Beyond NOISY curves
+# may lose as much as what is not made up for, if not all
+GENERIC, DROPPED, CURVED, NOISY = 32, 0.03, 0.6, 0.5
 
 
 class Inputs(NamedTuple):
@@ -71,7 +72,7 @@ def _some_values(field: AbstractField, key: Key) -> jax.Array:
 
 def many_inputs(ports: Ports, setting: Setting, count: int) -> Inputs:
     """So many of them, on a leading axis."""
-    return jax.vmap(lambda key: inputs(ports, key))(jr.split(setting.key(60), count))
+    return jax.vmap(lambda key: inputs(ports, key))(setting.some_keys(60, count))
 
 
 def stirred(model: AbstractModel, key: Key) -> AbstractModel:
@@ -233,7 +234,7 @@ def counted(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
 )
 def trained(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
     network, batch = stirred(model, setting.key(61)), widened(many_inputs(ports, setting, GENERIC))
-    total = _gradient_sizes(network, batch, jr.split(setting.key(63), GENERIC))
+    total = _gradient_sizes(network, batch, setting.some_keys(63, GENERIC))
     still = jax.tree.map(lambda leaf: ~(np.isfinite(leaf) & (np.asarray(leaf) > 0)), total)
     named = jax.tree_util.tree_leaves_with_path(still)
     whole = [jax.tree_util.keystr(path) for path, leaf in named if leaf.size and leaf.all()]
@@ -278,7 +279,10 @@ def dropout(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
     mean, square = map(np.asarray, _moments_over_keys(network, batch, setting.keys(64, 512)))
     size = np.sum(plain**2)
     lost, spread_of_keys = abs(np.sum(plain * mean) / size - 1.0), np.sum(square - mean**2) / size
-    return Reading(float(lost), float(DROPPED + CURVED * spread_of_keys), "of the params lost or gained")
+    reading = Reading(float(lost), float(DROPPED + CURVED * spread_of_keys), "of the params lost or gained")
+    if spread_of_keys > NOISY and not reading.passed and lost < 1.0:
+        return not_measured(f"keys change the params by {spread_of_keys:.2f} of their square: what is lost may be due to curves")
+    return reading
 
 
 @eqx.filter_jit

@@ -144,7 +144,7 @@ def finite_differences(objective: AbstractObjective, setting: Setting) -> Readin
     for name, kernel in _benches().items():
         diffusion = setting.diffusion_with_random_network(kernel, 4)
         ready, x = _prepared(objective, diffusion, setting), take(setting.data(kernel, 2), 0)
-        slope, moved = _slopes(ready, diffusion, x, jr.split(setting.key(47), 16), setting.key(48))
+        slope, moved = _slopes(ready, diffusion, x, setting.some_keys(47, 16), setting.key(48))
         readings.append(Reading(float(jnp.max(jnp.abs(slope - moved) / (1.0 + jnp.abs(moved)))), 1e-5, "relative", name))
     return worst(readings)
 
@@ -172,7 +172,7 @@ def gradients(objective: AbstractObjective, setting: Setting) -> Reading:
     for name, kernel in _benches().items():
         diffusion = setting.diffusion_with_random_network(kernel, LearnedGrid(kernel, 4))
         ready, x = _prepared(objective, diffusion, setting), take(setting.data(kernel, 1), 0)
-        found = _mean_gradient(ready, diffusion, x, jr.split(setting.key(44), 64))
+        found = _mean_gradient(ready, diffusion, x, setting.some_keys(44, 64))
         for path, leaf in jax.tree_util.tree_leaves_with_path(found):
             if not (np.all(np.isfinite(leaf)) and np.any(np.asarray(leaf) != 0)):
                 bad.append(f"{jax.tree_util.keystr(path)} on {name}")
@@ -195,7 +195,7 @@ def variance(objective: AbstractObjective, setting: Setting) -> Reading:
     for kernel in _benches().values():
         diffusion = setting.diffusion_with_random_network(kernel, 4)
         ready, x = _prepared(objective, diffusion, setting), take(setting.data(kernel, 1), 0)
-        deviations.append(float(jnp.std(_losses(ready, diffusion, x, jr.split(setting.key(49), 1_000)))))
+        deviations.append(float(jnp.std(_losses(ready, diffusion, x, setting.some_keys(49, 1_000)))))
     return Reading(float(np.max(deviations)), float(np.finfo(np.float32).max), "nats, standard deviation of one loss")
 
 
@@ -250,7 +250,7 @@ def agreement(objective: AbstractObjective, setting: Setting) -> Reading:
     readings = []
     for name, kernel in _benches().items():
         diffusion, xs = setting.diffusion_with_random_network(kernel, 4), setting.data(kernel, 3)
-        keys, ready = jr.split(setting.key(45), 3), _prepared(objective, diffusion, setting)
+        keys, ready = setting.some_keys(45, 3), _prepared(objective, diffusion, setting)
         alone = [_loss_alone(ready, diffusion, x, key) for x, key in zip(xs, keys, strict=True)]
         if any(jnp.shape(loss) != () for loss in alone):
             return Reading(1.0, 0.0, "losses that are no scalars")

@@ -29,7 +29,7 @@ def _families(potential: AbstractPotential, setting: Setting) -> dict[str, Abstr
 
 def _menu(setting: Setting) -> dict[str, AbstractDistribution]:
     """Independent elements of all kinds, (2, 1)."""
-    keys = jr.split(setting.key(70), 5)
+    keys = setting.some_keys(70, 5)
     logits = setting.params_scale * jr.normal(keys[0], (2, 1, 5))
     normal = Normal(jr.normal(keys[1], (2, 1)), jnp.exp(setting.params_scale * jr.normal(keys[2], (2, 1))))
     bits = Finite(log_normalise(logits[..., :2]), "float32")

@@ -60,7 +60,7 @@ def chains(kernel: AbstractKernel, setting: Setting) -> list[jax.Array]:
 )
 def zero_params(kernel: AbstractKernel, setting: Setting) -> Reading:
     diffusion, steps = fresh(kernel, 1), setting.steps(kernel)
-    gaps = _disagreements(diffusion, steps, jr.split(setting.key(7), len(steps.early)))
+    gaps = _disagreements(diffusion, steps, setting.some_keys(7, len(steps.early)))
     left = [_weights_left(diffusion, times, setting.keys(8, 1_000)) for times in chains(kernel, setting)[1:]]
     totals = [statistical(scores(np.asarray(weights)[:, None], np.ones(1)), "the mean of the exponential") for weights in left]
     return worst([furthest(gaps, steps, 1e-8, "nats"), *totals])

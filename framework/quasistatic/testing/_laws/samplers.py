@@ -5,7 +5,6 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from scipy.special import ndtr
 
@@ -111,7 +110,7 @@ def _paths(sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, key
 def batches(sampler: AbstractSampler, setting: Setting) -> Reading:
     readings = []
     for name, kernel in _benches().items():
-        diffusion, keys = setting.diffusion_with_random_network(kernel, 3), jr.split(setting.key(53), 4 * jax.device_count())
+        diffusion, keys = setting.diffusion_with_random_network(kernel, 3), setting.some_keys(53, 4 * jax.device_count())
         times = diffusion.times()
         whole = np.asarray(_paths(sampler, diffusion, times, keys).x, np.float64)
         others = {

@@ -233,7 +233,7 @@ def mismatch(a: jax.Array, b: jax.Array) -> jax.Array:
 )
 def detailed_balance(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps = setting.steps(kernel)
-    return furthest(_imbalances(kernel, steps, jr.split(setting.key(2), len(steps.early))), steps, 1e-9, "nats")
+    return furthest(_imbalances(kernel, steps, setting.some_keys(2, len(steps.early))), steps, 1e-9, "nats")
 
 
 @eqx.filter_jit

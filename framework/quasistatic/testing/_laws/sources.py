@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 
 from quasistatic._data.source import (
@@ -170,7 +169,7 @@ def draw_of(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State |
     "A training event is a pure function of its row and its key, of the type of the splits, alone and under jit and vmap.",
 )
 def draws(source: AbstractSource, setting: Setting) -> Reading:
-    rows, keys, draw = _some_rows(source, np.arange(4)), jr.split(setting.key(70), 4), draw_of(source)
+    rows, keys, draw = _some_rows(source, np.arange(4)), setting.some_keys(70, 4), draw_of(source)
     batched = jax.jit(jax.vmap(draw))(rows, keys)
     bad = []
     for number in range(4):
@@ -198,7 +197,7 @@ def _close(a: Any, b: Any) -> bool:
 
 def _is_stuck(source: AbstractSource, setting: Setting) -> bool:
     """Whether many rows and many keys give one event."""
-    rows, keys = _some_rows(source, np.arange(64)), jr.split(setting.key(72), 64)
+    rows, keys = _some_rows(source, np.arange(64)), setting.some_keys(72, 64)
     return (rows is None or not _all_equal(rows)) and _all_equal(jax.jit(jax.vmap(draw_of(source)))(rows, keys))
 
 
@@ -213,7 +212,7 @@ def _all_equal(tree: Any) -> bool:
 )
 def ranks(source: AbstractSource, setting: Setting) -> Reading:
     batch, draw = 12, jax.jit(jax.vmap(draw_of(source)))
-    keys = jr.split(setting.key(71), batch)
+    keys = setting.some_keys(71, batch)
     with Batches(source.stored(), batch, 1, setting.seed % 1_000) as batches:
         rows = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.chunk(0))
     whole, gaps = draw(rows, keys), []

@@ -87,7 +87,7 @@ def _log_prob_of_a_draw(drawn: AbstractDistribution, distribution: AbstractDistr
 def agreement(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
     s, t = times[1], times[3]
-    spots, keys = setting.spots(kernel, s, t, 3), jr.split(setting.key(30), 3)
+    spots, keys = setting.spots(kernel, s, t, 3), setting.some_keys(30, 3)
     batched = _every_value_of_all(kernel, params, spots, keys, s, t)
     readings = []
     for number in range(2):
@@ -144,7 +144,7 @@ def keys(kernel: AbstractKernel, setting: Setting) -> Reading:
         if not _is_same_draw(distribution.sample(setting.key(1)), compiled[name]):
             bad.append(f"{name}.sample: the same key gives two draws, or another one when compiled")
     end = kernel.reference() or kernel.equilibrium()
-    draws = jax.vmap(end.sample)(jr.split(setting.key(2), 32))
+    draws = jax.vmap(end.sample)(setting.some_keys(2, 32))
     if all(bool(jnp.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(draws)):
         bad.append("32 keys give one draw")
     diffusion, x = setting.diffusion_with_random_network(kernel, 3), take(setting.data(kernel, 1), 0)

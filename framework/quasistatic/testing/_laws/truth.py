@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import jax
-import jax.random as jr
 import numpy as np
 from scipy.special import expit
 
@@ -99,7 +98,7 @@ def _events(source: AbstractSource, setting: Setting) -> State:
     count = EVENTS * setting.draws_factor
     if source.stored() is not None:
         return source.split("train", count).x
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(draw_of(source), (None, 0)))(None, jr.split(setting.key(73), count))[0])
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(draw_of(source), (None, 0)))(None, setting.some_keys(73, count))[0])
 
 
 def _importance(event: AbstractEvent, truth: AbstractTruth, x: State) -> Reading:
