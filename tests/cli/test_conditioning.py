@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic_plugins.conditioning.command import METHODS, How
-from quasistatic_plugins.conditioning.draws import hidden_elements, inpainted
+from quasistatic_plugins.conditioning.command import How
+from quasistatic_plugins.conditioning.draws import FEW, Draws, hidden_elements, inpainted
 
 SMALL = {
     "source.view": "grey", "source.augment": False, "kernel.use": "gaussian", "kernel.mean": "levels",
@@ -44,7 +44,17 @@ def test_what_is_shown_stays_and_what_is_hidden_is_drawn(cli, digits, tmp_path):
     assert np.isnan(arrays["seen"][:, hidden]).all() and not np.isnan(arrays["seen"][:, ~hidden]).any()
     away = (arrays["draws"].mean(axis=1) - arrays["x"])[:, hidden]
     assert values["rms_error_of_the_mean_draw_hidden_elements"] == pytest.approx(np.sqrt(np.mean(away**2)), rel=1e-5)
-    assert values["log_evidence_nats_per_event"] == pytest.approx(arrays["log_evidence_nats"].mean(), rel=1e-5)
+    few = arrays["least_effective_share"] * 4 < FEW
+    assert (np.isnan(arrays["log_evidence_nats"]) == few).all()
+    assert (values["log_evidence_nats_per_event"] is None) == few.any()
+
+
+@pytest.mark.parametrize(("evidence", "mean", "few"), [([-1.0, -3.0], -2.0, 0), ([-1.0, np.nan], None, 1), (None, None, 0)])
+def test_evidence_is_the_mean_over_events_or_not_known(evidence, mean, few):
+    source = qs.make("source", "heartbeat")
+    found = Draws(np.zeros((2, 1, *source.event.shape)), log_evidence=evidence and np.array(evidence))
+    assert found.few == few
+    assert found.values(source, "all", None)["log_evidence_nats_per_event"] == mean
 
 
 class Obedient(qs.AbstractModel):
@@ -56,7 +66,6 @@ class Obedient(qs.AbstractModel):
 
 @pytest.mark.parametrize("method", ["exact", "bridged"])
 def test_the_network_is_told_what_is_known_beside_an_event(method):
-    assert method in METHODS
     kernel = qs.make("kernel", "binomial", qs.Binary((4,)))
     diffusion = qs.Diffusion(kernel, Obedient(), 3, side=qs.Side.absent(qs.Binary(())))
     x, told = np.array([[0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]], np.float32), np.array([1, 0, 1], np.float32)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from quasistatic_plugins.conditioning.draws import Draws
 
 F = TypeVar("F", bound=Callable[..., Any])
-FEW = 3  # particles
 METHODS = ("exact", "bridged", "paper", "paper-ramp")
 ENDINGS = (".npz", ".png", ".svg", ".pdf")
 
@@ -180,6 +179,7 @@ def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | 
     for label, value in values.items():
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             click.echo(f"{label.replace('_', ' '):>45}  {value:.4f}")
-    if found.least_ess is not None and found.least_ess.min() * how.particles < FEW:
-        click.echo("note: few particles carried all the weight, so draws of one event are alike; more --particles help", err=True)
+    if found.few:
+        alike = "draws of one event are alike and its log evidence is not known; more --particles help"
+        click.echo(f"note: of {found.few} events few particles carried all the weight: {alike}", err=True)
     click.echo(f"{len(found.draws)} events, {found.draws.shape[1]} draws each: {how.out}")

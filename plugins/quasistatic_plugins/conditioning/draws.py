@@ -21,6 +21,7 @@ from quasistatic_plugins.conditioning.particles import Particles, posterior, sys
 if TYPE_CHECKING:
     from quasistatic_plugins.conditioning.command import How
 
+FEW = 3  # particles
 SIDES = {"left": "::,:w/2", "right": "::,w/2:", "top": ":h/2,::", "bottom": "h/2:,::", "center": "h/4:3h/4,w/4:3w/4"}
 
 
@@ -29,7 +30,7 @@ class Draws:
     """Draws (N, draws, *event) in model units, of events `x` (N, *event) that are known, or None, seen as `seen`.
 
     `log_evidence` (N,) is log Z in nats, where the method knows it, and `least_ess` (N,) the smallest effective sample size on the
-    way, as a share of the particles.
+    way, as a share of the particles. Where this is less than FEW particles log Z is not known, but too low: not a number.
     """
 
     draws: np.ndarray
@@ -37,6 +38,11 @@ class Draws:
     seen: np.ndarray | None = None
     log_evidence: np.ndarray | None = None
     least_ess: np.ndarray | None = None
+
+    @property
+    def few(self) -> int:
+        """Of how many events too few particles carried all the weight."""
+        return 0 if self.log_evidence is None else int(np.isnan(self.log_evidence).sum())
 
     def arrays(self, source: qs.AbstractSource) -> dict[str, np.ndarray]:
         """All of it in the units of the data."""
@@ -57,7 +63,7 @@ class Draws:
             values[f"rms_error_of_the_mean_draw_{where}_elements"] = float(np.sqrt(np.mean(away**2)))
             if hidden is None:
                 values["rms_error_of_what_was_seen"] = float(np.sqrt(np.mean((found["seen"] - found["x"]) ** 2)))
-        values["log_evidence_nats_per_event"] = None if self.log_evidence is None else float(self.log_evidence.mean())
+        values["log_evidence_nats_per_event"] = None if self.log_evidence is None or self.few else float(self.log_evidence.mean())
         values["least_effective_share_of_particles"] = None if self.least_ess is None else float(self.least_ess.min())
         return values
 
@@ -124,7 +130,9 @@ def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, sides: Any
         draws.append(np.asarray(x))
         evidence.append(float(log_evidence))
         ess.append(float(least))
-    return Draws(np.stack(draws), log_evidence=np.array(evidence), least_ess=np.array(ess))
+    least_ess = np.array(ess)
+    known = np.where(least_ess * how.particles < FEW, np.nan, evidence)
+    return Draws(np.stack(draws), log_evidence=known, least_ess=least_ess)
 
 
 @eqx.filter_jit
