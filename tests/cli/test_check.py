@@ -186,7 +186,7 @@ def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> 
     laws.answers = [Law("bayes", "kernel", "", "", measured, examples=3), BROKEN]
     assert cli("check", "gaussian", "--law", "bayes").exit_code == 0 and len(read) == 3
     assert cli("check", "gaussian", "--law", "bayes", "--quick").exit_code == 0 and len(read) == 4
-    laws.answers = [attrs.evolve(laws.answers[0], long=True)]
+    laws.answers = [attrs.evolve(laws.answers[0], quick=False)]
     assert "left out by --quick" in cli("check", "gaussian", "--quick").stdout and len(read) == 4
     assert cli("check", "gaussian", "--quick", "--law", "bayes").exit_code == 0 and len(read) == 5
     laws.answers = [HOLDS, BROKEN]

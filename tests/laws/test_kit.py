@@ -410,6 +410,25 @@ def test_the_programs_of_a_law_are_not_optimised_and_those_after_it_are():
     assert long == {"rare-states"}
 
 
+def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
+    found = {law.name: law.quick for law in qs.testing.laws_of("kernel", Redraw())}
+    process = {
+        "times",
+        "composition",
+        "stationarity",
+        "bayes",
+        "relaxation",
+        "arrival",
+        "samples",
+        "normalised",
+        "bridge",
+        "support",
+    }
+    reverse = {"averaging", "zero-params", "bound", "ledger", "jarzynski"}
+    assert {name for name in process | reverse if not found[name]} == set()
+    assert {"keys", "agreement", "precision", "rare-states"} <= {name for name in found if not found[name]}
+
+
 def test_laws_leave_the_precision_of_the_process_alone():
     qs.testing.check([component("kernel", lambda options, event: Redraw(), supports=(qs.Categorical,))][:0])
     law = next(law for law in qs.testing.laws_of("kernel", Fading()) if law.name == "bayes")

@@ -52,7 +52,7 @@ class Law:
 
     `why` is the statement, `reference` its source. `check` measures it on the component it was made for, in one setting.
     `expected_failure` is the reason why this component may break it, empty if it may not. `long` says that its draws take longer
-    than its programs to be compiled.
+    than its programs to be compiled, `quick` that `quasistatic check --quick` reads it.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Law:
     examples: int = 1
     expected_failure: str = ""
     long: bool = False
+    quick: bool = True
 
     def measure(self, setting: Setting) -> Reading:
         """One reading; if it is suspect, a second one with ten times the draws."""
@@ -127,11 +128,13 @@ class Entry:
     applies: Callable[[Any], bool]
     settings: int
     long: bool
+    quick: bool
 
     def of(self, *subject: Any, expected_failure: str = "") -> Law:
         """The law for one component."""
         check = functools.partial(self.measure, *subject)
-        return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure, self.long)
+        tiers = self.long, self.quick
+        return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure, *tiers)
 
 
 REGISTRY: dict[str, dict[str, Entry]] = {}  # by kind and name
@@ -147,11 +150,13 @@ def law(
     once: bool = False,
     float64: bool = False,
     long: bool = False,
+    quick: bool = True,
 ) -> Callable[[Measure], Measure]:
     """Enters a function of a component and a setting into the registry, as the law of this name.
 
     `when` says which components are held to it, `once` that it is read in the plain setting alone, `float64` that it is
     measured in float64 whatever the process runs in, `long` that its programs run longer than it takes to optimise them.
+    A `quick` check reads neither what is long nor the laws of floats, keys and further questions, half of the time of all.
     """
 
     def enter(measure: Measure) -> Measure:
@@ -160,7 +165,7 @@ def law(
             raise ValueError(f"{kind} law {name!r} is there twice")
         taken = measure if long else _compiled_quickly(measure)
         taken = _in_float64(taken) if float64 else taken
-        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS, long)
+        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS, long, quick and not long)
         return taken
 
     return enter

@@ -26,7 +26,12 @@ from quasistatic.testing._tools.key_trace import is_random
 PRECISION = 1e-3
 
 
-@law("kernel", "gradients", "Gradients with respect to the params are finite at every state, also where nothing can arrive.")
+@law(
+    "kernel",
+    "gradients",
+    "Gradients with respect to the params are finite at every state, also where nothing can arrive.",
+    quick=False,
+)
 def gradients(kernel: AbstractKernel, setting: Setting) -> Reading:
     times = setting.times(kernel)
     spots = _all_spots(kernel, times, setting)
@@ -76,7 +81,12 @@ def _gradients_at(kernel: AbstractKernel, params: State, spots: Spot, s: Time, t
     return {name: jax.vmap(jax.grad(value), (None, 0))(params, spots) for name, value in values.items()}
 
 
-@law("kernel", "learned-grid", "The times of a learned grid get finite gradients from every term of K, the last time's too.")
+@law(
+    "kernel",
+    "learned-grid",
+    "The times of a learned grid get finite gradients from every term of K, the last time's too.",
+    quick=False,
+)
 def learned_grid(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps = 4
     diffusion = setting.diffusion_with_random_network(kernel, LearnedGrid(kernel, steps))
@@ -102,6 +112,7 @@ def _grid_gradients(diffusion: Diffusion, spots: Spot, key: Key, steps: int) -> 
     "kernel",
     "precision",
     "Float32 gives the terms of K of float64 to 1e-3 nats per element, at both ends of a chain of 1000 steps.",
+    quick=False,
 )
 def precision(kernel: AbstractKernel, setting: Setting) -> Reading:
     chain = np.asarray(kernel.times(1000), np.float32)

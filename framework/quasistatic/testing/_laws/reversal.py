@@ -162,6 +162,7 @@ def _with_exact_decoder(kernel: FiniteKernel, log_weights: jax.Array) -> Diffusi
     WORK,
     when=_promises_exact_k,
     float64=True,
+    quick=False,
 )
 def cross_entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
     # data are rho tilted by constants; what is left at the end is E log of pi over the distribution at t = 1
@@ -214,6 +215,7 @@ def _at_zero(diffusion: Diffusion, xs: State, others: State) -> jax.Array:
     f"{WORK}; Cover & Thomas 2006, section 2.8",
     when=_finite_alone,
     float64=True,
+    quick=False,
 )
 def refinement(kernel: FiniteKernel, setting: Setting) -> Reading:
     xs, _ = enumerate_states(kernel)
@@ -302,6 +304,7 @@ def _jumps(kernel: AbstractKernel) -> bool:
     WORK,
     when=_jumps,
     float64=True,
+    quick=False,
 )
 def jumps(kernel: AbstractJumping, setting: Setting) -> Reading:
     diffusion = setting.diffusion_with_random_network(kernel, 3 * kernel.most_jumps + 2)

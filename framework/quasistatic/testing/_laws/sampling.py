@@ -161,7 +161,7 @@ def samples(kernel: AbstractKernel, setting: Setting) -> Reading:
     return _right_distribution(kernel, _sample, setting)
 
 
-@law("kernel", "pair", "Each half of a coupled pair follows the distribution on its own.")
+@law("kernel", "pair", "Each half of a coupled pair follows the distribution on its own.", quick=False)
 def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
     return worst(_right_distribution(kernel, half, setting) for half in (_first_half, _second_half))
 
@@ -290,6 +290,7 @@ def _over_draws(value: Callable[..., jax.Array], keys: Key, *distributions: Abst
     "overlap",
     "For any two distributions p and q the mean of q / (p + q) under p is the mean of p / (p + q) under q: what both share.",
     "Bennett 1976",
+    quick=False,
 )
 def overlap(kernel: AbstractKernel, setting: Setting) -> Reading:
     # needs draws and log-probabilities alone, and fails where either is not of the distribution, or it is not normalised
@@ -311,7 +312,11 @@ def _share(p: AbstractDistribution, q: AbstractDistribution, keys: Key, half: ja
 
 
 @law(
-    "kernel", "entropy", "The entropy is the mean of -log p: by enumeration where that is possible, else over draws.", float64=True
+    "kernel",
+    "entropy",
+    "The entropy is the mean of -log p: by enumeration where that is possible, else over draws.",
+    float64=True,
+    quick=False,
 )
 def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
     return worst(
@@ -327,6 +332,7 @@ def entropy(kernel: AbstractKernel, setting: Setting) -> Reading:
     "divergence",
     "KL(p || q) is the mean of log p - log q under p, is never negative, and vanishes where q is p.",
     float64=True,
+    quick=False,
 )
 def divergence(kernel: AbstractKernel, setting: Setting) -> Reading:
     readings = []

@@ -67,7 +67,7 @@ def shapes(kernel: AbstractKernel, setting: Setting) -> Reading:
     return faults(wrong, "wrong shapes or types")
 
 
-@law("kernel", "given", "Side information that is absent changes nothing.", float64=True)
+@law("kernel", "given", "Side information that is absent changes nothing.", float64=True, quick=False)
 def given(kernel: AbstractKernel, setting: Setting) -> Reading:
     absent = Side.absent(Categorical((), 3))
     assert absent is not None
@@ -83,7 +83,13 @@ def _log_prob_of_a_draw(drawn: AbstractDistribution, distribution: AbstractDistr
     return distribution.log_prob(drawn.sample(jr.key(0)))
 
 
-@law("kernel", "agreement", "One event alone and in a batch, in two programs: the same values and the same draws.", float64=True)
+@law(
+    "kernel",
+    "agreement",
+    "One event alone and in a batch, in two programs: the same values and the same draws.",
+    float64=True,
+    quick=False,
+)
 def agreement(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
     s, t = times[1], times[3]
@@ -129,6 +135,7 @@ def _same(a: Any, b: Any, where: str) -> Reading:
     "keys",
     "Draws are functions of their key, compiled or not; a key is split once, drawn from once, or folded with different numbers.",
     once=True,
+    quick=False,
 )
 def keys(kernel: AbstractKernel, setting: Setting) -> Reading:
     bad, found = [], distributions_at(kernel, setting)
@@ -181,6 +188,7 @@ def overrides(kernel: AbstractKernel) -> bool:
     "The cheaper forms of a kernel on a finite space are its matrices, at every state that can be reached.",
     when=overrides,
     float64=True,
+    quick=False,
 )
 def structure(kernel: FiniteKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
