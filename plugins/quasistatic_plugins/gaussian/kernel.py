@@ -21,8 +21,8 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
-# beyond, float32 holds no variance, or no rest of 1
-LARGEST_LOGIT = 60.0
+# beyond, float32 holds no square of a variance, which its gradient is divided by, or no rest of 1
+LARGEST_LOGIT = 40.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
 LARGEST_MIXED = 1024
 
