@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 import quasistatic as qs
 from quasistatic.testing._check import build_all, builds
-from quasistatic.testing._law import REGISTRY, Law, _compiled_quickly
+from quasistatic.testing._law import _HASTE, REGISTRY, Law, _compiled_quickly
 from quasistatic.testing._law import law as enter
 from quasistatic.testing._reading import LIMIT, SUSPECT, Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
@@ -408,6 +408,14 @@ def test_the_programs_of_a_law_are_not_optimised_and_those_after_it_are():
     assert seen == [True] and not jax.config.read(flag)
     long = {name for entries in REGISTRY.values() for name, entry in entries.items() if entry.long}
     assert long == {"rare-states"}
+
+
+def test_programs_are_left_as_they_are_until_the_last_of_several_laws_ends():
+    inside = []
+    for step in (_HASTE.__enter__, _HASTE.__enter__, _HASTE.__exit__, _HASTE.__exit__):
+        step()
+        inside.append(jax.config.read(_HASTE.FLAG))
+    assert inside == [True, True, True, False]
 
 
 def test_a_quick_check_reads_what_a_kernel_states_about_its_process():

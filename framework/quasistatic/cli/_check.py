@@ -58,10 +58,10 @@ def check(
     """Hold what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
-    keys, times and params; as many laws at a time as there are cores, at most four. A line on stderr says so, with the
-    seconds that it took. A law holds, is BROKEN, is broken as expected, for a reason that the plugin states, or was not
-    measured, for a reason that the law states. In a pipe the table is Markdown, ready for a README. The exit code is 1 if a
-    law is broken.
+    keys, times and params; as many laws at a time as there are cores, at most four. When one ends a line on stderr says
+    so, with the seconds that it took. A law holds, is BROKEN, is broken as expected, for a reason that the plugin states,
+    or was not measured, for a reason that the law states. In a pipe the table is Markdown, ready for a README. The exit
+    code is 1 if a law is broken.
     """
     offers = _offers(ctx, target)
     options = _options(offers, overrides)
