@@ -130,8 +130,8 @@ class Setting:
         elif isinstance(kernel.event, Levels):
             everything = all_levels(kernel.event)
         else:
-            return _first(_some_data(kernel, self.times(kernel)[0], self.some_keys(role, max(count, SPOTS))), count)
-        return take(everything, (13 * self.seed + role - 3 + np.arange(count) * 7) % count_of(everything))
+            return _rows(_some_data(kernel, self.times(kernel)[0], self.some_keys(role, max(count, SPOTS))), slice(count))
+        return _rows(everything, (13 * self.seed + role - 3 + np.arange(count) * 7) % count_of(everything))
 
     def spots(self, kernel: AbstractKernel, s: Time, t: Time, count: int, role: int = 4) -> Spot:
         """Events (count, ...) on their way, drawn by marginal and transition; s and t are theirs alone (count,), or of all."""
@@ -140,7 +140,8 @@ class Setting:
         def padded(time: Time) -> Float[Array, " drawn"]:
             return jax.device_put(np.pad(np.broadcast_to(np.asarray(time), (count,)), (0, drawn - count), "edge"))
 
-        return _first(_some_spots(kernel, self.data(kernel, drawn), padded(s), padded(t), self.some_keys(role, drawn)), count)
+        spots = _some_spots(kernel, self.data(kernel, drawn), padded(s), padded(t), self.some_keys(role, drawn))
+        return _rows(spots, slice(count))
 
     def diffusion_with_random_network(self, kernel: AbstractKernel, steps: AbstractGrid | int) -> Diffusion:
         """The kernel with a network that is wrong everywhere."""
@@ -151,9 +152,9 @@ class Setting:
         return Diffusion(kernel, Wave(jax.device_put(weights), jax.device_put(shift), ports), steps)
 
 
-def _first(tree: Any, count: int) -> Any:
-    """The first rows, by numpy: a slice of jax compiles a program for each shape."""
-    return jax.device_put(take(jax.device_get(tree), slice(count)))
+def _rows(tree: Any, rows: slice | np.ndarray) -> Any:
+    """Some rows, by numpy: a slice of jax compiles a program for each shape."""
+    return jax.device_put(take(jax.device_get(tree), rows))
 
 
 @eqx.filter_jit

@@ -255,9 +255,14 @@ def _above_the_truth(kernel: AbstractKernel, setting: Setting) -> Reading:
         return Reading(float(np.logaddexp.reduce(drawn.mean(axis=0)) - LIMIT * error), 1e-6, unit, where)
     rho = kernel.reference()
     xs = setting.data(kernel, 2_000 * setting.draws_factor)
-    truth = np.zeros(count_of(xs)) if rho is None else np.asarray(jax.vmap(rho.log_prob)(xs))
+    truth = np.zeros(count_of(xs)) if rho is None else np.asarray(_log_probs(rho, xs))
     excess = ledger_of(diffusion, xs, key=key).per_event - truth
     return statistical(float(excess.mean() / (excess.std() / len(excess) ** 0.5 + 1e-9)), where, "standard errors above the truth")
+
+
+@eqx.filter_jit
+def _log_probs(distribution: AbstractDistribution, xs: State) -> jax.Array:
+    return jax.vmap(distribution.log_prob)(xs)
 
 
 @law(

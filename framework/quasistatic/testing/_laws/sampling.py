@@ -207,6 +207,7 @@ def _distance_from_one(distribution: AbstractIntegrable) -> jax.Array:
     "bridge",
     "Forwards x to z_s to z_t, or x to z_t and back to z_s by the posterior: the same pairs of states.",
     f"{PAPER}, appendix A",
+    quick=False,
 )
 def bridge(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps, x = every_other(setting.steps(kernel)), take(setting.data(kernel, 2), 1)

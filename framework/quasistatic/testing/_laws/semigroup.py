@@ -265,6 +265,7 @@ def _imbalances(kernel: AbstractKernel, steps: Steps, keys: Key) -> jax.Array:
     "Cover & Thomas 2006, section 4.4",
     when=_is_stationary,
     float64=True,
+    quick=False,
 )
 def relaxation(kernel: AbstractKernel, setting: Setting) -> Reading:
     ends = setting.times(kernel)
