@@ -66,7 +66,11 @@ def trained_part(diffusion: Diffusion) -> tuple[Any, Any]:
 
 
 def make_optimiser(options: TrainingOptions) -> optax.GradientTransformation:
-    """Gradient clipping, then Adam (or RMSProp) with a warm-up and a cosine or constant rate."""
+    """Gradient clipping, then Adam, Muon or RMSProp with a warm-up and a cosine or constant rate.
+
+    Muon turns matrices by steps of equal length in all directions, of the size that Adam's would have (Jordan et al. 2024; Liu et
+    al. 2025, section 2.2), and leaves what is no matrix to Adam.
+    """
     if options.schedule == "cosine":
         rate = optax.warmup_cosine_decay_schedule(
             0.0 if options.warmup else options.rate,
@@ -85,6 +89,7 @@ def make_optimiser(options: TrainingOptions) -> optax.GradientTransformation:
 
     method = {
         "adam": optax.adamw(rate, weight_decay=options.weight_decay, mask=matrices),
+        "muon": optax.contrib.muon(rate, weight_decay=options.weight_decay, consistent_rms=0.2),
         "rmsprop": optax.chain(
             optax.add_decayed_weights(options.weight_decay, matrices), optax.rmsprop(rate, decay=0.9, eps=1e-10)
         ),

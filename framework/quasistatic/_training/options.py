@@ -24,7 +24,9 @@ class TrainingOptions:
     warmup: int = option(0, "updates over which the learning rate rises", ge(0))
     clip: float = option(1.0, "greatest norm of a gradient", gt(0))
     weight_decay: float = option(0.0, "decay of the weights, relative to the learning rate", ge(0))
-    optimiser: Literal["adam", "rmsprop"] = option("adam", "rule of an update")
+    optimiser: Literal["adam", "muon", "rmsprop"] = option(
+        "adam", "rule of an update; muon learns more of an update where most weights are in matrices"
+    )
     ema: float = option(0.999, "weight of the past in the average of the weights; 0: no average", ge(0), lt(1))
     fuse: int = option(10, "updates in one dispatch", ge(1))
     validate_every: int = option(1000, "updates between two measurements of K on the validation split", ge(1))

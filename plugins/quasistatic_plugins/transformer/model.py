@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.layers import Affine, Clock, dropped, modulated, normal, numbers_of
+from quasistatic_plugins.layers import Affine, Clock, dropped, modulated, normal, numbers_of, rows_times
 from quasistatic_plugins.transformer import TransformerOptions
 
 Key = jax.Array
@@ -22,6 +22,16 @@ def normalised(x: jax.Array) -> jax.Array:
     """Mean 0 and variance 1 over the numbers of a token."""
     x = x - jnp.mean(x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-5)
+
+
+def turned(x: jax.Array) -> jax.Array:
+    """Pairs of numbers (heads, tokens, 1, numbers) turned by an angle that grows with the place, each pair at a rate of its own."""
+    _, tokens, _, numbers = x.shape
+    angles = np.arange(tokens)[:, None] * 10_000.0 ** (-np.arange(0, numbers, 2) / numbers)
+    cos = np.concatenate([np.cos(angles)] * 2, axis=1)[:, None]
+    sin = np.concatenate([-np.sin(angles), np.sin(angles)], axis=1)[:, None]
+    first, second = jnp.split(x, 2, axis=-1)
+    return x * cos.astype(x.dtype) + jnp.concatenate([second, first], axis=-1) * sin.astype(x.dtype)
 
 
 class Attention(eqx.Module):
@@ -39,12 +49,13 @@ class Attention(eqx.Module):
 
     def __call__(self, x: jax.Array, seen: jax.Array | None) -> jax.Array:
         tokens, width = x.shape
-        query, key, value = jnp.moveaxis(self.ask(x).reshape(tokens, 3, self.heads, -1), 1, 0)
+        # heads before tokens, as if they were events of one head: in this order nothing is transposed, which on a CPU is dear
+        query, key, value = jnp.moveaxis(self.ask(x).reshape(tokens, 3, self.heads, 1, -1), 0, 2)
         if self.is_rotary:
-            turn = jax.vmap(eqx.nn.RotaryPositionalEmbedding(width // self.heads), in_axes=1, out_axes=1)
-            query, key = turn(query), turn(key)
-        mask = None if seen is None else jnp.broadcast_to(seen, (1, tokens, tokens))
-        return self.answer(jax.nn.dot_product_attention(query, key, value, mask=mask).reshape(tokens, width))
+            query, key = turned(query), turned(key)
+        mask = None if seen is None else jnp.broadcast_to(seen, (1, 1, tokens, tokens))
+        read = jax.nn.dot_product_attention(query, key, value, mask=mask)
+        return self.answer(read.swapaxes(0, 1).reshape(tokens, width))
 
 
 class Block(eqx.Module):
@@ -100,7 +111,7 @@ class Part(eqx.Module):
         out = self.leave(tokens)
         if self.embedding is None or self.bias is None:
             return out
-        return (out / math.sqrt(out.shape[-1])) @ self.embedding[:-1].T + self.bias
+        return rows_times(out / math.sqrt(out.shape[-1]), self.embedding[:-1].T) + self.bias
 
 
 class Told(eqx.Module):
