@@ -119,8 +119,12 @@ def test_a_suspect_is_measured_again_with_ten_times_the_draws():
 
     def unlucky(setting):
         asked.append(setting)
-        return statistical(SUSPECT + 0.1 if setting.draws_factor == 1 else 1.0)
+        return statistical(first if setting.draws_factor == 1 else 1.0)
 
+    first = 4 * LIMIT + 0.1
+    assert law_of(unlucky).verdict("x").outcome == "broken" and len(asked) == 1  # no chance
+    asked.clear()
+    first = 4 * LIMIT - 0.1
     assert law_of(unlucky).verdict("x").outcome == "holds"
     assert [setting.draws_factor for setting in asked] == [1, 10] and asked[0].seed != asked[1].seed
     broken = law_of(lambda setting: statistical(LIMIT + 0.1)).verdict("x")

@@ -34,8 +34,8 @@ class Reading:
 
     @property
     def suspect(self) -> bool:
-        """Whether it may still be chance, which more draws will show."""
-        return self.is_statistical and SUSPECT < self.value < 2 * LIMIT
+        """Whether it may still be chance, which more draws will show: an error is too small where rare draws are missing."""
+        return self.is_statistical and SUSPECT < self.value < 4 * LIMIT
 
 
 def statistical(value: float, where: str = "", unit: str = "standard errors") -> Reading:

@@ -15,11 +15,12 @@ import quasistatic as qs
 from quasistatic_angles.wrapped_normal import Angle, WrappedNormalOptions
 
 TAU, LAST, LIMIT = 2.0 * np.pi, 10.0, 8.0  # exp(+-LIMIT) bounds what a network can ask of a variance
+FAR = 1e3  # radians that a network can ask an angle to move by: float32 still tells one end of a further turn from the other
 
 
 def wrap(angle: jax.Array) -> jax.Array:
     """To [-pi, pi]; small angles stay as they are, bit for bit."""
-    return angle - TAU * jnp.round(angle / TAU)
+    return jnp.clip(angle - TAU * jnp.round(angle / TAU), -np.pi, np.pi)  # after many turns rounding may lead out
 
 
 def turns(angle: jax.Array) -> jax.Array:
@@ -118,7 +119,8 @@ class WrappedNormalKernel(qs.AbstractKernel):
     def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> WrappedNormal:
         early, late, spread = self._variance(s), self._variance(t), jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
         share = 1.0 - early / late
-        return WrappedNormal(z + share * jnp.sqrt(late) * params[..., 0], share * (early + spread * share * late))
+        moved = jnp.clip(share * jnp.sqrt(late) * params[..., 0], -FAR, FAR)
+        return WrappedNormal(z + moved, share * (early + spread * share * late))
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return jnp.stack([jnp.cos(z), jnp.sin(z)], axis=-1)
