@@ -431,16 +431,14 @@ def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
         "composition",
         "stationarity",
         "bayes",
-        "relaxation",
         "arrival",
         "samples",
         "normalised",
-        "bridge",
         "support",
     }
     reverse = {"averaging", "zero-params", "bound", "ledger", "jarzynski"}
     assert {name for name in process | reverse if not found[name]} == set()
-    assert {"keys", "agreement", "precision", "rare-states"} <= {name for name in found if not found[name]}
+    assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation"} <= {name for name in found if not found[name]}
 
 
 def test_laws_leave_the_precision_of_the_process_alone():
