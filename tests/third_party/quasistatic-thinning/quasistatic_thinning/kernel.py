@@ -19,6 +19,7 @@ import quasistatic as qs
 from quasistatic_thinning import ThinningOptions
 
 Key = jax.Array
+MOST_DARK = 1e4  # dark counts that a network can ask for: of many more float32 has neither the draws nor the log-probability
 
 
 def log_binomial(k: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
@@ -122,7 +123,8 @@ class ThinningKernel(qs.AbstractKernel):
         logit = log_keep - jnp.log(-jnp.expm1(log_keep))
         # bounded, as the logarithm of 0 has no gradient, and neither has infinity
         keep = jnp.clip(jax.nn.sigmoid(logit + params[..., 0]), 1e-30, 1.0 - 1e-6)
-        return Thinned(n, keep, plain.rate * jnp.exp(jnp.clip(params[..., 1], -40.0, 40.0)), plain.most)
+        rate = jnp.minimum(plain.rate * jnp.exp(jnp.clip(params[..., 1], -40.0, 40.0)), MOST_DARK)
+        return Thinned(n, keep, rate, plain.most)
 
     def equilibrium(self) -> Thinned:
         return self._thin(jnp.zeros(self.event.shape), jnp.asarray(-jnp.inf))
