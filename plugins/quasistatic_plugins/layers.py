@@ -190,7 +190,7 @@ def rows_times(x: jax.Array, matrix: jax.Array) -> jax.Array:
     """`x @ matrix` for rows x (..., inputs) and a matrix (inputs, outputs), one flat product however many events there are.
 
     `vmap` makes a product with two leading axes of `@`. Its derivative by the matrix sums over both, for which XLA on a CPU first
-    writes one side in another order, up to half of the time of an update. Here leading axes are made one before.
+    writes one side in another order. Here leading axes are made one before.
     """
     result: jax.Array = _primitive.bind(x, matrix)
     return result
