@@ -13,6 +13,7 @@ PROGRAMS = {
     "whole": lambda times: lambda x, matrix: times(x, matrix),
     "vmap": lambda times: jax.vmap(times, (0, None)),
     "vmap twice": lambda times: jax.vmap(jax.vmap(times, (0, None)), (1, None), 1),
+    "events last": lambda times: lambda x, matrix: jax.vmap(times, (2, None))(jnp.moveaxis(x, 0, 2), matrix),
     "a row": lambda times: lambda x, matrix: times(x[0, 0], matrix),
     "a matrix each": lambda times: lambda x, matrix: jax.vmap(times)(x, matrix * jnp.arange(5.0)[:, None, None]),
     "one event, some matrices": lambda times: lambda x, matrix: jax.vmap(lambda m: times(x[0], m))(matrix * jnp.ones((3, 1, 1))),
