@@ -174,4 +174,8 @@ def test_the_environment_gets_the_flag_before_jax_is_imported(monkeypatch, jaxli
     with monkeypatch.context() as later:
         later.delitem(sys.modules, "jax")
         set_xla_flags(environ)
-    assert environ == expected
+    assert environ == {"TF_CPP_MIN_LOG_LEVEL": "3", **expected}
+    with monkeypatch.context() as later:
+        later.delitem(sys.modules, "jax")
+        set_xla_flags(chosen := {"TF_CPP_MIN_LOG_LEVEL": "0"})
+    assert chosen["TF_CPP_MIN_LOG_LEVEL"] == "0"

@@ -44,12 +44,15 @@ def _are_in_a_file(flags: str) -> bool:
 
 
 def set_xla_flags(environ: MutableMapping[str, str] = os.environ, *, brief: bool = False) -> None:
-    """Before jax is imported, or not at all: XLA reads its flags once, with the first program.
+    """Before jax is imported, or not at all: XLA reads its flags once, and at what level it prints.
 
     They are part of the key under which compiled programs are kept. `brief` is for programs that run briefly.
     """
     if "jax" in sys.modules:
         return
+    # on some processors XLA takes preferences of its own for features, and prints two long lines for each program that is read
+    # back (XLA issue 44565); what goes wrong is raised, not printed
+    environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with contextlib.suppress(PackageNotFoundError):
         before = environ.get("XLA_FLAGS", "")
         flags = with_right_arithmetic(before, jaxlib := version("jaxlib"))
