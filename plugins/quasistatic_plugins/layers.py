@@ -207,7 +207,7 @@ def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
 def _batched(inputs: tuple[Any, Any], axes: tuple[Any, Any]) -> tuple[Any, int]:
     """More rows, unless every event has a matrix of its own."""
     x, matrix = inputs
-    if axes[1] is batching.not_mapped:
+    if axes[1] is None:
         return rows_times(jnp.moveaxis(x, axes[0], 0), matrix), 0
     return jax.vmap(jnp.matmul, axes)(x, matrix), 0
 

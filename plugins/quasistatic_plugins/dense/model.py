@@ -77,23 +77,8 @@ class Dense(qs.AbstractFilters):
         # from a quarter of a wave over the whole of time upwards, so that late and early times are told apart
         frequencies = 0.5 * np.pi * 2.0 ** np.arange(self.options.time_waves)
         clock = jnp.concatenate(_waves(jnp.asarray(frequencies, flat.dtype) * t))
-        return _of_both(known, clock, layer.weight) + layer.bias
-
-
-@jax.custom_batching.custom_vmap
-def _of_both(known: jax.Array, clock: jax.Array, weight: jax.Array) -> jax.Array:
-    """What the first layer makes of numbers (..., inputs) and of time (..., waves): two products, and one of them once for all
-    events that share their time; where none do, one product, whose derivative by the matrix is one product too."""
-    of_event, of_time = weight[:, : known.shape[-1]], weight[:, known.shape[-1] :]
-    return known @ of_event.T + clock @ of_time.T
-
-
-@_of_both.def_vmap
-def _of_events(count: int, is_batched: Any, known: jax.Array, clock: jax.Array, weight: jax.Array) -> tuple[jax.Array, bool]:
-    if list(is_batched) == [True, True, False]:
-        return jnp.concatenate([known, clock], axis=-1) @ weight.T, True
-    axes = [0 if each else None for each in is_batched]
-    return jax.vmap(_of_both.fun, axes, axis_size=count)(known, clock, weight), True
+        of_event, of_time = layer.weight[:, : len(known)], layer.weight[:, len(known) :]
+        return known @ of_event.T + (clock @ of_time.T + layer.bias)
 
 
 def _linear(layer: eqx.nn.Linear, h: jax.Array) -> jax.Array:

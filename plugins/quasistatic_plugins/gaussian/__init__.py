@@ -21,7 +21,10 @@ class GaussianOptions:
     first_noise: float = attrs.field(
         default=1e-4,
         validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "noise variance at the first time (the paper's beta_1; it caps K); 0: the chain starts at 1/T"},
+        metadata={
+            "help": "noise variance at the first time (the paper's beta_1; it caps K), for data in levels at least the square of "
+            "half their distance, but for mean = levels; 0: the chain starts at 1/T"
+        },
     )
     last_survival: float = attrs.field(
         default=1e-3,

@@ -21,6 +21,8 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
+# noise variance at most that data in levels start with
+MOST_ROUNDED = 0.25
 # beyond, float32 holds no square of a variance, which its gradient is divided by, or no rest of 1
 LARGEST_LOGIT = 40.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
@@ -73,7 +75,15 @@ class AbstractGaussianKernel(qs.AbstractKernel):
     @property
     def schedule(self) -> qs.AbstractSchedule:
         options = self.options
-        return qs.make_schedule(options.schedule, options.first_noise, options.last_survival, options.reference_steps)
+        first_noise = max(options.first_noise, self._least_noise)
+        return qs.make_schedule(options.schedule, first_noise, options.last_survival, options.reference_steps)
+
+    @property
+    def _least_noise(self) -> float:
+        """Below half the distance of two levels a network would have to learn to round; the first step does that exactly."""
+        if not isinstance(self.event, qs.Levels) or self.options.mean == "levels":
+            return 0.0
+        return min((0.5 * self.event.spacing) ** 2, MOST_ROUNDED)
 
     def times(self, steps: int) -> np.ndarray:
         return self.schedule.times(steps)
