@@ -25,7 +25,7 @@ from quasistatic._training.loop import fit_task
 from quasistatic._training.options import TrainingOptions
 from quasistatic._training.task import Task
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.filterwarnings("ignore:.*torch:DeprecationWarning")]
 
 SIZE, BATCH, ROUNDS = 28, 64, 7
 WIDTHS = (32, 64, 128)
