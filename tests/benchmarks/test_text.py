@@ -2,7 +2,8 @@
 
     python -m pytest -m benchmark -s tests/benchmarks/test_text.py -k 15
 
-The text is the source of Python's own library, its files in random order.
+The text is the source of Python's own library, its files in random order. The twin is the same network with the same number of
+updates, asked for each character by those before it.
 """
 
 import math
@@ -10,50 +11,103 @@ import sysconfig
 import time
 from pathlib import Path
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
 import quasistatic as qs
+from quasistatic._recipes.wire import build_task
+from quasistatic._training.engine import make_optimiser
+from quasistatic_plugins.transformer.model import normalised
 
 pytestmark = pytest.mark.benchmark
 
 LENGTH, CHARACTERS, WINDOWS = 128, 5_000_000, 200
 UPDATES = {5: 450, 15: 1_450, 60: 6_000}  # about so many minutes on two cores
+BITS = LENGTH * math.log(2.0)
 
 
-def corpus() -> str:
+def corpus():
     folder = Path(sysconfig.get_path("stdlib"))
     files = sorted(path for path in folder.rglob("*.py") if "site-packages" not in path.parts)
     order = np.random.default_rng(0).permutation(len(files))
     return "\n".join(files[number].read_text("utf-8", "replace") for number in order)[:CHARACTERS]
 
 
+def recipe_of(minutes, folder):
+    path = folder / "library.txt"
+    path.write_text(corpus(), "utf-8")
+    return qs.load_recipe(
+        "text",
+        {
+            "source.path": str(path), "source.length": LENGTH, "model.width": 128, "model.depth": 4,
+            "training.optimiser": "muon", "training.rate": 1e-2, "training.warmup": 50, "training.batch": 32,
+            "training.updates": UPDATES[minutes], "training.validate_every": UPDATES[minutes] // 2,
+            "training.validation_events": 64, "training.observers": [],
+        },
+    )  # fmt: skip
+
+
+def told(what, values):
+    print(f"{what} {values.mean():.3f} +- {values.std() / len(values) ** 0.5:.3f} bits per character")
+
+
 @pytest.mark.parametrize("minutes", UPDATES)
 def test_bits_per_character(minutes, tmp_path):
-    path = tmp_path / "library.txt"
-    path.write_text(corpus(), "utf-8")
     begin = time.perf_counter()
-    run = qs.train(
-        qs.load_recipe(
-            "text",
-            {
-                "source.path": str(path), "source.length": LENGTH, "model.width": 128, "model.depth": 4,
-                "training.optimiser": "muon", "training.rate": 1e-2, "training.warmup": 50, "training.batch": 32,
-                "training.updates": UPDATES[minutes], "training.validate_every": UPDATES[minutes] // 2,
-                "training.validation_events": 64, "training.observers": [],
-            },
-        )
-    )  # fmt: skip
+    run = qs.train(recipe_of(minutes, tmp_path))
     spent = (time.perf_counter() - begin) / 60.0
     xs = run.source.split("test", WINDOWS).x
-    bits = LENGTH * math.log(2.0)
-    k = np.asarray(qs.ledger(run.diffusion, xs, key=jr.key(1), steps=1000).per_event) / bits
-    print(f"{spent:.1f} minutes: K (T = 1000) {k.mean():.3f} +- {k.std() / WINDOWS**0.5:.3f} bits per character")
+    k = np.asarray(qs.ledger(run.diffusion, xs, key=jr.key(1), steps=1000).per_event) / BITS
+    told(f"{spent:.1f} minutes: K (T = 1000)", k)
     ahead = {}
     for name, log_probs in run.source.baselines(xs).items():
-        over = k - np.asarray(log_probs) / bits
+        over = k - np.asarray(log_probs) / BITS
         ahead[name] = over.mean()
-        print(f"  {name} {np.mean(log_probs) / bits:.3f}, K less that {over.mean():+.3f} +- {over.std() / WINDOWS**0.5:.3f}")
+        print(f"  {name} {np.mean(log_probs) / BITS:.3f}, K less that {over.mean():+.3f} +- {over.std() / WINDOWS**0.5:.3f}")
     assert ahead["2-gram"] > 0.0
     assert minutes < 15 or ahead["3-gram"] > 0.0
+
+
+def log_prob(model, x):
+    """log p of a window: each character by those before it, the first by the mask."""
+    (part,) = model.parts
+    h = part.read(jnp.concatenate([jnp.array([len(part.embedding) - 1], x.dtype), x[:-1]]))
+    clock, seen = model.clock(jnp.ones(()), None, h.dtype), jnp.tril(jnp.ones((LENGTH, LENGTH), bool))
+    for block in model.blocks:
+        h = block(h, clock, seen, 0.0, None)
+    return jnp.sum(jnp.take_along_axis(jax.nn.log_softmax(part.give(normalised(h))), x[:, None], axis=1))
+
+
+@pytest.mark.parametrize("minutes", UPDATES)
+def test_the_autoregressive_twin(minutes, tmp_path):
+    task = build_task(recipe_of(minutes, tmp_path), qs.plugins())
+    source, options, optimiser = task.source, task.options, make_optimiser(task.options)
+    weights, rest = eqx.partition(task.diffusion.model, eqx.is_inexact_array)
+    rows, rng = source.stored(), np.random.default_rng(0)
+
+    @jax.jit
+    def update(weights, averaged, state, rows, keys):
+        def loss(weights):
+            xs, _ = jax.vmap(lambda row, key: source.draw(row, key=key))(rows, keys)
+            return -jnp.mean(jax.vmap(lambda x: log_prob(eqx.combine(weights, rest), x))(xs))
+
+        gradient = jax.grad(loss)(weights)
+        updates, state = optimiser.update(gradient, state, weights)
+        weights = optax.apply_updates(weights, updates)
+        return weights, optax.incremental_update(weights, averaged, 1.0 - options.ema), state
+
+    begin, averaged, state = time.perf_counter(), weights, optimiser.init(weights)
+    for number in range(UPDATES[minutes]):
+        chosen = rows[rng.integers(len(rows), size=options.batch)]
+        weights, averaged, state = update(weights, averaged, state, chosen, jr.split(jr.key(number), options.batch))
+    jax.block_until_ready(averaged)
+    spent = (time.perf_counter() - begin) / 60.0
+    model = eqx.combine(averaged, rest)
+    found = jax.jit(lambda xs: jax.lax.map(lambda x: log_prob(model, x), xs, batch_size=20))(source.split("test", WINDOWS).x)
+    told(f"{spent:.1f} minutes: the twin", np.asarray(found) / BITS)
+    assert np.all(np.asarray(found) < 0.0)
