@@ -301,3 +301,8 @@ def test_a_network_need_not_learn_to_round():
     error = math.sqrt(np.sum((share * found.per_event_error) ** 2))
     lost = -np.sum(share * found.per_event) - -np.sum(share * np.log(share))
     assert -4.0 * error < lost < 0.03 + 4.0 * error and error < 0.02
+
+
+def test_few_levels_begin_with_some_signal():
+    kernel = qs.make("kernel", "gaussian", qs.Levels((1,), -1.0, 1.0, 2))
+    assert np.all(kernel.marginal(jnp.ones(1), jnp.zeros(())).variance <= 0.25)

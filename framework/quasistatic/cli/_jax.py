@@ -46,7 +46,7 @@ def _are_in_a_file(flags: str) -> bool:
 def set_xla_flags(environ: MutableMapping[str, str] = os.environ, *, brief: bool = False) -> None:
     """Before jax is imported, or not at all: XLA reads its flags once, and at what level it prints.
 
-    They are part of the key under which compiled programs are kept. `brief` is for programs that run briefly.
+    Flags are part of the key under which compiled programs are kept. `brief` is for programs that run briefly.
     """
     if "jax" in sys.modules:
         return
