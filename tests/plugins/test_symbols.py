@@ -175,12 +175,12 @@ def kernel_paths(kernel: qs.AbstractKernel, x: jax.Array, params: jax.Array, key
     return jnp.stack([z, back, end, kernel.decode(params, end, jnp.ones(())).sample(four)])
 
 
-def test_a_network_sees_which_places_there_are() -> None:
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_network_sees_which_places_there_are(counts: bool) -> None:
     """What stands where an event has nothing changes no param of a place where it has something."""
     event, side = qs.Categorical((6,), 4), qs.Fields({qs.PADDING: qs.Binary((6,)), "label": qs.Categorical((), 3)})
-    model = qs.make(
-        "model", "transformer", qs.Ports.of(qs.make("kernel", "absorbing", event), side), key=jr.key(0), width=16, depth=2
-    )
+    ports = qs.Ports.of(qs.make("kernel", "absorbing", event), side)
+    model = qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=2, counts=counts)
     keys = iter(jr.split(jr.key(1), 100))
     model = jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
     told = qs.Side({qs.PADDING: jnp.asarray([0.0] * 4 + [1.0] * 2), "label": jnp.asarray(2)}, jnp.asarray(True))
@@ -188,6 +188,26 @@ def test_a_network_sees_which_places_there_are() -> None:
     params = eqx.filter_jit(lambda features, side: model(features, jnp.asarray(0.5), side)[:4])
     assert np.asarray(params(one, told)) == pytest.approx(np.asarray(params(other, told)), abs=1e-6)
     assert np.abs(np.asarray(params(one, None) - params(other, None))).max() > 1e-3
+
+
+def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
+    """What a symbol is read as, and what all symbols before and after it add, each its own."""
+    ports = qs.Ports.of(qs.make("kernel", "absorbing", qs.Categorical((5,), 3)))
+    part, plain = (
+        qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=1, counts=counts).parts[0] for counts in (True, False)
+    )
+    symbols, there = np.array([1, 3, 0, 0, 2]), np.array([True, True, False, True, True])
+    own, onwards, backwards = (np.asarray(each) for each in (part.embedding, part.counted.onwards, part.counted.backwards))
+    wanted = np.stack(
+        [
+            own[symbol]
+            + sum(onwards[other] for other in symbols[: place + 1][there[: place + 1]])
+            + sum(backwards[other] for other in symbols[place:][there[place:]])
+            for place, symbol in enumerate(symbols)
+        ]
+    )
+    np.testing.assert_allclose(part.read(symbols[:, None], there), wanted, atol=1e-5)
+    assert np.array_equal(plain.read(symbols[:, None]), np.asarray(plain.embedding)[symbols])
 
 
 @pytest.mark.usefixtures("x64")

@@ -30,6 +30,10 @@ class TransformerOptions:
         default="rotary",
         metadata={"help": "rotary: how far apart two places are is what counts; learned: every place is its own, as in a table"},
     )
+    counts: bool = attrs.field(
+        default=False,
+        metadata={"help": "tell each token how many of each symbol come before and after: for notations with brackets"},
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.width % (2 * self.heads):

@@ -16,6 +16,7 @@ from quasistatic_plugins.layers import Affine, Clock, dropped, modulated, normal
 from quasistatic_plugins.transformer import TransformerOptions
 
 Key = jax.Array
+AS_MUCH = 16  # symbols counted are at first as much as the one that a token is
 
 
 def normalised(x: jax.Array) -> jax.Array:
@@ -80,6 +81,27 @@ class Block(eqx.Module):
         return x + (1.0 + gate_wide) * self.narrow(dropped(h, share, key))
 
 
+class Counted(eqx.Module):
+    """How many of each symbol there are up to each place, and from it, as numbers of a token.
+
+    A symbol adds something of its own to all tokens from its place onwards, and something to all backwards. Attention, being a
+    mean, hardly learns to count: that what was opened is closed, and once.
+    """
+
+    onwards: jax.Array  # (symbols, width)
+    backwards: jax.Array  # (symbols, width)
+
+    def __init__(self, symbols: int, width: int, numbers: np.random.Generator):
+        self.onwards, self.backwards = (normal(numbers, (symbols, width), AS_MUCH) for _ in range(2))
+
+    def __call__(self, symbols: jax.Array, there: jax.Array | None) -> jax.Array:
+        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,)."""
+        before, after = self.onwards[symbols], self.backwards[symbols]
+        if there is not None:
+            before, after = (jnp.where(there[:, None], each, 0.0) for each in (before, after))
+        return jnp.cumsum(before, axis=0) + jax.lax.cumsum(after, axis=0, reverse=True)
+
+
 class Part(eqx.Module):
     """How one array of the features becomes tokens, and tokens one array of the params.
 
@@ -87,22 +109,35 @@ class Part(eqx.Module):
     """
 
     embedding: jax.Array | None  # (symbols, width)
+    counted: Counted | None
     enter: Affine | None
     leave: Affine
     bias: jax.Array | None
 
-    def __init__(self, reads: jax.ShapeDtypeStruct, gives: jax.ShapeDtypeStruct, width: int, numbers: np.random.Generator):
+    def __init__(
+        self,
+        reads: jax.ShapeDtypeStruct,
+        gives: jax.ShapeDtypeStruct,
+        options: TransformerOptions,
+        numbers: np.random.Generator,
+    ):
+        width, self.counted = options.width, None
         if jnp.issubdtype(reads.dtype, jnp.integer):
-            self.embedding, self.enter = normal(numbers, (gives.shape[-1] + 1, width), 1), None
+            symbols = gives.shape[-1] + 1
+            self.embedding, self.enter = normal(numbers, (symbols, width), 1), None
+            if options.counts:
+                self.counted = Counted(symbols, width, numbers)
             self.leave, self.bias = Affine(width, width, None), jnp.zeros(gives.shape[-1])
         else:
             self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
             self.leave, self.bias = Affine(width, gives.shape[-1], None), None
 
-    def read(self, features: jax.Array) -> jax.Array:
-        """Tokens (elements, width)."""
+    def read(self, features: jax.Array, there: jax.Array | None = None) -> jax.Array:
+        """Tokens (elements, width); by default all elements are `there` (elements,)."""
         if self.embedding is not None:
-            return self.embedding[features.reshape(-1)]
+            symbols = features.reshape(-1)
+            own = self.embedding[symbols]
+            return own if self.counted is None else own + self.counted(symbols, there)
         assert self.enter is not None
         return self.enter(features.reshape(-1, features.shape[-1]))
 
@@ -154,7 +189,7 @@ class Transformer(qs.AbstractModel):
         reads, gives = (jax.tree.leaves(layout.tree) for layout in (ports.features, ports.params))
         if [leaf.shape[:-1] for leaf in reads] != [leaf.shape[:-1] for leaf in gives] or not all(leaf.shape for leaf in reads):
             raise ValueError("takes features and params of the same elements; model 'dense' takes any")
-        self.parts = [Part(one, other, width, numbers) for one, other in zip(reads, gives, strict=True)]
+        self.parts = [Part(one, other, options, numbers) for one, other in zip(reads, gives, strict=True)]
         tokens = sum(math.prod(leaf.shape[:-1]) for leaf in reads)
         self.places = normal(numbers, (tokens, width), 1) if options.places == "learned" else None
         fields = {} if ports.side is None else {name: each for name, each in ports.side.parts().items() if name != qs.PADDING}
@@ -165,10 +200,12 @@ class Transformer(qs.AbstractModel):
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options, shapes = self.options, self.ports.params.shapes
-        x = jnp.concatenate([part.read(leaf) for part, leaf in zip(self.parts, jax.tree.leaves(features), strict=True)])
+        leaves = jax.tree.leaves(features)
+        before, there = self._side(side, sum(math.prod(leaf.shape[:-1]) for leaf in leaves))
+        x = jnp.concatenate([part.read(leaf, there) for part, leaf in zip(self.parts, leaves, strict=True)])
         if self.places is not None:
             x = x + self.places
-        before, seen = self._side(side, len(x))
+        seen = None if there is None else jnp.concatenate([jnp.ones(sum(map(len, before)), bool), there])
         x = jnp.concatenate([*before, x])
         clock = self.clock(t, None, x.dtype)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
@@ -181,7 +218,10 @@ class Transformer(qs.AbstractModel):
         return jax.tree.unflatten(self.ports.params.structure, given)
 
     def _side(self, side: qs.Side | None, tokens: int) -> tuple[list[jax.Array], jax.Array | None]:
-        """Tokens of the side information, zeros where it is absent, and which tokens there are, theirs and those of the event."""
+        """Tokens of the side information, zeros where it is absent, and at which of the `tokens` elements an event has something.
+
+        That is None for an event that has something at every element.
+        """
         event = self.ports.side
         if event is None:
             return [], None
@@ -190,6 +230,6 @@ class Transformer(qs.AbstractModel):
         values = {name: event.part_of(side.value, name) for name in event.parts()}
         before = [jnp.where(side.present, told(values[name]), 0.0) for name, told in self.told.items()]
         padding = values.get(qs.PADDING)
-        if padding is None or padding.size != tokens:
+        if padding is None or padding.size != tokens or len(self.parts) > 1:
             return before, None
-        return before, jnp.concatenate([jnp.ones(sum(map(len, before)), bool), padding.reshape(-1) < 0.5])
+        return before, padding.reshape(-1) < 0.5
