@@ -1,9 +1,10 @@
 """Bits per character of 5 million characters against the budget of training, beside n-grams on the same windows.
 
-    python -m pytest -m benchmark -s tests/benchmarks/test_text.py -k "bits and 15"
+    python -m pytest -m benchmark -s tests/benchmarks/test_text.py -k "bits and any and 15"
 
-The text is the source of Python's own library, its files in random order. The twin is the same network with the same number of
-updates, asked for each character by those before it: -k "twin and 15".
+The text is the source of Python's own library, its files in random order. Characters are masked in any order, or the last first:
+-k "bits and last-first and 15". The twin is the network of any order with the same number of updates, by hand, asked for each
+character by those before it: -k "twin and 15".
 """
 
 import math
@@ -28,6 +29,15 @@ pytestmark = pytest.mark.benchmark
 
 LENGTH, CHARACTERS, WINDOWS = 128, 5_000_000, 200
 UPDATES = {5: 450, 15: 1_450, 60: 6_000}  # about so many minutes on two cores
+ORDERS = {
+    "any": {},
+    "last-first": {
+        "kernel.order": "last-first",
+        "model.causal": True,
+        "trajectory.steps": LENGTH,
+        "training.validation_steps": LENGTH,
+    },
+}
 BITS = LENGTH * math.log(2.0)  # nats of a window for one bit per character
 
 
@@ -38,7 +48,7 @@ def corpus():
     return "\n".join(files[number].read_text("utf-8", "replace") for number in order)[:CHARACTERS]
 
 
-def recipe_of(minutes, folder):
+def recipe_of(minutes, folder, order="any"):
     path = folder / "library.txt"
     path.write_text(corpus(), "utf-8")
     return qs.load_recipe(
@@ -46,6 +56,7 @@ def recipe_of(minutes, folder):
         {
             "source.path": str(path), "source.length": LENGTH, "training.updates": UPDATES[minutes],
             "training.validate_every": UPDATES[minutes] // 2, "training.validation_events": 64, "training.observers": [],
+            **ORDERS[order],
         },
     )  # fmt: skip
 
@@ -54,10 +65,11 @@ def told(what, values):
     print(f"{what} {values.mean():.3f} +- {values.std() / len(values) ** 0.5:.3f} bits per character")
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("minutes", UPDATES)
-def test_bits_per_character(minutes, tmp_path):
+def test_bits_per_character(minutes, order, tmp_path):
     begin = time.perf_counter()
-    run = qs.train(recipe_of(minutes, tmp_path))
+    run = qs.train(recipe_of(minutes, tmp_path, order))
     spent = (time.perf_counter() - begin) / 60.0
     xs = run.source.split("test", WINDOWS).x
     k = np.asarray(qs.ledger(run.diffusion, xs, key=jr.key(1), steps=1000).per_event) / BITS
@@ -69,6 +81,7 @@ def test_bits_per_character(minutes, tmp_path):
         print(f"  {name} {np.mean(log_probs) / BITS:.3f}, K less that {over.mean():+.3f} +- {over.std() / WINDOWS**0.5:.3f}")
     assert ahead["2-gram"] > 0.0
     assert minutes < 15 or ahead["3-gram"] > 0.0
+    assert order == "any" or minutes < 15 or ahead["4-gram"] > 0.0
 
 
 def log_probs(model, x):

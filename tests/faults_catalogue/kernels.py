@@ -984,6 +984,27 @@ class JumpsFromNowhere(AbsorbingKernel):
         return found._replace(before=found.after)
 
 
+@catalogue.caught_by("sequence", masking)
+class ASequenceInNameAlone(AbsorbingKernel):
+    """Says that it masks places one after another, and masks them all alike."""
+
+    @property
+    def is_sequential(self):
+        return True
+
+    def log_odds(self, t):
+        return self.schedule.log_odds(t)
+
+
+@catalogue.caught_by("sequence", masking)
+class FirstInsteadOfLast(ASequenceInNameAlone):
+    """Masks places one after another, from the beginning."""
+
+    def log_odds(self, t):
+        masked_at = (jnp.arange(self.event.size) + 0.5) / self.event.size
+        return jnp.where(t > masked_at, -jnp.inf, jnp.inf).reshape(self.event.shape)
+
+
 @catalogue.caught_by("averaging", masking)
 class MasksLiftedTooOften(AbsorbingKernel):
     """A step back lifts a mask as often as a symbol is seen, not as often as it was masked since."""

@@ -77,6 +77,13 @@ class FirstFeatureAlone(Small):
         return super().hidden(features.at[..., 1:].set(0.0), t, side, key)
 
 
+@catalogue.caught_by("causal")
+class CausalInNameAlone(Small):
+    """Says that it reads of what comes before alone, and reads everything."""
+
+    is_causal = True
+
+
 @catalogue.caught_by("trained")
 class BiasNeverAdded(Small):
     """A bias that is trained and never used."""

@@ -23,6 +23,8 @@ CHOICES = {
         {"variance": "posterior", "features": "residual"},
         {"mean": "levels"},
     ],
+    "absorbing": [{"order": "last-first"}],
+    "transformer": [{"width": 16, "heads": 2, "depth": 2, "causal": True, "counts": True}],
     "binomial": [{"base_rate": 0.2, "schedule": "cosine", "predict": "flips", "features": "evidence"}],
 }
 # few and narrow layers compile sooner; the seeds below read these networks in their full size

@@ -68,6 +68,82 @@ def test_independent_symbols_lose_nothing_under_absorption() -> None:
     assert oracles.exact_ledger(diffusion, xs, weights).per_event == pytest.approx(np.log(weights), abs=1e-10)
 
 
+@pytest.mark.usefixtures("x64")
+def test_one_after_another_nothing_is_lost() -> None:
+    """Places that are masked one at a time, the last first, are told by those before them: K of the exact decoder is log p.
+
+    Not so where two share a step, nor in any order with so few steps.
+    """
+    xs, weights = words()
+
+    def per_event(steps: int, order: str) -> np.ndarray:
+        kernel = small("absorbing", order=order)
+        return oracles.exact_ledger(qs.Diffusion(kernel, oracles.ExactDecoder(kernel, xs, weights), steps), xs, weights).per_event
+
+    for steps in (PLACES, PLACES + 3):
+        assert per_event(steps, "last-first") == pytest.approx(np.log(weights), abs=1e-10)
+    for steps, order in ((PLACES - 1, "last-first"), (PLACES, "any")):
+        assert weights @ (np.log(weights) - per_event(steps, order)) > 0.01
+
+
+def stirred(model: qs.AbstractModel) -> qs.AbstractModel:
+    keys = iter(jr.split(jr.key(1), 200))
+    return jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_causal_network_reads_of_what_comes_before_alone(counts: bool) -> None:
+    side = qs.Fields({qs.PADDING: qs.Binary((6,)), "label": qs.Categorical((), 3)})
+    ports = qs.Ports.of(qs.make("kernel", "absorbing", qs.Categorical((6,), 4)), side)
+    model = stirred(qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=2, causal=True, counts=counts))
+    assert model.is_causal
+    told = qs.Side({qs.PADDING: jnp.asarray([0.0] * 5 + [1.0]), "label": jnp.asarray(2)}, jnp.asarray(True))
+    symbols = np.array([1, 4, 0, 2, 3, 0])
+    ask = eqx.filter_jit(lambda symbols, t: model(symbols[:, None], t, told))
+    params = np.asarray(ask(symbols, 0.2))
+    assert np.array_equal(params, ask(symbols, 0.9))
+    for place in range(5):
+        changed = np.abs(np.asarray(ask(np.where(np.arange(6) == place, (symbols + 1) % 5, symbols), 0.2)) - params).max(axis=1)
+        assert np.all(changed[: place + 1] < 1e-6)
+        assert np.all(changed[place + 1 : 5] > 1e-5)
+
+
+@pytest.mark.parametrize("steps", [6, 11])
+def test_one_call_of_a_causal_network_has_all_terms(steps: int) -> None:
+    """The objective is -K itself, whatever is drawn, for events with all their places and with fewer; not so with fewer steps."""
+    event, side = qs.Categorical((6,), 4), qs.Fields({qs.PADDING: qs.Binary((6,))})
+    kernel = qs.make("kernel", "absorbing", event, order="last-first")
+    model = stirred(qs.make("model", "transformer", qs.Ports.of(kernel, side), key=jr.key(0), width=16, depth=1, causal=True))
+    diffusion = qs.Diffusion(kernel, model, steps, side=qs.Side.absent(side))
+    padding = (np.arange(6) >= np.array([[6], [4], [1]])).astype(np.float32)
+    xs = np.array([[0, 1, 2, 3, 2, 1], [3, 3, 1, 2, 0, 0], [2, 0, 0, 0, 0, 0]], np.int32)
+    objective = qs.make("objective", "bound")
+
+    @eqx.filter_jit
+    def losses(diffusion: qs.Diffusion, u: jax.Array) -> jax.Array:
+        def loss(x: jax.Array, padding: jax.Array) -> jax.Array:
+            return objective(diffusion.given({qs.PADDING: padding}), x, u, key=jr.key(3))[0]
+
+        return jax.vmap(loss)(jnp.asarray(xs), jnp.asarray(padding))
+
+    k = qs.ledger(diffusion, xs, key=jr.key(2), side={qs.PADDING: padding}).per_event
+    for u in (0.1, 0.8):
+        assert np.asarray(losses(diffusion, jnp.asarray(u))) == pytest.approx(-k, rel=1e-4)
+    few = qs.Diffusion(kernel, model, 3, side=qs.Side.absent(side))
+    assert np.abs(np.asarray(losses(few, jnp.asarray(0.1)) - losses(few, jnp.asarray(0.8)))).max() > 0.1
+
+
+def test_one_after_another_takes_a_step_for_each_place() -> None:
+    few = qs.load_recipe("dna", {"kernel.order": "last-first", "trajectory.steps": 40})
+    with pytest.raises(InputError, match=r"trajectory: .* as an event has elements, 64; got a fixed grid of trajectory.steps = 40"):
+        qs.train(few)
+    with pytest.raises(InputError, match="schedule and first_noise: with order = 'last-first' every place has its time"):
+        small("absorbing", order="last-first", first_noise=0.1)
+    ports = qs.Ports.of(qs.join_kernels({"one": small("absorbing"), "other": small("absorbing")}))
+    with pytest.raises(InputError, match="causal: takes events of one part"):
+        qs.make("model", "transformer", ports, key=jr.key(0), causal=True)
+
+
 def test_many_steps_of_absorption_weigh_as_in_continuous_time() -> None:
     """-K goes to the integral over t of 1/t times the loss of what is masked (Sahoo et al. 2024, eq. 10), at survival 1 - t.
 
@@ -181,8 +257,7 @@ def test_a_network_sees_which_places_there_are(counts: bool) -> None:
     event, side = qs.Categorical((6,), 4), qs.Fields({qs.PADDING: qs.Binary((6,)), "label": qs.Categorical((), 3)})
     ports = qs.Ports.of(qs.make("kernel", "absorbing", event), side)
     model = qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=2, counts=counts)
-    keys = iter(jr.split(jr.key(1), 100))
-    model = jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
+    model = stirred(model)
     told = qs.Side({qs.PADDING: jnp.asarray([0.0] * 4 + [1.0] * 2), "label": jnp.asarray(2)}, jnp.asarray(True))
     one, other = (jnp.asarray([[1], [4], [0], [2], [end], [end]]) for end in (0, 3))
     params = eqx.filter_jit(lambda features, side: model(features, jnp.asarray(0.5), side)[:4])
@@ -283,8 +358,7 @@ def test_networks_for_sequences_start_at_zero_and_read_all_places(name: str, ker
     options = {"convolutional": {"widths": (8, 8), "attention": False}, "transformer": {"width": 16, "depth": 1}}[name]
     ports = qs.Ports.of(qs.make("kernel", kernel, event))
     model = qs.make("model", name, ports, key=jr.key(0), **options)
-    keys = iter(jr.split(jr.key(1), 200))
-    moved = jax.tree.map(lambda leaf: leaf + 0.3 * jr.normal(next(keys), leaf.shape) if eqx.is_inexact_array(leaf) else leaf, model)
+    moved = stirred(model)
     ask = eqx.filter_jit(lambda model, features: model(features, jnp.asarray(0.4)))
     features = jnp.ones(ports.features.shapes[0], ports.features.dtypes[0])
     assert np.all(np.asarray(ask(model, features)) == 0)

@@ -103,6 +103,15 @@ class Diffusion(eqx.Module):
         reverse = self.kernel.reverse(self.params(z, t), z, s, t)
         return self.kernel.posterior(x, z, s, t).kl_by_part(reverse, key=key_kl)
 
+    def terms_in_one(self, x: State, *, key: Key) -> Scalar:
+        """-K in nats, of a sequential kernel with a causal network in training, by one call of it.
+
+        The params at data are, for each element, those of the state in which its turn comes: what follows is not looked at.
+        """
+        key_end, key_net = jr.split(key)
+        end, one = self.kernel.equilibrium().sample(key_end), jnp.ones(())
+        return -self.decode(self.params(x, one, key=key_net), end, one).log_prob(x)
+
     def term(
         self, x: State, z: State, index: Int[Array, ""], times: Float[Array, " T"], *, key: Key, train: bool = False
     ) -> Scalar:

@@ -161,6 +161,19 @@ def all_states(shape: tuple[int, ...], n: int) -> jax.Array:
     return jnp.asarray(states.reshape(-1, *shape))
 
 
+def row(log_matrix: Float[Array, "*#event before after"], states: State) -> Float[Array, "*event after"]:
+    """Of a matrix of all elements alike, or of each, the row of the state that each element (*event) is in."""
+    numbers = states.astype(jnp.int32)
+    if log_matrix.ndim == 2:
+        return log_matrix[numbers]
+    return jnp.take_along_axis(log_matrix, numbers[..., None, None], axis=-2)[..., 0, :]
+
+
+def column(log_matrix: Float[Array, "*#event before after"], states: State) -> Float[Array, "*event before"]:
+    """The same of columns."""
+    return row(jnp.swapaxes(log_matrix, -1, -2), states)
+
+
 class FiniteKernel(AbstractBridged):
     """Independent elements on a finite space, destroyed by a matrix per step.
 
@@ -173,8 +186,11 @@ class FiniteKernel(AbstractBridged):
     event: eqx.AbstractVar[AbstractField]
 
     @abstractmethod
-    def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "before after"]:
-        """log of the matrix [from, to] of a step s -> t of one element, floored; s = None starts from data."""
+    def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "*#event before after"]:
+        """log of the matrix [from, to] of a step s -> t, floored; s = None starts from data.
+
+        One for all elements alike, (before, after), or one for each, (*event, before, after).
+        """
 
     @abstractmethod
     def log_equilibrium(self) -> Float[Array, " states"]:
@@ -208,25 +224,25 @@ class FiniteKernel(AbstractBridged):
         return self._independent(self.log_reference(), self.event.dtype)
 
     def marginal(self, x: State, t: Time) -> AbstractIntegrable:
-        return Finite(self.log_matrix(None, t)[x.astype(jnp.int32)])
+        return Finite(row(self.log_matrix(None, t), x))
 
     def transition(self, z: State, s: Time, t: Time) -> AbstractIntegrable:
-        return Finite(self.log_matrix(s, t)[z.astype(jnp.int32)])
+        return Finite(row(self.log_matrix(s, t), z))
 
     def posterior(self, x: State, z: State, s: Time, t: Time) -> AbstractIntegrable:
-        arrive = self.log_matrix(None, s)[x.astype(jnp.int32)]
-        leave = self.log_matrix(s, t).T[z.astype(jnp.int32)]
+        arrive = row(self.log_matrix(None, s), x)
+        leave = column(self.log_matrix(s, t), z)
         return Finite(log_normalise(arrive + leave))
 
     def decode(self, params: State, z: State, t: Time) -> AbstractIntegrable:
-        likelihood = self.log_matrix(None, t).T[z.astype(jnp.int32)]
+        likelihood = column(self.log_matrix(None, t), z)
         return Finite(log_normalise(self.log_reference() + self.tilt(params, z) + likelihood), self.event.dtype)
 
     def bridge(self, data: AbstractDistribution, z: State, s: Time, t: Time) -> AbstractIntegrable:
         """`data` is a `Finite` over the data states. Raises TypeError for another."""
         if not isinstance(data, Finite):
             raise TypeError(f"{type(self).__name__}.bridge: expected data as a Finite, got a {type(data).__name__}")
-        leave = self.log_matrix(s, t).T[z.astype(jnp.int32)]
+        leave = column(self.log_matrix(s, t), z)
         posterior = log_normalise(self.log_matrix(None, s) + leave[..., None, :])
         return Finite(log_normalise(jax.nn.logsumexp(data.log_probs[..., None] + posterior, axis=-2)))
 

@@ -43,6 +43,13 @@ class AbstractKernel(eqx.Module):
         """Upper bound on KL(q(z_1 given x) || equilibrium) per element, in nats, for data of mean square 1."""
         return 0.01
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether elements are destroyed one after another, the last first: in a chain of at least as many even steps as there
+        are elements, never two in one step, and each from as it is in data to as it is at t = 1.
+        """
+        return False
+
     def given(self, side: State) -> Self:
         """The kernel of an event with this side information (a mask, a size); by default it does not look at it."""
         return self

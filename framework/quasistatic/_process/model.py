@@ -81,6 +81,11 @@ class Ports:
 class AbstractModel(eqx.Module):
     """A plain network for one event. Every inexact array leaf is trained; constants are static."""
 
+    @property
+    def is_causal(self) -> bool:
+        """Whether the params of an element depend on the features of the elements before it alone, and not on time."""
+        return False
+
     @abstractmethod
     def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
         """Params, in the layout `ports.params`, from features in `ports.features` at time t.

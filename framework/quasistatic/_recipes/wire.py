@@ -190,6 +190,11 @@ def _parts(choice: Choice, event: AbstractEvent, manager: PluginManager) -> Mapp
 
 def _grid(recipe: Recipe, kernel: AbstractKernel) -> AbstractGrid:
     steps, times = recipe.trajectory.steps, recipe.trajectory.times
+    if kernel.is_sequential and (steps < kernel.event.size or recipe.trajectory.grid != "fixed"):
+        raise IncompatibleError(
+            f"trajectory: elements are destroyed one after another, which takes a fixed grid of at least as many steps as an event "
+            f"has elements, {kernel.event.size}; got a {recipe.trajectory.grid} grid of trajectory.steps = {steps}"
+        )
     if times:
         if recipe.trajectory.grid != "fixed" or len(times) != steps:
             found = f"a {recipe.trajectory.grid} grid of trajectory.steps = {steps} and {len(times)} times"

@@ -8,7 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic._process.finite import FiniteKernel
+from quasistatic._process.finite import FiniteKernel, column
 from quasistatic._process.model import AbstractModel, Side
 from quasistatic.oracles._ledger import Weights, checked_weights
 
@@ -51,7 +51,7 @@ class ExactDecoder(AbstractModel):
         log_rho = kernel.log_reference()
         chance = jnp.tensordot(share, jax.nn.one_hot(self.xs.astype(int), log_rho.shape[-1]), axes=1)
         # decode ~ rho * exp(tilt) * q(z given x), so this tilt makes it `chance`
-        tilt = jnp.log(chance) - log_rho - kernel.log_matrix(None, t).T[z.astype(int)]
+        tilt = jnp.log(chance) - log_rho - column(kernel.log_matrix(None, t), z)
         return params_of_tilt(kernel, jnp.clip(tilt, IMPOSSIBLE, -IMPOSSIBLE), z)
 
     def _state(self, features: State, t: Time) -> jax.Array:

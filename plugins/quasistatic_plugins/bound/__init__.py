@@ -11,7 +11,10 @@ import quasistatic as qs
 
 @attrs.frozen
 class BoundOptions:
-    """-K in nats per event, from one term of the ledger drawn at random: unbiased for the whole sum."""
+    """-K in nats per event, from one term of the ledger drawn at random: unbiased for the whole sum.
+
+    Where one call of the network has all terms, from all of them: a sequential kernel with a causal network.
+    """
 
     draw: Literal["stratified", "importance"] = attrs.field(
         default="stratified",

@@ -44,6 +44,17 @@ class AbsorbingOptions:
         default="erasure", metadata={"help": "how the share of symbols that are seen falls with time, to none at t = 1"}
     )
     first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
+    order: Literal["any", "last-first"] = attrs.field(
+        default="any",
+        metadata={
+            "help": "any: every place is masked at a time of its own; last-first: one after another from the end, so that samples "
+            "are written from their beginning, and K is exact with as many steps as places"
+        },
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.order == "last-first" and (self.schedule, self.first_noise) != ("erasure", 0.0):
+            raise ValueError("schedule and first_noise: with order = 'last-first' every place has its time; leave them out")
 
 
 @attrs.frozen

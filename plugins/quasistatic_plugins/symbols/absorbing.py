@@ -209,7 +209,10 @@ def build(options: AbsorbingOptions, event: qs.Categorical) -> "AbsorbingKernel"
 class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
     """q(z_t given z_s) keeps a symbol with the survival of the step, and else masks it; zero params reverse `reference`.
 
-    Source: Austin et al. 2021, appendix A.2.2; Sahoo et al. 2024.
+    With `order = "last-first"` the times at which places are masked are sure, one after another from the end: the reversal writes
+    an event from its beginning, and is an autoregressive model.
+
+    Source: Austin et al. 2021, appendix A.2.2 and section 3.3; Sahoo et al. 2024.
     """
 
     options: AbsorbingOptions = eqx.field(static=True)
@@ -246,16 +249,30 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
 
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
         n = self.event.categories
-        log_kept, log_lost = self.survival(t) if s is None else self.step_survival(s, t)
-        seen = jnp.where(jnp.eye(n) > 0, log_kept, qs.FLOOR)
-        from_symbols = jnp.concatenate([seen, jnp.full((n, 1), log_lost)], axis=1)
-        return from_symbols if s is None else jnp.concatenate([from_symbols, certain(jnp.asarray([n]), n + 1)])
+        kept, lost = (each[..., None, None] for each in (self.survival(t) if s is None else self.step_survival(s, t)))
+        seen = jnp.where(jnp.eye(n) > 0, kept, qs.FLOOR)
+        from_symbols = jnp.concatenate([seen, jnp.broadcast_to(lost, (*seen.shape[:-1], 1))], axis=-1)
+        from_mask = jnp.broadcast_to(certain(jnp.asarray(n), n + 1), (*seen.shape[:-2], 1, n + 1))
+        return from_symbols if s is None else jnp.concatenate([from_symbols, from_mask], axis=-2)
 
     def log_equilibrium(self) -> jax.Array:
         return certain(jnp.asarray(self.event.categories), self.event.categories + 1)
 
     def log_reference(self) -> jax.Array:
         return jnp.asarray(self.log_shares)
+
+    @property
+    def is_sequential(self) -> bool:
+        return self.options.order == "last-first"
+
+    def log_odds(self, t: jax.Array) -> jax.Array:
+        """Of all places together, (); or, one after another, of each (*event): it is masked in the middle of its turn."""
+        if not self.is_sequential:
+            return self.schedule.log_odds(t)
+        there = jnp.ones(self.event.size) if self.padding is None else jnp.where(self.padding.reshape(-1) > 0.5, 0.0, 1.0)
+        left = jnp.cumsum(there[::-1])  # how many there are from each place on, the last place first
+        masked_at = (left - 0.5) / jnp.maximum(left[-1], 1.0)
+        return jnp.where(t > masked_at, -jnp.inf, jnp.inf)[::-1].reshape(self.event.shape)
 
     def _hidden(self, symbols: jax.Array, log_seen: jax.Array, log_hidden: jax.Array) -> Hidden:
         seen, hidden = (jnp.broadcast_to(log_prob, self.event.shape) for log_prob in (log_seen, log_hidden))
@@ -277,7 +294,10 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
     def _reveal(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """log-probability that what is masked at t was seen at s, and that it was not."""
         (kept, lost), (_, step_lost), (_, lost_late) = self.survival(s), self.step_survival(s, t), self.survival(t)
-        return jnp.maximum(kept + step_lost - lost_late, qs.FLOOR), jnp.maximum(lost - lost_late, qs.FLOOR)
+        # what cannot be masked by t was seen
+        log_seen = jnp.where(lost_late > qs.FLOOR, kept + step_lost - lost_late, 0.0)
+        log_hidden = jnp.where(lost_late > qs.FLOOR, lost - lost_late, qs.FLOOR)
+        return jnp.maximum(log_seen, qs.FLOOR), jnp.maximum(log_hidden, qs.FLOOR)
 
     def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Hidden:
         log_seen, log_hidden = self._reveal(s, t)

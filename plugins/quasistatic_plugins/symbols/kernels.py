@@ -46,15 +46,22 @@ class AbstractSymbolKernel(qs.FiniteKernel):
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return z.astype(jnp.int32)[..., None]
 
+    def log_odds(self, t: jax.Array) -> jax.Array:
+        """Log-odds of survival, () or (*event); infinite for a place that is whole for certain, or gone."""
+        return self.schedule.log_odds(t)
+
     def survival(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """log of what survives to t, and of what does not, floored; () or, where there may be padding, (*event)."""
-        log_odds = self.schedule.log_odds(t)
+        """log of what survives to t, and of what does not, floored; () or, where places differ, (*event)."""
+        log_odds = self.log_odds(t)
         return self._unless_padding(qs.log_survival(log_odds), qs.log_noise(log_odds))
 
     def step_survival(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The same of a step s < t."""
-        log_kept = qs.log_survival(self.schedule.log_odds(t)) - qs.log_survival(self.schedule.log_odds(s))
-        return self._unless_padding(log_kept, jnp.log(-jnp.expm1(jnp.minimum(log_kept, -1e-30))))
+        early, late = qs.log_survival(self.log_odds(s)), qs.log_survival(self.log_odds(t))
+        # what is gone by s has nothing to lose
+        log_kept = jnp.where(early > qs.FLOOR, late - jnp.maximum(early, qs.FLOOR), 0.0)
+        log_lost = jnp.where(log_kept < 0.0, jnp.log(-jnp.expm1(jnp.minimum(log_kept, -1e-30))), qs.FLOOR)
+        return self._unless_padding(log_kept, log_lost)
 
     def _unless_padding(self, log_kept: jax.Array, log_lost: jax.Array) -> tuple[jax.Array, jax.Array]:
         kept, lost = jnp.maximum(log_kept, qs.FLOOR), jnp.maximum(log_lost, qs.FLOOR)

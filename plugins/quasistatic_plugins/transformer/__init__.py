@@ -34,6 +34,13 @@ class TransformerOptions:
         default=False,
         metadata={"help": "tell each token how many of each symbol come before and after: for notations with brackets"},
     )
+    causal: bool = attrs.field(
+        default=False,
+        metadata={
+            "help": "a place reads of what stands before it alone: where kernel.order = 'last-first', training then asks for all "
+            "places in one call"
+        },
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.width % (2 * self.heads):

@@ -49,6 +49,7 @@ class Attention(eqx.Module):
         self.heads, self.is_rotary = heads, is_rotary
 
     def __call__(self, x: jax.Array, seen: jax.Array | None) -> jax.Array:
+        """`seen` (tokens,) or (tokens, tokens) says what is read of, by all or by each; by default everything."""
         tokens, width = x.shape
         # heads before tokens, as if they were events of one head: in this order nothing is transposed, which on a CPU is dear
         query, key, value = jnp.moveaxis(self.ask(x).reshape(tokens, 3, self.heads, 1, -1), 0, 2)
@@ -94,9 +95,13 @@ class Counted(eqx.Module):
     def __init__(self, symbols: int, width: int, numbers: np.random.Generator):
         self.onwards, self.backwards = (normal(numbers, (symbols, width), AS_MUCH) for _ in range(2))
 
-    def __call__(self, symbols: jax.Array, there: jax.Array | None) -> jax.Array:
-        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,)."""
-        before, after = self.onwards[symbols], self.backwards[symbols]
+    def __call__(self, symbols: jax.Array, there: jax.Array | None, is_causal: bool) -> jax.Array:
+        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,).
+
+        Of what comes after, a causal network knows only how much it is.
+        """
+        later = jnp.full_like(symbols, len(self.backwards) - 1) if is_causal else symbols
+        before, after = self.onwards[symbols], self.backwards[later]
         if there is not None:
             before, after = (jnp.where(there[:, None], each, 0.0) for each in (before, after))
         return jnp.cumsum(before, axis=0) + jax.lax.cumsum(after, axis=0, reverse=True)
@@ -132,14 +137,22 @@ class Part(eqx.Module):
             self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
             self.leave, self.bias = Affine(width, gives.shape[-1], None), None
 
-    def read(self, features: jax.Array, there: jax.Array | None = None) -> jax.Array:
-        """Tokens (elements, width); by default all elements are `there` (elements,)."""
+    def read(self, features: jax.Array, there: jax.Array | None = None, is_causal: bool = False) -> jax.Array:
+        """Tokens (elements, width); by default all elements are `there` (elements,).
+
+        In a causal network each token reads the element before it, the first one the mask, or zeros.
+        """
         if self.embedding is not None:
             symbols = features.reshape(-1)
+            if is_causal:
+                symbols = jnp.concatenate([jnp.full(1, len(self.embedding) - 1, symbols.dtype), symbols[:-1]])
             own = self.embedding[symbols]
-            return own if self.counted is None else own + self.counted(symbols, there)
+            return own if self.counted is None else own + self.counted(symbols, there, is_causal)
         assert self.enter is not None
-        return self.enter(features.reshape(-1, features.shape[-1]))
+        numbers = features.reshape(-1, features.shape[-1])
+        if is_causal:
+            numbers = jnp.concatenate([jnp.zeros_like(numbers[:1]), numbers[:-1]])
+        return self.enter(numbers)
 
     def give(self, tokens: jax.Array) -> jax.Array:
         """Params (elements, numbers of one)."""
@@ -172,7 +185,7 @@ class Transformer(qs.AbstractModel):
     """Pre-norm blocks on tokens; the readout starts at zero.
 
     Side information comes as tokens before those of the event, but for the part `qs.PADDING`: no token reads of a place where an
-    event has nothing.
+    event has nothing. A causal one does not read time: all that it may know of it is how much has been written.
     """
 
     parts: list[Part]
@@ -184,11 +197,13 @@ class Transformer(qs.AbstractModel):
     ports: qs.Ports = eqx.field(static=True)
 
     def __init__(self, options: TransformerOptions, ports: qs.Ports, *, key: Key):
-        """Raises ValueError where features and params are not of the same elements."""
+        """Raises ValueError where features and params are not of the same elements, and for a causal one of several parts."""
         numbers, width = numbers_of(key), options.width
         reads, gives = (jax.tree.leaves(layout.tree) for layout in (ports.features, ports.params))
         if [leaf.shape[:-1] for leaf in reads] != [leaf.shape[:-1] for leaf in gives] or not all(leaf.shape for leaf in reads):
             raise ValueError("takes features and params of the same elements; model 'dense' takes any")
+        if options.causal and len(reads) > 1:
+            raise ValueError("causal: takes events of one part, got several")
         self.parts = [Part(one, other, options, numbers) for one, other in zip(reads, gives, strict=True)]
         tokens = sum(math.prod(leaf.shape[:-1]) for leaf in reads)
         self.places = normal(numbers, (tokens, width), 1) if options.places == "learned" else None
@@ -198,15 +213,22 @@ class Transformer(qs.AbstractModel):
         self.blocks = [Block(options, numbers) for _ in range(options.depth)]
         self.options, self.ports = options, ports
 
+    @property
+    def is_causal(self) -> bool:
+        return self.options.causal
+
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options, shapes = self.options, self.ports.params.shapes
         leaves = jax.tree.leaves(features)
         before, there = self._side(side, sum(math.prod(leaf.shape[:-1]) for leaf in leaves))
-        x = jnp.concatenate([part.read(leaf, there) for part, leaf in zip(self.parts, leaves, strict=True)])
+        x = jnp.concatenate([part.read(leaf, there, options.causal) for part, leaf in zip(self.parts, leaves, strict=True)])
         if self.places is not None:
             x = x + self.places
         seen = None if there is None else jnp.concatenate([jnp.ones(sum(map(len, before)), bool), there])
         x = jnp.concatenate([*before, x])
+        if options.causal:
+            t, earlier = jnp.ones(()), jnp.tri(len(x), dtype=bool)
+            seen = earlier if seen is None else earlier & seen
         clock = self.clock(t, None, x.dtype)
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
         for block, key_block in zip(self.blocks, keys, strict=True):

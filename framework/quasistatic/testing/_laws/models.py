@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -126,12 +127,19 @@ def shapes(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
     )
 
 
-@law("model", "reads-all", "Once trained, the params change with every feature, with time and with side information.")
+@law(
+    "model",
+    "reads-all",
+    "Once trained, the params change with every feature, with time and with side information; of a causal network, with every "
+    "feature but those of the last element, and with side information.",
+)
 def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
     network, batch = stirred(model, setting.key(61)), many_inputs(ports, setting, 16)
     by_features, over_time = _sensitivity(network, batch)
+    if model.is_causal:
+        by_features = by_features[: -ports.features.shapes[-1][-1]]
     unread = ["a feature"] if not bool(jnp.all(by_features)) else []
-    if bool(jnp.any(jnp.all(over_time[:, 1:] == over_time[:, :-1], axis=(0, 2)))):
+    if not model.is_causal and bool(jnp.any(jnp.all(over_time[:, 1:] == over_time[:, :-1], axis=(0, 2)))):
         unread.append("time")
     if batch.side is not None and ports.side is not None:
         plain = _answers(network, batch)
@@ -139,6 +147,43 @@ def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
             if bool(jnp.all(_answers(network, batch._replace(side=changed)) == plain)):
                 unread.append(f"side information {name}".rstrip())
     return faults(unread, "inputs not read")
+
+
+def _is_causal(model: AbstractModel) -> bool:
+    return model.is_causal
+
+
+@law(
+    "model",
+    "causal",
+    "Of a causal network, once trained, the params of an element stay as they are whatever its own features, those after it and "
+    "time become.",
+    when=_is_causal,
+)
+def causal(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
+    network, one = stirred(model, setting.key(61)), inputs(ports, setting.key(62))
+    moved = _moved_by_what_follows(network, ports, one, inputs(ports, setting.key(63)))
+    return Reading(float(moved), 1e-5 * float(jnp.max(jnp.abs(_answer(network, one)))), "in a param")
+
+
+@eqx.filter_jit
+def _moved_by_what_follows(network: AbstractModel, ports: Ports, one: Inputs, other: Inputs) -> jax.Array:
+    """How far the params of each element move at most where it, and all after it, have the features of another event."""
+    size = sum(math.prod(shape[:-1]) for shape in ports.features.shapes)
+
+    def by_element(tree: State) -> jax.Array:
+        return jnp.concatenate([leaf.reshape(-1, leaf.shape[-1]) for leaf in jax.tree.leaves(tree)])
+
+    def moved(place: jax.Array) -> jax.Array:
+        def mixed(mine: jax.Array, theirs: jax.Array) -> jax.Array:
+            numbers = jnp.arange(math.prod(mine.shape[:-1])).reshape(*mine.shape[:-1], 1)
+            return jnp.where(numbers < place, mine, theirs)
+
+        changed = Inputs(jax.tree.map(mixed, one.features, other.features), other.t, one.side).ask(network)
+        away = jnp.abs(by_element(changed) - by_element(one.ask(network)))
+        return jnp.max(jnp.where(jnp.arange(size)[:, None] <= place, away, 0.0))
+
+    return jnp.max(jax.vmap(moved)(jnp.arange(size)))
 
 
 @eqx.filter_jit

@@ -13,7 +13,7 @@ import numpy as np
 from jax.extend.random import define_prng_impl
 
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
-from quasistatic._process.finite import FiniteKernel
+from quasistatic._process.finite import FiniteKernel, column
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.tree import take
 from quasistatic.oracles._decoder import params_of_tilt
@@ -51,7 +51,7 @@ def _rare(kernel: FiniteKernel, x: State, key: Key) -> AbstractDistribution:
     states, end = kernel.data_states, jnp.ones(())
     wanted = jnp.full((*kernel.event.shape, states), RARE).at[..., 0].set(1.0 - (states - 1) * RARE)
     z = kernel.marginal(x, end).sample(key)
-    likelihood = kernel.log_matrix(None, end).T[z.astype(jnp.int32)]
+    likelihood = column(kernel.log_matrix(None, end), z)
     return kernel.decode(params_of_tilt(kernel, jnp.log(wanted) - kernel.log_reference() - likelihood, z), z, end)
 
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.finite import FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.tree import take
 from quasistatic.oracles import expect
@@ -90,6 +91,43 @@ def composition(kernel: AbstractKernel, setting: Setting) -> Reading:
 @law("kernel", "stationarity", "A step leaves the equilibrium as it is.", f"{PAPER}, eq. 1", when=_is_stationary, float64=True)
 def stationarity(kernel: AbstractKernel, setting: Setting) -> Reading:
     return _carried(kernel, _FromEquilibrium(), setting.steps(kernel), setting)
+
+
+def _is_finite_in_sequence(kernel: AbstractKernel) -> bool:
+    return kernel.is_sequential and is_finite(kernel)
+
+
+@law(
+    "kernel",
+    "sequence",
+    "Of a sequential kernel, in a chain of as many even steps as elements, each step destroys the last element that is left: those "
+    "before it are as in data, and it and those after it as at t = 1.",
+    "Austin et al. 2021, section 3.3",
+    when=_is_finite_in_sequence,
+    float64=True,
+)
+def sequence(kernel: FiniteKernel, setting: Setting) -> Reading:
+    x, size = take(setting.data(kernel, 2), 1), kernel.event.size
+    return Reading(float(_out_of_turn(kernel, x, size)), 1e-12, "in probability")
+
+
+@eqx.filter_jit
+def _out_of_turn(kernel: FiniteKernel, x: State, size: int) -> jax.Array:
+    """How far the states of single elements are from data before an element's turn, and from equilibrium after it."""
+
+    def chances(distribution: AbstractDistribution) -> jax.Array:
+        assert isinstance(distribution, AbstractDiscrete)
+        return jnp.exp(distribution.log_probabilities()).reshape(size, -1)
+
+    gone = chances(kernel.equilibrium())
+    whole = jax.nn.one_hot(x.reshape(-1), gone.shape[-1])
+
+    def away(left: jax.Array) -> jax.Array:
+        found = chances(kernel.marginal(x, 1.0 - left / size))
+        return jnp.max(jnp.abs(found - jnp.where(jnp.arange(size)[:, None] < left, whole, gone)))
+
+    # elements that are left, from none
+    return jnp.max(jax.vmap(away)(jnp.arange(size)))
 
 
 def _carried(kernel: AbstractKernel, start: _AbstractStart, steps: Steps, setting: Setting) -> Reading:
