@@ -62,9 +62,11 @@ def test_every_law_has_a_fault_that_it_catches():
         Fading(),
         GaussianKernel(GaussianOptions(), qs.Real((2,))),
         qs.make("kernel", "absorbing", qs.Categorical((2,), 3)),
+        qs.make("kernel", "absorbing", qs.Categorical((2,), 3), order="last-first"),
     ]
     laws = [law for kernel in kernels_of_all_laws for law in qs.testing.laws_of("kernel", kernel)]
-    laws += qs.testing.laws_of("model", models.Small(models.PORTS, jr.key(0)), models.PORTS)
+    for network in (models.Small, models.CausalInNameAlone):
+        laws += qs.testing.laws_of("model", network(models.PORTS, jr.key(0)), models.PORTS)
     laws += qs.testing.laws_of("objective", Bound(BoundOptions()))
     laws += qs.testing.laws_of("sampler", Ancestral())
     laws += [law for source in (sources.Stored(), sources.Generated()) for law in qs.testing.laws_of("source", source)]
