@@ -108,9 +108,21 @@ def test_a_causal_network_reads_of_what_comes_before_alone(counts: bool) -> None
         assert np.all(changed[place + 1 : 5] > 1e-5)
 
 
+class InSecret(qs.AbstractModel):
+    """A network that does not say that it is causal."""
+
+    model: qs.AbstractModel
+
+    def __call__(self, features: Any, t: Any, side: Any = None, *, key: Any = None) -> Any:
+        return self.model(features, t, side, key=key)
+
+
 @pytest.mark.parametrize("steps", [6, 11])
 def test_one_call_of_a_causal_network_has_all_terms(steps: int) -> None:
-    """The objective is -K itself, whatever is drawn, for events with all their places and with fewer; not so with fewer steps."""
+    """The objective is -K itself, whatever is drawn, for events with all their places and with fewer; not so with fewer steps.
+
+    K is that of the same network asked once for each place, which it is where it does not say that it is causal.
+    """
     event, side = qs.Categorical((6,), 4), qs.Fields({qs.PADDING: qs.Binary((6,))})
     kernel = qs.make("kernel", "absorbing", event, order="last-first")
     model = stirred(qs.make("model", "transformer", qs.Ports.of(kernel, side), key=jr.key(0), width=16, depth=1, causal=True))
@@ -126,9 +138,19 @@ def test_one_call_of_a_causal_network_has_all_terms(steps: int) -> None:
 
         return jax.vmap(loss)(jnp.asarray(xs), jnp.asarray(padding))
 
-    k = qs.ledger(diffusion, xs, key=jr.key(2), side={qs.PADDING: padding}).per_event
+    at_once, one_by_one = (
+        qs.ledger(each, xs, key=jr.key(2), side={qs.PADDING: padding})
+        for each in (diffusion, qs.Diffusion(kernel, InSecret(model), steps, side=qs.Side.absent(side)))
+    )
+    assert (at_once.evaluations, one_by_one.evaluations) == (1, 6)
+    np.testing.assert_allclose(at_once.terms, one_by_one.terms, atol=1e-4)
+    k = at_once.per_event
     for u in (0.1, 0.8):
         assert np.asarray(losses(diffusion, jnp.asarray(u))) == pytest.approx(-k, rel=1e-4)
+    uneven = np.append(np.linspace(0.1, 0.2, 8), 1.0)  # most places share the last step: no one call has that
+    shared = qs.ledger(diffusion, xs, key=jr.key(2), steps=uneven, side={qs.PADDING: padding})
+    assert shared.evaluations == 6
+    assert np.abs(shared.per_event - k).max() > 0.1
     few = qs.Diffusion(kernel, model, 3, side=qs.Side.absent(side))
     assert np.abs(np.asarray(losses(few, jnp.asarray(0.1)) - losses(few, jnp.asarray(0.8)))).max() > 0.1
 

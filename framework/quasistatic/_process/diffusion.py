@@ -103,11 +103,22 @@ class Diffusion(eqx.Module):
         reverse = self.kernel.reverse(self.params(z, t), z, s, t)
         return self.kernel.posterior(x, z, s, t).kl_by_part(reverse, key=key_kl)
 
-    def terms_in_one(self, x: State, *, key: Key) -> Scalar:
-        """-K in nats, of a sequential kernel with a causal network in training, by one call of it.
+    def is_told_at_once(self, steps: Steps = None) -> bool:
+        """Whether one call of the network has the params of a whole chain of T = `steps`, by default that of training.
 
-        The params at data are, for each element, those of the state in which its turn comes: what follows is not looked at.
+        So it is for a sequential kernel with a causal network, on even steps that are at least as many as elements: its params at
+        data are, for each element, those of the state in which its turn comes, as what follows is not looked at.
         """
+        grid = self.grid
+        if not (
+            self.kernel.is_sequential and self.model.is_causal and self.first_step == "learned" and isinstance(grid, FixedGrid)
+        ):
+            return False
+        count = grid.steps if steps is None else steps
+        return isinstance(count, int) and count >= self.kernel.event.size
+
+    def all_terms(self, x: State, *, key: Key) -> Scalar:
+        """-K in nats where all is told at once, in training."""
         key_end, key_net = jr.split(key)
         end, one = self.kernel.equilibrium().sample(key_end), jnp.ones(())
         return -self.decode(self.params(x, one, key=key_net), end, one).log_prob(x)

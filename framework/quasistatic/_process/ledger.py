@@ -97,15 +97,16 @@ class Ledger:
 
 
 def ledger_terms(
-    diffusion: Diffusion, x: State, times: Float[Array, " T"], *, key: Key, fold: int = 8
+    diffusion: Diffusion, x: State, times: Float[Array, " T"], *, key: Key, fold: int = 8, at_once: bool = False
 ) -> dict[str, Float[Array, " T+1"]]:
     """One draw of the T + 1 terms of -K(x) for one event, in nats, by part: first step, steps, prior.
 
     `fold` times share one call of the network. A kernel that jumps is asked for the log-weight of one path where that takes fewer
-    calls of the network than there are times.
+    calls of the network than there are times; one call where all is told `at_once` (`Diffusion.is_told_at_once`).
     """
-    if isinstance(diffusion.kernel, AbstractJumping) and diffusion.kernel.most_jumps < len(times):
-        return _terms_of_jumps(diffusion, diffusion.kernel, x, times, key=key, fold=fold)
+    kernel = diffusion.kernel
+    if isinstance(kernel, AbstractJumping) and _calls(diffusion, len(times), at_once) < len(times):
+        return _terms_of_jumps(diffusion, kernel, x, times, key=key, fold=fold, at_once=at_once)
     key_first, key_steps, key_prior = jr.split(key, 3)
     first = diffusion.first(x, times[0], key=key_first)
     prior = diffusion.prior(x, key=key_prior)
@@ -126,15 +127,16 @@ def ledger_terms(
 
 
 def _terms_of_jumps(
-    diffusion: Diffusion, kernel: AbstractJumping, x: State, times: Float[Array, " T"], *, key: Key, fold: int
+    diffusion: Diffusion, kernel: AbstractJumping, x: State, times: Float[Array, " T"], *, key: Key, fold: int, at_once: bool
 ) -> dict[str, Float[Array, " T+1"]]:
     """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
     key_path, key_prior = jr.split(key)
     jumps = kernel.jumps(x, times, key=key_path)
+    told = diffusion.params(x, jnp.ones(())) if at_once else None
 
     def cost(at: tuple[Array, State, State]) -> dict[str, Scalar]:
         number, before, after = at
-        params = diffusion.params(after, times[number])
+        params = diffusion.params(after, times[number]) if told is None else told
         to_data = diffusion.decode(params, after, times[0]).log_prob_by_part(x)
         s, t = times[jnp.maximum(number - 1, 0)], times[jnp.maximum(number, 1)]
         back = kernel.reverse(params, after, s, t).log_prob_by_part(before)
@@ -151,10 +153,10 @@ def _terms_of_jumps(
 
 @eqx.filter_jit
 def _batch_terms(
-    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, fold: int
+    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, fold: int, at_once: bool
 ) -> dict[str, jax.Array]:
     def one(x: State, side_one: State | None, number: jax.Array) -> dict[str, jax.Array]:
-        return ledger_terms(diffusion.given(side_one), x, times, key=jr.fold_in(key, number), fold=fold)
+        return ledger_terms(diffusion.given(side_one), x, times, key=jr.fold_in(key, number), fold=fold, at_once=at_once)
 
     return jax.vmap(one)(xs, side, numbers)
 
@@ -175,7 +177,7 @@ def ledger(
     alone. Raises ValueError for no events, or times that are none.
     """
     check_arithmetic()
-    times = diffusion.times(steps)
+    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
     count = count_of(xs)
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
@@ -190,7 +192,7 @@ def ledger(
         draws = []
         for repeat in range(repeats):
             numbers = jnp.asarray(np.arange(start, start + width) * repeats + repeat)
-            drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold)
+            drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold, at_once)
             draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
         means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
         totals = np.array([-np.sum(list(drawn.values()), axis=0).sum(axis=1) for drawn in draws])
@@ -198,8 +200,15 @@ def ledger(
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
-    calls = min(len(times), diffusion.kernel.most_jumps) if isinstance(diffusion.kernel, AbstractJumping) else len(times)
-    return Ledger(times_used, terms, calls * repeats, event.size, spread, event.pixels, _symbols(event, side))
+    calls = _calls(diffusion, len(times), at_once) * repeats
+    return Ledger(times_used, terms, calls, event.size, spread, event.pixels, _symbols(event, side))
+
+
+def _calls(diffusion: Diffusion, steps: int, at_once: bool) -> int:
+    """How many calls of the network one draw of an event's terms takes, on a chain of T = `steps`."""
+    if not isinstance(diffusion.kernel, AbstractJumping):
+        return steps
+    return 1 if at_once else min(steps, diffusion.kernel.most_jumps)
 
 
 def _symbols(event: AbstractEvent, side: State | None) -> int | np.ndarray | None:

@@ -29,9 +29,9 @@ class Bound(qs.AbstractObjective):
     shares: jax.Array | None = None
 
     def __call__(self, diffusion: qs.Diffusion, x: Any, u: jax.Array, *, key: Key) -> tuple[jax.Array, dict[str, jax.Array]]:
+        if diffusion.is_told_at_once():
+            return diffusion.all_terms(x, key=key), {}
         times = diffusion.times()
-        if in_one(diffusion, len(times)):
-            return diffusion.terms_in_one(x, key=key), {}
         index, weight = self._draw(u, len(times))
         key_z, key_term = jr.split(key)
         marginal = diffusion.kernel.marginal(x, times[index])
@@ -47,16 +47,9 @@ class Bound(qs.AbstractObjective):
 
     def prepare(self, diffusion: qs.Diffusion, xs: Any, side: Any = None, *, key: Key) -> Bound:
         """With `draw = importance`: measures the root mean square of every term, the shares of least variance."""
-        if self.options.draw == "stratified" or in_one(diffusion, len(diffusion.times())):
+        if self.options.draw == "stratified" or diffusion.is_told_at_once():
             return self
         terms = qs.ledger(diffusion, xs, key=key, side=side).terms[:, :-1]
         size = np.sqrt(np.mean(terms**2, axis=0))
         shares = 0.5 / len(size) + 0.5 * size / size.sum()
         return Bound(self.options, jnp.asarray(shares, jnp.result_type(float)))
-
-
-def in_one(diffusion: qs.Diffusion, steps: int) -> bool:
-    """Whether one call of the network has all terms."""
-    kernel = diffusion.kernel
-    is_asked_once = kernel.is_sequential and diffusion.model.is_causal and steps >= kernel.event.size
-    return is_asked_once and diffusion.first_step == "learned" and isinstance(diffusion.grid, qs.FixedGrid)
