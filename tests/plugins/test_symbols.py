@@ -293,7 +293,7 @@ def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
     part, plain = (
         qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=1, counts=counts).parts[0] for counts in (True, False)
     )
-    symbols, there = np.array([1, 3, 0, 0, 2]), np.array([True, True, False, True, True])
+    symbols, there = np.array([1, 3, 0, 0, 2], np.int32), np.array([True, True, False, True, True])
     own, onwards, backwards = (np.asarray(each) for each in (part.embedding, part.counted.onwards, part.counted.backwards))
     wanted = np.stack(
         [
@@ -304,6 +304,12 @@ def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
         ]
     )
     np.testing.assert_allclose(part.read(symbols[:, None], there), wanted, atol=1e-5)
+    # a causal one reads the symbol before, the mask before the first, and how many follow
+    causal = qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=1, counts=True, causal=True).parts[0]
+    own, onwards, left = (np.asarray(each) for each in (causal.embedding, causal.counted.onwards, causal.counted.backwards))
+    read, there = np.array([3, 1, 3, 0, 0]), np.array([True, True, True, True, False])
+    wanted = np.stack([own[read[place]] + onwards[read[: place + 1]].sum(axis=0) + left[3 - place] for place in range(4)])
+    np.testing.assert_allclose(causal.read(symbols[:, None], there, True)[:4], wanted, atol=1e-5)
     assert np.array_equal(plain.read(symbols[:, None]), np.asarray(plain.embedding)[symbols])
 
 

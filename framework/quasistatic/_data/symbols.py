@@ -160,7 +160,7 @@ def repeated(windows: Passages, others: Passages) -> np.ndarray:
     def hashes(passages: Passages) -> np.ndarray:
         return (sums[passages.starts + length] - sums[passages.starts]) * inverse[passages.starts]
 
-    return np.isin(hashes(windows), hashes(others))
+    return np.isin(hashes(windows), hashes(others), kind="sort")  # a table of hashes overflows in numpy 2.0
 
 
 def padding(length: int) -> Fields:

@@ -85,26 +85,27 @@ class Block(eqx.Module):
 class Counted(eqx.Module):
     """How many of each symbol there are up to each place, and from it, as numbers of a token.
 
-    A symbol adds something of its own to all tokens from its place onwards, and something to all backwards. Attention, being a
-    mean, hardly learns to count: that what was opened is closed, and once.
+    A symbol adds something of its own to all tokens from its place onwards, and something to all backwards; a causal network is
+    told only how many follow. Attention, being a mean, hardly learns to count: that what was opened is closed, and once.
     """
 
     onwards: jax.Array  # (symbols, width)
-    backwards: jax.Array  # (symbols, width)
+    backwards: jax.Array  # (symbols, width), or of a causal network (places, width)
+    is_causal: bool = eqx.field(static=True)
 
-    def __init__(self, symbols: int, width: int, numbers: np.random.Generator):
-        self.onwards, self.backwards = (normal(numbers, (symbols, width), AS_MUCH) for _ in range(2))
+    def __init__(self, symbols: int, places: int, width: int, is_causal: bool, numbers: np.random.Generator):
+        self.onwards = normal(numbers, (symbols, width), AS_MUCH)
+        self.backwards = normal(numbers, (places, width), 1) if is_causal else normal(numbers, (symbols, width), AS_MUCH)
+        self.is_causal = is_causal
 
-    def __call__(self, symbols: jax.Array, there: jax.Array | None, is_causal: bool) -> jax.Array:
-        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,).
-
-        Of what comes after, a causal network knows only how much it is.
-        """
-        later = jnp.full_like(symbols, len(self.backwards) - 1) if is_causal else symbols
-        before, after = self.onwards[symbols], self.backwards[later]
-        if there is not None:
-            before, after = (jnp.where(there[:, None], each, 0.0) for each in (before, after))
-        return jnp.cumsum(before, axis=0) + jax.lax.cumsum(after, axis=0, reverse=True)
+    def __call__(self, symbols: jax.Array, there: jax.Array | None) -> jax.Array:
+        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,)."""
+        there = jnp.ones(symbols.shape, bool) if there is None else there
+        before = jnp.cumsum(jnp.where(there[:, None], self.onwards[symbols], 0.0), axis=0)
+        if self.is_causal:
+            later = jax.lax.cumsum(there.astype(jnp.int32), reverse=True)
+            return before + self.backwards[jnp.maximum(later - 1, 0)]
+        return before + jax.lax.cumsum(jnp.where(there[:, None], self.backwards[symbols], 0.0), axis=0, reverse=True)
 
 
 class Part(eqx.Module):
@@ -131,7 +132,7 @@ class Part(eqx.Module):
             symbols = gives.shape[-1] + 1
             self.embedding, self.enter = normal(numbers, (symbols, width), 1), None
             if options.counts:
-                self.counted = Counted(symbols, width, numbers)
+                self.counted = Counted(symbols, math.prod(gives.shape[:-1]), width, options.causal, numbers)
             self.leave, self.bias = Affine(width, width, None), jnp.zeros(gives.shape[-1])
         else:
             self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
@@ -147,7 +148,7 @@ class Part(eqx.Module):
             if is_causal:
                 symbols = jnp.concatenate([jnp.full(1, len(self.embedding) - 1, symbols.dtype), symbols[:-1]])
             own = self.embedding[symbols]
-            return own if self.counted is None else own + self.counted(symbols, there, is_causal)
+            return own if self.counted is None else own + self.counted(symbols, there)
         assert self.enter is not None
         numbers = features.reshape(-1, features.shape[-1])
         if is_causal:

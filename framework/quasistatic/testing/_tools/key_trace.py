@@ -103,7 +103,7 @@ class _Trace:
             self.note(ids, ("drawn from", ""))
         elif name == "random_fold_in":
             number = equation.invars[1]
-            self.note(ids, ("folded", str(number.val) if isinstance(number, core.Literal) else number))
+            self.note(ids, ("folded", str(np.asarray(number.val)) if isinstance(number, core.Literal) else number))
         elif name in ARRANGE:
             return [ARRANGE[name](ids, **settings)]
         elif name == "broadcast_in_dim":
