@@ -309,7 +309,7 @@ def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
     own, onwards, left = (np.asarray(each) for each in (causal.embedding, causal.counted.onwards, causal.counted.backwards))
     read, there = np.array([3, 1, 3, 0, 0]), np.array([True, True, True, True, False])
     wanted = np.stack([own[read[place]] + onwards[read[: place + 1]].sum(axis=0) + left[3 - place] for place in range(4)])
-    np.testing.assert_allclose(causal.read(symbols[:, None], there, True)[:4], wanted, atol=1e-5)
+    np.testing.assert_allclose(causal.read(symbols[:, None], there)[:4], wanted, atol=1e-5)
     assert np.array_equal(plain.read(symbols[:, None]), np.asarray(plain.embedding)[symbols])
 
 

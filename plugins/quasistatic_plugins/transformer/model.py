@@ -119,6 +119,7 @@ class Part(eqx.Module):
     enter: Affine | None
     leave: Affine
     bias: jax.Array | None
+    is_causal: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class Part(eqx.Module):
         options: TransformerOptions,
         numbers: np.random.Generator,
     ):
-        width, self.counted = options.width, None
+        width, self.is_causal, self.counted = options.width, options.causal, None
         if jnp.issubdtype(reads.dtype, jnp.integer):
             symbols = gives.shape[-1] + 1
             self.embedding, self.enter = normal(numbers, (symbols, width), 1), None
@@ -138,20 +139,20 @@ class Part(eqx.Module):
             self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
             self.leave, self.bias = Affine(width, gives.shape[-1], None), None
 
-    def read(self, features: jax.Array, there: jax.Array | None = None, is_causal: bool = False) -> jax.Array:
+    def read(self, features: jax.Array, there: jax.Array | None = None) -> jax.Array:
         """Tokens (elements, width); by default all elements are `there` (elements,).
 
         In a causal network each token reads the element before it, the first one the mask, or zeros.
         """
         if self.embedding is not None:
             symbols = features.reshape(-1)
-            if is_causal:
+            if self.is_causal:
                 symbols = jnp.concatenate([jnp.full(1, len(self.embedding) - 1, symbols.dtype), symbols[:-1]])
             own = self.embedding[symbols]
             return own if self.counted is None else own + self.counted(symbols, there)
         assert self.enter is not None
         numbers = features.reshape(-1, features.shape[-1])
-        if is_causal:
+        if self.is_causal:
             numbers = jnp.concatenate([jnp.zeros_like(numbers[:1]), numbers[:-1]])
         return self.enter(numbers)
 
@@ -222,7 +223,7 @@ class Transformer(qs.AbstractModel):
         options, shapes = self.options, self.ports.params.shapes
         leaves = jax.tree.leaves(features)
         before, there = self._side(side, sum(math.prod(leaf.shape[:-1]) for leaf in leaves))
-        x = jnp.concatenate([part.read(leaf, there, options.causal) for part, leaf in zip(self.parts, leaves, strict=True)])
+        x = jnp.concatenate([part.read(leaf, there) for part, leaf in zip(self.parts, leaves, strict=True)])
         if self.places is not None:
             x = x + self.places
         seen = None if there is None else jnp.concatenate([jnp.ones(sum(map(len, before)), bool), there])
