@@ -15,7 +15,7 @@ from benchmarks.test_against_jax import compared, told
 
 import quasistatic as qs
 from quasistatic._recipes.wire import build_task
-from quasistatic._training.engine import Fixed, chunk, initial_state, make_optimiser, trained_part
+from quasistatic._training.engine import Fixed, chunk, initial_state, make_optimiser, trained_part, update
 
 pytestmark = pytest.mark.benchmark
 
@@ -89,23 +89,23 @@ def test_a_step_of_training_under_the_mask():
     assert ratios["jax"] >= 1 / 1.05
 
 
-def test_the_memory_of_30000_symbols():
-    """What a step of training holds beside its inputs, over the logits of its batch."""
+@pytest.mark.parametrize("parts", [1, 4])
+def test_the_memory_of_30000_symbols(parts):
+    """What an update holds beside its state, over the logits of its batch: of a batch at once, and of one in parts."""
     batch, length, n = 8, 64, 30_000
-    kernel = qs.make("kernel", "absorbing", qs.Categorical((length,), n))
-    model = qs.make("model", "transformer", qs.Ports.of(kernel), key=jr.key(0), width=64, depth=2)
-    weights, rest = eqx.partition(model, eqx.is_inexact_array)
-    objective = qs.make("objective", "bound", antithetic=False)
-
-    def loss(weights, xs, key):
-        diffusion = qs.Diffusion(kernel, eqx.combine(weights, rest), STEPS)
-        us = (jnp.arange(batch) + 0.5) / batch
-        return jnp.mean(jax.vmap(lambda x, u, key: objective(diffusion, x, u, key=key)[0])(xs, us, jr.split(key, batch)))
-
-    xs = jnp.zeros((batch, length), jnp.int32)
-    compiled = jax.jit(jax.grad(loss)).lower(weights, xs, jr.key(0)).compile()
+    options = {
+        "source.use": "hidden-markov", "source.symbols": n, "source.length": length, "kernel.use": "absorbing",
+        "model.use": "transformer", "model.width": 64, "model.depth": 2, "trajectory.steps": STEPS, "objective.use": "bound",
+        "objective.antithetic": False, "training.batch": batch, "training.accumulate": parts,
+    }  # fmt: skip
+    task = build_task(qs.load_recipe("array", options), qs.plugins())
+    _, rest = trained_part(task.diffusion)
+    fixed = Fixed(rest, task.objective, jr.key(0), task.source.draw, task.options)
+    compiled = jax.jit(lambda state: update(fixed, state, None), donate_argnums=0)
+    state = initial_state(task.diffusion, task.options)
+    compiled = compiled.lower(state).compile()
     held, logits = compiled.memory_analysis().temp_size_in_bytes, 4 * batch * length * n
-    print(f"{held / 1e6:.0f} MB of temporaries, {held / logits:.2f} times the logits of {logits / 1e6:.0f} MB")
-    value = compiled(weights, xs, jr.key(0))
-    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(value))
-    assert held <= 2 * logits
+    print(f"{parts} parts: {held / 1e6:.0f} MB of temporaries, {held / logits:.2f} times the logits of {logits / 1e6:.0f} MB")
+    _, watched = compiled(state)
+    assert np.isfinite(watched["loss_nats"]) and np.isfinite(watched["gradient_norm"])
+    assert parts == 1 or held <= logits

@@ -10,7 +10,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic._recipes.wire import build_task
-from quasistatic._training.engine import Fixed, chunk, initial_state, trained_part
+from quasistatic._training.engine import Fixed, chunk, initial_state, loss_and_gradient, trained_part
 from quasistatic._training.loop import _prepared, _until_next, fit_task
 from quasistatic._training.rows import Batches, permuted
 from quasistatic._training.store import Store
@@ -138,6 +138,23 @@ def test_updates_in_a_loop_and_outside_of_one_are_the_same_to_rounding():
         fit_task(build_task(small(training__updates=30, training__fuse=fuse), qs.plugins()), [losses])
     assert len(alone.seen) == 30 and len(together.seen) == 3
     np.testing.assert_allclose(np.reshape(alone.seen, (3, 10)).mean(axis=1), together.seen, rtol=1e-4)
+
+
+def test_a_batch_in_parts_gives_the_same_loss_and_gradient():
+    task = build_task(small(), qs.plugins())
+    trained, _ = trained_part(task.diffusion)
+    data, us = task.source.split("train", 16), (jnp.arange(16) + 0.5) / 16
+    whole, in_parts = (
+        jax.jit(loss_and_gradient)(trained, fixed_of(task, accumulate=parts), data.x, data.side, us, jr.split(jr.key(0), 16))
+        for parts in (1, 4)
+    )
+    for one, other in zip(leaves(whole), leaves(in_parts), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+
+
+def test_parts_of_a_batch_are_of_one_size():
+    with pytest.raises(qs.RecipeError, match="accumulate: expected a divisor of batch = 16, got 5"):
+        build_task(small(training__accumulate=5), qs.plugins())
 
 
 def test_another_seed_compiles_nothing():

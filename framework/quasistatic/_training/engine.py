@@ -121,6 +121,24 @@ def batch_loss(
     return jnp.mean(losses), jax.tree.map(jnp.mean, scalars)
 
 
+def loss_and_gradient(
+    trained: Any, fixed: Fixed, xs: State, side: State | None, us: Float[Array, " batch"], keys: Key
+) -> tuple[tuple[Scalar, dict[str, Scalar]], Any]:
+    """`batch_loss` and its gradient, means over parts of the batch that are computed one after another."""
+    count = fixed.options.accumulate
+    differentiated = jax.value_and_grad(batch_loss, has_aux=True)
+    if count == 1:
+        return differentiated(trained, fixed, xs, side, us, keys)
+    parts = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), (xs, side, us, keys))
+    shapes = jax.eval_shape(differentiated, trained, fixed, *take(parts, 0))
+
+    def add(sums: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, sums, differentiated(trained, fixed, *part)), None
+
+    sums, _ = jax.lax.scan(add, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), parts)
+    return jax.tree.map(lambda leaf: leaf / count, sums)
+
+
 def update(fixed: Fixed, state: TrainState, rows: Any) -> tuple[TrainState, dict[str, Scalar]]:
     """One update from stored rows (batch, ...) or None, and what is worth watching of it.
 
@@ -132,7 +150,7 @@ def update(fixed: Fixed, state: TrainState, rows: Any) -> tuple[TrainState, dict
     # one shared offset spreads the times of a batch evenly; each u alone is uniform and independent of its event
     us = (jnp.arange(options.batch) / options.batch + jr.uniform(key_offset)) % 1.0
     keys = jr.split(key_loss, options.batch)
-    (loss, scalars), gradient = jax.value_and_grad(batch_loss, has_aux=True)(state.trained, fixed, xs, side, us, keys)
+    (loss, scalars), gradient = loss_and_gradient(state.trained, fixed, xs, side, us, keys)
     updates, opt_state = make_optimiser(options).update(gradient, state.optimiser, state.trained)
     trained = optax.apply_updates(state.trained, updates)
     # a young average forgets its start faster

@@ -19,6 +19,7 @@ class TrainingOptions:
 
     updates: int = option(10000, "number of updates of the weights", ge(1))
     batch: int = option(256, "events per update", ge(1))
+    accumulate: int = option(1, "parts of a batch, one after another: the same update from less memory", ge(1))
     rate: float = option(1e-3, "learning rate", gt(0))
     schedule: Literal["cosine", "constant"] = option("cosine", "course of the learning rate")
     warmup: int = option(0, "updates over which the learning rate rises", ge(0))
@@ -34,3 +35,7 @@ class TrainingOptions:
     validation_steps: int | None = option(None, "T for validation (default: trajectory.steps)", optional(ge(1)))
     checkpoint_every: int = option(1000, "updates between two checkpoints", ge(1))
     keep: int = option(2, "number of checkpoints kept, besides the best", ge(1))
+
+    def __attrs_post_init__(self) -> None:
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: expected a divisor of batch = {self.batch}, got {self.accumulate}")
