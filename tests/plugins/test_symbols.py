@@ -304,11 +304,21 @@ def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
         ]
     )
     np.testing.assert_allclose(part.read(symbols[:, None], there), wanted, atol=1e-5)
-    # a causal one reads the symbol before, the mask before the first, and how many follow
+    # a causal one reads the symbol before, the mask before the first, what came an odd number of times, and how many follow
     causal = qs.make("model", "transformer", ports, key=jr.key(0), width=16, depth=1, counts=True, causal=True).parts[0]
-    own, onwards, left = (np.asarray(each) for each in (causal.embedding, causal.counted.onwards, causal.counted.backwards))
+    tables = (causal.embedding, causal.counted.onwards, causal.counted.odd, causal.counted.following)
+    own, onwards, odd, following = map(np.asarray, tables)
     read, there = np.array([3, 1, 3, 0, 0]), np.array([True, True, True, True, False])
-    wanted = np.stack([own[read[place]] + onwards[read[: place + 1]].sum(axis=0) + left[3 - place] for place in range(4)])
+    in_odd_numbers = ([3], [1, 3], [1], [0, 1])  # of what is read up to each place
+    wanted = np.stack(
+        [
+            own[read[place]]
+            + onwards[read[: place + 1]].sum(axis=0)
+            + odd[in_odd_numbers[place]].sum(axis=0)
+            + following[3 - place]
+            for place in range(4)
+        ]
+    )
     np.testing.assert_allclose(causal.read(symbols[:, None], there)[:4], wanted, atol=1e-5)
     assert np.array_equal(plain.read(symbols[:, None]), np.asarray(plain.embedding)[symbols])
 

@@ -32,7 +32,10 @@ class TransformerOptions:
     )
     counts: bool = attrs.field(
         default=False,
-        metadata={"help": "tell each token how many of each symbol come before and after: for notations with brackets"},
+        metadata={
+            "help": "tell each token how many of each symbol come before and after; a causal one also which came in odd numbers: "
+            "for notations with brackets and pairs"
+        },
     )
     causal: bool = attrs.field(
         default=False,

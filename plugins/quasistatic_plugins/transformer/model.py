@@ -82,30 +82,52 @@ class Block(eqx.Module):
         return x + (1.0 + gate_wide) * self.narrow(dropped(h, share, key))
 
 
+def up_to_each(rows: jax.Array, there: jax.Array, reverse: bool = False) -> jax.Array:
+    """Sums of the rows (places, width) up to each place, or from each on, over those places that are `there` (places,)."""
+    return jax.lax.cumsum(jnp.where(there[:, None], rows, 0.0), reverse=reverse)
+
+
 class Counted(eqx.Module):
     """How many of each symbol there are up to each place, and from it, as numbers of a token.
 
-    A symbol adds something of its own to all tokens from its place onwards, and something to all backwards; a causal network is
-    told only how many follow. Attention, being a mean, hardly learns to count: that what was opened is closed, and once.
+    A symbol adds something of its own to all tokens from its place onwards, and something to all backwards. Attention, being a
+    mean, hardly learns to count: that what was opened is closed, and once.
     """
 
     onwards: jax.Array  # (symbols, width)
-    backwards: jax.Array  # (symbols, width), or of a causal network (places, width)
-    is_causal: bool = eqx.field(static=True)
+    backwards: jax.Array  # (symbols, width)
 
-    def __init__(self, symbols: int, places: int, width: int, is_causal: bool, numbers: np.random.Generator):
+    def __init__(self, symbols: int, width: int, numbers: np.random.Generator):
         self.onwards = normal(numbers, (symbols, width), AS_MUCH)
-        self.backwards = normal(numbers, (places, width), 1) if is_causal else normal(numbers, (symbols, width), AS_MUCH)
-        self.is_causal = is_causal
+        self.backwards = normal(numbers, (symbols, width), AS_MUCH)
 
-    def __call__(self, symbols: jax.Array, there: jax.Array | None) -> jax.Array:
-        """Numbers (places, width) from symbols (places,); of all, or of those that are `there` (places,)."""
-        there = jnp.ones(symbols.shape, bool) if there is None else there
-        before = jnp.cumsum(jnp.where(there[:, None], self.onwards[symbols], 0.0), axis=0)
-        if self.is_causal:
-            later = jax.lax.cumsum(there.astype(jnp.int32), reverse=True)
-            return before + self.backwards[jnp.maximum(later - 1, 0)]
-        return before + jax.lax.cumsum(jnp.where(there[:, None], self.backwards[symbols], 0.0), axis=0, reverse=True)
+    def __call__(self, symbols: jax.Array, there: jax.Array) -> jax.Array:
+        """Numbers (places, width) from symbols (places,), of those that are `there` (places,)."""
+        return up_to_each(self.onwards[symbols], there) + up_to_each(self.backwards[symbols], there, reverse=True)
+
+
+class CountedSoFar(eqx.Module):
+    """The same for a causal network: how many of each symbol came, which an odd number of times, and how many places follow.
+
+    What is written in pairs of one symbol, as the rings of a molecule or quotation marks are, is open while it is odd.
+    """
+
+    onwards: jax.Array  # (symbols, width)
+    odd: jax.Array  # (symbols, width)
+    following: jax.Array  # (places, width)
+
+    def __init__(self, symbols: int, places: int, width: int, numbers: np.random.Generator):
+        self.onwards = normal(numbers, (symbols, width), AS_MUCH)
+        self.odd = normal(numbers, (symbols, width), 1)
+        self.following = normal(numbers, (places, width), 1)
+
+    def __call__(self, symbols: jax.Array, there: jax.Array) -> jax.Array:
+        """Numbers (places, width) from symbols (places,), of those that are `there` (places,)."""
+        before = jnp.tri(len(symbols), k=-1, dtype=bool) & (symbols[:, None] == symbols) & there
+        sign = 1.0 - 2.0 * (jnp.sum(before, axis=1) % 2)  # each symbol adds and takes away in turn
+        later = jax.lax.cumsum(there.astype(jnp.int32), reverse=True)
+        sums = up_to_each(self.onwards[symbols] + sign[:, None] * self.odd[symbols], there)
+        return sums + self.following[jnp.maximum(later - 1, 0)]
 
 
 class Part(eqx.Module):
@@ -115,7 +137,7 @@ class Part(eqx.Module):
     """
 
     embedding: jax.Array | None  # (symbols, width)
-    counted: Counted | None
+    counted: Counted | CountedSoFar | None
     enter: Affine | None
     leave: Affine
     bias: jax.Array | None
@@ -133,7 +155,8 @@ class Part(eqx.Module):
             symbols = gives.shape[-1] + 1
             self.embedding, self.enter = normal(numbers, (symbols, width), 1), None
             if options.counts:
-                self.counted = Counted(symbols, math.prod(gives.shape[:-1]), width, options.causal, numbers)
+                so_far = (symbols, math.prod(gives.shape[:-1]), width, numbers)
+                self.counted = CountedSoFar(*so_far) if options.causal else Counted(symbols, width, numbers)
             self.leave, self.bias = Affine(width, width, None), jnp.zeros(gives.shape[-1])
         else:
             self.embedding, self.enter = None, Affine(reads.shape[-1], width, numbers)
@@ -149,7 +172,9 @@ class Part(eqx.Module):
             if self.is_causal:
                 symbols = jnp.concatenate([jnp.full(1, len(self.embedding) - 1, symbols.dtype), symbols[:-1]])
             own = self.embedding[symbols]
-            return own if self.counted is None else own + self.counted(symbols, there)
+            if self.counted is None:
+                return own
+            return own + self.counted(symbols, jnp.ones(symbols.shape, bool) if there is None else there)
         assert self.enter is not None
         numbers = features.reshape(-1, features.shape[-1])
         if self.is_causal:
