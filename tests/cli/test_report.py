@@ -203,7 +203,9 @@ def test_the_history_is_that_of_the_checkpoint_and_without_one_its_picture_is_le
 
 
 def test_bits_have_no_drift_and_samples_are_judged(tmp_path):
-    summary, folder = finished(tmp_path / "run", "heartbeat", **{"evaluation.trajectory_steps": [4]})
+    # more samples than test events
+    options = {"evaluation.trajectory_steps": [4], "evaluation.samples": 48, "source.test_events": 20, "evaluation.events": 20}
+    summary, folder = finished(tmp_path / "run", "heartbeat", **options)
     text = run_report(summary, folder)
     assert "Where the way back leads" not in text
-    assert re.search(r"32 samples: valid [\d.]+\.", text)
+    assert re.search(r"48 samples: valid [\d.]+\.", text)

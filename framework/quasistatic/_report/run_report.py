@@ -8,13 +8,14 @@ import math
 from collections.abc import Iterator
 
 import jax.random as jr
+import numpy as np
 
 from quasistatic._data.draw import worth_drawing
 from quasistatic._data.judging import judge_samples, neighbours
 from quasistatic._process.estimate import Estimate, Unit, customary_unit
 from quasistatic._process.event import AbstractEvent, Real
 from quasistatic._process.model import AbstractFilters
-from quasistatic._process.tree import count_of
+from quasistatic._process.tree import count_of, take
 from quasistatic._report import pictures
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
@@ -200,7 +201,8 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     is_photo = any(len(field.shape) > 1 for field in event.parts().values())
     data = source.split("test", count)
     key = role_key(run.recipe.seed, Role.PICTURES)
-    walks = pictures.walk(diffusion, data.x, key=key, sampler=run.sampler, side=data.side)
+    again = np.arange(count) % count_of(data.x)  # there may be fewer test events than samples are wanted
+    walks = pictures.walk(diffusion, take(data.x, again), key=key, sampler=run.sampler, side=take(data.side, again))
     yield as_picture(
         "trajectories",
         "Destroyed step by step, and rebuilt",
