@@ -65,6 +65,8 @@ from quasistatic._plugins.loading import PluginStatus as PluginStatus
 from quasistatic._plugins.manager import PluginManager as PluginManager
 from quasistatic._plugins.manager import plugins as plugins
 from quasistatic._process import trajectory as trajectory
+from quasistatic._process.alternatives import Alternatives as Alternatives
+from quasistatic._process.alternatives import alternatives as alternatives
 from quasistatic._process.diffusion import Diffusion as Diffusion
 from quasistatic._process.distribution import AbstractDiscrete as AbstractDiscrete
 from quasistatic._process.distribution import AbstractDistribution as AbstractDistribution

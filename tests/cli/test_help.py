@@ -20,7 +20,7 @@ import quasistatic as qs
 from quasistatic.cli import main
 from quasistatic.cli._main import BUILT_IN
 
-OURS = {"conditioning", "parzen", "thermodynamics"}  # built-in plugins that bring commands
+OURS = {"classification", "conditioning", "parzen", "thermodynamics"}  # built-in plugins that bring commands
 
 Cli = Callable[..., Result]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

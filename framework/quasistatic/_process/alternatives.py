@@ -1,0 +1,78 @@
+"""K of events whose side information is one of several, and nobody knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import jax.random as jr
+import numpy as np
+
+from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.distribution import Key, State
+from quasistatic._process.estimate import Estimate, estimate
+from quasistatic._process.grid import Steps
+from quasistatic._process.ledger import Ledger, ledger
+
+
+@attrs.frozen(eq=False)
+class Alternatives:
+    """`joint` (repeats, N, C): draws of K given each of C alternatives plus the log-probability of it, in nats.
+
+    The alternatives of one event and repeat share their noise. `given` is a ledger of the same events.
+    """
+
+    joint: np.ndarray
+    given: Ledger
+
+    @property
+    def per_event(self) -> np.ndarray:
+        """K of each event, (N,), in nats: in the mean a bound on log sum_c p(c) p(x given c).
+
+        log sum_c exp(J_c) is at least sum_c w_c (J_c - log w_c) for any weights w (Gibbs' inequality). Those of one repeat are from
+        the others: so no draw stands in an exponent, which would be too high in the mean.
+        """
+        total = self.joint.sum(axis=0)
+        others = _normalised((total - self.joint) / (len(self.joint) - 1))
+        return np.mean(np.sum(np.exp(others) * (self.joint - others), axis=-1), axis=0)
+
+    @property
+    def bound(self) -> Estimate:
+        """The mean of `per_event`."""
+        return estimate(self.per_event, self.given.size, self.given.pixels, self.given.symbols)
+
+    @property
+    def log_posteriors(self) -> np.ndarray:
+        """log p(c given x), (N, C), with K in the place of log p(x given c)."""
+        return _normalised(self.joint.mean(axis=0))
+
+
+def _normalised(log_weights: np.ndarray) -> np.ndarray:
+    return log_weights - np.logaddexp.reduce(log_weights, axis=-1, keepdims=True)
+
+
+def alternatives(
+    diffusion: Diffusion,
+    xs: State,
+    sides: Sequence[State],
+    log_probs: np.ndarray,
+    *,
+    key: Key,
+    steps: Steps = None,
+    repeats: int = 2,
+) -> Alternatives:
+    """K of events xs (N, ...) under each of `sides`, C pieces of side information (N, ...) with log-probabilities `log_probs` (C,).
+
+    That is a classifier too (Li et al. 2023), one of densities that are bounded. Raises ValueError for fewer than two repeats or
+    alternatives, or another number of log-probabilities.
+    """
+    if repeats < 2 or len(sides) < 2 or len(sides) != len(log_probs):
+        found = f"{repeats} repeats, {len(sides)} alternatives, {len(log_probs)} log-probabilities"
+        raise ValueError(f"expected at least 2 repeats, and a log-probability for each of at least 2 alternatives, got {found}")
+
+    def drawn(key_repeat: Key) -> list[Ledger]:
+        return [ledger(diffusion, xs, key=key_repeat, steps=steps, side=side) for side in sides]
+
+    ledgers = [drawn(key_repeat) for key_repeat in jr.split(key, repeats)]
+    joint = np.array([[each.per_event for each in row] for row in ledgers]).swapaxes(1, 2)
+    return Alternatives(joint + np.asarray(log_probs), ledgers[0][0])

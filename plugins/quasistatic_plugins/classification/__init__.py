@@ -1,0 +1,16 @@
+"""Which class an event is of, and K of events whose class is not told."""
+
+from __future__ import annotations
+
+import quasistatic as qs
+
+
+@qs.hookimpl
+def quasistatic_commands() -> list[qs.Command]:
+    return [
+        qs.Command(
+            "classify",
+            "Tell the class of events by K, and K without it.",
+            "quasistatic_plugins.classification.command:classify",
+        )
+    ]

@@ -1,0 +1,107 @@
+"""quasistatic classify"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+import quasistatic as qs
+
+if TYPE_CHECKING:
+    from quasistatic_plugins.classification.classes import Classes
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("-n", "--number", type=click.IntRange(2), help="Events, at most; by default as many as the run evaluates.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events of this file; by default test events.")
+@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@click.option("--repeats", type=click.IntRange(2), default=2, show_default=True, help="Passes over the events and classes.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise.")
+@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write the classes of every event.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def classify(
+    manager: qs.PluginManager,
+    folder: Path,
+    number: int | None,
+    data: Path | None,
+    steps: int | None,
+    repeats: int,
+    seed: int,
+    per_event: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell the class of events by K, for a finished RUN whose network is told it; and K of events whose class is not told.
+
+    p(class given x) is the share of the class times exp(K given the class), over the sum of that over all classes; K without the
+    class is the logarithm of that sum, from below.
+    """
+    import jax.random as jr
+
+    from quasistatic_plugins.classification.classes import Classes
+
+    run = qs.open_run(folder, manager)
+    classes = Classes.of(run, folder)
+    events = run.source.split("test") if data is None else qs.read_events(run.source, data)
+    events = events.head(number or run.recipe.evaluation.events)
+    sides = classes.sides(events)
+    found = qs.alternatives(run.diffusion, events.x, sides, classes.log_shares, key=jr.key(seed), steps=steps, repeats=repeats)
+    if per_event is not None:
+        qs.write_durably(per_event, _table(classes, events, found).encode())
+    values = _values(classes, events, found)
+    if as_json:
+        listed = {
+            name: {"value": each.value, "standard_error": each.standard_error, "unit": each.unit} for name, each in values.items()
+        }
+        about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": found.given.steps}
+        click.echo(json.dumps({**about, "values": listed}, indent=2))
+        return
+    for name, each in values.items():
+        click.echo(f"{name.replace('_', ' '):28} {each.value:.4f} +- {each.standard_error:.4f} {each.unit}")
+    click.echo(f"{len(events)} events, {len(classes.names)} classes, T = {found.given.steps}, {repeats} passes")
+
+
+@attrs.frozen
+class Value:
+    """A mean over events with its standard error."""
+
+    value: float
+    standard_error: float
+    unit: str
+
+
+def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[str, Value]:
+    """What is said of all events together; of those whose class is known also how well it is told."""
+    import numpy as np
+
+    of_events = {"bound_without_class": (found.per_event, "nats per event")}
+    known = classes.of_events(events)
+    if known is not None:
+        rows, posteriors = np.arange(len(known)), found.log_posteriors
+        of_events["bound_given_class"] = (found.joint.mean(axis=0)[rows, known] - classes.log_shares[known], "nats per event")
+        of_events["log_prob_of_its_class"] = (posteriors[rows, known], "nats per event")
+        of_events["told_right"] = ((posteriors.argmax(axis=1) == known).astype(float), "of events")
+    return {name: Value(float(x.mean()), float(x.std(ddof=1) / len(x) ** 0.5), unit) for name, (x, unit) in of_events.items()}
+
+
+def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> str:
+    """Every event beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
+    import numpy as np
+
+    tags = dict(events.tags) or {"event": np.arange(len(events))}
+    posteriors = found.log_posteriors
+    told = np.array(classes.names)[posteriors.argmax(axis=1)]
+    shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
+    columns = {**tags, "class": told, "bound_nats": found.per_event, **shares}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(np.asarray(column).tolist() for column in columns.values()), strict=True))
+    return text.getvalue()

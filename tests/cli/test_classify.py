@@ -1,0 +1,72 @@
+"""quasistatic classify, on a hardly trained run of digits whose network is told which digit it is."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import quasistatic as qs
+from quasistatic_plugins.classification.classes import Classes
+
+SMALL = {
+    "model.width": 32, "model.depth": 1, "trajectory.steps": 8,
+    "training.updates": 150, "training.batch": 32, "training.ema": 0.9, "training.rate": 1e-2,
+    "training.validate_every": 150, "training.validation_events": 40, "training.observers": [], "evaluation.events": 24,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["augmented", "plain"])
+def digits(request, tmp_path_factory):
+    """With side information of two parts, and with the class alone."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    return qs.train(qs.load_recipe("digits", {**SMALL, "source.labels": True, "source.augment": request.param}), out=folder), folder
+
+
+def test_classes_are_told_and_k_without_them_is_lower_than_with_them(cli, digits, tmp_path):
+    run, folder = digits
+    told = cli("classify", folder, "--repeats", 3, "--json", "--per-event", tmp_path / "classes.csv")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    values = {name: each["value"] for name, each in found["values"].items()}
+    assert (found["events"], found["classes"], found["steps"]) == (24, [str(digit) for digit in range(10)], 8)
+    # log p(x) is at least log p(x, class), and less than log p(x given class) by what the class tells
+    assert values["bound_given_class"] - 2.8 < values["bound_without_class"] < values["bound_given_class"]
+    assert values["bound_given_class"] == pytest.approx(run.evaluate(repeats=3).bound.value, abs=1.0)
+    assert values["log_prob_of_its_class"] < 0.0 <= values["told_right"] <= 1.0
+    assert values["told_right"] > 0.25  # a tenth is chance
+    with (tmp_path / "classes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    shares = np.array([[float(row[f"probability_of_{digit}"]) for digit in range(10)] for row in rows])
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-6)
+    assert [row["class"] for row in rows] == [str(digit) for digit in shares.argmax(axis=1)]
+    right = [row["class"] == row["label"] for row in rows]
+    assert np.mean(right) == pytest.approx(values["told_right"])
+    bounds = [float(row["bound_nats"]) for row in rows]
+    assert np.mean(bounds) == pytest.approx(values["bound_without_class"])
+
+
+def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
+    run, folder = digits
+    np.save(tmp_path / "mine.npy", run.source.split("test", 3).x)
+    told = cli("classify", folder, "--data", tmp_path / "mine.npy")
+    assert told.exit_code == 0, told.output
+    assert "bound without class" in told.stdout and "told right" not in told.stdout
+    assert "3 events, 10 classes, T = 8, 2 passes" in told.stdout
+
+
+def test_shares_of_classes_are_those_of_the_training_split(digits):
+    run, folder = digits
+    classes, train = Classes.of(run, folder), run.source.split("train")
+    counts = np.bincount(train.tags["label"], minlength=10)
+    np.testing.assert_allclose(np.exp(classes.log_shares), (counts + 1) / (len(train) + 10))
+    sides = classes.sides(run.source.split("test", 5))
+    assert [run.source.side.part_of(side, classes.part).tolist() for side in sides] == [[digit] * 5 for digit in range(10)]
+
+
+def test_a_run_that_is_told_no_class_is_refused(cli, tmp_path):
+    folder = tmp_path / "run"
+    qs.train(qs.load_recipe("digits", {**SMALL, "training.updates": 1}), out=folder)
+    told = cli("classify", folder)
+    assert told.exit_code == 2
+    assert f"{folder}: expected a run whose network is told one class of each event, it is told" in told.stderr
