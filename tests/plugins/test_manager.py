@@ -10,7 +10,7 @@ import pytest
 import quasistatic as qs
 from quasistatic._recipes.options import describe
 
-OUR_COMMANDS = ["condition", "denoise", "inpaint", "landscape", "parzen", "schedule", "thermo"]
+OUR_COMMANDS = ["classify", "condition", "denoise", "inpaint", "landscape", "parzen", "schedule", "thermo"]
 
 
 def _status(manager: qs.PluginManager, name: str) -> qs.PluginStatus:
