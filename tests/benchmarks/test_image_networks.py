@@ -398,7 +398,7 @@ def test_dead_leaves_in_ten_minutes():
 
 
 def test_bits_for_minutes_of_the_processor():
-    """What a minute of the processor gives with each network."""
+    """What a minute of the processor gives with each network: the U-Net has fewer updates of it, and learns more."""
     last = {name: trained_on_leaves(name, time.process_time, MINUTES)[2].seen[-1][1] for name in ("mixer", "convolutional")}
     print(f"K (T = 100) on dead leaves after {MINUTES} minutes on one processor, bits/pixel: {last}")
-    assert last["mixer"] >= last["convolutional"]
+    assert last["convolutional"] >= last["mixer"] >= -0.3

@@ -1,5 +1,7 @@
 """Potentials: what they do to distributions, and whether draws under one are those of the posterior."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -247,3 +249,31 @@ def test_what_cannot_be_tilted_is_said():
         qs.tilted(kernel, POTENTIALS["denoising"])
     with pytest.raises(ValueError, match="expected a scheme 'bridged', 'paper' or 'paper-ramp', got 'best'"):
         qs.tilted(kernel, POTENTIALS["denoising"], "best")
+
+
+class Pair(qs.AbstractModel):
+    """The exact network for two bits that are even and alike in nine of ten events, from what each noisy bit says."""
+
+    def __call__(self, features, t, side=None, *, key=None):
+        other = features[::-1, 0]
+        one, zero = jnp.logaddexp(math.log(0.9) + other, math.log(0.1)), jnp.logaddexp(math.log(0.1) + other, math.log(0.9))
+        return (one - zero)[:, None]
+
+
+def test_the_ledger_given_what_is_seen_bounds_log_p_of_what_is_hidden():
+    """Draws without weights follow the noisy path of what is seen: more than nothing is known of the hidden bit, and not all."""
+    kernel = qs.make("kernel", "binomial", qs.Binary((2,)), features="evidence")
+    diffusion = qs.Diffusion(kernel, Pair(), 60)
+    terms = {}
+    for x, share in (((1.0, 1.0), 0.9), ((1.0, 0.0), 0.1)):
+        xs = np.repeat(np.array([x], np.float32), 3000, axis=0)
+        for mask in ((True, False), (False, False), (True, True)):
+            given = diffusion.tilted(qs.Known(jnp.asarray(x), jnp.asarray(mask)))
+            terms[x, mask] = share * qs.ledger(given, xs, key=jr.key(0)).per_event
+        plain = share * qs.ledger(diffusion, xs, key=jr.key(0)).per_event
+        np.testing.assert_allclose(terms[x, (False, False)], plain, atol=1e-5)
+        np.testing.assert_allclose(terms[x, (True, True)], 0.0, atol=1e-5)
+    hidden = terms[(1.0, 1.0), (True, False)] + terms[(1.0, 0.0), (True, False)]  # by symmetry those of all four events
+    error = hidden.std() / len(hidden) ** 0.5
+    entropy = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+    assert -math.log(2.0) + 0.05 < hidden.mean() < -entropy - 4.0 * error
