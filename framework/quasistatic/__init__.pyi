@@ -144,6 +144,7 @@ from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train
 from quasistatic._storage.files import read_plain as read_plain
 from quasistatic._storage.files import refuse_large as refuse_large
+from quasistatic._storage.files import try_out as try_out
 from quasistatic._storage.files import write_durably as write_durably
 from quasistatic._training.fitting import fit as fit
 from quasistatic._training.observer import AbstractObserver as AbstractObserver

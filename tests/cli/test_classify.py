@@ -55,6 +55,13 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
     assert "3 events, 10 classes, T = 8, 2 passes" in told.stdout
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, digits, tmp_path):
+    _, folder = digits
+    told = cli("classify", folder, "--per-event", tmp_path / "nowhere" / "classes.csv")
+    assert told.exit_code == 2 and str(tmp_path / "nowhere") in told.stderr
+    assert "Traceback" not in told.output
+
+
 def test_shares_of_classes_are_those_of_the_training_split(digits):
     run, folder = digits
     classes, train = Classes.of(run, folder), run.source.split("train")

@@ -47,6 +47,8 @@ def classify(
 
     from quasistatic_plugins.classification.classes import Classes
 
+    if per_event is not None:
+        qs.try_out(per_event)
     run = qs.open_run(folder, manager)
     classes = Classes.of(run, folder)
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
