@@ -55,11 +55,19 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
     assert "3 events, 10 classes, T = 8, 2 passes" in told.stdout
 
 
-def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, digits, tmp_path):
-    _, folder = digits
-    told = cli("classify", folder, "--per-event", tmp_path / "nowhere" / "classes.csv")
+def test_one_event_has_a_class_and_no_error(cli, digits, tmp_path):
+    run, folder = digits
+    np.save(tmp_path / "one.npy", run.source.split("test", 1).x)
+    told = cli("classify", folder, "--data", tmp_path / "one.npy", "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["values"]["bound_without_class"]["standard_error"] is None
+    assert "+-" not in cli("classify", folder, "--data", tmp_path / "one.npy").stdout
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, tmp_path):
+    told = cli("classify", tmp_path / "not-looked-at", "--per-event", tmp_path / "nowhere" / "classes.csv")
     assert told.exit_code == 2 and str(tmp_path / "nowhere") in told.stderr
-    assert "Traceback" not in told.output
+    assert "Traceback" not in told.output and "not-looked-at" not in told.stderr
 
 
 def test_shares_of_classes_are_those_of_the_training_split(digits):

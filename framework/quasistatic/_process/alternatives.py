@@ -70,9 +70,9 @@ def alternatives(
         found = f"{repeats} repeats, {len(sides)} alternatives, {len(log_probs)} log-probabilities"
         raise ValueError(f"expected at least 2 repeats, and a log-probability for each of at least 2 alternatives, got {found}")
 
-    def drawn(key_repeat: Key) -> list[Ledger]:
-        return [ledger(diffusion, xs, key=key_repeat, steps=steps, side=side) for side in sides]
-
-    ledgers = [drawn(key_repeat) for key_repeat in jr.split(key, repeats)]
-    joint = np.array([[each.per_event for each in row] for row in ledgers]).swapaxes(1, 2)
-    return Alternatives(joint + np.asarray(log_probs), ledgers[0][0])
+    joint = []
+    for key_repeat in jr.split(key, repeats):
+        for side, log_prob in zip(sides, log_probs, strict=True):
+            given = ledger(diffusion, xs, key=key_repeat, steps=steps, side=side)
+            joint.append(given.per_event + log_prob)  # of all terms only the sum is kept: classes may be many
+    return Alternatives(np.reshape(joint, (repeats, len(sides), -1)).swapaxes(1, 2), given)

@@ -50,7 +50,6 @@ class Classes:
 
     def sides(self, events: qs.Data) -> list[Any]:
         """The side information of events with each class in the place of their own; of events without any, zeros but for it."""
-
         fields, of_class = self.side.parts(), self.part
         known = {
             name: np.zeros((len(events), *field.shape), field.dtype)

@@ -14,6 +14,8 @@ import click
 import quasistatic as qs
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from quasistatic_plugins.classification.classes import Classes
 
 
@@ -59,23 +61,22 @@ def classify(
         qs.write_durably(per_event, _table(classes, events, found).encode())
     values = _values(classes, events, found)
     if as_json:
-        listed = {
-            name: {"value": each.value, "standard_error": each.standard_error, "unit": each.unit} for name, each in values.items()
-        }
+        listed = {name: attrs.asdict(each) for name, each in values.items()}
         about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": found.given.steps}
         click.echo(json.dumps({**about, "values": listed}, indent=2))
         return
     for name, each in values.items():
-        click.echo(f"{name.replace('_', ' '):28} {each.value:.4f} +- {each.standard_error:.4f} {each.unit}")
+        error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
+        click.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{error} {each.unit}")
     click.echo(f"{len(events)} events, {len(classes.names)} classes, T = {found.given.steps}, {repeats} passes")
 
 
 @attrs.frozen
 class Value:
-    """A mean over events with its standard error."""
+    """A mean over events with its standard error, which one event has not."""
 
     value: float
-    standard_error: float
+    standard_error: float | None
     unit: str
 
 
@@ -90,7 +91,11 @@ def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[s
         of_events["bound_given_class"] = (found.joint.mean(axis=0)[rows, known] - classes.log_shares[known], "nats per event")
         of_events["log_prob_of_its_class"] = (posteriors[rows, known], "nats per event")
         of_events["told_right"] = ((posteriors.argmax(axis=1) == known).astype(float), "of events")
-    return {name: Value(float(x.mean()), float(x.std(ddof=1) / len(x) ** 0.5), unit) for name, (x, unit) in of_events.items()}
+
+    def mean(x: np.ndarray, unit: str) -> Value:
+        return Value(float(x.mean()), float(x.std(ddof=1) / len(x) ** 0.5) if len(x) > 1 else None, unit)
+
+    return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
 def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> str:
