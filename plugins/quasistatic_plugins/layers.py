@@ -1,12 +1,14 @@
 """What the networks for images share. No plugin of its own.
 
-Images are (height, width, channels), channels last: on a CPU, convolutions in that order stay quick inside of loops, which
-samplers and ledgers are. Layers act on one image; under vmap each is one operation on the batch.
+Images are (height, width, channels), channels last: on a CPU, convolutions in that order, and no others, stay quick inside of
+loops. Layers act on one image; under vmap each is one operation on the batch.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -23,6 +25,7 @@ import quasistatic as qs
 Key = jax.Array
 TIME_WAVES = 4  # frequencies of time: few, so that what is learned at one time holds nearby
 GROUP = 8  # channels at least that are normalised together
+PARTS = 4  # of a batch, computed side by side
 
 
 @attrs.frozen
@@ -108,12 +111,6 @@ def normal(numbers: np.random.Generator | None, shape: tuple[int, ...], inputs: 
     return jnp.asarray(numbers.standard_normal(shape, np.float32) / math.sqrt(max(1, inputs)), jnp.result_type(float))
 
 
-def convolve(image: jax.Array, weight: jax.Array) -> jax.Array:
-    """(height, width, inputs) and (taps, taps, inputs, outputs) give (height, width, outputs); zeros around the image."""
-    order = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(image[None], weight, (1, 1), "SAME", dimension_numbers=order)[0]
-
-
 class Clock(eqx.Module):
     """Time and side information as one vector (width,), which tells blocks how to scale and shift."""
 
@@ -135,15 +132,24 @@ class Clock(eqx.Module):
 
 def normalised(x: jax.Array, groups: int) -> jax.Array:
     """Mean 0 and variance 1 over all places and the channels of a group."""
+    centred, unit = _centred(x, groups)
+    return centred * unit
+
+
+def _centred(x: jax.Array, groups: int) -> tuple[jax.Array, jax.Array]:
+    """With mean 0 in each group, and for each channel (channels,) what brings the group's variance to 1."""
     # over places first: the long sums are then over whole rows of memory
     places = tuple(range(x.ndim - 1))
-    x = x - _over_group(jnp.mean(x, places), groups)
-    return x * jax.lax.rsqrt(_over_group(jnp.mean(x * x, places), groups) + 1e-5)
+    centred = x - _over_group(jnp.mean(x, places), groups)
+    return centred, jax.lax.rsqrt(_over_group(jnp.mean(centred * centred, places), groups) + 1e-5)
 
 
 def _over_group(means: jax.Array, groups: int) -> jax.Array:
     """Of means of channels (channels,) that of each one's group."""
-    return jnp.repeat(means.reshape(groups, -1).mean(axis=1), len(means) // groups)
+    # a product of matrices, as it is written down once: what is repeated would be looked up again at each place of the image
+    size = len(means) // groups
+    share = np.kron(np.eye(groups), np.full((size, size), 1.0 / size))
+    return jnp.matmul(means, jnp.asarray(share, means.dtype), precision="highest")
 
 
 def groups_of(channels: int) -> int:
@@ -154,6 +160,16 @@ def groups_of(channels: int) -> int:
 def modulated(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
     """Channels scaled and shifted; nothing happens at zero."""
     return x * (1.0 + scale) + shift
+
+
+@jax.checkpoint
+def activated(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+    """Normalised in groups, modulated, and through a SiLU.
+
+    A gradient works this out again from x: that is quicker than to write and read what lies between.
+    """
+    centred, unit = _centred(x, groups_of(x.shape[-1]))
+    return jax.nn.silu(centred * (unit * (1.0 + scale)) + shift)
 
 
 def dropped(x: jax.Array, share: float, key: Key | None) -> jax.Array:
@@ -183,7 +199,33 @@ def pixels(blocks: jax.Array, size: int) -> jax.Array:
     return parts.swapaxes(1, 2).reshape(height * size, width * size, channels // size**2)
 
 
-_primitive = Primitive("rows_times")
+def _shared(
+    product: Callable[..., jax.Array], by_input: Callable[..., jax.Array], by_weight: Callable[..., jax.Array]
+) -> Primitive:
+    """A primitive for `product(x, weight)`, linear in both, where x may have any leading axes: `vmap` adds one, where events share
+    the weight.
+
+    So a derivative by the weight, `by_weight(change, x, weight's shape)`, is written for the whole batch; the other is
+    `by_input(change, weight)`.
+    """
+    primitive = Primitive(product.__name__.strip("_"))
+
+    def batched(inputs: tuple[Any, Any], axes: tuple[Any, Any]) -> tuple[Any, int]:
+        x, weight = inputs
+        if axes[1] is None:
+            return primitive.bind(jnp.moveaxis(x, axes[0], 0), weight), 0
+        return jax.vmap(product, axes)(x, weight), 0  # every event has a weight of its own
+
+    primitive.def_impl(jax.jit(product))
+    primitive.def_abstract_eval(lambda x, weight: jax.core.ShapedArray((*x.shape[:-1], weight.shape[-1]), x.dtype))
+    batching.primitive_batchers[primitive] = batched
+    mlir.register_lowering(primitive, mlir.lower_fun(product, multiple_results=False))
+    ad.defbilinear(
+        primitive,
+        lambda change, x, weight: by_input(change, weight),
+        lambda change, x, weight: by_weight(change, x, weight.aval.shape),
+    )
+    return primitive
 
 
 def rows_times(x: jax.Array, matrix: jax.Array) -> jax.Array:
@@ -192,32 +234,57 @@ def rows_times(x: jax.Array, matrix: jax.Array) -> jax.Array:
     `vmap` makes a product with two leading axes of `@`. Its derivative by the matrix sums over both, for which XLA on a CPU first
     writes one side in another order. Here leading axes are made one before.
     """
-    result: jax.Array = _primitive.bind(x, matrix)
+    result: jax.Array = _rows_times.bind(x, matrix)
     return result
 
 
-def _rows(x: jax.Array) -> jax.Array:
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+def _flat(x: jax.Array, rank: int) -> jax.Array:
+    """With all axes but the last `rank` made one."""
+    return x.reshape(-1, *x.shape[-rank:])
 
 
 def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
-    return (_rows(x) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
+    return (_flat(x, 1) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
 
 
-def _batched(inputs: tuple[Any, Any], axes: tuple[Any, Any]) -> tuple[Any, int]:
-    """More rows, unless every event has a matrix of its own."""
-    x, matrix = inputs
-    if axes[1] is None:
-        return rows_times(jnp.moveaxis(x, axes[0], 0), matrix), 0
-    return jax.vmap(jnp.matmul, axes)(x, matrix), 0
+def _by_matrix(change: jax.Array, x: jax.Array, _shape: tuple[int, ...]) -> jax.Array:
+    return jax.lax.dot_general(_flat(x, 1), _flat(change, 1), (((0,), (0,)), ((), ())))
 
 
-_primitive.def_impl(jax.jit(_product))
-_primitive.def_abstract_eval(lambda x, matrix: jax.core.ShapedArray((*x.shape[:-1], matrix.shape[-1]), x.dtype))
-batching.primitive_batchers[_primitive] = _batched
-mlir.register_lowering(_primitive, mlir.lower_fun(_product, multiple_results=False))
-ad.defbilinear(
-    _primitive,
-    lambda change, x, matrix: rows_times(change, matrix.T),
-    lambda change, x, matrix: jax.lax.dot_general(_rows(x), _rows(change), (((0,), (0,)), ((), ()))),
-)
+_rows_times = _shared(_product, lambda change, matrix: rows_times(change, matrix.T), _by_matrix)
+
+
+def convolve(image: jax.Array, weight: jax.Array) -> jax.Array:
+    """(..., height, width, inputs) and (taps, taps, inputs, outputs) give (..., height, width, outputs); zeros around the image."""
+    result: jax.Array = _convolve.bind(image, weight)
+    return result
+
+
+def _convolution(image: jax.Array, weight: jax.Array) -> jax.Array:
+    order = ("NHWC", "HWIO", "NHWC")
+    found = jax.lax.conv_general_dilated(_flat(image, 3), weight, (1, 1), "SAME", dimension_numbers=order)
+    return found.reshape(*image.shape[:-1], weight.shape[-1])
+
+
+def _by_filters(change: jax.Array, image: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Each image is a channel of one convolution, the changes are its filters: few outputs, each of very many terms.
+
+    XLA on a CPU computes such a one on a single core; parts of the batch are computed side by side. Axes are put in the order of
+    the other convolutions by hand: left to XLA, this one is many times slower inside of a loop.
+    """
+    reach = shape[0] // 2
+
+    def at_once(image: jax.Array, change: jax.Array) -> jax.Array:
+        order = ("NHWC", "HWIO", "NHWC")
+        image, change = image.transpose(3, 1, 2, 0), change.transpose(1, 2, 0, 3)
+        found = jax.lax.conv_general_dilated(image, change, (1, 1), [(reach, reach)] * 2, dimension_numbers=order)
+        return found.transpose(1, 2, 0, 3)
+
+    def in_parts(image: jax.Array, change: jax.Array) -> jax.Array:
+        parts = math.gcd(len(image), PARTS)
+        return functools.reduce(jnp.add, map(at_once, jnp.split(image, parts), jnp.split(change, parts)))
+
+    return jax.lax.platform_dependent(_flat(image, 3), _flat(change, 3), cpu=in_parts, default=at_once)
+
+
+_convolve = _shared(_convolution, lambda change, weight: convolve(change, jnp.flip(weight, (0, 1)).swapaxes(2, 3)), _by_filters)

@@ -156,6 +156,42 @@ def test_a_convolution_and_its_gradients_are_those_by_hand(taps):
     np.testing.assert_allclose(by_image, [by_hand(each, turned)[0] for each in pull], atol=1e-4)
 
 
+def convolutions_at(images, weight, pull):
+    return jnp.vdot(jax.vmap(layers.convolve, (0, None))(images, weight), pull)
+
+
+def test_a_convolution_is_linear_in_image_and_weight():
+    """To the second order, also where the derivative by the weight adds up parts of a batch, and where each event has a weight."""
+    images, pull = jr.normal(jr.key(0), (2, 8, 4, 5, 3))
+    weight, move = jr.normal(jr.key(1), (2, 3, 3, 3, 3))
+    slope = jax.grad(convolutions_at, argnums=1)
+    by_weight, moved = jax.jvp(lambda images: slope(images, weight, pull), (images,), (pull,))
+    one_by_one = sum(slope(image[None], weight, change[None]) for image, change in zip(images, pull, strict=True))
+    np.testing.assert_allclose(by_weight, one_by_one, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(moved, slope(pull, weight, pull), rtol=1e-4, atol=1e-4)
+    moves = weight + jnp.arange(8.0)[:, None, None, None, None] * move
+    found = jax.vmap(layers.convolve)(images, moves)
+    np.testing.assert_allclose(found[5], layers.convolve(images[5], moves[5]), rtol=1e-4, atol=1e-4)
+    mapped = jax.vmap(slope)(images[:, None], moves, pull[:, None])  # gradients of single events
+    np.testing.assert_allclose(mapped.sum(0), by_weight, rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_is_activated_as_its_parts_say():
+    """Normalised, modulated, SiLU; so are the gradients, which work it out again."""
+    x, pull = 1.0 + 3.0 * jr.normal(jr.key(0), (2, 3, 4, 16))
+    scale, shift = jr.normal(jr.key(1), (2, 16))
+
+    def plainly(x, scale, shift):
+        grouped = x.reshape(12, 2, 8)
+        grouped = (grouped - grouped.mean((0, 2), keepdims=True)) / jnp.sqrt(grouped.var((0, 2), keepdims=True) + 1e-5)
+        return jax.nn.silu(grouped.reshape(x.shape) * (1.0 + scale) + shift)
+
+    found, expected = (jax.vjp(each, x, scale, shift) for each in (layers.activated, plainly))
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    for one, other in zip(found[1](pull), expected[1](pull), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("channels", "groups"), [(32, 4), (20, 2), (5, 1)])
 def test_groups_of_channels_have_mean_0_and_variance_1(channels, groups):
     assert layers.groups_of(channels) == groups

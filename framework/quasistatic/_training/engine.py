@@ -179,6 +179,6 @@ def chunk(fixed: tuple[Fixed, Any, jax.Array | np.int32], state: TrainState) -> 
         bad = jnp.where(~finite & (report.bad_update < 0), number, report.bad_update)
         return state, Report(jax.tree.map(jnp.add, report.sums, watched), bad)
 
-    if fuse == 1:  # outside of any loop: on a CPU, convolutions inside of one are many times slower
+    if fuse == 1:  # outside of any loop: on a CPU, convolutions as jax derives them are many times slower inside
         return body(0, (state, report))
     return jax.lax.fori_loop(0, count, body, (state, report))

@@ -18,11 +18,11 @@ from quasistatic_plugins.layers import (
     Clock,
     Convolution,
     Picture,
+    activated,
     as_pictures,
     blocks,
     dropped,
     groups_of,
-    modulated,
     normalised,
     numbers_of,
     padded,
@@ -47,10 +47,8 @@ class Block(eqx.Module):
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
-        groups = groups_of(h.shape[-1])
-        inner = self.first(jax.nn.silu(modulated(normalised(h, groups), *before)))
-        inner = dropped(jax.nn.silu(modulated(normalised(inner, groups), *after)), dropout, key)
-        return h + self.second(inner)
+        inner = self.first(activated(h, *before))
+        return h + self.second(dropped(activated(inner, *after), dropout, key))
 
 
 class Attention(eqx.Module):

@@ -14,7 +14,7 @@ import numpy as np
 import quasistatic as qs
 from quasistatic_plugins.convolutional import ConvolutionalOptions
 from quasistatic_plugins.convolutional.model import Attention, Convolutional
-from quasistatic_plugins.layers import Affine, Clock, dropped, groups_of, modulated, normalised, numbers_of
+from quasistatic_plugins.layers import Affine, Clock, activated, dropped, groups_of, normalised, numbers_of
 
 Key = jax.Array
 TAPS = 5
@@ -41,8 +41,8 @@ class Block(eqx.Module):
         self.apart = apart
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
-        length, channels = h.shape
-        read = jax.nn.silu(modulated(normalised(h, groups_of(channels)), *jnp.split(self.timing(clock), 2)))
+        length = len(h)
+        read = activated(h, *jnp.split(self.timing(clock), 2))
         reach = TAPS // 2 * self.apart
         around = jnp.pad(read, ((reach, reach), (0, 0)))
         copies = [around[start : start + length] for start in range(0, 2 * reach + 1, self.apart)]
