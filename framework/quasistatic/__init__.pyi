@@ -142,6 +142,7 @@ from quasistatic._runs.grids import write_grid as write_grid
 from quasistatic._runs.run import Run as Run
 from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train
+from quasistatic._storage.files import csv_bytes as csv_bytes
 from quasistatic._storage.files import read_plain as read_plain
 from quasistatic._storage.files import refuse_large as refuse_large
 from quasistatic._storage.files import try_out as try_out

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,15 @@ def _remove(path: Path) -> None:
 def json_bytes(fields: Mapping[str, Any]) -> bytes:
     """JSON, one value per line. Raises TypeError for what JSON does not have."""
     return (json.dumps(fields, indent=1) + "\n").encode()
+
+
+def csv_bytes(names: Iterable[str], columns: Iterable[Iterable[Any]]) -> bytes:
+    """A table with a header, of columns of equal length. Raises ValueError for others."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue().encode()
 
 
 def manifest(contents: Mapping[str, bytes], **fields: Any) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +82,7 @@ def evaluate(
         run = run.with_fitted_variances(steps=chain)
     measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if per_event is not None:
-        write_durably(per_event, _table(measured, events).encode())
+        write_durably(per_event, _table(measured, events))
     if as_json:
         fitted = {"variances": "fitted to validation events"} if fitted_variances else {}
         echo_json({"run": str(folder), **fitted, **describe(run, measured, named if data is None else str(data))})
@@ -92,9 +90,11 @@ def evaluate(
         echo_values([*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)])
 
 
-def _table(measured: Evaluation, events: Data) -> str:
+def _table(measured: Evaluation, events: Data) -> bytes:
     """K of every event beside where it comes from, in the user's units where there are any; the unit is in the header."""
     import numpy as np
+
+    from quasistatic._storage.files import csv_bytes
 
     ledger, shift = measured.ledger, measured.log_scale
     dims = math.log(2) * ledger.size
@@ -105,8 +105,5 @@ def _table(measured: Evaluation, events: Data) -> str:
     columns = {f"bound_nats{where}": user, "standard_error_nats": errors, f"bound_bits_per_dim{where}": user / dims}
     if shift is not None:
         columns["bound_nats_in_model_units"] = ledger.per_event
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*tags, *columns])
-    writer.writerows(zip(*(np.asarray(column).tolist() for column in (*tags.values(), *columns.values())), strict=True))
-    return text.getvalue()
+    columns = {**tags, **columns}
+    return csv_bytes(columns, (np.asarray(column).tolist() for column in columns.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +69,7 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
     elif kind == ".npz":
         write_durably(out, _arrays(run, xs))
     elif kind == ".csv":
-        write_durably(out, _table(run, xs).encode())
+        write_durably(out, _table(run, xs))
     else:
         from quasistatic._report.pictures import encode, samples
 
@@ -100,16 +99,14 @@ def _arrays(run: Run, xs: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _table(run: Run, xs: Any) -> str:
+def _table(run: Run, xs: Any) -> bytes:
     """A row for each event; without a header the elements of a part are named 'part', or 'part.0', 'part.1' and so on."""
+    from quasistatic._storage.files import csv_bytes
+
     event, header, columns = run.source.event, getattr(run.source, "columns", None), []
     names: list[str] = []
     for name, field in event.parts().items():
         part = event.part_of(xs, name)
         columns += part.reshape(len(part), -1).T.tolist()
         names += [f"{name or 'x'}.{number}" for number in range(field.size)] if field.size > 1 else [name or "x"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header or names)
-    writer.writerows(zip(*columns, strict=True))
-    return text.getvalue()
+    return csv_bytes(header or names, columns)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +56,7 @@ def classify(
     sides = classes.sides(events)
     found = qs.alternatives(run.diffusion, events.x, sides, classes.log_shares, key=jr.key(seed), steps=steps, repeats=repeats)
     if per_event is not None:
-        qs.write_durably(per_event, _table(classes, events, found).encode())
+        qs.write_durably(per_event, _table(classes, events, found))
     values = _values(classes, events, found)
     if as_json:
         listed = {name: attrs.asdict(each) for name, each in values.items()}
@@ -98,7 +96,7 @@ def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[s
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> str:
+def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> bytes:
     """Every event beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
@@ -107,8 +105,4 @@ def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> str:
     told = np.array(classes.names)[posteriors.argmax(axis=1)]
     shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
     columns = {**tags, "class": told, "bound_nats": found.per_event, **shares}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(np.asarray(column).tolist() for column in columns.values()), strict=True))
-    return text.getvalue()
+    return qs.csv_bytes(columns, (np.asarray(column).tolist() for column in columns.values()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,12 +145,8 @@ class Table(qs.AbstractSource, qs.AbstractBaselines, qs.AbstractJudge, qs.Abstra
 
     def write_events(self, xs: Mapping[str, np.ndarray], ending: str) -> bytes:
         """A row for each event below the header, with cells as the file has them."""
-        values, file = self.values(xs), io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(self.columns)
-        pairs = list(zip(self._layout.columns, values.T, strict=True))
-        writer.writerows(zip(*([column.written(number) for number in own.tolist()] for column, own in pairs), strict=True))
-        return file.getvalue().encode()
+        pairs = zip(self._layout.columns, self.values(xs).T, strict=True)
+        return qs.csv_bytes(self.columns, ([column.written(number) for number in own.tolist()] for column, own in pairs))
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order. Raises DataError."""
