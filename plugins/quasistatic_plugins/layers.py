@@ -25,6 +25,7 @@ import quasistatic as qs
 Key = jax.Array
 TIME_WAVES = 4  # frequencies of time: few, so that what is learned at one time holds nearby
 GROUP = 8  # channels at least that are normalised together
+ORDER = ("NHWC", "HWIO", "NHWC")  # of the axes of images, weights and results of all convolutions
 PARTS = 4  # of a batch, computed side by side
 
 
@@ -200,7 +201,7 @@ def pixels(blocks: jax.Array, size: int) -> jax.Array:
 
 
 def _shared(
-    product: Callable[..., jax.Array], by_input: Callable[..., jax.Array], by_weight: Callable[..., jax.Array]
+    name: str, product: Callable[..., jax.Array], by_input: Callable[..., jax.Array], by_weight: Callable[..., jax.Array]
 ) -> Primitive:
     """A primitive for `product(x, weight)`, linear in both, where x may have any leading axes: `vmap` adds one, where events share
     the weight.
@@ -208,7 +209,7 @@ def _shared(
     So a derivative by the weight, `by_weight(change, x, weight's shape)`, is written for the whole batch; the other is
     `by_input(change, weight)`.
     """
-    primitive = Primitive(product.__name__.strip("_"))
+    primitive = Primitive(name)
 
     def batched(inputs: tuple[Any, Any], axes: tuple[Any, Any]) -> tuple[Any, int]:
         x, weight = inputs
@@ -240,7 +241,7 @@ def rows_times(x: jax.Array, matrix: jax.Array) -> jax.Array:
 
 def _flat(x: jax.Array, rank: int) -> jax.Array:
     """With all axes but the last `rank` made one."""
-    return x.reshape(-1, *x.shape[-rank:])
+    return x.reshape(math.prod(x.shape[:-rank]), *x.shape[-rank:])
 
 
 def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
@@ -251,7 +252,7 @@ def _by_matrix(change: jax.Array, x: jax.Array, _shape: tuple[int, ...]) -> jax.
     return jax.lax.dot_general(_flat(x, 1), _flat(change, 1), (((0,), (0,)), ((), ())))
 
 
-_rows_times = _shared(_product, lambda change, matrix: rows_times(change, matrix.T), _by_matrix)
+_rows_times = _shared("rows_times", _product, lambda change, matrix: rows_times(change, matrix.T), _by_matrix)
 
 
 def convolve(image: jax.Array, weight: jax.Array) -> jax.Array:
@@ -261,8 +262,7 @@ def convolve(image: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def _convolution(image: jax.Array, weight: jax.Array) -> jax.Array:
-    order = ("NHWC", "HWIO", "NHWC")
-    found = jax.lax.conv_general_dilated(_flat(image, 3), weight, (1, 1), "SAME", dimension_numbers=order)
+    found = jax.lax.conv_general_dilated(_flat(image, 3), weight, (1, 1), "SAME", dimension_numbers=ORDER)
     return found.reshape(*image.shape[:-1], weight.shape[-1])
 
 
@@ -275,9 +275,8 @@ def _by_filters(change: jax.Array, image: jax.Array, shape: tuple[int, ...]) -> 
     reach = shape[0] // 2
 
     def at_once(image: jax.Array, change: jax.Array) -> jax.Array:
-        order = ("NHWC", "HWIO", "NHWC")
         image, change = image.transpose(3, 1, 2, 0), change.transpose(1, 2, 0, 3)
-        found = jax.lax.conv_general_dilated(image, change, (1, 1), [(reach, reach)] * 2, dimension_numbers=order)
+        found = jax.lax.conv_general_dilated(image, change, (1, 1), [(reach, reach)] * 2, dimension_numbers=ORDER)
         return found.transpose(1, 2, 0, 3)
 
     def in_parts(image: jax.Array, change: jax.Array) -> jax.Array:
@@ -287,4 +286,8 @@ def _by_filters(change: jax.Array, image: jax.Array, shape: tuple[int, ...]) -> 
     return jax.lax.platform_dependent(_flat(image, 3), _flat(change, 3), cpu=in_parts, default=at_once)
 
 
-_convolve = _shared(_convolution, lambda change, weight: convolve(change, jnp.flip(weight, (0, 1)).swapaxes(2, 3)), _by_filters)
+def _by_image(change: jax.Array, weight: jax.Array) -> jax.Array:
+    return convolve(change, jnp.flip(weight, (0, 1)).swapaxes(2, 3))
+
+
+_convolve = _shared("convolve", _convolution, _by_image, _by_filters)
