@@ -93,6 +93,18 @@ def test_resume_of_a_finished_run_only_reports_again(finished, cli):
     assert again.stdout == first.stdout
 
 
+def test_long_work_is_told_on_stderr_and_not_where_quiet_is_asked_for(finished, cli, monkeypatch):
+    monkeypatch.setattr("quasistatic.cli._waiting.QUIET", 0.0)
+    monkeypatch.setattr("quasistatic._process.ledger.events_together", lambda diffusion: 24)
+    evaluated = cli("evaluate", finished[0], "--json")
+    assert json.loads(evaluated.stdout)["bound"]["trajectory_steps"] == 5
+    lines = evaluated.stderr.splitlines()
+    assert [line.rpartition(",")[0] for line in lines] == ["K (T = 5): 22 of 64", "K (T = 5): 44 of 64"]
+    assert lines[0].endswith(" left")
+    quiet = cli("resume", finished[0], "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
 def test_a_default_folder_counts_up(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

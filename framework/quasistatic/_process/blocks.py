@@ -1,10 +1,10 @@
-"""How many events are computed together: as many as keep what one call of the network holds in the caches."""
+"""Events in blocks: as many together as keep what one call of the network holds in the caches."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -14,12 +14,43 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.tree import Layout
+from quasistatic._process.progress import told
+from quasistatic._process.tree import Layout, count_of
 
 # bytes of the widest value of a batch: two cores' second caches; an accelerator needs more to be busy
 CACHE = {"cpu": 4 * 2**20}
 ELSEWHERE = 256 * 2**20
 MOST = 2**16
+
+
+def event_blocks(count: int, largest: int) -> list[np.ndarray]:
+    """Row numbers in blocks of one size, as few as can be; the last is filled up with rows that are computed again."""
+    width = math.ceil(count / math.ceil(count / largest))
+    return [np.arange(start, start + width) % count for start in range(0, count, width)]
+
+
+def in_blocks(
+    what: str,
+    measure: Callable[[State, State | None, jax.Array], jax.Array],
+    xs: State,
+    side: State | None,
+    largest: int,
+    repeats: int = 1,
+) -> np.ndarray:
+    """measure(events, their side information, numbers) of all events `xs` (N, ...), each `repeats` times in a row: float64.
+
+    Blocks have `largest` rows at most and all one shape, so they are one program. Whoever listens is told that it is `what`.
+    """
+    count, parts = count_of(xs) * repeats, []
+    for rows in told(what, event_blocks(count, largest), count):
+        block, side_block = rows_of((xs, side), rows // repeats)
+        parts.append(np.asarray(measure(block, side_block, jnp.asarray(rows)), np.float64))
+    return np.concatenate(parts)[:count]
+
+
+def rows_of(tree: Any, rows: np.ndarray) -> Any:
+    """These rows of all leaves, on the device."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), tree)
 
 
 def events_together(diffusion: Diffusion) -> int:

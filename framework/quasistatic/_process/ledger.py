@@ -21,13 +21,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import event_blocks, events_together, rows_of
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.event import PADDING, AbstractEvent
 from quasistatic._process.grid import Steps
 from quasistatic._process.kernel import AbstractJumping
+from quasistatic._process.progress import told
 from quasistatic._process.tree import count_of
 
 
@@ -182,21 +183,18 @@ def ledger(
     if count == 0:
         raise ValueError("ledger: expected at least one event, got none")
     together = events_together(diffusion)
-    width = math.ceil(count / math.ceil(count / together))  # blocks of equal size, as few as can be
-    fold = max(1, together // width)  # few events leave room for several times
     found = []
-    for start in range(0, count, width):
-        # the last block is filled up with events again, so that every block has one shape and compiles once
-        rows = np.arange(start, start + width) % count
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
+    for rows in told(f"K (T = {len(times)})", event_blocks(count, together), count):
+        fold = max(1, together // len(rows))  # few events leave room for several times
+        block, side_block = rows_of((xs, side), rows)
         draws = []
         for repeat in range(repeats):
-            numbers = jnp.asarray(np.arange(start, start + width) * repeats + repeat)
+            numbers = jnp.asarray(rows * repeats + repeat)
             drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold, at_once)
             draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
         means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
         totals = np.array([-np.sum(list(drawn.values()), axis=0).sum(axis=1) for drawn in draws])
-        found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(width)))
+        found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(len(rows))))
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None

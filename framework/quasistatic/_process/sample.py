@@ -19,6 +19,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
 from quasistatic._process.potential import AbstractPotential
+from quasistatic._process.progress import told
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tilted import Scheme
 from quasistatic._process.tree import concatenate, count_of, take
@@ -70,8 +71,7 @@ def sample(
     sampler = Ancestral() if sampler is None else sampler
     times = diffusion.times(steps)
     parts = []
-    for start, size in _blocks(count, max(1, events_together(diffusion) // sampler.states)):
-        numbers = np.arange(start, start + size)
+    for numbers in told("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
         side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
         drawn = _block(sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors, scheme)
         parts.append(jax.tree.map(np.asarray, drawn))
@@ -83,11 +83,11 @@ def _rows(stack: Any, numbers: np.ndarray) -> Any:
     return None if stack is None else jax.tree.map(jnp.asarray, take(stack, numbers % count_of(stack)))
 
 
-def _blocks(count: int, largest: int) -> Iterator[tuple[int, int]]:
-    """First event and size of each block: small ones, then large ones, however many events there are."""
+def _blocks(count: int, largest: int) -> Iterator[np.ndarray]:
+    """The numbers of the events of each block: small ones, then large ones, however many events there are."""
     start = 0
     for size in chain(SIZES, repeat(SIZES[-1])):
         if start >= count:
             return
-        yield start, min(size, largest)
+        yield np.arange(start, start + min(size, largest))
         start += min(size, largest)

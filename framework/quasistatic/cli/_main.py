@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from quasistatic.cli._common import completer, echo, manager_of
 from quasistatic.cli._jax import set_xla_flags
+from quasistatic.cli._waiting import shown_waiting
 from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line, printable
 
 # name: (module:attribute, summary); the module is imported when the command is called
@@ -86,7 +87,7 @@ class Group(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with boundary(ctx):
+        with boundary(ctx), shown_waiting():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

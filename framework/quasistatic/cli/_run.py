@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from quasistatic._process.progress import told_to
 from quasistatic.cli._common import (
     WholeNumber,
     echo,
@@ -136,7 +138,8 @@ def _train(job: Job, quiet: bool) -> Run:
     with stop_on_signals() as stop:
         if not quiet:
             _announce(job)
-        trained = job.train(stop=stop, report=_warn, quiet=quiet)
+        with told_to(None):  # training has a bar of its own
+            trained = job.train(stop=stop, report=_warn, quiet=quiet)
         for note in trained.notes[len(job.notes) :]:
             echo(f"note: {note}", err=True)
         if stop() and trained.updates_done < job.recipe.training.updates:
@@ -174,10 +177,12 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     from quasistatic._report.summary import all_rows, summarise
     from quasistatic._storage.files import write_durably
 
-    summary, folder = summarise(trained), job.folder
+    folder = job.folder
     assert folder is not None
-    with folder.lock():
-        write_durably(folder.report, run_report(summary, folder).encode())
+    with contextlib.nullcontext() if not quiet else told_to(None):
+        summary = summarise(trained)
+        with folder.lock():
+            write_durably(folder.report, run_report(summary, folder).encode())
     if not quiet:
         for text in summary.advice():
             _warn(text)

@@ -15,14 +15,13 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import events_together, in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
-from quasistatic.thermodynamics._work import event_blocks
 
 Objective = Literal["bound", "ancestral"]
 
@@ -72,12 +71,12 @@ def dissipation(
     times = diffusion.times(steps)
     with_first = len(knots_of(diffusion, times)) > len(times)
     bare = Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side)  # compiled once for all grids
-    parts = []
-    for rows in event_blocks(count * repeats, events_together(diffusion)):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // repeats]), tree) for tree in (xs, side))
-        found = _measured(bare, block, side_block, times, key, jnp.asarray(rows), objective, with_first)
-        parts.append(np.asarray(found, np.float64))
-    event, per_draw = diffusion.kernel.event, np.concatenate(parts)[: count * repeats]
+
+    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
+        return _measured(bare, block, side_block, times, key, numbers, objective, with_first)
+
+    per_draw = in_blocks("dissipation of the steps", measure, xs, side, events_together(diffusion), repeats)
+    event = diffusion.kernel.event
     return Dissipation(per_draw.reshape(count, repeats, -1).mean(axis=1), knots_of(diffusion, times), event.size, event.pixels)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import events_together, in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
@@ -25,7 +25,6 @@ from quasistatic._process.normal import BinnedNormal, Normal
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
-from quasistatic.thermodynamics._work import event_blocks
 
 CELLS = 2**22  # distances at a time
 
@@ -132,13 +131,12 @@ def per_level(
 ) -> np.ndarray:
     """at(diffusion, x, t, key) of each event and time, (N, M, ...)."""
     check_arithmetic()
-    count = count_of(xs)
-    parts = []
-    for rows in event_blocks(count, events_together(diffusion)):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
-        found = _values(at, diffusion, block, side_block, jnp.asarray(times, jnp.result_type(float)), key, jnp.asarray(rows))
-        parts.append(np.asarray(found, np.float64))
-    return np.concatenate(parts)[:count]
+    levels = jnp.asarray(times, jnp.result_type(float))
+
+    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
+        return _values(at, diffusion, block, side_block, levels, key, numbers)
+
+    return in_blocks("levels of noise", measure, xs, side, events_together(diffusion))
 
 
 def _profile(

@@ -12,13 +12,12 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import events_together, in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import standard_errors
-from quasistatic.thermodynamics._work import event_blocks
 
 IMPOSSIBLE = 1e6  # nats, beyond which log pi is the floor of a state without probability
 
@@ -67,11 +66,11 @@ def entropy_bounds(
     times, count = diffusion.times(steps), count_of(xs)
     if count < 2:
         raise ValueError(f"entropy_bounds: expected at least two events, got {count}")
-    parts = []
-    for rows in event_blocks(count * repeats, events_together(diffusion)):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // repeats]), tree) for tree in (xs, side))
-        parts.append(np.asarray(_bounds(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
-    per_draw = np.concatenate(parts)[: count * repeats]
+
+    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
+        return _bounds(diffusion, block, side_block, times, key, numbers)
+
+    per_draw = in_blocks("entropy of the steps", measure, xs, side, events_together(diffusion), repeats)
     per_event = per_draw.reshape(count, repeats, *per_draw.shape[1:]).mean(axis=1)
     lower, upper, excess, learned = np.moveaxis(per_event, 2, 0)
     if diffusion.kernel.is_stationary:

@@ -9,15 +9,13 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import events_together, in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
 from quasistatic._process.sampler import AbstractSampler, Info
-from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._emergence import denoised, log_levels
-from quasistatic.thermodynamics._work import event_blocks
 
 
 class Flow(AbstractSampler):
@@ -58,12 +56,12 @@ def flow_errors(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = Non
     Gaussian noise.
     """
     check_arithmetic()
-    times, count = diffusion.times(steps), count_of(xs)
-    parts = []
-    for rows in event_blocks(count, events_together(diffusion)):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), tree) for tree in (xs, side))
-        parts.append(np.asarray(_errors(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
-    return np.concatenate(parts)[:count]
+    times = diffusion.times(steps)
+
+    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
+        return _errors(diffusion, block, side_block, times, key, numbers)
+
+    return in_blocks("steps of the flow", measure, xs, side, events_together(diffusion))
 
 
 @eqx.filter_jit

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import attrs
 import equinox as eqx
 import jax
@@ -13,10 +11,11 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import event_blocks, events_together, in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
+from quasistatic._process.progress import told
 from quasistatic._process.sampler import Ancestral
 from quasistatic._process.tree import Layout, concatenate, count_of, take
 
@@ -51,11 +50,11 @@ def forward_weights(
     times, events = diffusion.times(steps), count_of(xs)
     if events == 0 or paths < 1:
         raise ValueError(f"forward_weights: expected at least one event and one path, got {events} and {paths}")
-    parts = []
-    for rows in event_blocks(events * paths, _room(diffusion, len(times))):
-        block, side_block = (jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows // paths]), tree) for tree in (xs, side))
-        parts.append(np.asarray(_forward(diffusion, block, side_block, times, key, jnp.asarray(rows)), np.float64))
-    terms = np.concatenate(parts)[: events * paths]
+
+    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
+        return _forward(diffusion, block, side_block, times, key, numbers)
+
+    terms = in_blocks("forward paths", measure, xs, side, _room(diffusion, len(times)), paths)
     return LogWeights(np.asarray(times, np.float64), terms.reshape(events, paths, -1))
 
 
@@ -72,18 +71,12 @@ def model_weights(
         raise ValueError(f"model_weights: expected at least one event, got {count}")
     times = diffusion.times(steps)
     drawn, weights = [], []
-    for rows in event_blocks(count, _room(diffusion, len(times))):
+    for rows in told("paths of the model", event_blocks(count, _room(diffusion, len(times))), count):
         side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
         xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows))
         drawn.append(jax.tree.map(np.asarray, xs))
         weights.append(np.asarray(terms, np.float64))
     return take(concatenate(drawn), slice(count)), LogWeights(np.asarray(times, np.float64), np.concatenate(weights)[:count, None])
-
-
-def event_blocks(count: int, largest: int) -> list[np.ndarray]:
-    """Row numbers in blocks of one size, as few as can be; the last is filled up with rows that are computed again."""
-    width = math.ceil(count / math.ceil(count / largest))
-    return [np.arange(start, start + width) % count for start in range(0, count, width)]
 
 
 def _room(diffusion: Diffusion, steps: int) -> int:

@@ -1,0 +1,38 @@
+"""How far long work is, for whoever wants to know: a bar on a terminal, or nobody."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command line is not to wait for numpy
+    import numpy as np
+
+Listener = Callable[[str, int, int], None]  # what is computed, rows done, rows in all
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextlib.contextmanager
+def told_to(listener: Listener | None) -> Iterator[None]:
+    """All that is computed inside tells `listener` how far it is; None is nobody."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def told(what: str, blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The blocks of row numbers of `count` rows, each counted as done when the next one is asked for."""
+    listener = _listener.get()
+    done = 0
+    for block in blocks:
+        if listener is not None:
+            listener(what, done, count)
+        yield block
+        done = min(done + len(block), count)
+    if listener is not None:
+        listener(what, count, count)
