@@ -18,6 +18,7 @@ import scipy.linalg
 
 import quasistatic as qs
 from quasistatic import oracles
+from quasistatic import thermodynamics as td
 from quasistatic.errors import InputError
 
 PLACES, LETTERS = 4, 3
@@ -153,6 +154,23 @@ def test_one_call_of_a_causal_network_has_all_terms(steps: int) -> None:
     assert np.abs(shared.per_event - k).max() > 0.1
     few = qs.Diffusion(kernel, model, 3, side=qs.Side.absent(side))
     assert np.abs(np.asarray(losses(few, jnp.asarray(0.1)) - losses(few, jnp.asarray(0.8)))).max() > 0.1
+
+
+def test_paths_and_their_dissipation_are_those_of_a_network_asked_at_every_step() -> None:
+    event = qs.Categorical((4,), 3)
+    kernel = qs.make("kernel", "absorbing", event, order="last-first")
+    model = stirred(qs.make("model", "transformer", qs.Ports.of(kernel), key=jr.key(0), width=16, depth=1, causal=True))
+    xs = np.array([[0, 1, 2, 0], [2, 2, 1, 0], [1, 0, 0, 1]], np.int32)
+
+    def measured(model: qs.AbstractModel) -> list[np.ndarray]:
+        diffusion, key = qs.Diffusion(kernel, model, 5), jr.key(1)
+        drawn, weights = td.model_weights(diffusion, 3, key=key)
+        forward = td.forward_weights(diffusion, xs, key=key, paths=2)
+        halves = [td.dissipation(diffusion, xs, key=key, objective=each).per_event for each in ("bound", "ancestral")]
+        return [drawn, weights.terms, forward.terms, *halves, td.entropy_bounds(diffusion, xs, key=key).learned]
+
+    for at_once, one_by_one in zip(measured(model), measured(InSecret(model)), strict=True):
+        np.testing.assert_allclose(at_once, one_by_one, atol=1e-4)
 
 
 def test_one_after_another_takes_a_step_for_each_place() -> None:

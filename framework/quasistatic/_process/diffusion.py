@@ -20,6 +20,15 @@ from quasistatic._process.tilted import Scheme, tilted
 FirstStep = Literal["learned", "paper"]
 
 
+class Told(AbstractModel):
+    """What a network has told once, for all states."""
+
+    params: State
+
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
+        return self.params
+
+
 class Diffusion(eqx.Module):
     """Forward and reverse path measures over z_1 .. z_T and the data, for one event.
 
@@ -116,6 +125,10 @@ class Diffusion(eqx.Module):
             return False
         count = grid.steps if steps is None else steps
         return isinstance(count, int) and count >= self.kernel.event.size
+
+    def knowing(self, x: State) -> Diffusion:
+        """The pair for forward paths from data x, by one call of the network, where all `is_told_at_once`."""
+        return Diffusion(self.kernel, Told(self.params(x, jnp.ones(()))), self.grid, self.first_step, self.side)
 
     def all_terms(self, x: State, *, key: Key) -> Scalar:
         """-K in nats where all is told at once, in training."""

@@ -133,11 +133,11 @@ def _terms_of_jumps(
     """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
     key_path, key_prior = jr.split(key)
     jumps = kernel.jumps(x, times, key=key_path)
-    told = diffusion.params(x, jnp.ones(())) if at_once else None
+    asked = diffusion.knowing(x) if at_once else diffusion
 
     def cost(at: tuple[Array, State, State]) -> dict[str, Scalar]:
         number, before, after = at
-        params = diffusion.params(after, times[number]) if told is None else told
+        params = asked.params(after, times[number])
         to_data = diffusion.decode(params, after, times[0]).log_prob_by_part(x)
         s, t = times[jnp.maximum(number - 1, 0)], times[jnp.maximum(number, 1)]
         back = kernel.reverse(params, after, s, t).log_prob_by_part(before)

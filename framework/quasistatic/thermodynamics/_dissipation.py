@@ -69,11 +69,12 @@ def dissipation(
     if count < 2:
         raise ValueError(f"dissipation: expected at least two events, got {count}")
     times = diffusion.times(steps)
+    at_once = objective == "bound" and diffusion.is_told_at_once(steps)
     with_first = len(knots_of(diffusion, times)) > len(times)
     bare = Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side)  # compiled once for all grids
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _measured(bare, block, side_block, times, key, numbers, objective, with_first)
+        return _measured(bare, block, side_block, times, key, numbers, objective, with_first, at_once)
 
     per_draw = in_blocks("dissipation of the steps", measure, xs, side, events_together(diffusion), repeats)
     event = diffusion.kernel.event
@@ -96,11 +97,13 @@ def _measured(
     numbers: jax.Array,
     objective: Objective,
     with_first: bool,
+    at_once: bool,
 ) -> jax.Array:
     """Twice the log-ratio of each step, (N, M)."""
 
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
         given, (key_first, key_steps) = diffusion.given(side_one), jr.split(jr.fold_in(key, number))
+        given = given.knowing(x) if at_once else given
 
         def ratio(s: Time | None, t: Time, key_step: Key) -> Scalar:
             m = 0.5 * t if s is None else 0.5 * (s + t)

@@ -63,12 +63,12 @@ def entropy_bounds(
     Raises ValueError for fewer than two events.
     """
     check_arithmetic()
-    times, count = diffusion.times(steps), count_of(xs)
+    times, count, at_once = diffusion.times(steps), count_of(xs), diffusion.is_told_at_once(steps)
     if count < 2:
         raise ValueError(f"entropy_bounds: expected at least two events, got {count}")
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _bounds(diffusion, block, side_block, times, key, numbers)
+        return _bounds(diffusion, block, side_block, times, key, numbers, at_once)
 
     per_draw = in_blocks("entropy of the steps", measure, xs, side, events_together(diffusion), repeats)
     per_event = per_draw.reshape(count, repeats, *per_draw.shape[1:]).mean(axis=1)
@@ -81,11 +81,14 @@ def entropy_bounds(
 
 
 @eqx.filter_jit
-def _bounds(diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> jax.Array:
+def _bounds(
+    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
+) -> jax.Array:
     """H(z_s given z_t, x), H(z_t given z_s), the rise of log pi, -log p(z_s given z_t): (N, T - 1, 4)."""
 
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
         given = diffusion.given(side_one)
+        given = given.knowing(x) if at_once else given
         kernel, pi = given.kernel, given.kernel.equilibrium()
 
         def mean_log_pi(t: Time, key_time: Key) -> jax.Array:

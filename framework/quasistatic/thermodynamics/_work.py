@@ -47,12 +47,12 @@ def forward_weights(
     is a function of `key`, of the number of its event and of its own number. Raises ValueError for no events.
     """
     check_arithmetic()
-    times, events = diffusion.times(steps), count_of(xs)
+    times, events, at_once = diffusion.times(steps), count_of(xs), diffusion.is_told_at_once(steps)
     if events == 0 or paths < 1:
         raise ValueError(f"forward_weights: expected at least one event and one path, got {events} and {paths}")
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _forward(diffusion, block, side_block, times, key, numbers)
+        return _forward(diffusion, block, side_block, times, key, numbers, at_once)
 
     terms = in_blocks("forward paths", measure, xs, side, _room(diffusion, len(times)), paths)
     return LogWeights(np.asarray(times, np.float64), terms.reshape(events, paths, -1))
@@ -69,11 +69,11 @@ def model_weights(
     check_arithmetic()
     if count < 1:
         raise ValueError(f"model_weights: expected at least one event, got {count}")
-    times = diffusion.times(steps)
+    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
     drawn, weights = [], []
     for rows in told("paths of the model", event_blocks(count, _room(diffusion, len(times))), count):
         side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
-        xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows))
+        xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows), at_once)
         drawn.append(jax.tree.map(np.asarray, xs))
         weights.append(np.asarray(terms, np.float64))
     return take(concatenate(drawn), slice(count)), LogWeights(np.asarray(times, np.float64), np.concatenate(weights)[:count, None])
@@ -86,21 +86,25 @@ def _room(diffusion: Diffusion, steps: int) -> int:
 
 
 @eqx.filter_jit
-def _forward(diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> jax.Array:
+def _forward(
+    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
+) -> jax.Array:
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
         given = diffusion.given(side_one)
         # drawn by the transition and weighed by the posterior: kernels whose two do not belong together break the theorems
         path = trajectory.forward(given.kernel, x, times, key=jr.fold_in(key, number))
-        return trajectory.log_weight(given, path, times)
+        return trajectory.log_weight(given.knowing(x) if at_once else given, path, times)
 
     return jax.vmap(one)(xs, side, numbers)
 
 
 @eqx.filter_jit
-def _backward(diffusion: Diffusion, side: State | None, times: jax.Array, key: Key, numbers: jax.Array) -> tuple[State, jax.Array]:
+def _backward(
+    diffusion: Diffusion, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
+) -> tuple[State, jax.Array]:
     def one(side_one: State | None, number: jax.Array) -> tuple[State, jax.Array]:
         given = diffusion.given(side_one)
         path = trajectory.reverse(Ancestral(), given, times, key=jr.fold_in(key, number))
-        return path.x, trajectory.log_weight(given, path, times)
+        return path.x, trajectory.log_weight(given.knowing(path.x) if at_once else given, path, times)
 
     return jax.vmap(one)(side, numbers)

@@ -15,6 +15,7 @@ from quasistatic_plugins.thermodynamics.observatory import Observatory
 from quasistatic_plugins.thermodynamics.schedules import Improvement
 
 look = qs.pictures
+LEAST = 0.05  # of log-weights that are drawn apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +90,8 @@ def _work(axes: Axes, found: Observatory, scale: float) -> None:
     log_p = 0.5 * (td.importance_weighted(found.forward) + td.sandwich_bound(found.backward, found.forward[:, 1:]))
     forward, backward = (found.forward - log_p[:, None]).ravel() / scale, (found.backward - log_p) / scale
     low, high = np.quantile(forward, 0.002), max(np.quantile(forward, 0.998), np.quantile(backward, 0.998))
-    edges = np.linspace(low, high, 31).tolist()
+    # where every path has the log-weight log p, what is left is rounding
+    edges = np.linspace(min(low, -LEAST), max(high, LEAST), 31).tolist()
     axes.hist(forward, edges, density=True, color=look.DATA, alpha=0.35, label="forward paths")
     axes.hist(backward, edges, density=True, histtype="step", color=look.LEARNED, linewidth=1.3, label="the model's paths")
     axes.axvline(0.0, color=look.TRUTH, linewidth=1.0, linestyle=(0, (4, 2)))

@@ -156,7 +156,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     classes = class_survey(run, steps, events, keys[5])
     lines = (
         *_bound(sampled),
-        *_recovered(sampled),
+        *_recovered(sampled, diffusion.is_told_at_once(steps)),
         *_with_truth(sampled),
         *_in_steps(sampled, dissipated),
         *_timeline(sampled, dissipated),
@@ -179,12 +179,12 @@ def _bound(sampled: Sampled) -> Iterator[Line]:
     yield sampled.line("prior", "  -K: left at t = 1", -last)
 
 
-def _recovered(sampled: Sampled) -> Iterator[Line]:
-    """log p from the same paths, and how far that can be trusted."""
+def _recovered(sampled: Sampled, is_sure: bool) -> Iterator[Line]:
+    """log p from the same paths, and how far that can be trusted; where they are sure, every path of an event has its log p."""
     totals = sampled.weights.totals
     lower, averages = td.importance_weighted(totals), [td.jarzynski(row) for row in totals]
     yield sampled.line("importance_weighted", f"log p at least, by {totals.shape[1]} paths", lower)
-    yield sampled.line("jarzynski", "log p, by Jarzynski's equality", lower, doubt=_doubts(averages))
+    yield sampled.line("jarzynski", "log p, by Jarzynski's equality", lower, doubt=None if is_sure else _doubts(averages))
     yield sampled.line("cumulants", "log p, by two cumulants", td.cumulant_estimate(totals), doubt=_spread(totals))
     tails = sorted(average.pareto_k for average in averages)
     tail, few = tails[int(0.95 * (len(tails) - 1))], "too few paths have a tail to look at"
