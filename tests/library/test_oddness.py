@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import attrs
@@ -42,7 +43,8 @@ def measured() -> Callable[[np.ndarray], qs.Ledger]:
         GaussianOptions(schedule="log-linear", first_noise=1e-2, last_survival=1e-2, variance="forward"), qs.Real((SIZE,))
     )
     diffusion = qs.Diffusion(kernel, DATA.model(kernel), 12)
-    return lambda xs: qs.ledger(diffusion, xs.astype(np.float32), key=jr.key(1), repeats=16)
+    seeds = itertools.count()
+    return lambda xs: qs.ledger(diffusion, xs.astype(np.float32), key=jr.key(next(seeds)), repeats=16)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,22 @@ def test_p_values_of_the_data_are_even(known: qs.Ledger, usual: qs.Ledger) -> No
     for share in (0.05, 0.2, 0.5):
         assert abs(np.mean(p_values <= share) - share) < 4.0 * np.sqrt(share * (1.0 - share) * (1 / COUNT + 1 / 2000))
     assert p_values.min() >= 1 / 2001 and p_values.max() <= 1.0
+
+
+@pytest.mark.parametrize(("count", "terms"), [(50, 5), (100, 13), (200, 13)])
+def test_few_known_events_make_no_false_alarms(count: int, terms: int) -> None:
+    """Whatever the terms are, a share p at most of events like the known ones has a p-value of p or less: 40 sets of them."""
+
+    def ledger(events: int) -> qs.Ledger:
+        return qs.Ledger(np.linspace(0.1, 1.0, terms - 1), {"": rng.standard_normal((events, terms))}, 1, 1)
+
+    rng = np.random.default_rng(count)
+    alarms = np.array([[np.mean(p <= level) for level in (0.02, 0.05, 0.2)] for p in (
+        thermodynamics.oddness(ledger(count), ledger(500)).p_values for _ in range(40)
+    )])  # fmt: skip
+    error = alarms.std(axis=0, ddof=1) / np.sqrt(len(alarms))
+    assert np.all(alarms.mean(axis=0) < np.array([0.02, 0.05, 0.2]) + 4.0 * error)
+    assert alarms.mean(axis=0)[2] > 0.1  # and not for want of any alarm
 
 
 def test_a_score_is_of_one_event_and_the_order_of_the_known_does_not_count(known: qs.Ledger, usual: qs.Ledger) -> None:

@@ -10,13 +10,17 @@ import numpy as np
 
 from quasistatic._process.ledger import Ledger
 
+CELLS = 2**24  # ranks at a time
+
 
 @attrs.frozen(eq=False)
 class Oddness:
     """Of N events: `scores` (N,), higher is odder, in nats, and `p_values` (N,).
 
-    A score is the largest surprise -ln 2 min(F, 1 - F) over the terms of an event, of which F is the share of known events below.
-    A p-value is the share of known events whose scores among each other are at least as high; both count the event itself as one.
+    An event is put among the known ones. A score is its largest surprise -ln 2 min(F, 1 - F) over the terms, of which F is the
+    share of that set below it. A p-value is the share of the set, itself included, that is at least as odd in it; of two with the
+    same score the odder is the one with the shorter tails in all terms together. Of events like the known ones a share p at most
+    has p-values of p or less, however few are known (conformal prediction, Vovk et al. 2005).
     """
 
     scores: np.ndarray
@@ -24,7 +28,7 @@ class Oddness:
 
 
 def oddness(known: Ledger, found: Ledger) -> Oddness:
-    """Of the events of `found`, beside those of `known`: events held out, of the same diffusion, `times` and `key`.
+    """Of the events of `found`, beside those of `known`, held out: of the same diffusion and `times`, each by a `key` of its own.
 
     A dozen `steps` with some `repeats` do. Raises ValueError where the two have other times, or fewer than two events are known.
     """
@@ -32,17 +36,30 @@ def oddness(known: Ledger, found: Ledger) -> Oddness:
         raise ValueError("oddness: expected two ledgers at the same times")
     if len(known.terms) < 2:
         raise ValueError(f"oddness: expected at least two known events, got {len(known.terms)}")
-    scores = _scores(known.terms, found.terms)
-    of_known = np.sort(_scores(known.terms, known.terms))
-    higher = len(of_known) - np.searchsorted(of_known, scores, side="left")
-    return Oddness(scores, (1.0 + higher) / (1.0 + len(of_known)))
+    count = len(known.terms) + 1
+    tails, among_known = _tails(_ranks(known.terms, found.terms) + 1, count), _ranks(known.terms, known.terms)
+    odd, together, parts = _ordered(tails, count), max(1, CELLS // known.terms.size), []
+    for start in range(0, len(odd), together):
+        rows = slice(start, start + together)
+        new = found.terms[rows, None]
+        # each known event, in the set with the new one
+        of_known = _ordered(_tails(among_known + (new < known.terms) + (new <= known.terms), count), count)
+        parts.append((1 + (of_known <= odd[rows, None]).sum(axis=1)) / count)
+    return Oddness(-np.log(tails.min(axis=1) / count), np.concatenate(parts))
 
 
-def _scores(known: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """From terms (n, M) and (N, M) to (N,)."""
-    below, upto = (
-        np.stack([np.searchsorted(np.sort(of_known), values, side=side) for of_known, values in zip(known.T, found.T, strict=True)])
-        for side in ("left", "right")
-    )
-    share = (0.5 * (below + upto) + 0.5) / (1.0 + len(known))  # ties, as of a term that is always 0, are in the middle
-    return np.asarray(-np.log(2.0 * np.minimum(share, 1.0 - share).min(axis=0)))
+def _ranks(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How many of the known terms (n, M) are below each of the values (N, M), and how many not above, added: (N, M)."""
+    ordered = np.sort(known, axis=0)
+    sides = ([np.searchsorted(*pair, side=side) for pair in zip(ordered.T, values.T, strict=True)] for side in ("left", "right"))
+    return np.sum([np.stack(ranks, axis=1) for ranks in sides], axis=0)
+
+
+def _tails(ranks: np.ndarray, count: int) -> np.ndarray:
+    """Twice as many events as are in the shorter tail, of each term: whole numbers, so that ties are ties."""
+    return np.minimum(ranks, 2 * count - ranks)
+
+
+def _ordered(tails: np.ndarray, count: int) -> np.ndarray:
+    """A number for each event, the lower the odder: by the shortest of its tails (..., M), then by all of them."""
+    return np.asarray(tails.min(axis=-1) * (tails.shape[-1] * count + 1) + tails.sum(axis=-1))
