@@ -185,6 +185,34 @@ def test_a_step_of_the_flow_is_off_by_its_square() -> None:
         thermodynamics.flow_errors(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
 
 
+class Uneven(GaussianKernel):
+    """The second element is destroyed three times as fast."""
+
+    def _level(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        a = super()._level(t)[0] ** jnp.array([1.0, 3.0])
+        return a, 1.0 - a**2
+
+
+def test_noise_that_is_not_one_number() -> None:
+    """The flow of unit-normal data keeps them, element by element; what has one level of noise, or a basis, is refused."""
+    kernel = Uneven(OPTIONS, qs.Real((2,)))
+    knows_nothing = qs.make("model", "dense", qs.Ports.of(kernel), key=jr.key(0), width=2, depth=1)
+    diffusion, xs = qs.Diffusion(kernel, knows_nothing, 60), np.zeros((4, 2))
+    drawn = qs.sample(diffusion, 4000, key=jr.key(0), sampler=thermodynamics.Flow())
+    # the last step goes to E[x given z]: what the first time has of noise is lost
+    np.testing.assert_allclose(drawn.var(axis=0), 1.0, atol=0.15)
+    times = np.array([0.2, 0.6])
+    for refused in (
+        lambda: thermodynamics.information_rate(diffusion, xs, key=jr.key(1), times=times),
+        lambda: thermodynamics.denoiser_of(diffusion),
+    ):
+        with pytest.raises(TypeError, match=r"alike in all elements, of Uneven their ln u are .* apart"):
+            refused()
+    blur = qs.make("kernel", "blur", qs.Real((4, 4)), manager=qs.PluginManager(["quasistatic_blur"]))
+    with pytest.raises(TypeError, match="BlurKernel has a basis"):
+        qs.sample(qs.Diffusion(blur, Silent(), 4), 2, key=jr.key(0), sampler=thermodynamics.Flow())
+
+
 class Still(qs.FiniteKernel):
     event: qs.AbstractField = qs.Binary((1,))
     is_exact_at_zero: bool = True

@@ -27,11 +27,22 @@ from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
 
 CELLS = 2**22  # distances at a time
+SAME = 1e-3  # of ln u: elements whose noise is alike
 
 
 def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray:
-    """ln u at times (M,), where z_t = a x + d eps and u = a^2 / d^2. Raises TypeError for another than Gaussian noise."""
-    return np.asarray(_log_snrs(kernel, jnp.asarray(times, jnp.result_type(float))), np.float64)
+    """ln u at times (M,), where z_t = a x + d eps and u = a^2 / d^2.
+
+    Raises TypeError for another than Gaussian noise, and where u is not the same for all elements.
+    """
+    found = np.asarray(_log_snrs(kernel, jnp.asarray(times, jnp.result_type(float))), np.float64).reshape(len(times), -1)
+    with np.errstate(invalid="ignore"):  # without noise all are infinite
+        apart = np.abs(found - found[:, :1]).max(initial=0.0)
+    if apart > SAME:
+        raise TypeError(
+            f"expected noise that is alike in all elements, of {type(kernel).__name__} their ln u are {apart:.3g} apart"
+        )
+    return found[:, 0]
 
 
 @eqx.filter_jit
@@ -45,14 +56,16 @@ def _log_snr(kernel: AbstractKernel, t: Time) -> jax.Array:
 
 
 def log_levels(kernel: AbstractKernel, t: Time) -> tuple[jax.Array, jax.Array]:
-    """ln a and ln d^2 of z_t = a x + d eps. Raises TypeError for another than Gaussian noise."""
+    """ln a and ln d^2 of z_t = a x + d eps for each element, (*event). Raises TypeError for another than such noise."""
     struct = kernel.event.structs
     if not isinstance(struct, jax.ShapeDtypeStruct):
-        raise TypeError("log_snr: expected events of one part")
+        raise TypeError(f"expected events of one part in Gaussian noise, got {kernel.event.describe()}")
     zero, one = (kernel.marginal(jnp.full(struct.shape, value), t) for value in (0.0, 1.0))
     if not (isinstance(zero, Normal) and isinstance(one, Normal)):
-        raise TypeError(f"log_snr: expected Gaussian noise, {type(kernel).__name__} gives a {type(zero).__name__}")
-    return jnp.log(jnp.mean(one.loc - zero.loc)), jnp.log(jnp.mean(zero.variance))
+        raise TypeError(f"expected Gaussian noise, {type(kernel).__name__} gives a {type(zero).__name__}")
+    if zero.basis is not None:
+        raise TypeError(f"expected noise that is independent in each element, {type(kernel).__name__} has a basis")
+    return jnp.log(one.loc - zero.loc), jnp.log(zero.variance)
 
 
 def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
@@ -89,7 +102,7 @@ def information_rate(diffusion: Diffusion, xs: State, *, key: Key, times: np.nda
 def _rate(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """u |x - E[x given z]|^2 / 2 of one event."""
     z = given.kernel.marginal(x, t).sample(key)
-    return 0.5 * jnp.exp(_log_snr(given.kernel, t)) * jnp.sum((x - denoised(given, z, t)) ** 2)
+    return 0.5 * jnp.sum(jnp.exp(_log_snr(given.kernel, t)) * (x - denoised(given, z, t)) ** 2)
 
 
 def susceptibility(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, side: State | None = None) -> Profile:
@@ -106,7 +119,7 @@ def _answer(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     z = given.kernel.marginal(x, t).sample(key_z)
     _, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (jr.rademacher(key_probe, z.shape, z.dtype),))
     # Cov = (d^2 / a) J, so u Cov = a J
-    return jnp.exp(2.0 * log_levels(given.kernel, t)[0]) * jnp.sum(pushed**2)
+    return jnp.sum((jnp.exp(log_levels(given.kernel, t)[0]) * pushed) ** 2)
 
 
 @eqx.filter_jit

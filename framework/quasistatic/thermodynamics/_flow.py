@@ -22,7 +22,7 @@ class Flow(AbstractSampler):
     """Equilibrium, led back by the steps of DDIM, then E[x given z]: one call of the network a step, and no noise.
 
     Euler steps of the probability flow in the ratio of noise to signal (Song, Meng & Ermon 2021, eq. 12 and 13). Its samples are
-    those of another model than the chain's. Raises TypeError for another than Gaussian noise.
+    those of another model than the chain's. Raises TypeError for another than Gaussian noise, or noise in a basis.
     """
 
     def init(self, diffusion: Diffusion, *, key: Key) -> State:
@@ -73,7 +73,7 @@ def _errors(diffusion: Diffusion, xs: State, side: State | None, times: jax.Arra
             s, t, key_step = at
             z, m = given.kernel.marginal(x, t).sample(key_step), 0.5 * (s + t)
             away = _ddim(given, z, s, t) - _ddim(given, _ddim(given, z, m, t), s, m)
-            return jnp.sqrt(jnp.sum(away**2)) * jnp.exp(-log_levels(given.kernel, s)[0])
+            return jnp.sqrt(jnp.sum((away * jnp.exp(-log_levels(given.kernel, s)[0])) ** 2))
 
         return jax.lax.map(step, (times[:-1], times[1:], jr.split(jr.fold_in(key, number), len(times) - 1)))
 

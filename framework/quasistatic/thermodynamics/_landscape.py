@@ -13,7 +13,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
-from quasistatic.thermodynamics._emergence import denoised, log_levels
+from quasistatic.thermodynamics._emergence import denoised, log_levels, log_snr
 from quasistatic.thermodynamics._flow import flowing
 
 EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
@@ -135,11 +135,8 @@ def asymmetry(diffusion: Diffusion, zs: jax.Array, t: Time, *, key: Key) -> jax.
 def denoiser_of(diffusion: Diffusion, levels: int = 512) -> Denoiser:
     """A model's E[x given y = x + sigma * noise], for the sigma that its chain has; beyond, that of its ends."""
     times = np.linspace(float(diffusion.times()[0]), 1.0, levels)
-    log_a, log_noise = (
-        np.asarray(level)
-        for level in jax.vmap(lambda t: log_levels(diffusion.kernel, t))(jnp.asarray(times, jnp.result_type(float)))
-    )
-    log_sigma = 0.5 * log_noise - log_a
+    log_sigma, floats = -0.5 * log_snr(diffusion.kernel, times), jnp.asarray(times, jnp.result_type(float))
+    log_a = np.asarray(jax.vmap(lambda t: log_levels(diffusion.kernel, t)[0])(floats)).reshape(levels, -1)[:, 0]
     known = np.isfinite(log_sigma)
     shape = diffusion.kernel.event.structs.shape
 

@@ -69,8 +69,8 @@ def _speeds(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
         -divergence(lambda z: kernel.flow(given.params(z, t), z, t), z, probe) - jnp.sum(velocity * score)
         for probe in (first, second)
     ]
-    response = jnp.exp(2.0 * log_a) * jnp.sum(pushed**2)  # u^2 tr C^2
-    spread = jnp.exp(log_a) * jnp.sum(first * pushed)  # u tr C
+    response = jnp.sum((jnp.exp(log_a) * pushed) ** 2)  # u^2 tr C^2
+    spread = jnp.sum(jnp.exp(log_a) * first * pushed)  # u tr C
     return jnp.stack([response, spread, rates[0] * rates[1], jnp.sum(velocity**2)])
 
 
