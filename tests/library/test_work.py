@@ -244,12 +244,16 @@ def test_messages() -> None:
         (lambda: thermodynamics.importance_weighted(np.zeros((2, 3)), 4), "particles: expected 1 to 3"),
         (lambda: thermodynamics.bar(np.zeros(1), np.zeros(3)), "forward: expected at least two finite"),
         (lambda: thermodynamics.crooks(np.zeros(3), np.array([0.0, -np.inf])), "backward: .* 1 are not finite"),
-        (lambda: thermodynamics.forward_weights(line(), np.zeros((0, 1)), key=jr.key(0)), "at least one event"),
         (lambda: thermodynamics.model_weights(line(), 0, key=jr.key(0)), "at least one event"),
         (lambda: thermodynamics.forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), steps=[0.5, 0.4, 1]), "increasing times"),
+        (
+            lambda: thermodynamics.forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), paths=0),
+            "forward paths: .* one .* got 0",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             call()  # type: ignore[no-untyped-call]
+    assert "not all log-weights" in (thermodynamics.jarzynski(np.append(np.zeros(500), np.nan)).doubt or "")
 
 
 # the theorems, and kernels that break them

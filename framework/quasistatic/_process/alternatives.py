@@ -14,6 +14,8 @@ from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, ledger
 
+NORMALISED = 1e-4  # of a sum of probabilities in float32
+
 
 @attrs.frozen(eq=False)
 class Alternatives:
@@ -64,11 +66,13 @@ def alternatives(
     """K of events xs (N, ...) under each of `sides`, C pieces of side information (N, ...) with log-probabilities `log_probs` (C,).
 
     That is a classifier too (Li et al. 2023), one of densities that are bounded. Raises ValueError for fewer than two repeats or
-    alternatives, or another number of log-probabilities.
+    alternatives, or log-probabilities that are not as many or do not sum to 1.
     """
     if repeats < 2 or len(sides) < 2 or len(sides) != len(log_probs):
         found = f"{repeats} repeats, {len(sides)} alternatives, {len(log_probs)} log-probabilities"
         raise ValueError(f"expected at least 2 repeats, and a log-probability for each of at least 2 alternatives, got {found}")
+    if not abs(total := float(np.sum(np.exp(log_probs))) - 1.0) < NORMALISED:
+        raise ValueError(f"log_probs: expected probabilities that sum to 1, got {1.0 + total:.6g}")
 
     joint = []
     for key_repeat in jr.split(key, repeats):

@@ -15,7 +15,8 @@ import numpy as np
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.progress import told
-from quasistatic._process.tree import Layout, count_of
+from quasistatic._process.tree import Layout, count_of, take
+from quasistatic.errors import DataError
 
 # bytes of the widest value of a batch: two cores' second caches; an accelerator needs more to be busy
 CACHE = {"cpu": 4 * 2**20}
@@ -32,20 +33,43 @@ def event_blocks(count: int, largest: int) -> list[np.ndarray]:
 def in_blocks(
     what: str,
     measure: Callable[[State, State | None, jax.Array], jax.Array],
+    diffusion: Diffusion,
     xs: State,
     side: State | None,
-    largest: int,
     repeats: int = 1,
+    largest: int | None = None,
 ) -> np.ndarray:
     """measure(events, their side information, numbers) of all events `xs` (N, ...), each `repeats` times in a row: float64.
 
     Blocks have `largest` rows at most and all one shape, so they are one program. Whoever listens is told that it is `what`.
+    Raises ValueError for no repeats, and what `checked_events` raises.
     """
+    if repeats < 1:
+        raise ValueError(f"{what}: expected at least one of each event, got {repeats}")
+    xs, side = checked_events(diffusion, xs, side)
     count, parts = count_of(xs) * repeats, []
-    for rows in told(what, event_blocks(count, largest), count):
+    for rows in told(what, event_blocks(count, largest or events_together(diffusion)), count):
         block, side_block = rows_of((xs, side), rows // repeats)
         parts.append(np.asarray(measure(block, side_block, jnp.asarray(rows)), np.float64))
     return np.concatenate(parts)[:count]
+
+
+def checked_events(diffusion: Diffusion, xs: State, side: State | None) -> tuple[State, State | None]:
+    """Events (N, ...) that the kernel can read, and as many pieces of side information. Raises DataError for others."""
+    xs = diffusion.kernel.event.check(xs, as_data=False)
+    if side is None:
+        return xs, None
+    check_side(diffusion, side, count_of(xs))
+    return xs, side
+
+
+def check_side(diffusion: Diffusion, side: State, count: int) -> None:
+    """Raises DataError for other side information than `count` pieces of what the diffusion was made for."""
+    found = Layout.of(jax.tree.map(np.asarray, side))
+    wanted = Layout.of(take(side, 0) if diffusion.side is None else diffusion.side.value)
+    if found.structure != wanted.structure or found.shapes != tuple((count, *shape) for shape in wanted.shapes):
+        expected = jax.tree.unflatten(wanted.structure, [(count, *shape) for shape in wanted.shapes])
+        raise DataError(f"side: expected arrays of shapes {expected}, got {jax.tree.unflatten(found.structure, found.shapes)}")
 
 
 def rows_of(tree: Any, rows: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
@@ -58,6 +59,8 @@ class Diffusion(eqx.Module):
             raise ValueError(f"Diffusion.first_step: expected 'learned' or 'paper', got {first_step!r}")
         self.kernel = kernel
         self.model = model
+        if not isinstance(grid, int | AbstractGrid):
+            raise TypeError(f"Diffusion.grid: expected a number of steps or a grid, got {grid!r:.80}")
         self.grid = FixedGrid(grid) if isinstance(grid, int) else grid
         self.first_step = first_step
         self.side = side
@@ -83,7 +86,7 @@ class Diffusion(eqx.Module):
 
         `steps` may also be the times themselves, the last of which is 1. Raises ValueError for times that are none.
         """
-        return self.grid.times(self.kernel, steps) if steps is None or isinstance(steps, int) else checked_times(steps)
+        return self.grid.times(self.kernel, steps) if steps is None or isinstance(steps, int | np.integer) else checked_times(steps)
 
     def params(self, z: State, t: Time, *, key: Key | None = None) -> State:
         """The network's params at z_t; `key` switches on its dropout and the like, in training alone."""
@@ -124,7 +127,7 @@ class Diffusion(eqx.Module):
         ):
             return False
         count = grid.steps if steps is None else steps
-        return isinstance(count, int) and count >= self.kernel.event.size
+        return isinstance(count, int | np.integer) and bool(count >= self.kernel.event.size)
 
     def knowing(self, x: State) -> Diffusion:
         """The pair for forward paths from data x, by one call of the network, where all `is_told_at_once`."""

@@ -65,15 +65,17 @@ class AbstractEvent(ABC):
 
         return self.build({name: jax.ShapeDtypeStruct(field.shape, field.dtype) for name, field in self.parts().items()})
 
-    def check(self, xs: Any) -> Any:
+    def check(self, xs: Any, as_data: bool = True) -> Any:
         """Events on a leading axis N as they are if all of them fit, in the dtypes that kernels read.
 
-        Raises DataError naming the first that does not.
+        Not `as_data`, real numbers need but be finite, as those of a model may be where data have none, and keep their precision.
+        Raises DataError naming the first that does not fit.
         """
         import numpy as np
 
         self._check_structure(xs)
-        checked = {name: field.check_array(np.asarray(self.part_of(xs, name)), name) for name, field in self.parts().items()}
+        arrays = {name: np.asarray(self.part_of(xs, name)) for name in self.parts()}
+        checked = {name: field.check_array(arrays[name], name, as_data) for name, field in self.parts().items()}
         counts = {name: len(array) for name, array in checked.items()}
         if len(set(counts.values())) > 1:
             raise DataError(f"events: expected as many of every part, got {counts}")
@@ -139,24 +141,30 @@ class AbstractField(AbstractEvent):
     def contains_array(self, array: np.ndarray) -> np.ndarray:
         """Whether each element of an array (N, *shape) is one that this field declares."""
 
-    def check_array(self, array: np.ndarray, name: str = "") -> np.ndarray:
-        """An array (N, *shape) in the field's dtype if every element fits. Raises DataError naming the first that does not."""
+    def check_array(self, array: np.ndarray, name: str = "", as_data: bool = True) -> np.ndarray:
+        """An array (N, *shape) in the field's dtype if every element fits; see `check`. Raises DataError naming the first that
+        does not.
+        """
         import numpy as np
 
         place = f"events.{name}" if name else "events"
-        if array.shape[1:] != self.shape or array.ndim == 0 or len(array) == 0:
+        if array.shape == (0, *self.shape):
+            raise DataError(f"{place}: expected at least one event, got none")
+        if array.shape[1:] != self.shape or array.ndim == 0:
             wanted = ", ".join(map(str, ("N", *self.shape)))
             raise DataError(f"{place}: expected an array of shape ({wanted}), got {array.shape}")
         if array.dtype.kind not in "biuf":
             raise DataError(f"{place}: expected numbers, got {array.dtype}")
-        wrong = ~(np.isfinite(array) & self.contains_array(array)).reshape(len(array), -1)
+        fits = self.contains_array(array) if as_data or self.is_discrete else True
+        wrong = ~(np.isfinite(array) & fits).reshape(len(array), -1)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise DataError(
                 f"{place}: event {row}, element {column} is {array.reshape(len(array), -1)[row, column]!r}, which is not "
                 f"{self.kind} ({wrong.any(axis=1).sum()} of {len(array)} events do not fit)"
             )
-        return array.astype(self.dtype)
+        keeps = not as_data and array.dtype.kind == np.dtype(self.dtype).kind == "f"
+        return array if keeps else array.astype(self.dtype)
 
 
 @attrs.frozen

@@ -43,7 +43,7 @@ class FixedGrid(AbstractGrid):
     is_learned: ClassVar[bool] = False
 
     def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
-        return jnp.asarray(kernel.times(steps or self.steps), jnp.result_type(float))
+        return jnp.asarray(kernel.times(self.steps if steps is None else steps), jnp.result_type(float))
 
 
 class GivenGrid(AbstractGrid):
@@ -67,6 +67,8 @@ class GivenGrid(AbstractGrid):
 
 def _interpolated(knots: Float[Array, " T"], steps: int | None) -> Float[Array, " T"]:
     """The same schedule, finer or coarser."""
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
     if steps is None or steps == len(knots):
         return knots
     if steps == 1:

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import event_blocks, events_together, rows_of
+from quasistatic._process.blocks import checked_events, event_blocks, events_together, rows_of
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
@@ -175,13 +175,14 @@ def ledger(
 
     `steps` may also be the T increasing times themselves, the last of which is 1. `side` (N, ...) is their side
     information. `repeats` independent draws are averaged for every event. Event i's noise is a function of `key` and i
-    alone. Raises ValueError for no events, or times that are none.
+    alone. Raises DataError for no events, or events or side information that do not fit, ValueError for times that are none.
     """
     check_arithmetic()
     times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
+    if repeats < 1:
+        raise ValueError(f"ledger: expected at least one repeat, got {repeats}")
+    xs, side = checked_events(diffusion, xs, side)
     count = count_of(xs)
-    if count == 0:
-        raise ValueError("ledger: expected at least one event, got none")
     together = events_together(diffusion)
     found = []
     for rows in told(f"K (T = {len(times)})", event_blocks(count, together), count):

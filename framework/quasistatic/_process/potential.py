@@ -125,7 +125,17 @@ class Known(AbstractElementwise):
         # levels are compared to rounding
         return jnp.where(self.mask & (jnp.abs(x - self.x) > 1e-3), FLOOR, 0.0)
 
+    def __check_init__(self) -> None:
+        if jnp.shape(self.x) != jnp.shape(self.mask):
+            raise ValueError(f"Known: expected x and mask of one shape, got {jnp.shape(self.x)} and {jnp.shape(self.mask)}")
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Raises ValueError for values of another shape than an event's, such as one event's where a stack of many is wanted."""
+        if jnp.shape(self.x) != shape:
+            raise ValueError(f"Known: expected x of shape {shape}, as an event has, got {jnp.shape(self.x)}; many are a stack")
+
     def tilt_normal(self, data: Normal) -> tuple[Normal, jax.Array]:
+        self._check(data.loc.shape)
         log_means = _log_normal(self.x - data.loc, data.variance)
         tilted = Normal(jnp.where(self.mask, self.x, data.loc), jnp.where(self.mask, 0.0, data.variance))
         return tilted, jnp.where(self.mask, log_means, 0.0)
@@ -133,6 +143,7 @@ class Known(AbstractElementwise):
     def tilt(self, data: AbstractDistribution) -> Tilted:
         if not isinstance(data, BinnedNormal):
             return super().tilt(data)
+        self._check(data.normal.loc.shape)
         # a level that is known is a normal distribution much narrower than its bin; no other level has to be looked at
         loc = jnp.where(self.mask, self.x, data.normal.loc)
         variance = jnp.where(self.mask, (NARROW * data.spacing) ** 2, data.normal.variance)

@@ -14,7 +14,7 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together
+from quasistatic._process.blocks import check_side, events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
@@ -65,9 +65,13 @@ def sample(
     depends on `count`.
 
     `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of p(x) r_i(x) / Z, by the
-    `scheme` of `Diffusion.tilted`. Raises what that raises.
+    `scheme` of `Diffusion.tilted`. Raises what that raises, and ValueError for no events or a stack that is none.
     """
     check_arithmetic()
+    if count < 1:
+        raise ValueError(f"sample: expected at least one event, got {count}")
+    if side is not None:
+        check_side(diffusion, side, count_of(side))
     sampler = Ancestral() if sampler is None else sampler
     times = diffusion.times(steps)
     parts = []

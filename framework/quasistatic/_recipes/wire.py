@@ -106,11 +106,14 @@ def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginMan
     """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
 
     `inputs` are what its builder takes besides the options: an event for a kernel or a potential, ports (and `key`) for a model,
-    a folder or None for an observer. Raises RecipeError for wrong options, and what `load_recipe` and building raise.
+    a folder or None for an observer. Raises RecipeError for wrong options, IncompatibleError for an event that the kernel does not
+    take, and what `load_recipe` and building raise.
     """
     manager = manager or plugins()
     component = manager.component(kind, name)
     choice = Choice(component, structure(component.options, options, f"{kind} {name}", owner=name))
+    if kind == "kernel" and inputs and isinstance(inputs[0], AbstractEvent):
+        _refuse_others(component, inputs[0], manager, "the event is")
     return _build(manager, kind, choice, *inputs, **({} if key is None else {"key": key}))
 
 
@@ -149,18 +152,23 @@ def _choices(options: Any) -> ArrayChoices:
 
 
 def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver: str) -> AbstractKernel:
-    component = choice.component
-    if not component.takes(event):
-        takers = [each for each in manager.components("kernel") if each.takes(event)]
-        fitting = [each.name for each in sorted(takers, key=lambda each: not each.is_default)]
-        wanted = "events of several parts" if component.joins else f"{_kinds(component)} data"
-        raise IncompatibleError(
-            f"kernel {component.name!r} takes {wanted}, but {giver} {event.describe()}; "
-            + (f"kernels that fit: {', '.join(fitting)} (--set kernel.use={fitting[0]})" if fitting else "no kernel fits")
-        )
-    if not component.joins:
+    _refuse_others(choice.component, event, manager, giver)
+    if not choice.component.joins:
         return _build(manager, "kernel", choice, event)
     return _build(manager, "kernel", choice, _parts(choice, event, manager))
+
+
+def _refuse_others(component: Component, event: AbstractEvent, manager: PluginManager, giver: str) -> None:
+    """Raises IncompatibleError where a kernel does not take such events, with those that do."""
+    if component.takes(event):
+        return
+    takers = [each for each in manager.components("kernel") if each.takes(event)]
+    fitting = [each.name for each in sorted(takers, key=lambda each: not each.is_default)]
+    wanted = "events of several parts" if component.joins else f"{_kinds(component)} data"
+    raise IncompatibleError(
+        f"kernel {component.name!r} takes {wanted}, but {giver} {event.describe()}; "
+        + (f"kernels that fit: {', '.join(fitting)} (--set kernel.use={fitting[0]})" if fitting else "no kernel fits")
+    )
 
 
 def _kinds(component: Component) -> str:

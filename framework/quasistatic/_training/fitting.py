@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.source import AbstractSource, ArrayRows, Data, Rows, Split
+from quasistatic._process.blocks import check_side
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.objective import AbstractObjective
@@ -64,6 +65,8 @@ class _HeldOut(AbstractSource):
         given = data if isinstance(data, Data) else Data(data)
         self.event = diffusion.kernel.event
         self._data = Data(self.event.check(given.x), given.side)
+        if given.side is not None:
+            check_side(diffusion, given.side, len(self._data))
         held_out = np.arange(len(self._data)) % 10 == 9
         if not held_out.any():
             raise DataError(f"fit: expected at least 10 events, got {len(self._data)}")

@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together, in_blocks
+from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
@@ -76,7 +76,7 @@ def dissipation(
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
         return _measured(bare, block, side_block, times, key, numbers, objective, with_first, at_once)
 
-    per_draw = in_blocks("dissipation of the steps", measure, xs, side, events_together(diffusion), repeats)
+    per_draw = in_blocks("dissipation of the steps", measure, diffusion, xs, side, repeats)
     event = diffusion.kernel.event
     return Dissipation(per_draw.reshape(count, repeats, -1).mean(axis=1), knots_of(diffusion, times), event.size, event.pixels)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together, in_blocks
+from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
@@ -149,7 +149,7 @@ def per_level(
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
         return _values(at, diffusion, block, side_block, levels, key, numbers)
 
-    return in_blocks("levels of noise", measure, xs, side, events_together(diffusion))
+    return in_blocks("levels of noise", measure, diffusion, xs, side)
 
 
 def _profile(

@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together, in_blocks
+from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
@@ -70,7 +70,7 @@ def entropy_bounds(
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
         return _bounds(diffusion, block, side_block, times, key, numbers, at_once)
 
-    per_draw = in_blocks("entropy of the steps", measure, xs, side, events_together(diffusion), repeats)
+    per_draw = in_blocks("entropy of the steps", measure, diffusion, xs, side, repeats)
     per_event = per_draw.reshape(count, repeats, *per_draw.shape[1:]).mean(axis=1)
     lower, upper, excess, learned = np.moveaxis(per_event, 2, 0)
     if diffusion.kernel.is_stationary:

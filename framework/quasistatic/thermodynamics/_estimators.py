@@ -33,6 +33,8 @@ class LogAverage:
     @property
     def doubt(self) -> str | None:
         """Why the value must not be used; None where nothing speaks against it."""
+        if not math.isfinite(self.value_nats):
+            return f"the value is {self.value_nats}: not all log-weights are finite numbers"
         if self.ess < MIN_ESS:
             return f"the effective sample size is {self.ess:.3g} of {self.paths} paths, below {MIN_ESS:g}"
         if self.pareto_k > MAX_PARETO_K:

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import events_together, in_blocks
+from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
@@ -61,7 +61,7 @@ def flow_errors(diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = Non
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
         return _errors(diffusion, block, side_block, times, key, numbers)
 
-    return in_blocks("steps of the flow", measure, xs, side, events_together(diffusion))
+    return in_blocks("steps of the flow", measure, diffusion, xs, side)
 
 
 @eqx.filter_jit

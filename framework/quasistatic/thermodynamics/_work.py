@@ -44,18 +44,16 @@ def forward_weights(
     """Log-weights of `paths` forward paths from each of the events `xs` (N, ...), with their side information (N, ...).
 
     Their mean is K(x), the mean of their exponential p(x) (Jarzynski 1997). The chain has T = `steps`, or these times. A path
-    is a function of `key`, of the number of its event and of its own number. Raises ValueError for no events.
+    is a function of `key`, of the number of its event and of its own number. Raises DataError for no events, or such as do not fit.
     """
     check_arithmetic()
-    times, events, at_once = diffusion.times(steps), count_of(xs), diffusion.is_told_at_once(steps)
-    if events == 0 or paths < 1:
-        raise ValueError(f"forward_weights: expected at least one event and one path, got {events} and {paths}")
+    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
         return _forward(diffusion, block, side_block, times, key, numbers, at_once)
 
-    terms = in_blocks("forward paths", measure, xs, side, _room(diffusion, len(times)), paths)
-    return LogWeights(np.asarray(times, np.float64), terms.reshape(events, paths, -1))
+    terms = in_blocks("forward paths", measure, diffusion, xs, side, paths, _room(diffusion, len(times)))
+    return LogWeights(np.asarray(times, np.float64), terms.reshape(-1, paths, terms.shape[1]))
 
 
 def model_weights(
