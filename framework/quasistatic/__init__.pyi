@@ -29,6 +29,7 @@ from quasistatic._data.reading import read_cells as read_cells
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
+from quasistatic._data.source import AbstractGapped as AbstractGapped
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
 from quasistatic._data.source import AbstractJudge as AbstractJudge
 from quasistatic._data.source import AbstractKept as AbstractKept

@@ -14,6 +14,7 @@ import pytest
 from scipy.special import ndtr
 
 import quasistatic as qs
+from quasistatic._data.source import log_scale
 from quasistatic_plugins.table.columns import recognised
 from quasistatic_plugins.table.measures import column_shapes, pair_trends, told_apart
 from quasistatic_plugins.table.mixture import Flat, best_mixture
@@ -113,6 +114,26 @@ def test_missing_numbers_are_noise_in_training_and_elsewhere_the_same_noise(file
     np.testing.assert_array_equal(first[:9], again)
     lost = np.isnan(source.values(source.split("test").x)[:, 0]).mean()
     assert 0.0 < lost < 0.15 and "1.4189 nats each" in " ".join(source.notes)
+
+
+def test_densities_in_the_units_of_the_file_are_of_the_numbers_that_are_there(file):
+    source = table(file)
+    x = source.split("test", 60).x
+    held = ~np.isnan(source.values(x)[:, source.columns.index("height")])
+    assert 0 < held.sum() < 60
+    deviation = source.units["numbers"].scale
+    reals = source.known(x)["numbers"]
+    np.testing.assert_allclose(log_scale(source, x), reals @ np.log(deviation), rtol=1e-12)
+    assert np.array_equal(reals[:, 0], held)
+
+
+def test_a_column_that_cannot_be_scaled_is_named_before_training(tmp_path):
+    random, lines = np.random.RandomState(0), rows(100)
+    trained = set(table(write(tmp_path / "all.csv", HEADER, lines)).split("train").tags["line"].tolist())
+    gone = [["" if number in trained else line[0], *line[1:]] for number, line in enumerate(lines, 2)]
+    assert "column 'height': no row of the training split has a number" in refused(write(tmp_path / "gone.csv", HEADER, gone))
+    huge = [[f"{random.normal()}e202", *line[1:]] for line in rows(100)]
+    assert "column 'height': expected numbers up to 1e+30, got one of size" in refused(write(tmp_path / "huge.csv", HEADER, huge))
 
 
 def test_the_same_table_is_the_same_in_every_format(tmp_path, file):

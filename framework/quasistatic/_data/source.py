@@ -162,6 +162,14 @@ class AbstractReading(ABC):
         """Events from a file in the user's units. Raises DataError."""
 
 
+class AbstractGapped(ABC):
+    """A source some of whose real numbers are not of the data, but stand for what is missing, in model units."""
+
+    @abstractmethod
+    def known(self, xs: State) -> Mapping[str, np.ndarray]:
+        """Which real numbers of events (N, ...) are of the data, by the part: booleans built like it."""
+
+
 class AbstractWriting(ABC):
     """A source that writes events as files of its own field."""
 
@@ -192,11 +200,18 @@ def to_user(source: AbstractSource, xs: State) -> State:
     return event.build({name: units.to_user(event.part_of(xs, name)) for name, units in units_of(source).items()})
 
 
-def log_scale(source: AbstractSource) -> float | None:
-    """How much lower log densities are in the user's units, in nats; None where no part has a density."""
-    units, parts = units_of(source), source.event.parts()
-    real = [units[name].log_volume(field.shape) for name, field in parts.items() if not field.is_discrete]
-    return sum(real) if real else None
+def log_scale(source: AbstractSource, xs: State) -> np.ndarray | None:
+    """How much lower log densities of events (N, ...) are in the user's units, (N,), in nats; None where no part has a density."""
+    units, gapped = units_of(source), capability(source, AbstractGapped)
+    real = {name: field for name, field in source.event.parts().items() if not field.is_discrete}
+    known = {} if gapped is None else gapped.known(xs)
+    if not real:
+        return None
+    whole = sum(units[name].log_volume(field.shape) for name, field in real.items() if name not in known)
+    found = np.full(count_of(xs), whole, np.float64)
+    for name, mask in known.items():
+        found += np.sum(mask * np.log(units[name].scale), axis=tuple(range(1, mask.ndim)))
+    return found
 
 
 def events_of(source: AbstractSource, values: Any) -> State:

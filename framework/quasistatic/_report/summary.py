@@ -132,7 +132,7 @@ def simple_rows(summary: Summary) -> Iterator[Row]:
     finest, best = summary.finest, summary.best_simple
     if best is None:
         return
-    shift = finest.log_scale or 0.0
+    shift = 0.0 if finest.log_scale is None else finest.log_scale
     yield f"K (T = {finest.ledger.steps}){'' if finest.user_bound is None else IN_USER_UNITS}", finest.user_bound or finest.bound
     yield f"  K - {best}", summary.over(best)
     for name, values in sorted(summary.baselines.items(), key=lambda item: -item[1].mean()):

@@ -19,7 +19,8 @@ from quasistatic._process.ledger import Ledger, ledger
 
 @attrs.frozen(eq=False)
 class Evaluation:
-    """The ledger of some events, the null model's and the true log-likelihood of the same events, (N,) each, in nats.
+    """The ledger of some events, and of the same events the null model's and the true log-likelihood, and how much lower densities
+    are in the user's units, (N,) each, in nats.
 
     Differences are taken event by event, so their errors are those of the differences.
     """
@@ -27,7 +28,7 @@ class Evaluation:
     ledger: Ledger
     null: np.ndarray | None
     truth: np.ndarray | None
-    log_scale: float | None
+    log_scale: np.ndarray | None
 
     @property
     def bound(self) -> Estimate:
@@ -55,7 +56,7 @@ class Evaluation:
 
     @property
     def user_bound(self) -> Estimate | None:
-        """K of densities in the user's units: K minus the log-volume of the scaling. None where nothing was scaled."""
+        """K of densities in the user's units: K minus the log-volume of the scaling. None where there is no density."""
         return None if self.log_scale is None else self.mean_of(self.ledger.per_event - self.log_scale)
 
     def mean_of(self, values: np.ndarray) -> Estimate:
@@ -110,7 +111,7 @@ def evaluate(
     """K of all events of `data` on a chain of T = `steps`, beside the null model and the truth where they are known."""
     measured = ledger(diffusion, data.x, key=key, steps=steps, side=data.side, repeats=repeats)
     truth, null = capability(source, AbstractTruth), _null(diffusion, data)
-    return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source))
+    return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source, data.x))
 
 
 def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:

@@ -100,7 +100,7 @@ def _table(measured: Evaluation, events: Data) -> bytes:
     dims = math.log(2) * ledger.size
     where = "" if shift is None else "_in_user_units"
     tags = dict(events.tags) or {"event": np.arange(len(events))}
-    user = ledger.per_event - (shift or 0.0)
+    user = ledger.per_event - (0.0 if shift is None else shift)
     errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error.tolist()
     columns = {f"bound_nats{where}": user, "standard_error_nats": errors, f"bound_bits_per_dim{where}": user / dims}
     if shift is not None:

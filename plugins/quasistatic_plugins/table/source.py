@@ -23,6 +23,7 @@ from quasistatic_plugins.table.mixture import Flat, best_mixture
 FEWEST = 20  # rows
 SHIPPED = "scikit-learn"
 SPLITS: tuple[qs.Split, ...] = ("train", "validation", "test")
+LARGEST = 1e30  # of a number: its square is still one in float64, and its share of a deviation one in float32
 NOISE_NATS = 0.5 * np.log(2.0 * np.pi * np.e)  # the entropy of a unit normal number
 
 
@@ -36,7 +37,15 @@ def restore(options: TableOptions, kept: qs.Kept) -> Table:
     return Table.restored(options, kept)
 
 
-class Table(qs.AbstractSource, qs.AbstractBaselines, qs.AbstractJudge, qs.AbstractReading, qs.AbstractWriting, qs.AbstractKept):
+class Table(
+    qs.AbstractSource,
+    qs.AbstractBaselines,
+    qs.AbstractJudge,
+    qs.AbstractReading,
+    qs.AbstractWriting,
+    qs.AbstractGapped,
+    qs.AbstractKept,
+):
     """Events of several parts: real numbers, bits, states of every number, and levels of every column of whole numbers.
 
     A missing cell is one state more; of a number a bit says so, and its place holds unit normal noise, or the mean level.
@@ -143,6 +152,11 @@ class Table(qs.AbstractSource, qs.AbstractBaselines, qs.AbstractJudge, qs.Abstra
         """Events as values (N, columns): numbers, the places of states, and nan for what is missing."""
         return self._layout.joined({part: self.units[part].to_user(own) if part in self.units else own for part, own in xs.items()})
 
+    def known(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Real numbers that are not missing."""
+        noisy = noisy_places(self._layout, self.values(xs))
+        return {} if noisy is None else {NUMBERS: ~noisy}
+
     def write_events(self, xs: Mapping[str, np.ndarray], ending: str) -> bytes:
         """A row for each event below the header, with cells as the file has them."""
         pairs = zip(self._layout.columns, self.values(xs).T, strict=True)
@@ -202,12 +216,25 @@ def _fillers(layout: Layout, units: Mapping[str, qs.Units]) -> dict[int, float]:
     }
 
 
+def _refuse_unscaled(name: str, known: np.ndarray) -> None:
+    if len(known) == 0:
+        raise qs.DataError(f"column {name!r}: no row of the training split has a number in it; leave it out (source.drop)")
+    if np.abs(known).max() > LARGEST:
+        raise qs.DataError(f"column {name!r}: expected numbers up to {LARGEST:g}, got one of size {np.abs(known).max():.3g}")
+
+
 def _units(layout: Layout, train: np.ndarray) -> dict[str, qs.Units]:
-    """Means and deviations in the training split, column by column, of what is known; of counts also of what fills their gaps."""
+    """Means and deviations in the training split, column by column, of what is known; of counts also of what fills their gaps.
+
+    Raises DataError naming a column that has none.
+    """
     found = {}
     for part in layout.sizes():
         if part == NUMBERS or part.startswith("count-"):
-            known = train[:, [slot.column for slot in layout.slots if slot.part == part]]
+            chosen = [slot.column for slot in layout.slots if slot.part == part]
+            known = train[:, chosen]
+            for column, numbers in zip(chosen, known.T, strict=True):
+                _refuse_unscaled(layout.columns[column].name, numbers[~np.isnan(numbers)])
             mean = np.nanmean(known, axis=0)
             filled = known if part == NUMBERS else np.where(np.isnan(known), np.round(mean), known)
             deviation = np.nanstd(filled, axis=0)
@@ -297,5 +324,5 @@ def _about_missing(layout: Layout, values: np.ndarray) -> tuple[str, ...]:
     return (
         said,
         "in the place of a missing real number stands unit normal noise, of which K and simple models have the "
-        f"{NOISE_NATS:.4f} nats each, {each:.4f} nats per row: without it all are so much higher",
+        f"{NOISE_NATS:.4f} nats each, {each:.4f} nats per row of the file: without it all are so much higher",
     )
