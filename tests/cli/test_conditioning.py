@@ -49,6 +49,15 @@ def test_what_is_shown_stays_and_what_is_hidden_is_drawn(cli, digits, tmp_path):
     assert (values["log_evidence_nats_per_event"] is None) == few.any()
 
 
+def test_elements_that_are_mixtures_of_columns_are_refused(cli, tmp_path):
+    np.save(tmp_path / "plane.npy", np.random.default_rng(0).normal(size=(40, 2)))
+    options = ("source.scale=whiten", "training.updates=1", "model.width=2", "trajectory.steps=2", "training.validation_events=4")
+    settings = [part for option in options for part in ("--set", option)]
+    assert cli("train", tmp_path / "plane.npy", "--out", tmp_path / "run", *settings).exit_code == 0
+    told = cli("inpaint", tmp_path / "run", "-o", tmp_path / "out.npz")
+    assert told.exit_code == 2 and "an element of an event is a mixture of columns; train with source.scale" in told.stderr
+
+
 @pytest.mark.parametrize(("evidence", "mean", "few"), [([-1.0, -3.0], -2.0, 0), ([-1.0, np.nan], None, 1), (None, None, 0)])
 def test_evidence_is_the_mean_over_events_or_not_known(evidence, mean, few):
     source = qs.make("source", "heartbeat")
@@ -69,7 +78,7 @@ def test_the_network_is_told_what_is_known_beside_an_event(method):
     kernel = qs.make("kernel", "binomial", qs.Binary((4,)))
     diffusion = qs.Diffusion(kernel, Obedient(), 3, side=qs.Side.absent(qs.Binary(())))
     x, told = np.array([[0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]], np.float32), np.array([1, 0, 1], np.float32)
-    how = How(Path(), Path(), method, 2, 3, None, 0, False)
+    how = How(Path(), Path(), method, particles=3, steps=None, seed=0, as_json=False, draws=2)
     run = SimpleNamespace(diffusion=diffusion)
     found = inpainted(run, qs.Data(x, told), np.array([True, True, False, False]), how).draws
     assert (found[..., :2] == told[:, None, None]).all() and (found[..., 2:] == x[:, None, 2:]).all()
@@ -80,7 +89,11 @@ def test_noise_is_added_in_the_units_of_the_data(cli, digits, tmp_path):
     told = cli("denoise", digits, "-n", 40, "--draws", 1, "--method", "bridged", "--noise", 2, "-o", out)
     assert told.exit_code == 0, told.output
     arrays = arrays_of(out)
-    assert (arrays["seen"] - arrays["x"]).std() == pytest.approx(2.0, rel=0.05)
+    away = arrays["seen"] - arrays["x"]
+    assert away.std() == pytest.approx(2.0, rel=0.05)
+    rms, error = np.sqrt(np.mean(away**2)), np.mean(away**2, axis=(1, 2)).std(ddof=1) / np.sqrt(40)
+    line = f"rms error of what was seen  {rms:.4f} +- {error / (2 * rms):.4f} in the units of the data"
+    assert line in told.stdout
     assert np.abs(arrays["draws"][:, 0] - arrays["x"]).mean() < 2.0
 
 
@@ -131,6 +144,8 @@ def test_bright_pixels_of_a_picture_are_hidden(tmp_path):
         (["inpaint", "--method", "best"], "'best' is not one of"),
         (["denoise"], "Missing option '--noise'"),
         (["denoise", "--noise", "0"], "0.0 is not in the range x>0"),
+        (["denoise", "--noise", "nan"], "--noise: expected a finite number, got nan"),
+        (["condition", "linear", "--draws", "2"], "No such option '--draws'"),
         (["denoise", "--noise", "1", "--noisy"], "name the noisy events with --data"),
         (["condition", "linear", "--set", "strenth=1"], "unknown option; did you mean 'strength'?"),
         (["condition", "linear", "--set", "strength"], "expected KEY=VALUE"),

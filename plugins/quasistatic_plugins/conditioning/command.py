@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 METHODS = ("exact", "bridged", "paper", "paper-ramp")
+ERROR = "_standard_error"
 ENDINGS = (".npz", ".png", ".svg", ".pdf")
 
 
@@ -33,11 +34,11 @@ class How:
     folder: Path
     out: Path
     method: str
-    draws: int
     particles: int
     steps: int | None
     seed: int
     as_json: bool
+    draws: int = 1
 
 
 def _out(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
@@ -53,7 +54,7 @@ def how_options(command: F) -> F:
 
     @functools.wraps(command)  # with the options that it has already
     def wrapped(*inputs: Any, **values: Any) -> Any:
-        how = How(**{field.name: values.pop(field.name) for field in attrs.fields(How)})
+        how = How(**{field.name: values.pop(field.name) for field in attrs.fields(How) if field.name in values})
         return command(*inputs, how=how, **values)
 
     for option in reversed(
@@ -61,7 +62,6 @@ def how_options(command: F) -> F:
             click.argument("folder", metavar="RUN", type=click.Path(path_type=Path)),
             click.option("--method", type=click.Choice(METHODS), default="exact", show_default=True,
                          help="Weighted particles; the tilted walk without weights; or the scheme of the 2015 paper (biased)."),
-            click.option("--draws", type=click.IntRange(1), default=4, show_default=True, help="Draws for each event."),
             click.option("--particles", type=click.IntRange(1), default=64, show_default=True, help="Of the exact method."),
             click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training."),
             click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise."),
@@ -75,8 +75,9 @@ def how_options(command: F) -> F:
 
 
 def event_options(command: F) -> F:
-    """Which events are looked at."""
+    """Which events are looked at, and how often each is drawn."""
     for option in (
+        click.option("--draws", type=click.IntRange(1), default=4, show_default=True, help="Draws for each event."),
         click.option("-n", "--number", type=click.IntRange(1), default=4, show_default=True, help="Number of events."),
         click.option(
             "--data", type=click.Path(path_type=Path), metavar="FILE", help="Events of a file; by default of the test split."
@@ -117,6 +118,8 @@ def denoise(manager: qs.PluginManager, how: How, number: int, data: Path | None,
     """Draw what noisy events were before, with a finished RUN and a known level of noise."""
     from quasistatic_plugins.conditioning import draws
 
+    if not math.isfinite(noise):
+        raise click.UsageError(f"--noise: expected a finite number, got {noise}")
     if noisy and data is None:
         raise click.UsageError("--noisy: name the noisy events with --data")
     run, event, events = _opened(manager, how, data, number)
@@ -157,12 +160,17 @@ def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int)
     event = run.source.event
     if not isinstance(event, qs.AbstractField):
         raise qs.InputError(f"{how.folder}: its events have several parts; in Python, `qs.OnPart` puts a potential on one of them")
+    if getattr(run.source.units, "mixing", None) is not None:
+        raise qs.InputError(
+            f"{how.folder}: its data were whitened, so that an element of an event is a mixture of columns; train with "
+            "source.scale = 'columns' or 'one'"
+        )
     events = run.source.split("test", number) if data is None else qs.read_events(run.source, data).head(number)
     return run, event, events
 
 
 def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | None) -> None:
-    from quasistatic_plugins.conditioning import picture
+    from quasistatic_plugins.conditioning import draws, picture
 
     if how.out.suffix.lower() == ".npz":
         import numpy as np
@@ -176,9 +184,11 @@ def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | 
     if how.as_json:
         click.echo(json.dumps({"run": str(how.folder), "method": how.method, "out": str(how.out), **values}))
         return
-    for label, value in values.items():
-        if value is not None and not (isinstance(value, float) and math.isnan(value)):
-            click.echo(f"{label.replace('_', ' '):>45}  {value:.4f}")
+    for name, value in values.items():
+        if value is not None and not name.endswith(ERROR):
+            label, unit = draws.LABELS[name]
+            error = values.get(f"{name}{ERROR}")
+            click.echo(f"{label:>45}  {value:.4f}{'' if error is None else f' +- {error:.4f}'}{unit}")
     if found.few:
         alike = "draws of one event are alike and its log evidence is not known; more --particles help"
         click.echo(f"note: of {found.few} events few particles carried all the weight: {alike}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from quasistatic_plugins.conditioning.command import How
 
 FEW = 3  # particles
+IN_UNITS = " in the units of the data"
+LABELS = {
+    "rms_error_of_the_mean_draw_hidden_elements": ("rms error of the mean draw, hidden elements", IN_UNITS),
+    "rms_error_of_the_mean_draw_all_elements": ("rms error of the mean draw, all elements", IN_UNITS),
+    "rms_error_of_what_was_seen": ("rms error of what was seen", IN_UNITS),
+    "log_evidence_nats_per_event": ("log evidence, in model units", " nats per event"),
+    "least_effective_share_of_particles": ("least effective share of particles", ""),
+}
 SIDES = {"left": "::,:w/2", "right": "::,w/2:", "top": ":h/2,::", "bottom": "h/2:,::", "center": "h/4:3h/4,w/4:3w/4"}
 
 
@@ -54,18 +63,37 @@ class Draws:
         return found | {name: each for name, each in known.items() if each is not None}
 
     def values(self, source: qs.AbstractSource, where: str, hidden: np.ndarray | None) -> dict[str, float | None]:
-        """The root mean square error at the elements in question, of the draws' mean and of what was seen there."""
+        """The root mean square error at the elements in question, of the draws' mean and of what was seen there; log Z.
+
+        Standard errors over the events stand beside them, None of a single one.
+        """
         found = self.arrays(source)
         values: dict[str, float | None] = {}
         if self.x is not None:
             chosen = np.ones(self.x.shape[1:], bool) if hidden is None else hidden
             away = (found["draws"].mean(axis=1) - found["x"])[:, chosen]
-            values[f"rms_error_of_the_mean_draw_{where}_elements"] = float(np.sqrt(np.mean(away**2)))
+            values |= _rms(f"rms_error_of_the_mean_draw_{where}_elements", away)
             if hidden is None:
-                values["rms_error_of_what_was_seen"] = float(np.sqrt(np.mean((found["seen"] - found["x"]) ** 2)))
-        values["log_evidence_nats_per_event"] = None if self.log_evidence is None or self.few else float(self.log_evidence.mean())
+                values |= _rms("rms_error_of_what_was_seen", (found["seen"] - found["x"])[:, chosen])
+        known = None if self.log_evidence is None or self.few else self.log_evidence
+        values |= _mean("log_evidence_nats_per_event", known)
         values["least_effective_share_of_particles"] = None if self.least_ess is None else float(self.least_ess.min())
         return values
+
+
+def _mean(name: str, values: np.ndarray | None) -> dict[str, float | None]:
+    """The mean of values (N,) and its standard error."""
+    if values is None:
+        return {name: None, f"{name}_standard_error": None}
+    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+    return {name: float(values.mean()), f"{name}_standard_error": error}
+
+
+def _rms(name: str, away: np.ndarray) -> dict[str, float | None]:
+    """The root of the mean square of errors (N, elements), and its standard error, by that of the square."""
+    square, error = _mean(name, np.mean(away**2, axis=1)).values()
+    root = math.sqrt(square or 0.0)
+    return {name: root, f"{name}_standard_error": None if error is None or root == 0.0 else 0.5 * error / root}
 
 
 def inpainted(run: qs.Run, events: qs.Data, hidden: np.ndarray, how: How) -> Draws:
@@ -100,7 +128,7 @@ def under(run: qs.Run, potential: qs.AbstractPotential, number: int, how: How) -
     """`number` draws with one potential, each from a system of its own; side information is that of test events."""
     stack = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (number, *jnp.shape(leaf))), potential)
     side = None if run.source.side is None else run.source.split("test", number).side
-    return _drawn(run, stack, side, number, attrs.evolve(how, draws=1))
+    return _drawn(run, stack, side, number, how)
 
 
 def _drawn(run: qs.Run, potentials: qs.AbstractPotential, side: Any, count: int, how: How) -> Draws:

@@ -144,6 +144,8 @@ def landscape(
 
     For Gaussian noise. Modes are tracked, not counted: in more than one dimension noise can also make new ones.
     """
+    if not math.isfinite(smallest):
+        raise click.UsageError(f"--smallest: expected a finite number, got {smallest}")
     from quasistatic_plugins.thermodynamics import landscape as survey
     from quasistatic_plugins.thermodynamics import pages
 
