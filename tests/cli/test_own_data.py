@@ -187,6 +187,23 @@ def test_inspect_says_what_would_be_read_and_the_command_that_reads_it(cli, tmp_
     assert again["options"] == {} and again["notes"][0].startswith("read 59 events of 2 real")
 
 
+@pytest.mark.parametrize(("low", "high", "kernel"), [(0, 2, "binomial"), (0, 4, "uniform")])
+def test_inspect_names_a_kernel_where_the_usual_one_does_not_fit(cli, tmp_path, low, high, kernel):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).integers(low, high, (60, 5)))
+    told = json.loads(cli("inspect", tmp_path / "mine.npy", "--json").stdout)
+    assert told["problem"] is None and told["command"].endswith(f"--set kernel.use={kernel}")
+    words = shlex.split(told["command"].removeprefix("quasistatic "))
+    options = ("training.updates=1", "training.validation_events=4", "trajectory.steps=2", "model.width=2")
+    trained = cli("train", *words[1:], *(part for each in options for part in ("--set", each)), "--out", tmp_path / "run")
+    assert trained.exit_code == 0, trained.output
+
+
+def test_inspect_of_a_single_row_suggests_nothing(cli, tmp_path):
+    (tmp_path / "one.csv").write_text("a,b\n1.5,2.5\n")
+    told = json.loads(cli("inspect", tmp_path / "one.csv", "--json").stdout)
+    assert told["options"] == {} and told["command"] is None and "1 event" in told["problem"]
+
+
 @pytest.mark.parametrize(
     ("text", "options"),
     [

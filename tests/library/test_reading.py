@@ -64,7 +64,7 @@ def test_cells_are_read_by_stated_rules(tmp_path, text, choices, values):
         ("a,a\n1,2\n", {"drop": ("a",)}, "source.drop: 2 columns are called 'a'; name it by its number"),
         ("age,b\n1,2\n", {"drop": ("agee",)}, "source.drop: there is no column 'agee'; did you mean 'age'?  (it has: age, b)"),
         ("a,b\n1,2\n", {"drop": ("a", "b")}, "expected at least one column"),
-        ("a,b\n1,\n3,inf\n", {"missing": "drop-rows"}, "1 of 2 numbers are missing or not finite, the first at line 3, column 'b'"),
+        ("a,b\n1,\n3,inf\n", {"missing": "drop-rows"}, "1 of 2 numbers are infinite, the first at line 3, column 'b'"),
     ],
 )  # fmt: skip
 def test_what_no_rule_covers_is_named(tmp_path, text, choices, said):

@@ -106,9 +106,9 @@ def test_savetxt_and_its_header_are_read(tmp_path):
         ("x,1\n2,3\n", "line 1, column 1: 'x' is not a number, and the line is no header, as it has numbers as well"),
         ("a;b\n1,5;2\n", "line 2, column 'a': '1,5' is not a number; is the comma before decimals? then --set source.decimal=,"),
         ("a,\n1,2\n3,oops\n", "line 3, column 2: 'oops' is not a number"),
-        ("a,b\n1,2\n,4\nNA,6\n", "2 of 6 numbers are missing or not finite, the first at line 3, column 'a'"),
-        ("a,b\n1,2\n3,inf\n", "1 of 4 numbers are missing or not finite, the first at line 3, column 'b'"),
-        ("a,b\n1,2\n\n3,nan\n", "1 of 4 numbers are missing or not finite, the first at line 4, column 'b'"),
+        ("a,b\n1,2\n,4\nNA,6\n", "2 of 6 numbers are missing, the first at line 3, column 'a'"),
+        ("a,b\n1,2\n3,inf\n", "1 of 4 numbers are infinite, the first at line 3, column 'b'"),
+        ("a,b\n1,2\n\n3,nan\n", "1 of 4 numbers are missing, the first at line 4, column 'b'"),
         ("a,b\n1,2\n3,1e999\n", "line 3, column 'b'"),
         (b"\xff\xfea\x00", "not UTF-8 text"),
         (b"caf\xe9,b\n1,2\n", "not UTF-8 text"),
@@ -189,7 +189,7 @@ def test_pickles_are_never_loaded(tmp_path, save):
         (np.zeros(3, [("a", float), ("b", int)]), "expected real numbers, found type"),
         (
             np.array([[[1.0, np.nan]], [[np.inf, 2.0]]]),
-            "2 of 4 numbers are missing or not finite, the first at event 0, element (0, 1)",
+            "1 of 4 numbers are missing, the first at event 0, element (0, 1)",
         ),
     ],
 )

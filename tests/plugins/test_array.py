@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
-from quasistatic._data.source import log_scale
+from quasistatic._data.source import log_scale, samples_to_user
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
 
@@ -50,7 +50,7 @@ def test_splits_are_the_data_in_model_units(count, shape, seed, shift, scale):
     values = shift + scale * normal(count, *shape)
     source = source_of(values, split_seed=seed)
     splits = [source.split(name).x for name in SPLITS]
-    assert [len(x) for x in splits[1:]] == [max(1, round(0.1 * count)), max(1, round(0.2 * count))]
+    assert [len(x) for x in splits[1:]] == [max(2, round(0.1 * count)), max(2, round(0.2 * count))]
     assert all(x.dtype == np.float32 and x.shape[1:] == (tuple(shape) or (1,)) for x in splits)
     # every event is in one split, and comes back in the user's units
     back = source.units.to_user(np.concatenate(splits).astype(np.float64)).reshape(count, -1)
@@ -129,7 +129,8 @@ def test_the_density_in_the_users_units_has_the_whole_jacobian(scale, shape):
     moved = source.units.to_user(np.concatenate([np.zeros((1, *shape)), np.eye(size).reshape(size, *shape)])).reshape(
         size + 1, size
     )
-    assert log_scale(source) == pytest.approx(np.linalg.slogdet(moved[1:] - moved[0])[1], abs=1e-9)
+    found = log_scale(source, source.split("test").x)
+    assert found == pytest.approx(np.full(40, np.linalg.slogdet(moved[1:] - moved[0])[1]), abs=1e-9)
 
 
 def test_the_full_gaussian_is_the_null_model_of_whitened_columns():
@@ -142,7 +143,23 @@ def test_the_full_gaussian_is_the_null_model_of_whitened_columns():
         -0.5 * np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariance), away) - 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
     )
     null = -0.5 * (source.split("test").x.astype(float) ** 2).sum(axis=1) - 1.5 * np.log(2 * np.pi)
-    np.testing.assert_allclose(null - log_scale(source), expected, atol=1e-3)
+    np.testing.assert_allclose(null - log_scale(source, test), expected, atol=1e-3)
+
+
+def test_independent_gaussians_are_of_the_columns_of_the_file_however_these_are_scaled():
+    values = [7, -2, 100] + normal(400, 3) @ MIXING.T
+    found = []
+    for scale in ("columns", "whiten"):
+        source = source_of(values, scale=scale)
+        x = source.split("test").x
+        found.append(source.baselines(x)["independent Gaussians"] - log_scale(source, x))
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
+def test_samples_in_levels_are_whole_numbers_again():
+    source = source_of(np.random.default_rng(0).integers(0, 200, (60, 4)), support="levels")
+    x = source.split("test").x
+    np.testing.assert_array_equal(samples_to_user(source, x), np.round(source.units.to_user(x)))
 
 
 def test_columns_that_determine_one_another_cannot_be_whitened():
@@ -169,7 +186,7 @@ def test_pictures_of_whole_numbers_have_levels(values, field):
     assert np.mean(x.astype(float) ** 2) == pytest.approx(1, abs=1e-5)
     back = np.concatenate([source.units.to_user(source.split(name).x) for name in SPLITS])
     np.testing.assert_allclose(np.sort(back.ravel()), np.sort(values.ravel()), atol=1e-4)
-    assert log_scale(source) is None
+    assert log_scale(source, x) is None
     assert any("read as levels" in note for note in source.notes)
     assert source_of(values, support="categorical").event.categories >= field
     assert "constant" in refused(values, support="real")
@@ -256,7 +273,7 @@ def test_numbers_outside_the_stated_support_are_named(values, support, said):
         (normal(20, 2) * 1e-200, "too extreme; choose another unit"),
         (
             np.where(np.arange(20) == 3, np.nan, normal(20)),
-            "1 of 20 numbers are missing or not finite, the first at event 3;",
+            "1 of 20 numbers are missing, the first at event 3;",
         ),
         (np.array(1.0), "a single number"),
         (np.array(["a"] * 20), "expected real numbers"),
@@ -461,7 +478,7 @@ def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path,
         ({}, "data: expected at least one array, got an empty mapping"),
         ({"a": normal(20), "b": normal(21)}, "data: expected as many events of every part, got {'a': 20, 'b': 21}"),
         ({"a": normal(20), "b": np.full(20, 3.0)}, "b: every number is 3: there is nothing to learn"),
-        ({"a": normal(20), "b": np.where(np.arange(20) == 3, np.nan, 1.0)}, "b: 1 of 20 numbers are missing or not finite"),
+        ({"a": normal(20), "b": np.where(np.arange(20) == 3, np.nan, 1.0)}, "b: 1 of 20 numbers are missing"),
         ({"a": np.zeros((20, 0))}, "a: its events (0,) hold no numbers"),
         ({"a": normal(3)}, "a: holds 3 events, expected at least 10"),
     ],

@@ -394,7 +394,7 @@ FLOAT_WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\3\0\1\0\x40\x1f\0\0\0\x7d\0\0\4\0
         ("text.wav", b"hello, world, this is no sound", {}, "of whole numbers (PCM): file does not start with RIFF"),
         ("short.wav", b"RIFF", {}, "is not a .wav file of whole numbers (PCM): it ends too early"),
         ("float.wav", FLOAT_WAV, {}, "unknown format: 3"),
-        ("a.csv", b"a\n1\n2\nnan\n", {}, "missing or not finite, the first at line 4"),
+        ("a.csv", b"a\n1\n2\nnan\n", {}, "missing, the first at line 4"),
         ("b.csv", b"a\n1\n2\nx\n", {}, "'x' is not a number"),
         ("c.csv", b"a,b\n1,2\n3,4\n", {}, "source.column is ''; choose one of its columns: a, b"),
         ("d.csv", b"a,b\n1,2\n3,4\n", {"column": "c"}, "source.column is 'c'; choose one of its columns: a, b"),

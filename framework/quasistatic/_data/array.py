@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quasistatic._data.baselines import simple_models
+from quasistatic._data.baselines import INDEPENDENT, independent_gaussians, simple_models
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_in_user_units
 from quasistatic._data.mixtures import CHOOSING, ROWS
@@ -165,8 +165,14 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         """Gaussians, a mixture of them and a kernel density, of real numbers alone."""
         if not isinstance(self.event, Real):
             return {}
+        units = self._parts[""].units
         known = (self.split("train", ROWS).x, self.split("validation", CHOOSING).x, xs)
-        return simple_models(*(np.reshape(x, (len(x), -1)) for x in known))
+        train, validation, test = (np.reshape(x, (len(x), -1)) for x in known)
+        found = simple_models(train, validation, test)
+        if units.mixing is not None:  # columns of the file are independent in their own units alone
+            own = (np.reshape(units.to_user(x), (len(x), -1)) for x in (known[0], xs))
+            found[INDEPENDENT] = independent_gaussians(*own) + units.log_volume(self.event.shape)
+        return found
 
     def render(self, xs: State, axes: Any) -> None:
         """In the user's units, with the names of two columns at the axes."""
@@ -235,7 +241,7 @@ def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
     """Which rows are in which split, in random order."""
     # RandomState: its stream is frozen for all versions of numpy
     order = np.random.RandomState(choices.split_seed % 2**32).permutation(count)
-    test = max(1, round(count * choices.test_share))
-    validation = max(1, round(count * choices.validation_share))
+    # of one event there is no error
+    test, validation = (max(2, round(count * share)) for share in (choices.test_share, choices.validation_share))
     parts = order[test + validation :], order[test : test + validation], order[:test]
     return dict(zip(SPLITS, parts, strict=True))

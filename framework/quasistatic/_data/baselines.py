@@ -15,22 +15,35 @@ CELLS = 2**20  # distances at a time
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
 
+INDEPENDENT = "independent Gaussians"
+
+
 def simple_models(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     """Log densities in nats of each of `test` (M, size), by the names of the models; the scale of a column does not matter.
 
     Independent Gaussians, a full one, a kernel density, and a mixture of Gaussians where scikit-learn is installed.
     """
-    train = np.asarray(train, np.float64)
-    mean, deviation = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-12)
+    mean, deviation = _moments(train)
     train, validation, test = ((np.asarray(x, np.float64) - mean) / deviation for x in (train, validation, test))
     log_volume = float(np.log(deviation).sum())
     found = {name: log_density(test) - log_volume for name, log_density in _fitted(train, validation)}
     return {name: values for name, values in found.items() if np.isfinite(values).all()}
 
 
+def independent_gaussians(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Log densities in nats of each of `test` (M, size) under a Gaussian for each column."""
+    mean, deviation = _moments(train)
+    return normal_log_prob((np.asarray(test, np.float64) - mean) / deviation, np.eye(len(mean))) - float(np.log(deviation).sum())
+
+
+def _moments(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    train = np.asarray(train, np.float64)
+    return train.mean(axis=0), np.maximum(train.std(axis=0), 1e-12)
+
+
 def _fitted(train: np.ndarray, validation: np.ndarray) -> Iterator[tuple[str, LogDensity]]:
     size = train.shape[1]
-    yield "independent Gaussians", lambda xs: normal_log_prob(xs, np.eye(size))
+    yield INDEPENDENT, lambda xs: normal_log_prob(xs, np.eye(size))
     if size > 1 and len(train) > size:
         covariance = train.T @ train / len(train) + FLOOR * np.eye(size)
         yield "full Gaussian", lambda xs: normal_log_prob(xs, covariance)

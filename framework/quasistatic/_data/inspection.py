@@ -57,15 +57,15 @@ class Inspection:
     problem: str | None
     source: ArraySource | None
 
-    def command(self) -> str:
-        """The command that trains on the file."""
-        return " ".join(["quasistatic run", _quoted(self.path), *(f"--set {each}" for each in self.settings())])
+    def command(self, more: Sequence[str] = ()) -> str:
+        """The command that trains on the file, with `more` settings."""
+        return " ".join(["quasistatic run", _quoted(self.path), *(f"--set {each}" for each in (*self.settings(), *more))])
 
     def settings(self) -> list[str]:
         """The options as a shell takes them after --set."""
         return [_quoted(f"source.{name}={_toml(value)}") for name, value in self.options.items()]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, more: Sequence[str] = ()) -> dict[str, Any]:
         """JSON values."""
         columns = [{**attrs.asdict(each), "constant": each.is_constant} for each in self.columns]
         return {
@@ -75,7 +75,7 @@ class Inspection:
             "options": self.options,
             "notes": list(self.notes),
             "problem": self.problem,
-            "command": self.command(),
+            "command": None if self.problem else self.command(more),
         }
 
 
@@ -164,6 +164,8 @@ def _suggested(columns: Sequence[Column], rows: int, choices: ArrayChoices, name
     def called(number: int) -> str:
         return names[number] if named and names.count(names[number]) == 1 else str(number + 1)
 
+    if len(out) == len(columns):  # there is another reason than these columns, such as a single row
+        return {}
     found: dict[str, Any] = {}
     labels = [number for number in out if columns[number].kind == "text" and 1 < columns[number].distinct <= FEW]
     if choices.labels is None and len(labels) == 1:

@@ -6,6 +6,7 @@ inherits from.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Real
+from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Levels, Real
 from quasistatic._process.tree import count_of, take
 from quasistatic.errors import DataError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Split = Literal["train", "validation", "test"]
+DIGITS = 12  # of the sixteen that float64 has
 AT_ONCE = 2**18  # numbers of events that are generated together
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 C = TypeVar("C")
@@ -198,6 +200,23 @@ def to_user(source: AbstractSource, xs: State) -> State:
     """Events (N, ...) from model units to the user's."""
     event = source.event
     return event.build({name: units.to_user(event.part_of(xs, name)) for name, units in units_of(source).items()})
+
+
+def samples_to_user(source: AbstractSource, xs: State) -> State:
+    """Samples (N, ...) from model units to the user's, where levels are what they were there, such as whole numbers."""
+    event, units = source.event, units_of(source)
+    return event.build(
+        {name: _sample_to_user(field, units[name], event.part_of(xs, name)) for name, field in event.parts().items()}
+    )
+
+
+def _sample_to_user(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:
+    if not isinstance(field, Levels):
+        return np.asarray(units.to_user(values))
+    # float32 holds them nearly
+    levels = np.round((np.asarray(values, np.float64) - field.low) / field.spacing)
+    found = np.asarray(units.to_user(field.low + field.spacing * levels))
+    return np.round(found, DIGITS - math.ceil(math.log10(max(float(np.abs(found).max(initial=0.0)), 1e-300))))
 
 
 def log_scale(source: AbstractSource, xs: State) -> np.ndarray | None:

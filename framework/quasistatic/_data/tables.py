@@ -103,12 +103,13 @@ def finite(table: Table, missing: str = "refuse") -> Table:
         if left_out := len(table.values) - len(rows):
             note = f"{left_out} of {len(table.values)} rows are left out, as a number is missing"
             table = attrs.evolve(table.only(rows), notes=(*table.notes, note))
-    count, first = table.count(lambda values: ~np.isfinite(values))
-    if count:
-        raise DataError(
-            f"{table.name}: {count} of {table.values.size} numbers are missing or not finite, the first at {first}; "
-            "fill or remove them, or leave out the rows of missing ones (--set source.missing=drop-rows)"
-        )
+    for wrong, what, help in (
+        (np.isnan, "missing", "fill or remove them, or leave out their rows (--set source.missing=drop-rows)"),
+        (np.isinf, "infinite", "fill or remove them"),
+    ):
+        count, first = table.count(wrong)
+        if count:
+            raise DataError(f"{table.name}: {count} of {table.values.size} numbers are {what}, the first at {first}; {help}")
     return table
 
 

@@ -54,7 +54,8 @@ class Estimate:
         return self.to(customary_unit(self.size))
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} +- {self.standard_error:.4f} {self.unit}"
+        error = "" if math.isnan(self.standard_error) else f" +- {self.standard_error:.4f}"  # a single event has none
+        return f"{self.value:.4f}{error} {self.unit}"
 
 
 def estimate(per_event: np.ndarray, size: int, pixels: int | None = None, symbols: np.ndarray | int | None = None) -> Estimate:

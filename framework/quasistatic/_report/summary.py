@@ -179,5 +179,5 @@ def in_units(value: Estimate) -> list[str]:
 def in_unit(value: Estimate, unit: Unit) -> str:
     """'-2.1234 +- 0.0098 bits per event'"""
     shown = value.to(unit)
-    error = f" +- {shown.standard_error:.4f}" if shown.standard_error else ""
+    error = f" +- {shown.standard_error:.4f}" if shown.standard_error > 0 else ""  # a single event has none
     return f"{shown.value:.4f}{error} {unit}{'' if '/' in unit else ' per event'}"

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import equinox as eqx
 
-from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, events_of, to_user
+from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, events_of, samples_to_user
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
@@ -94,7 +94,7 @@ class Run:
             side = self.source.split("test", count).side
         key = role_key(seed, Role.SAMPLE)
         xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
-        return xs if model_units else to_user(self.source, xs)
+        return xs if model_units else samples_to_user(self.source, xs)
 
     def bound(self, x: Any, *, steps: Steps = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.

@@ -196,10 +196,9 @@ def _verified(path: Path) -> dict[str, bytes]:
     digests = digests if isinstance(digests, dict) else {}
     now = {name: files.digest(data) for name, data in sealed.items()}
     changed = next((name for name in SEALED if digests.get(name) != now.get(name)), SEAL)
-    raise RunError(
-        f"{path / changed}: was changed after the run was started ({SEAL} is of another one); "
-        f"a changed recipe is a new run: quasistatic run {path / RECIPE}"
-    )
+    what = "was changed after the run was started" if changed in now else "is missing, and was there when the run was started"
+    again = f"; a changed recipe is a new run: quasistatic run {path / RECIPE}" if changed == RECIPE else ""
+    raise RunError(f"{path / changed}: {what} ({SEAL} is of another one){again}")
 
 
 def _read(path: Path) -> bytes:

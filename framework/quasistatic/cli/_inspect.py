@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic.cli._common import echo, echo_json, echo_table, json_option, recipe_of, set_option
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, recipe_of, set_option
 
 if TYPE_CHECKING:
     from quasistatic._data.inspection import Column
-    from quasistatic._recipes.recipe import Choice
+    from quasistatic._process.event import AbstractEvent
+    from quasistatic._recipes.recipe import Choice, Recipe
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -42,7 +43,8 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
         _look_at_pictures(recipe_of(ctx, str(path), overrides).source, path, overrides, out, as_json)
         return
     checked(path)
-    choices = recipe_of(ctx, str(path), overrides).source.options
+    recipe = recipe_of(ctx, str(path), overrides)
+    choices = recipe.source.options
     if not isinstance(choices, ArrayChoices):
         raise click.UsageError("source.use: inspect looks at tables and arrays, which are read by the source 'array'")
     from quasistatic.cli._jax import configure_jax
@@ -52,16 +54,17 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
     from quasistatic._process.tree import take
 
     found = look(path, choices)
+    more = () if found.source is None else _fitting_kernel(ctx, recipe, found.source.event)
     if as_json:
-        echo_json(found.to_dict())
+        echo_json(found.to_dict(more))
     else:
         echo_table(("column", "kind", "missing", "distinct", "lowest", "median", "highest"), [_row(each) for each in found.columns])
         echo(f"\n{found.rows} rows")
         for note in found.notes:
             echo(f"  {note}")
-        for setting in found.settings():
+        for setting in (*found.settings(), *more):
             echo(f"suggested: --set {setting}")
-        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command()}")
+        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command(more)}")
     if out is not None and found.source is not None:
         from quasistatic._report.pictures import encode, samples
         from quasistatic._report.table_pictures import histograms, is_table
@@ -70,6 +73,14 @@ def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Pat
         drawn = histograms(found.source, xs) if is_table(found.source) else samples(found.source, take(xs, slice(25)))
         write_durably(out, encode(drawn, out.suffix.lower()[1:]))
         echo(f"picture: {out}", err=as_json)
+
+
+def _fitting_kernel(ctx: click.Context, recipe: Recipe, event: AbstractEvent) -> tuple[str, ...]:
+    """The setting of another kernel where the recipe's does not take such events."""
+    if recipe.kernel.component.takes(event):
+        return ()
+    fitting = [each for each in manager_of(ctx).components("kernel") if each.takes(event)]
+    return tuple(f"kernel.use={each.name}" for each in sorted(fitting, key=lambda each: not each.is_default)[:1])
 
 
 def _look_at_pictures(choice: Choice, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:

@@ -60,7 +60,10 @@ class Text(qs.AbstractSymbolSource):
                 rows = [_codes(name, text, alphabet) for name, text in texts.items()]
             notes = (*notes, *said)
         if len(alphabet) < 2:
-            raise qs.DataError(f"{origin.path}: holds fewer than two different symbols: there is nothing to learn")
+            raise qs.DataError(
+                f"{origin.path}: holds fewer than two different symbols, where characters that are rarer than source.fewest = "
+                f"{choices.fewest} are one: there is nothing to learn"
+            )
         passages = qs.joined_strings(rows, len(alphabet))
         return qs.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
 
