@@ -16,8 +16,8 @@ import pytest
 import quasistatic as qs
 from quasistatic._process.estimate import Estimate
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.run_report import format_estimate, run_report
-from quasistatic._report.summary import Summary, summarise
+from quasistatic._report.run_report import _of_data, format_estimate, run_report
+from quasistatic._report.summary import Summary, all_rows, summarise
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.store import Progress
 from quasistatic_plugins.jsonl import JsonlOptions
@@ -132,6 +132,7 @@ def test_every_bound_is_there_with_its_steps_its_error_and_three_units(swiss_rol
         units = [format_estimate(bound.to(unit)) for unit in ("bits", "nats", "bits/dim")]
         assert [name, str(value.ledger.steps), str(bound.events), *units] in rows
         assert format_estimate(bound) in units and "\u00b1" in units[0]
+    assert "K, a lower bound on the mean log-likelihood, in model units" in text
     assert ["split", "T", "events", "bits per event", "nats per event", "bits per dim"] in rows
     assert {value.ledger.steps for value in summary.by_steps.values()} == {4, 8}
 
@@ -141,15 +142,38 @@ def test_the_bound_stands_beside_the_truth_the_null_model_and_its_own_terms(swis
     rows = {row[0]: row[1:] for row in Page(text).rows if row}
     main = summary.main
     for label, value in (
-        ("truth of the same events", main.mean_truth),
+        ("K (T = 4), in model units", main.bound),
+        ("truth of the same events, in model units", main.mean_truth),
         ("truth - K", main.dissipation),
-        ("null model", main.mean_null),
+        ("null model, in model units", main.mean_null),
         ("K - null model", main.gain),
         ("K in the units of the data", main.user_bound),
     ):
         assert rows[label] == [format_estimate(value.to(unit)) for unit in ("bits", "nats", "bits/dim")]
     parts = (main.ledger.first, main.ledger.total_gap, main.ledger.prior)
     assert rows["4"] == [*(format_estimate(part.to("bits")) for part in parts), str(main.ledger.evaluations)]
+
+
+def test_log_densities_say_in_which_units_they_are(swiss_roll):
+    summary, folder, text = swiss_roll
+    rows = [label for label, _ in all_rows(summary) if label not in ("truth - K", "K - null model") and label[0] != " "]
+    assert len(rows) == 7 and all(re.search("in model units$|in the units of the data$", label) for label in rows)
+    tiles = [html.unescape(label) for label in re.findall("<dt>(.*?)</dt>", text)]
+    assert tiles[:3] == [f"{name}, in model units, bits per event" for name in ("K (T = 4)", "K (T = 8)", "truth")]
+    assert "The terms of -K, in model units, bits per event" in text
+
+    def without_density(value):
+        return attrs.evolve(value, log_scale=None)
+
+    by_steps = {steps: without_density(value) for steps, value in summary.by_steps.items()}
+    by_split = {name: without_density(value) for name, value in summary.by_split.items()}
+    plain = Summary(summary.run, by_steps, by_split, {})
+    assert not any("units" in label for label, _ in all_rows(plain)) and "in model units" not in run_report(plain, folder)
+
+
+def test_notes_keep_the_names_of_columns_as_they_are():
+    assert _of_data(("h: real, some missing", "splits: 3 train.")) == "Data: h: real, some missing; splits: 3 train."
+    assert _of_data(()) == ""
 
 
 def test_simple_models_of_the_source_stand_there_too(swiss_roll):

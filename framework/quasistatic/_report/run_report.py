@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax.random as jr
 import numpy as np
@@ -19,7 +19,7 @@ from quasistatic._process.tree import count_of, take
 from quasistatic._report import pictures
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.summary import Summary, compared_rows, simple_rows
+from quasistatic._report.summary import IN_USER_UNITS, Summary, compared_rows, in_model_units, simple_rows
 from quasistatic._report.table_report import column_pictures, columns, quantiles
 from quasistatic._runs.evaluation import Evaluation
 from quasistatic._runs.run import Run
@@ -73,27 +73,25 @@ def _tiles(summary: Summary) -> Iterator[tuple[str, str]]:
     """The values to look at first."""
     unit = customary_unit(summary.run.source.event.size)
     main, finest, best = summary.main, summary.finest, summary.best_simple
+    where = in_model_units(main)
     if best is not None and finest.user_bound is not None:
-        yield (
-            f"K (T = {finest.ledger.steps}) in the units of the data, {unit} per event",
-            format_estimate(finest.user_bound.to(unit)),
-        )
+        yield f"K (T = {finest.ledger.steps}){IN_USER_UNITS}, {unit} per event", format_estimate(finest.user_bound.to(unit))
     if best is not None:
         yield f"K - {best}, {unit} per event", format_estimate(summary.over(best).to(unit))
     for steps, value in summary.by_steps.items():
-        yield f"K (T = {steps}), {unit} per event", format_estimate(value.bound.to(unit))
+        yield f"K (T = {steps}){where}, {unit} per event", format_estimate(value.bound.to(unit))
     if main.mean_truth is not None:
-        yield f"truth, {unit} per event", format_estimate(main.mean_truth.to(unit))
+        yield f"truth{where}, {unit} per event", format_estimate(main.mean_truth.to(unit))
     if main.gain is not None:
         yield f"K - null model, {unit} per event", format_estimate(main.gain.to(unit))
 
 
 def _tables(summary: Summary) -> Iterator[HtmlTable]:
     main, run, event = summary.main, summary.run, summary.run.source.event
+    where = in_model_units(main)
     if summary.baselines:
-        where = "" if main.log_scale is None else ", in the units of the data"
         yield HtmlTable(
-            f"K beside simple models{where}",
+            f"K beside simple models{IN_USER_UNITS if where else ''}",
             ("", *_headers(event)),
             tuple((label.strip(), *_in_units(value)) for label, value in simple_rows(summary)),
             _SIMPLE,
@@ -101,29 +99,29 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     rows = [("test", value) for value in summary.by_steps.values()]
     rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
     yield HtmlTable(
-        "K, a lower bound on the mean log-likelihood",
+        f"K, a lower bound on the mean log-likelihood{where}",
         ("split", "T", "events", *_headers(event)),
         tuple((name, str(v.ledger.steps), str(v.bound.events), *_in_units(v.bound)) for name, v in rows),
         "Every K belongs to its T. Errors are standard errors over events.",
     )
-    k_row = (f"K (T = {main.ledger.steps})", main.bound)
+    k_row = (f"K (T = {main.ledger.steps}){where}", main.bound)
     yield HtmlTable(
         "K beside what it should be read against, on the same events of the test split",
         ("", *_headers(event)),
         tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main))),
-        " ".join(["" if main.truth is None else _GAP, *map(_sentence, run.source.notes)]).strip(),
+        f"{'' if main.truth is None else _GAP} {_of_data(run.source.notes)}".strip(),
     )
     unit = customary_unit(run.source.event.size)
     by_part = main.ledger.bound_by_part
     if len(by_part) > 1:
         yield HtmlTable(
-            f"K (T = {main.ledger.steps}), by the parts of an event",
+            f"K (T = {main.ledger.steps}), by the parts of an event{where}",
             ("part", *_headers(event)),
             tuple((name, *_in_units(value)) for name, value in by_part.items()),
             "They sum to K. A share is no bound by itself: every part is predicted from all of them.",
         )
     yield HtmlTable(
-        f"The terms of -K, {unit} per event",
+        f"The terms of -K{where}, {unit} per event",
         ("T", "first step", "steps back", "left at t = 1", "network calls per event"),
         tuple(
             (str(v.ledger.steps), *(format_estimate(part.to(unit)) for part in _parts(v)), str(v.ledger.evaluations))
@@ -132,8 +130,9 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     )
 
 
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
+def _of_data(notes: Sequence[str]) -> str:
+    """Notes as one sentence: a note may begin with a user's name of a column, so none is capitalised."""
+    return f"Data: {'; '.join(note.removesuffix('.') for note in notes)}." if notes else ""
 
 
 def _training(run: Run) -> HtmlTable:
@@ -195,7 +194,7 @@ def _headers(event: AbstractEvent) -> list[str]:
 def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     run = summary.run
     source, diffusion = run.source, run.diffusion
-    event, unit = source.event, customary_unit(source.event.size)
+    event, unit, where = source.event, customary_unit(source.event.size), in_model_units(summary.main)
     shown = max(map(worth_drawing, event.parts().values()))
     count = max(shown, run.recipe.evaluation.samples)
     is_photo = any(len(field.shape) > 1 for field in event.parts().values())
@@ -264,11 +263,11 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
             "K over training",
             pictures.bound_history(history, None if truth is None else truth.value, unit, _losses(run, folder)),
             f"Always the same {run.recipe.training.validation_events} events at most of the validation split, with the same "
-            "noise, which is not that of the tables above; the band is two standard errors on each side.",
+            f"noise, which is not that of the tables above{where}; the band is two standard errors on each side.",
         )
     yield as_picture(
         "ledger",
         "The ledger: where -K comes from",
         pictures.ledger_per_step(summary.main.ledger, unit),
-        "Left, its terms. Right, the share of every step back; the band is two standard errors on each side.",
+        f"Left, its terms{where}. Right, the share of every step back; the band is two standard errors on each side.",
     )

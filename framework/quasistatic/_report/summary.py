@@ -121,10 +121,17 @@ def all_rows(summary: Summary) -> Iterator[Row]:
     yield from split_rows(summary.main)
     said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines and summary.finest is summary.main else set()
     yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
-    yield from ((f"K (T = {steps})", value.bound) for steps, value in summary.by_steps.items() if steps != main.steps)
+    for steps, value in summary.by_steps.items():
+        if steps != main.steps:
+            yield f"K (T = {steps}){in_model_units(value)}", value.bound
     for split, value in summary.by_split.items():
         if split != "test":
-            yield f"K (T = {main.steps}), {split} split", value.bound
+            yield f"K (T = {main.steps}), {split} split{in_model_units(value)}", value.bound
+
+
+def in_model_units(evaluation: Evaluation) -> str:
+    """What the label of a log density ends with, where the units of the data are others."""
+    return "" if evaluation.user_bound is None else ", in model units"
 
 
 def simple_rows(summary: Summary) -> Iterator[Row]:
@@ -148,7 +155,7 @@ def own_rows(run: Run, evaluation: Evaluation) -> Iterator[Row]:
 def split_rows(evaluation: Evaluation) -> Iterator[Row]:
     """K, its terms, and the shares of the parts of an event."""
     ledger = evaluation.ledger
-    yield f"K (T = {ledger.steps}){'' if evaluation.user_bound is None else ', in model units'}", evaluation.bound
+    yield f"K (T = {ledger.steps}){in_model_units(evaluation)}", evaluation.bound
     yield "  -K: first step", ledger.first
     yield f"  -K: {ledger.steps - 1} steps back", ledger.total_gap
     yield "  -K: left at t = 1", ledger.prior
@@ -158,10 +165,11 @@ def split_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
     """What K should be read against, on the same events."""
+    where = in_model_units(evaluation)
     for label, value in (
-        ("truth of the same events", evaluation.mean_truth),
+        (f"truth of the same events{where}", evaluation.mean_truth),
         ("truth - K", evaluation.dissipation),
-        ("null model", evaluation.mean_null),
+        (f"null model{where}", evaluation.mean_null),
         ("K - null model", evaluation.gain),
         ("K in the units of the data", evaluation.user_bound),
     ):
