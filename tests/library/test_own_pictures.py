@@ -125,6 +125,20 @@ def test_pairs_have_data_below_and_samples_above_on_the_same_axes():
     assert below.get_xlim() == above.get_ylim() and inside(below, source.units.to_user(data)[:, [0, 2]]).all()
 
 
+@pytest.mark.parametrize(("shift", "offset"), [(1e9, "+1"), (0.0, "")])
+def test_what_is_taken_off_ticks_stands_below_the_name(shift, offset):
+    source = own(2, names=("height", "weight"), shift=shift)
+    data = source.split("test").x
+    figure = pairs(source, data, data)
+    encode(figure)
+    grid = np.reshape(figure.axes, (2, 2))
+    for axis in (grid[1, 0].xaxis, grid[1, 1].xaxis, grid[1, 0].yaxis):
+        name, _, taken_off = axis.get_label_text().partition("\n")
+        assert name in ("height", "weight") and taken_off.startswith(offset) and bool(taken_off) == bool(offset)
+        assert not axis.get_offset_text().get_visible()
+    assert grid[0, 0].get_ylabel() == "height"  # it has no ticks
+
+
 def test_correlations_stand_side_by_side_on_one_scale():
     source = own(3, names=NAMES)
     data, xs = source.split("test").x, source.split("train").x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +12,9 @@ from quasistatic._data.source import AbstractBaselines, AbstractSource, capabili
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
 from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
 
 ACROSS = 4  # panels side by side
 PANELS = 24  # columns at most that have one
@@ -85,9 +88,9 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
             axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT, labelbottom=down == count - 1)
             axes.tick_params(labelleft=across == 0 < down, bottom=down == count - 1, left=across == 0 < down)
             if down == count - 1:
-                axes.set_xlabel(_short(names[across]), fontsize=SMALL, color=TEXT)
+                _name(axes.xaxis, names[across])
             if across == 0:
-                axes.set_ylabel(_short(names[down]), fontsize=SMALL, color=TEXT)
+                _name(axes.yaxis, names[down], is_labelled=down > 0)
     return figure
 
 
@@ -126,6 +129,16 @@ def limits(data: np.ndarray, samples: np.ndarray | None = None) -> tuple[float, 
         low, high = min(low, float(np.quantile(samples, 0.005))), max(high, float(np.quantile(samples, 0.995)))
     room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     return low - room, high + room
+
+
+def _name(axis: Axis, name: str, is_labelled: bool = True) -> None:
+    """The name of a column, and below it what its ticks are less or divided by: matplotlib would print that over the name."""
+    formatter = axis.get_major_formatter()
+    formatter.format_ticks(axis.get_majorticklocs().tolist())
+    offset = formatter.get_offset() if is_labelled else ""
+    axis.get_offset_text().set_visible(False)
+    sign = "\n" if offset[:1] in ("", "+", "\N{MINUS SIGN}") else "\n\N{MULTIPLICATION SIGN}"
+    axis.set_label_text(f"{_short(name)}{sign}{offset}".rstrip(), fontsize=SMALL, color=TEXT)
 
 
 def _short(name: str) -> str:
