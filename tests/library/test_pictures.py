@@ -9,9 +9,11 @@ import attrs
 import jax.random as jr
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic import thermodynamics as td
 from quasistatic._data.array import ArrayChoices, ArraySource
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
@@ -27,6 +29,7 @@ from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
 from quasistatic_plugins.layers import blocks
+from quasistatic_plugins.thermodynamics.drawing import _entropy
 
 BIT = math.log(2)
 
@@ -248,6 +251,48 @@ def test_samples_are_drawn_by_their_source():
     assert figure.axes[0].get_title() == "3 odd events"
 
 
+def drawn_alone(event: qs.AbstractField, xs: np.ndarray) -> Axes:
+    (axes,) = qs.pictures.samples(Anything(event), xs).axes
+    return axes
+
+
+def test_levels_have_a_bar_each_and_noisy_ones_are_a_histogram() -> None:
+    event = qs.Levels((1,), 0.0, 2.0, 5)
+    levels = np.float32([0.0, 0.5, 0.5, 2.0]).reshape(-1, 1)
+    bars = drawn_alone(event, levels).patches
+    assert [bar.get_height() for bar in bars] == [0.25, 0.5, 0.25]
+    assert [bar.get_width() for bar in bars] == pytest.approx(3 * [0.4])  # no bar reaches into the next
+    noisy = drawn_alone(event, np.random.default_rng(0).normal(size=(1000, 1)).astype(np.float32)).patches
+    assert len(noisy) == 60 and sum(bar.get_height() * bar.get_width() for bar in noisy) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "ticks"),
+    [
+        (qs.Binary((1,)), [0.0, 1.0, 1.0], [0, 1]),
+        (qs.Categorical((1,), 3), [0, 2, 2], [0, 1, 2]),
+        (qs.Levels((1,), -1.0, 1.0, 3), [-1.0, 0.0, 1.0], [-1, 0, 1]),
+        (qs.Counts((1,)), [0, 1, 3], [0, 1, 2, 3]),
+    ],
+)
+def test_ticks_are_at_states_and_nowhere_between(event: qs.AbstractField, values: list[float], ticks: list[float]) -> None:
+    axes = drawn_alone(event, np.array(values).reshape(-1, 1))
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == ticks
+
+
+def test_the_learned_entropy_has_a_band_of_two_standard_errors() -> None:
+    above = np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0], [2.0, 2.0]])
+    lower = np.random.default_rng(0).normal(size=above.shape)  # both share it, so it is no error of the difference
+    bounds = td.EntropyBounds(np.array([0.0, 0.5, 1.0]), lower, lower + 3, lower + 3, lower + above)
+    axes = Figure().add_subplot()
+    _entropy(axes, bounds, 1.0)
+    points = axes.collections[1].get_paths()[0].vertices
+    for time, error in ((0.5, math.sqrt(2.0 / 3.0) / 2.0), (1.0, 0.0)):
+        ends = points[points[:, 0] == time, 1]
+        assert (ends.min(), ends.max()) == pytest.approx((2.0 - 2.0 * error, 2.0 + 2.0 * error))
+
+
 def test_a_source_may_name_its_axes():
     class Named(Anything, qs.AbstractDrawing):
         def render(self, xs, axes):
@@ -335,6 +380,7 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
     (axes,) = qs.pictures.triptych(source, columns, covered).axes
     shown = np.asarray(axes.images[0].get_array())
     assert shown.shape == (9, 14, 3) and [text.get_text() for text in axes.texts] == list(columns)
+    assert [text.xy[0] for text in axes.texts] == [1.5, 6.5, 11.5]  # the middles of pictures of 4 pixels, with gaps of 1
     bounds = (float(9 * xs.min()), float(9 * xs.max()))
     for number, column in enumerate((xs, xs, 9 * xs)):
         for event in range(2):
@@ -344,6 +390,16 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
                 assert tuple(found[1, 2]) == restoring.HIDDEN
                 expected[1, 2] = restoring.HIDDEN
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("columns", [3, 6])
+def test_titles_stand_over_the_middles_of_wide_columns(columns: int) -> None:
+    source, xs = Anything(qs.Real((12, 12))), data(qs.Real((12, 12)), 2)
+    (axes,) = qs.pictures.triptych(source, {f"column {number}": xs for number in range(columns)}).axes
+    shown = np.asarray(axes.images[0].get_array())
+    inked = np.flatnonzero((shown < 255).any(axis=(0, 2)))
+    middles = [part.mean() for part in np.split(inked, np.flatnonzero(np.diff(inked) > 1) + 1)]
+    assert shown.shape[1] == 14 * columns - 2 and [text.xy[0] for text in axes.texts] == middles
 
 
 def test_a_triptych_of_rows_has_a_panel_for_each_column() -> None:

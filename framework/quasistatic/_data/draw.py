@@ -12,11 +12,12 @@ import numpy as np
 
 from quasistatic._data.source import AbstractDrawing, AbstractSource, capability, units_of
 from quasistatic._data.units import Units
-from quasistatic._process.event import AbstractField, Binary, Levels, Real
+from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+TICKS = 12  # states at most that have one each
 FONT, POINTS = "DejaVu Sans Mono", 6.0  # of texts; it comes with matplotlib
 
 
@@ -33,7 +34,7 @@ def draw_in_user_units(xs: np.ndarray, field: AbstractField, units: Units, axes:
     """Events of a field, given in model units. Rows of more than two columns with scales of their own stay in model units,
     where colours of different columns can be compared.
     """
-    is_mixed = np.ndim(units.scale) > 0
+    is_mixed = np.size(units.scale) > 1
     if is_mixed and field.size > 2:
         draw_field(np.asarray(xs), field, axes)
         return
@@ -58,11 +59,12 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         points = xs.reshape(-1, 2)
         axes.scatter(points[:, 0], points[:, 1], s=4, linewidths=0)
         axes.set_aspect("equal")
-    elif isinstance(field, Real) and field.size == 1:
-        axes.hist(xs.ravel(), bins=60, density=True)
-    elif field.size == 1:
+    elif field.size == 1 and _are_states(xs, field):
         values, counts = np.unique(xs.ravel(), return_counts=True)
-        axes.bar(values, counts / len(xs))
+        axes.bar(values, counts / len(xs), 0.8 * (field.spacing if isinstance(field, Levels) else 1.0))
+        _tick(field, axes)
+    elif field.size == 1:
+        axes.hist(xs.ravel(), bins=60, density=True)
     else:
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
         if len(field.shape) == 3 and field.shape[-1] == 3:
@@ -74,6 +76,26 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
         axes.set_aspect("equal" if field.pixels is not None else "auto")
         axes.set_axis_off()
+
+
+def _are_states(xs: np.ndarray, field: AbstractField) -> bool:
+    """Whether numbers can repeat. Noisy levels are real numbers: with a bar for each, none would be higher than another."""
+    if isinstance(field, Levels):
+        return bool(field.contains_array(xs).all())
+    return field.is_discrete and bool((xs == np.round(xs)).all())
+
+
+def _tick(field: AbstractField, axes: Axes) -> None:
+    """Ticks at states, and nowhere between them."""
+    if isinstance(field, Levels):
+        if field.levels <= TICKS:
+            axes.set_xticks(np.linspace(field.low, field.high, field.levels))
+    else:
+        few = 2 if isinstance(field, Binary) else field.categories if isinstance(field, Categorical) else TICKS + 1
+        if few <= TICKS:
+            axes.set_xticks(range(few))
+        else:
+            axes.locator_params(axis="x", integer=True)
 
 
 def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:

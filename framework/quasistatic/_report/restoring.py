@@ -54,7 +54,7 @@ def triptych(source: AbstractSource, columns: Mapping[str, np.ndarray], covered:
                 cell[over] = HIDDEN
     gap = math.ceil(len(next(iter(shown.values()))[0]) / 6)
     rows = [film.in_a_row(row, gap) for row in zip(*shown.values(), strict=True)]
-    return picture_alone(film.stacked(rows, gap), list(shown))
+    return picture_alone(film.stacked(rows, gap), list(shown), gap)
 
 
 def _in_columns(source: AbstractSource, columns: Mapping[str, np.ndarray], covered: np.ndarray | None) -> Figure:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".svg", ".pdf")
 CAPTION = (
     "What each step adds to -K, and how much of that is dissipated. Log-weights of forward paths and of the model's own, which "
-    "cross at log p. What a state has of its event. The entropy of each step back, above the least that the data allow."
+    "cross at log p. What a state has of its event. The entropy of each step back, above the least that the data "
+    "allow. Bands around lines are two standard errors on each side."
 )
 MODES = "Modes of noisy data, and how they merge as the noise rises"
 

@@ -112,7 +112,11 @@ def _entropy(axes: Axes, found: td.EntropyBounds, scale: float) -> None:
     upper = found.corrected_upper.mean(axis=0)
     upper = np.where(np.isfinite(upper), upper, found.paper_upper.mean(axis=0))
     axes.fill_between(times, 0.0, (upper - floor) / scale, color=look.DATA, alpha=0.15, linewidth=0, label="what the data allow")
-    axes.plot(times, (found.learned.mean(axis=0) - floor) / scale, color=look.LEARNED, linewidth=1.3, label="learned")
+    above = (found.learned - found.lower) / scale
+    with np.errstate(invalid="ignore"):
+        mean, error = above.mean(axis=0), 2.0 * above.std(axis=0, ddof=1) / math.sqrt(len(above))
+    axes.plot(times, mean, color=look.LEARNED, linewidth=1.3, label="learned")
+    axes.fill_between(times, mean - error, mean + error, color=look.LEARNED, alpha=0.2, linewidth=0)
     axes.axhline(0.0, color=look.FRAME, linewidth=0.8, zorder=0)
     axes.set_title("entropy of a step back", fontsize=look.NORMAL, color=look.TEXT)
 
