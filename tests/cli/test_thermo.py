@@ -66,6 +66,7 @@ def test_people_see_units_errors_samples_and_refusals(cli: Cli, roll: Path) -> N
     assert lines[0].startswith("K (T = 2) ") and " +- " in lines[0]
     assert lines[0].endswith(" per event; 4 test events, 4 forward paths each")
     assert any("refused: " in line for line in lines)
+    assert any(line.startswith("densities are in model units") for line in lines)
     assert (roll / "pictures" / "thermodynamics.png").exists()
     page = (roll / "thermodynamics.html").read_text()
     assert "refused: " in page and "entropy of the data" in page and "data:image/png" in page

@@ -165,7 +165,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
         *_joint(sampled, pairs),
         *_costs(diffusion, sampled),
     )
-    notes = tuple(_notes(diffusion, entropy, lines))
+    notes = tuple(_notes(run.source.event, diffusion, entropy, lines))
     terms, backward = sampled.weights.terms.mean(axis=(0, 1)), pairs.backward[: len(data)]
     return Observatory(lines, notes, terms, dissipated, entropy, forward, backward, classes)
 
@@ -305,7 +305,9 @@ def _costs(diffusion: qs.Diffusion, sampled: Sampled) -> Iterator[Line]:
         yield Line("gain_per_gflop", label, scale * value, scale * error, "nats", "GFLOP", sampled.about)
 
 
-def _notes(diffusion: qs.Diffusion, entropy: td.EntropyBounds, lines: tuple[Line, ...]) -> Iterator[str]:
+def _notes(event: qs.AbstractEvent, diffusion: qs.Diffusion, entropy: td.EntropyBounds, lines: tuple[Line, ...]) -> Iterator[str]:
+    if not all(field.is_discrete for field in event.parts().values()):
+        yield "densities are in model units: in those of the data K, log p and entropies are other numbers, differences the same"
     count = entropy.alarms.size
     if entropy.alarms.any():
         where = ", ".join(f"{time:.3g}" for time in entropy.times[1:][entropy.alarms])
