@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 import quasistatic as qs
 from quasistatic._data.source import log_scale
+from quasistatic._report.pictures import Walks
 from quasistatic_plugins.table.columns import recognised
 from quasistatic_plugins.table.measures import column_shapes, pair_trends, told_apart
 from quasistatic_plugins.table.mixture import Flat, best_mixture
@@ -48,6 +49,64 @@ def write(path, header, table):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return write(tmp_path_factory.mktemp("table") / "people.csv", HEADER, rows(300))
+
+
+def drawn(source, xs, part):
+    """The panel of a part in the picture of samples."""
+    figure = qs.pictures.samples(source, xs)
+    assert qs.pictures.encode(figure)  # no warning
+    return figure.axes[list(source.event).index(part)]
+
+
+def with_gaps(path, columns):
+    """A table of towns and real columns, in each of which other cells are missing."""
+    numbers = [[f"{row + 0.25 + column}" if (row + column) % 5 else "" for column in range(columns)] for row in range(200)]
+    cells = [["abc"[number % 3], *row] for number, row in enumerate(numbers)]
+    return table(write(path / f"{columns}.csv", ["town", "p", "q", "r"][: columns + 1], cells))
+
+
+def test_pictures_of_a_number_are_of_the_cells_that_are_there(tmp_path):
+    source = with_gaps(tmp_path, 1)
+    xs = source.split("test").x
+    there = xs["bits"][:, 0] == 0
+    numbers = source.units["numbers"].to_user(xs["numbers"])[there]
+    axes = drawn(source, xs, "numbers")
+    first, last = axes.patches[0], axes.patches[-1]
+    assert (first.get_x(), last.get_x() + last.get_width()) == pytest.approx((numbers.min(), numbers.max()))
+    share = 1 / (there.sum() * first.get_width())
+    heights = [bar.get_height() / share for bar in axes.patches]
+    assert sum(heights) == pytest.approx(there.sum()) and axes.get_xlabel() == "numbers, where not missing"
+    assert not drawn(source, {**xs, "bits": np.ones_like(xs["bits"])}, "numbers").patches  # all are missing
+
+
+def test_pictures_of_two_numbers_are_of_rows_that_have_both(tmp_path):
+    source = with_gaps(tmp_path, 2)
+    xs = source.split("test").x
+    axes = drawn(source, xs, "numbers")
+    whole = source.units["numbers"].to_user(xs["numbers"])[(xs["bits"] == 0).all(axis=1)]
+    np.testing.assert_allclose(np.asarray(axes.collections[0].get_offsets()), whole, rtol=1e-6)
+    assert 0 < len(whole) < len(xs["bits"]) and axes.get_xlabel() == "numbers, where not missing"
+
+
+def test_rows_of_numbers_are_yellow_where_cells_are_missing(tmp_path):
+    source = with_gaps(tmp_path, 3)
+    xs = source.split("test").x
+    axes = drawn(source, xs, "numbers")
+    shown = np.ma.masked_invalid(axes.images[0].get_array())
+    np.testing.assert_array_equal(shown.mask, xs["bits"][: len(shown)] == 1)
+    red, green, blue, _ = axes.images[0].to_rgba(shown)[shown.mask].T
+    assert np.ptp(red) == np.ptp(blue) == 0 and (np.minimum(red, green) > blue + 0.1).all()
+    assert axes.get_title() == "numbers, yellow where missing"
+
+
+def test_paths_of_numbers_say_that_some_are_missing(tmp_path):
+    source = with_gaps(tmp_path, 1)
+    x = source.split("test").x
+    path = qs.trajectory.Path(x, {part: np.stack([own, own], axis=1) for part, own in x.items()})
+    walks = Walks(np.array([0.5, 1.0]), path, path, np.array([np.nan, 0.5]))
+    rows = np.reshape(qs.pictures.trajectories(source, walks).axes, (6, 3))
+    assert rows[4, 0].get_ylabel() == "numbers, where not missing" and rows[0, 0].get_ylabel() == "bits"
+    assert all(axes.get_title() == "" for axes in rows[2:].ravel())
 
 
 def table(path, **options):

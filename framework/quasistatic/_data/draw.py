@@ -10,24 +10,36 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from quasistatic._data.source import AbstractDrawing, AbstractSource, capability, units_of
+from quasistatic._data.source import AbstractDrawing, AbstractGapped, AbstractSource, capability, units_of
 from quasistatic._data.units import Units
+from quasistatic._process.distribution import State
 from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MISSING = "#f2e6b6"  # of rows of numbers, the colour of none
 TICKS = 12  # states at most that have one each
 FONT, POINTS = "DejaVu Sans Mono", 6.0  # of texts; it comes with matplotlib
 
 
-def draw_part(source: AbstractSource, xs: np.ndarray, part: str, axes: Axes) -> None:
-    """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape."""
+def draw_part(source: AbstractSource, xs: State, part: str, axes: Axes) -> None:
+    """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape.
+
+    Numbers that are not of the data but fill gaps are left out, which a title or the label of x says.
+    """
     drawing = capability(source, AbstractDrawing)
     if drawing is not None and part == "":
         drawing.render(xs, axes)
     else:
-        draw_in_user_units(source.event.part_of(xs, part), source.event.parts()[part], units_of(source)[part], axes)
+        gapped, own = capability(source, AbstractGapped), source.event.part_of(xs, part)
+        known = None if gapped is None else gapped.known(xs).get(part)
+        own = own if known is None else np.where(known, own, np.nan)
+        draw_in_user_units(own, source.event.parts()[part], units_of(source)[part], axes)
+        if known is not None and axes.images:
+            axes.set_title(f"{part}, yellow where missing")
+        elif known is not None:
+            axes.set_xlabel(f"{part}, where not missing")
 
 
 def draw_in_user_units(xs: np.ndarray, field: AbstractField, units: Units, axes: Axes) -> None:
@@ -54,9 +66,17 @@ def worth_drawing(field: AbstractField) -> int:
 
 
 def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
-    """One number as a histogram, two real ones as points, a matrix as tiles, anything else as rows of a picture."""
+    """One number as a histogram, two real ones as points, a matrix as tiles, anything else as rows of a picture.
+
+    Where real numbers are nan nothing is drawn, and of rows a colour of its own.
+    """
+    if isinstance(field, Real) and field.size <= 2:
+        xs = xs.reshape(len(xs), -1)
+        xs = xs[~np.isnan(xs).any(axis=1)]
+        if not len(xs):
+            return
     if isinstance(field, Real) and field.size == 2:
-        points = xs.reshape(-1, 2)
+        points = xs
         axes.scatter(points[:, 0], points[:, 1], s=4, linewidths=0)
         axes.set_aspect("equal")
     elif field.size == 1 and _are_states(xs, field):
@@ -73,7 +93,9 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
             picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
         else:
             picture = xs.reshape(len(xs), -1)
-        axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
+        image = axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
+        if field.pixels is None:  # between pictures it is the gap
+            image.set_cmap(image.get_cmap().with_extremes(bad=MISSING))
         axes.set_aspect("equal" if field.pixels is not None else "auto")
         axes.set_axis_off()
 

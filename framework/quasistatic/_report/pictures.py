@@ -74,7 +74,7 @@ def samples(source: AbstractSource, xs: State) -> Figure:
             axes.set_xlabel(label, fontsize=NORMAL, color=TEXT)
             axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
         elif name:
-            axes.set_title(name, fontsize=NORMAL, color=TEXT)
+            axes.set_title(axes.get_title() or name, fontsize=NORMAL, color=TEXT)
     return figure
 
 
@@ -154,13 +154,14 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
             states = (path.x, *(jax.tree.map(lambda zs, k=k: zs[:, k], path.zs) for k in range(len(walks.times))))
             for axes, events in zip(row, states, strict=True):
                 _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour)
+                called = axes.get_title() or axes.get_xlabel() or name
                 axes.set_axis_on()
-                axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
+                axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title="")
                 axes.spines[:].set_color(FRAME)
         if not _is_bounded(field):
             _hold(two.ravel(), two[0])
         if name:
-            two[0, 0].set_ylabel(name, fontsize=NORMAL, color=TEXT)
+            two[0, 0].set_ylabel(called, fontsize=NORMAL, color=TEXT)
     for axes, time in zip(rows[0, 1:], walks.times, strict=True):
         axes.set_title(f"t = {time:.2g}", fontsize=NORMAL, color=TEXT)
     rows[0, 0].set_title("data \N{RIGHTWARDS ARROW}", fontsize=NORMAL, color=DATA, fontweight="bold")
@@ -326,7 +327,9 @@ def _draw(source: AbstractSource, xs: State, part: str, axes: Axes, colour: str)
         patch.set_facecolor(colour)
     for image in axes.images:
         if image.get_cmap().name == "gray_r":
-            image.set_cmap(LinearSegmentedColormap.from_list("ink", ["white", colour]))
+            red, green, blue, alpha = image.get_cmap().get_bad().tolist()
+            ink = LinearSegmentedColormap.from_list("ink", ["white", colour])
+            image.set_cmap(ink.with_extremes(bad=(red, green, blue, alpha)))
     for points in axes.collections:
         if isinstance(points, PathCollection):
             points.set_sizes([min(4.0, 2000.0 / count_of(xs))])
