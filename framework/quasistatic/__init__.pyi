@@ -7,6 +7,7 @@ from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.cells import Reader as Reader
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
+from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
 from quasistatic._data.draw import draw_field as draw_field
 from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events

@@ -118,7 +118,7 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractReading", "AbstractWriting", "AbstractSymbolSource", "AbstractKept",
+    "AbstractPartDrawing", "AbstractReading", "AbstractWriting", "AbstractSymbolSource", "AbstractKept",
     "AbstractKernel", "AbstractBridged", "AbstractFlowing",
     "AbstractJumping", "FiniteKernel",
     "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",

@@ -75,7 +75,7 @@ def test_pictures_of_a_number_are_of_the_cells_that_are_there(tmp_path):
     assert (first.get_x(), last.get_x() + last.get_width()) == pytest.approx((numbers.min(), numbers.max()))
     share = 1 / (there.sum() * first.get_width())
     heights = [bar.get_height() / share for bar in axes.patches]
-    assert sum(heights) == pytest.approx(there.sum()) and axes.get_xlabel() == "numbers, where not missing"
+    assert sum(heights) == pytest.approx(there.sum()) and axes.get_xlabel() == "p, where not missing"
     assert not drawn(source, {**xs, "bits": np.ones_like(xs["bits"])}, "numbers").patches  # all are missing
 
 
@@ -85,7 +85,8 @@ def test_pictures_of_two_numbers_are_of_rows_that_have_both(tmp_path):
     axes = drawn(source, xs, "numbers")
     whole = source.units["numbers"].to_user(xs["numbers"])[(xs["bits"] == 0).all(axis=1)]
     np.testing.assert_allclose(np.asarray(axes.collections[0].get_offsets()), whole, rtol=1e-6)
-    assert 0 < len(whole) < len(xs["bits"]) and axes.get_xlabel() == "numbers, where not missing"
+    assert 0 < len(whole) < len(xs["bits"])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("p, where not missing", "q, where not missing")
 
 
 def test_rows_of_numbers_are_yellow_where_cells_are_missing(tmp_path):
@@ -105,8 +106,33 @@ def test_paths_of_numbers_say_that_some_are_missing(tmp_path):
     path = qs.trajectory.Path(x, {part: np.stack([own, own], axis=1) for part, own in x.items()})
     walks = Walks(np.array([0.5, 1.0]), path, path, np.array([np.nan, 0.5]))
     rows = np.reshape(qs.pictures.trajectories(source, walks).axes, (6, 3))
-    assert rows[4, 0].get_ylabel() == "numbers, where not missing" and rows[0, 0].get_ylabel() == "bits"
+    assert rows[4, 0].get_ylabel() == "p, where not missing" and rows[0, 0].get_ylabel() == "p, missing or not"
     assert all(axes.get_title() == "" for axes in rows[2:].ravel())
+
+
+def test_pictures_name_columns_and_leave_out_what_is_missing(tmp_path):
+    cells = [[f"{1000.5 + 9 * number}" if number % 4 else "", "abc"[number % 3], str(number % 30)] for number in range(400)]
+    source = table(write(tmp_path / "some.csv", ("height", "town", "age"), cells))
+    xs = source.split("test").x
+    there = xs["bits"][:, 0] == 0
+    assert 0 < there.sum() < len(there) and set(source.event) == {"bits", "categories-3", "count-3", "numbers"}
+    bars = drawn(source, xs, "numbers").patches
+    assert bars[0].get_x() > 1000 and sum(bar.get_height() for bar in bars) * bars[0].get_width() == pytest.approx(1)
+    numbers = source.units["numbers"].to_user(xs["numbers"])[there]
+    edges = [bars[0].get_x(), bars[-1].get_x() + bars[-1].get_width()]
+    assert edges == pytest.approx([numbers.min(), numbers.max()])
+    for part, said, ticks in (
+        ("numbers", "height, where not missing", None),
+        ("bits", "height, missing or not", ["not missing", "missing"]),
+        ("categories-3", "town", ["a", "b", "c"]),
+        ("count-3", "age", None),
+    ):
+        axes = drawn(source, xs, part)
+        assert axes.get_xlabel() == said
+        if ticks is not None:
+            assert axes.get_xticks().tolist() == list(range(len(ticks)))
+            assert [label.get_text() for label in axes.get_xticklabels()] == ticks
+    assert not drawn(source, {**xs, "bits": np.ones_like(xs["bits"])}, "numbers").patches  # all are missing
 
 
 def table(path, **options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,23 @@ TICKS = 12  # states at most that have one each
 FONT, POINTS = "DejaVu Sans Mono", 6.0  # of texts; it comes with matplotlib
 
 
+class AbstractPartDrawing(ABC):
+    """A source of events of several parts, which are drawn in a way of their own."""
+
+    @abstractmethod
+    def render_part(self, xs: State, part: str, axes: Axes) -> None:
+        """Draw one part of events (N, ...), in model units. A title or the label of x is what the part is called."""
+
+
 def draw_part(source: AbstractSource, xs: State, part: str, axes: Axes) -> None:
     """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape.
 
     Numbers that are not of the data but fill gaps are left out, which a title or the label of x says.
     """
-    drawing = capability(source, AbstractDrawing)
-    if drawing is not None and part == "":
+    drawing, by_part = capability(source, AbstractDrawing), capability(source, AbstractPartDrawing)
+    if by_part is not None:
+        by_part.render_part(xs, part, axes)
+    elif drawing is not None and part == "":
         drawing.render(xs, axes)
     else:
         gapped, own = capability(source, AbstractGapped), source.event.part_of(xs, part)

@@ -154,7 +154,7 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
             states = (path.x, *(jax.tree.map(lambda zs, k=k: zs[:, k], path.zs) for k in range(len(walks.times))))
             for axes, events in zip(row, states, strict=True):
                 _draw(source, take(events, slice(worth_drawing(field))), name, axes, colour)
-                called = axes.get_title() or axes.get_xlabel() or name
+                called = axes.get_title() or ("" if axes.get_ylabel() else axes.get_xlabel()) or name
                 axes.set_axis_on()
                 axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title="")
                 axes.spines[:].set_color(FRAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import jax
@@ -16,9 +16,13 @@ import numpy as np
 import quasistatic as qs
 from quasistatic_plugins.table import TableOptions
 from quasistatic_plugins.table.columns import Column, Kind, recognised
+from quasistatic_plugins.table.drawing import draw_columns
 from quasistatic_plugins.table.layout import NUMBERS, Layout
 from quasistatic_plugins.table.measures import judged
 from quasistatic_plugins.table.mixture import Flat, best_mixture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FEWEST = 20  # rows
 SHIPPED = "scikit-learn"
@@ -41,6 +45,7 @@ class Table(
     qs.AbstractSource,
     qs.AbstractBaselines,
     qs.AbstractJudge,
+    qs.AbstractPartDrawing,
     qs.AbstractReading,
     qs.AbstractWriting,
     qs.AbstractGapped,
@@ -156,6 +161,9 @@ class Table(
         """Real numbers that are not missing."""
         noisy = noisy_places(self._layout, self.values(xs))
         return {} if noisy is None else {NUMBERS: ~noisy}
+
+    def render_part(self, xs: Mapping[str, np.ndarray], part: str, axes: Axes) -> None:
+        draw_columns(self._layout, self.event, self.units, xs, part, axes)
 
     def write_events(self, xs: Mapping[str, np.ndarray], ending: str) -> bytes:
         """A row for each event below the header, with cells as the file has them."""
