@@ -410,6 +410,33 @@ class DivergenceWithoutItsHalf(OwnNormal):
     family = _FullKl
 
 
+class _LessByPart(OneVariance):
+    def log_prob_by_part(self, x):
+        return {"": 0.99 * self.log_prob(x)}
+
+
+@catalogue.caught_by("ledger")
+class PartsThatDoNotAddUp(_FadingInto):
+    """log_prob is split over the parts of an event, of which there is one, and a hundredth is lost: K is higher than it is."""
+
+    family = _LessByPart
+
+
+class _OtherPart(OneVariance):
+    def log_prob_by_part(self, x):
+        return {"numbers": self.log_prob(x)}
+
+    def kl_by_part(self, other, *, key):
+        return {"numbers": self.kl(other, key=key)}
+
+
+@catalogue.caught_by("ledger")
+class APartOfAnotherName(_FadingInto):
+    """Names the only part of an event, which has the name '' everywhere else."""
+
+    family = _OtherPart
+
+
 # draws and keys
 
 

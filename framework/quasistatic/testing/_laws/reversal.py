@@ -24,8 +24,9 @@ from quasistatic._process.tree import count_of, take
 from quasistatic.oracles import ExactDecoder, exact_ledger, expect, log_likelihood, path_distribution
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import WORK, law
+from quasistatic.testing._laws.sampling import Distributions, distributions_at
 from quasistatic.testing._laws.semigroup import furthest
-from quasistatic.testing._reading import LIMIT, Reading, statistical, worst
+from quasistatic.testing._reading import LIMIT, Reading, faults, statistical, worst
 from quasistatic.testing._setting import LOUD, Setting, Steps, all_levels, enumerate_states, fresh
 from quasistatic.testing._tools.statistics import largest_of, scores
 
@@ -268,7 +269,8 @@ def _log_probs(distribution: AbstractDistribution, xs: State) -> jax.Array:
 @law(
     "kernel",
     "ledger",
-    "Every term of the ledger is minus the mean of its term of the log-weight, over forward paths, with a wrong network.",
+    "Every term of the ledger is minus the mean of its term of the log-weight, over forward paths, with a wrong network; and what "
+    "a distribution tells by part of the event adds up to its log-probability.",
     WORK,
     float64=True,
 )
@@ -285,7 +287,27 @@ def ledger(kernel: AbstractKernel, setting: Setting) -> Reading:
         values = [scores(-terms[:, k], log_weights[:, k]) for k in range(terms.shape[1])]
         term = int(np.argmax(values))
         readings.append(statistical(largest_of(values[term], len(values)), f"term {term} of {len(values)}"))
-    return worst(readings)
+    return worst([*readings, *_told_by_part(kernel, setting)])
+
+
+def _told_by_part(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
+    """The ledger reads log-probabilities by part, all else as a whole: of every distribution, the names and the sums."""
+    found, parts = _wholes_and_parts(distributions_at(kernel, setting), setting.key(24)), kernel.event.parts()
+    wrong = [
+        f"{name}: parts {sorted(by_part)}, expected {sorted(parts)}"
+        for name, (_, by_part) in found.items()
+        if {*by_part} != {*parts}
+    ]
+    gaps = {name: abs(sum(by_part.values()) - whole) / jnp.maximum(1.0, abs(whole)) for name, (whole, by_part) in found.items()}
+    sums = (Reading(float(gap), 1e-9, "relative", f"{name} by part") for name, gap in gaps.items())
+    return [faults(wrong, "distributions of other parts"), *sums]
+
+
+@eqx.filter_jit
+def _wholes_and_parts(distributions: Distributions, key: Key) -> dict[str, tuple[jax.Array, dict[str, jax.Array]]]:
+    """log-probabilities of a draw from each distribution, whole and by part."""
+    draws = {name: distribution.sample(key) for name, distribution in distributions.items()}
+    return {name: (each.log_prob(draws[name]), each.log_prob_by_part(draws[name])) for name, each in distributions.items()}
 
 
 @eqx.filter_jit
