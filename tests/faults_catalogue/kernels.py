@@ -437,6 +437,42 @@ class APartOfAnotherName(_FadingInto):
     family = _OtherPart
 
 
+class _MeanTooLarge(qs.Normal):
+    def mean(self):
+        return 1.001 * self.loc
+
+
+@catalogue.caught_by("normalised", gaussian)
+class MeanTooLarge(OwnNormal):
+    """The mean is a thousandth too large: guidance and pictures read it, K does not."""
+
+    family = _MeanTooLarge
+
+
+class _EvenShares(qs.Finite):
+    def mean(self):
+        return jnp.full_like(self.log_probs, 1.0 / self.log_probs.shape[-1])
+
+
+@catalogue.caught_by("normalised")
+class MeanOfEvenShares(OwnFinite):
+    """The mean of a symbol has even shares, whatever its probabilities."""
+
+    family = _EvenShares
+
+
+class _MeanBesideTheDraws(qs.AbstractWithMean, OneVariance):
+    def mean(self):
+        return self.loc + 0.2 * jnp.sqrt(self.variance)
+
+
+@catalogue.caught_by("normalised")
+class MeanBesideTheDraws(_FadingInto):
+    """The mean is a fifth of a deviation beside that of the draws, and there are no nodes to tell."""
+
+    family = _MeanBesideTheDraws
+
+
 # draws and keys
 
 

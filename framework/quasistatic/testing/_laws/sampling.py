@@ -10,7 +10,15 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.distribution import (
+    AbstractDiscrete,
+    AbstractDistribution,
+    AbstractIntegrable,
+    AbstractWithMean,
+    Key,
+    State,
+    Time,
+)
 from quasistatic._process.event import FIELDS
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.product import AbstractProduct
@@ -170,13 +178,14 @@ def pair(kernel: AbstractKernel, setting: Setting) -> Reading:
     "kernel",
     "normalised",
     "Every distribution sums or integrates to one, whatever the network says: by enumeration where that is possible, else under p "
-    "the mean of g / p is 1, for a g inside of p.",
+    "the mean of g / p is 1, for a g inside of p. And one that tells its mean has it: by nodes, by values or by draws.",
     float64=True,
 )
 def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
-    readings, finite = [], is_finite(kernel)
+    readings, finite = _means(kernel, setting), is_finite(kernel)
     if not finite and not all(isinstance(field, FIELDS) for field in kernel.event.parts().values()):
-        return not_measured("no density inside of those on a field of its own is known")  # of angles two ends are one place
+        # of angles two ends are one place
+        return worst([*readings, not_measured("no density inside of those on a field of its own is known")])
     usual: dict[str, np.ndarray] = {}
     lows = lows_of(kernel.event)
     for number, (name, distribution) in enumerate(loud_distributions_at(kernel, setting).items()):
@@ -195,6 +204,53 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
             bounds = lows if len(lows) == rows.shape[1] else np.full(rows.shape[1], -np.inf)
             readings.append(statistical(inside(rows[::2], rows[1::2], np.asarray(log_probs)[1::2], symbols, bounds), name))
     return worst(readings)
+
+
+def _means(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
+    """What distributions tell as their mean, and what it is."""
+    told = {
+        f"{name} {part}".strip(): each
+        for name, distribution in distributions_at(kernel, setting).items()
+        for part, each in _parts(distribution).items()
+        if isinstance(each, AbstractWithMean)
+    }
+    readings = []
+    for number, (name, (mean, terms)) in enumerate(_means_and_terms(told, setting.keys(600, DRAWS)).items()):
+        drawn = not isinstance(told[name], AbstractIntegrable | AbstractDiscrete)
+        gap = scores(terms, mean) if drawn else float(jnp.max(jnp.abs(mean - terms) / (1.0 + jnp.abs(mean))))
+        readings.append(statistical(gap, f"the mean of {name}") if drawn else Reading(gap, 1e-9, "relative", f"the mean of {name}"))
+    return readings
+
+
+def _parts(distribution: AbstractDistribution) -> dict[str, AbstractDistribution]:
+    if not isinstance(distribution, AbstractProduct):
+        return {"": distribution}
+    return {f"{name} {inner}".strip(): each for name, part in distribution.parts.items() for inner, each in _parts(part).items()}
+
+
+@eqx.filter_jit
+def _means_and_terms(told: dict[str, AbstractWithMean], keys: Key) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """The mean that each tells, as a row of numbers, and the exact one, or the draws (keys, numbers) whose mean it should be."""
+
+    def of(distribution: AbstractWithMean) -> tuple[jax.Array, jax.Array]:
+        mean = distribution.mean()
+
+        def term(z: State) -> jax.Array:
+            """What the mean is a mean of: of a symbol, whether it is each of the states."""
+            return _row(jax.tree.map(lambda m, leaf: leaf if m.shape == leaf.shape else jax.nn.one_hot(leaf, m.shape[-1]), mean, z))
+
+        if isinstance(distribution, AbstractIntegrable):
+            return _row(mean), expect(distribution, term)
+        if isinstance(distribution, AbstractDiscrete):
+            shares, values = jnp.exp(distribution.log_probabilities()), distribution.values()
+            return _row(mean), _row(shares if mean.shape == shares.shape else shares @ values)
+        return _row(mean), jax.vmap(lambda key: term(distribution.sample(key)))(keys)
+
+    return {name: of(distribution) for name, distribution in told.items()}
+
+
+def _row(tree: State) -> jax.Array:
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
 @eqx.filter_jit
