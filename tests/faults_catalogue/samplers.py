@@ -195,3 +195,36 @@ class SharesWithoutTheirJoint(Ancestral):
         if not jnp.issubdtype(state.dtype, jnp.integer):
             return data.sample(key)
         return data._at(jnp.broadcast_to(qs.uniform((), key=key), state.shape))
+
+
+@catalogue.caught_by("exact-on-normal")
+class SideInformationDropped(Ancestral):
+    """Asks the network without the side information."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        params = diffusion.model(diffusion.kernel.encode(state, t), t, None)
+        return diffusion.kernel.reverse(params, state, s, t).sample(key), {}
+
+
+@catalogue.caught_by("exact-on-finite")
+class SideInformationDroppedAtTheEnd(Ancestral):
+    """Asks the network without the side information, at the last draw alone."""
+
+    def finish(self, diffusion, state, t, *, key):
+        return diffusion.decode(diffusion.model(diffusion.kernel.encode(state, t), t, None), state, t).sample(key)
+
+
+@catalogue.caught_by("exact-on-finite")
+class FirstStepAlwaysLearned(Ancestral):
+    """Decodes by the kernel, whatever the first step of the diffusion."""
+
+    def finish(self, diffusion, state, t, *, key):
+        return diffusion.kernel.decode(diffusion.params(state, t), state, t).sample(key)
+
+
+@catalogue.caught_by("exact-on-normal")
+class NothingToShow(Ancestral):
+    """Paths and pictures show zeros, whatever the state."""
+
+    def position(self, state):
+        return jax.tree.map(jnp.zeros_like, state)

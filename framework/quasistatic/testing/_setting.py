@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Diffusion, FirstStep
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.event import Levels
 from quasistatic._process.grid import AbstractGrid
@@ -151,6 +151,13 @@ class Setting:
         weights, shift = scale * numpy.standard_normal((gives, reads)), 0.6 * self.params_scale * numpy.standard_normal(gives)
         return Diffusion(kernel, Wave(jax.device_put(weights), jax.device_put(shift), ports), steps)
 
+    def diffusion_with_side_information(
+        self, kernel: AbstractKernel, steps: AbstractGrid | int, first_step: FirstStep = "learned"
+    ) -> Diffusion:
+        """The same for an event with side information, a number that the network reads, and with either first step."""
+        plain = self.diffusion_with_random_network(kernel, steps)
+        return Diffusion(kernel, plain.model, plain.grid, first_step).given(jnp.asarray(1.5))
+
 
 def _rows(tree: Any, rows: slice | np.ndarray) -> Any:
     """Some rows, by numpy: a slice of jax compiles a program for each shape."""
@@ -229,17 +236,16 @@ class Constant(AbstractModel):
 
 
 class Wave(AbstractModel):
-    """An arbitrary smooth function of features and time."""
+    """An arbitrary smooth function of features and time, and of side information that is a number."""
 
     weights: Float[Array, "params features"]
     shift: Float[Array, " params"]
     ports: Ports = eqx.field(static=True)
 
     def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
-        flat = self.weights @ self.ports.numbers.ravel(self.ports.to_numbers(features)) * jnp.cos(3.0 * t) + self.shift * jnp.sin(
-            2.0 * t
-        )
-        return self.ports.params.unravel(flat)
+        told = 0.0 if side is None else jnp.where(side.present, side.value, 0.0)
+        read = self.weights @ self.ports.numbers.ravel(self.ports.to_numbers(features))
+        return self.ports.params.unravel(read * jnp.cos(3.0 * t) + self.shift * (jnp.sin(2.0 * t) + told))
 
 
 def fresh(kernel: AbstractKernel, steps: int) -> Diffusion:

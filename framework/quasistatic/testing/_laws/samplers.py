@@ -9,9 +9,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from quasistatic._process import trajectory
-from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import Key
+from quasistatic._process.diffusion import Diffusion, FirstStep
+from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.model import AbstractModel, Side
 from quasistatic._process.sample import SIZES
 from quasistatic._process.sample import sample as sample_of
 from quasistatic._process.sampler import AbstractSampler
@@ -19,10 +20,10 @@ from quasistatic._process.tree import Layout, take
 from quasistatic.oracles import log_likelihood
 from quasistatic.testing._law import PAPER, law
 from quasistatic.testing._reading import Reading, faults, statistical, worst
-from quasistatic.testing._setting import Constant, Setting, enumerate_states, layout_of, spread, types_of
+from quasistatic.testing._setting import Setting, enumerate_states, layout_of, spread, types_of
 from quasistatic.testing._tools.bench import Fading, Redraw, joined
 from quasistatic.testing._tools.key_trace import key_faults
-from quasistatic.testing._tools.statistics import chi_square, counts_of, kolmogorov_smirnov, moments, scores
+from quasistatic.testing._tools.statistics import chi_square, counts_of, kolmogorov_smirnov, scores
 
 DRAWS = 16_384
 # of unit length, in the plane of the events of a bench: normal events are normal along each
@@ -42,47 +43,65 @@ def _benches() -> dict[str, AbstractKernel]:
     return {"symbols": Redraw(), "numbers": Fading()}
 
 
+class _Echo(AbstractModel):
+    """Params that are the side information itself."""
+
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
+        return jnp.zeros((2, 1)) if side is None else side.value
+
+
 def _normal_target(mean: float, steps: int) -> Diffusion:
-    """A diffusion whose data are N(mean, 1) on every chain."""
-    return Diffusion(Fading(), Constant(jnp.full((2, 1), mean)), steps)
+    """A diffusion whose data are N(mean, 1) on every chain, as its side information says."""
+    return Diffusion(Fading(), _Echo(), steps).given(jnp.full((2, 1), mean))
+
+
+@eqx.filter_jit
+def _paths(sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, keys: Key) -> trajectory.Path:
+    return jax.vmap(lambda key: trajectory.reverse(sampler, diffusion, times, key=key))(keys)
 
 
 @law(
     "sampler",
     "exact-on-normal",
-    "Where every step back is exact the samples have the distribution of the data, along any direction and on any chain.",
+    "Where every step back is exact the samples have the distribution of the data, along any direction and on any chain, and the "
+    "states that a path shows are distributed as those of the forward process at the same times.",
     f"{PAPER}, section 2.2",
     when=_is_exact,
 )
 def exact_on_normal(sampler: AbstractSampler, setting: Setting) -> Reading:
     readings = []
     for steps in (1, 5):
-        diffusion, count = _normal_target(setting.params_scale, 5), _draws(sampler, setting)
-        xs = sample_of(diffusion, count, key=setting.key(50), sampler=sampler, steps=steps)
-        mean = np.full(2, setting.params_scale)
-        wanted = np.concatenate([mean, (np.eye(2) + np.outer(mean, mean)).ravel()])
-        readings.append(statistical(scores(jax.vmap(moments)(xs), wanted), f"the moments, T = {steps}"))
-        along = (np.asarray(xs, np.float64) - mean) @ DIRECTIONS
-        readings.append(statistical(kolmogorov_smirnov(along, ndtr), f"the distribution, T = {steps}"))
+        diffusion, mean = _normal_target(setting.params_scale, steps), np.full(2, setting.params_scale)
+        times = diffusion.times()
+        drawn = _paths(sampler, diffusion, times, setting.some_keys(50, _draws(sampler, setting)))
+        # data and states, (events, T + 1, 2): all of unit variance, with means that fade
+        seen = np.concatenate([np.asarray(drawn.x)[:, None], np.asarray(drawn.zs)], axis=1, dtype=np.float64)
+        means = np.sqrt(1.0 - np.append(0.0, times))[:, None] * mean
+        squares = seen[..., :, None] * seen[..., None, :]
+        readings.append(statistical(scores(seen, means), f"the means, T = {steps}"))
+        readings.append(statistical(scores(squares, np.eye(2) + means[:, :, None] * means[:, None]), f"the squares, T = {steps}"))
+        readings.append(statistical(kolmogorov_smirnov((seen[:, 0] - mean) @ DIRECTIONS, ndtr), f"the distribution, T = {steps}"))
     return worst(readings)
 
 
 @law(
     "sampler",
     "exact-on-finite",
-    "The samples follow the reverse chain's distribution of data, which is enumerated, also for a network that is wrong.",
+    "The samples follow the reverse chain's distribution of data, which is enumerated, also for a network that is wrong, with side "
+    "information and with either first step.",
     f"{PAPER}, section 2.2",
     when=_is_exact,
 )
 def exact_on_finite(sampler: AbstractSampler, setting: Setting) -> Reading:
     readings = []
-    for steps in (1, 4):
-        diffusion = setting.diffusion_with_random_network(Redraw(), 4)
+    chains: tuple[tuple[int, FirstStep], ...] = ((1, "learned"), (4, "learned"), (4, "paper"))
+    for steps, first_step in chains:
+        diffusion = setting.diffusion_with_side_information(Redraw(), 4, first_step)
         xs, _ = enumerate_states(diffusion.kernel)
         shares = np.exp(log_likelihood(diffusion, xs, diffusion.times(steps)))
-        count = _draws(sampler, setting)
-        drawn = sample_of(diffusion, count, key=setting.key(51), sampler=sampler, steps=steps)
-        readings.append(statistical(chi_square(counts_of(drawn, xs), shares / shares.sum()), f"T = {steps}"))
+        drawn = _paths(sampler, diffusion, diffusion.times(steps), setting.some_keys(51, _draws(sampler, setting)))
+        score = chi_square(counts_of(drawn.x, xs), shares / shares.sum())
+        readings.append(statistical(score, f"T = {steps}, first step {first_step}"))
     return worst(readings)
 
 
@@ -99,11 +118,6 @@ def events(sampler: AbstractSampler, setting: Setting) -> Reading:
         elif np.all(many == many[0]):
             bad.append(f"{name}: all samples are equal")
     return faults(bad)
-
-
-@eqx.filter_jit
-def _paths(sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, keys: Key) -> trajectory.Path:
-    return jax.vmap(lambda key: trajectory.reverse(sampler, diffusion, times, key=key))(keys)
 
 
 @law("sampler", "batches", "An event alone, in a batch, and in a batch spread over all devices is the same event.", float64=True)

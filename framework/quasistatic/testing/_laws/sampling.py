@@ -215,7 +215,7 @@ def _means(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
         if isinstance(each, AbstractWithMean)
     }
     readings = []
-    for number, (name, (mean, terms)) in enumerate(_means_and_terms(told, setting.keys(600, DRAWS)).items()):
+    for name, (mean, terms) in _means_and_terms(told, setting.keys(600, DRAWS)).items():
         drawn = not isinstance(told[name], AbstractIntegrable | AbstractDiscrete)
         gap = scores(terms, mean) if drawn else float(jnp.max(jnp.abs(mean - terms) / (1.0 + jnp.abs(mean))))
         readings.append(statistical(gap, f"the mean of {name}") if drawn else Reading(gap, 1e-9, "relative", f"the mean of {name}"))
