@@ -174,3 +174,22 @@ class FirstStepsReportedAlone(Bound):
         loss, _ = super().__call__(diffusion, x, u, key=key)
         index, _ = self._draw(u, len(diffusion.times()))
         return loss, {"first_nats": loss} if index == 0 else {}
+
+
+@catalogue.caught_by("unbiased")
+class SideInformationDropped(Bound):
+    """Builds the diffusion anew, without the side information."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        return super().__call__(
+            qs.Diffusion(diffusion.kernel, diffusion.model, diffusion.grid, diffusion.first_step), x, u, key=key
+        )
+
+
+@catalogue.caught_by("unbiased")
+class FirstStepAlwaysLearned(Bound):
+    """Builds the diffusion anew, with a first step that is learned."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        learned = qs.Diffusion(diffusion.kernel, diffusion.model, diffusion.grid, side=diffusion.side)
+        return super().__call__(learned, x, u, key=key)

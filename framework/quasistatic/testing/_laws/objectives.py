@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Diffusion, FirstStep
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
@@ -28,6 +28,7 @@ from quasistatic.testing._tools.key_trace import key_faults
 from quasistatic.testing._tools.statistics import scores
 
 DRAWS = 8_000
+FIRST_STEPS: tuple[FirstStep, ...] = ("learned", "paper")
 
 
 def _is_bound(objective: AbstractObjective) -> bool:
@@ -56,7 +57,8 @@ def _losses(objective: AbstractObjective, diffusion: Diffusion, x: State, keys: 
 @law(
     "objective",
     "unbiased",
-    "The mean over times and noises is -K without its prior term, which nothing trained moves.",
+    "The mean over times and noises is -K without its prior term, which nothing trained moves, with side information and with "
+    "either first step.",
     f"{PAPER}, eq. 14",
     when=_is_bound,
     float64=True,
@@ -64,13 +66,13 @@ def _losses(objective: AbstractObjective, diffusion: Diffusion, x: State, keys: 
 def unbiased(objective: AbstractObjective, setting: Setting) -> Reading:
     readings = []
     for name, kernel in _benches().items():
-        diffusion = setting.diffusion_with_random_network(kernel, 4)
-        ready = _prepared(objective, diffusion, setting)
-        for number in (0, 1):
+        for number, first_step in enumerate(FIRST_STEPS):
+            diffusion = setting.diffusion_with_side_information(kernel, 4, first_step)
+            ready = _prepared(objective, diffusion, setting)
             x, keys = take(setting.data(kernel, 2), number), setting.keys(41, DRAWS)
             losses = _losses(ready, diffusion, x, keys)
             terms = ledger_of(diffusion, jnp.repeat(x[None], len(keys), axis=0), key=setting.key(42)).terms
-            readings.append(statistical(scores(losses, terms[:, :-1].sum(axis=1)), name))
+            readings.append(statistical(scores(losses, terms[:, :-1].sum(axis=1)), f"{name}, first step {first_step}"))
     return worst(readings)
 
 
