@@ -573,6 +573,30 @@ class SymbolsAsFloats(OwnFinite):
         return Redraw().equilibrium()
 
 
+@catalogue.caught_by("shapes")
+class SymbolsFromMinusOne(Redraw):
+    """Hands symbols to the network counted from -1, of which it embeds none."""
+
+    def encode(self, z, t):
+        return z[..., None] - 1
+
+
+@catalogue.caught_by("shapes")
+class SymbolsBeyondTheMask(Redraw):
+    """Hands symbols to the network that are numbered on from element to element, as words of one vocabulary."""
+
+    def encode(self, z, t):
+        return (z + 3 * jnp.arange(2))[..., None]
+
+
+@catalogue.caught_by("shapes")
+class NothingToRead(Fading):
+    """The network reads zeros, whatever the state."""
+
+    def encode(self, z, t):
+        return jnp.zeros_like(super().encode(z, t))
+
+
 # floating point
 
 

@@ -36,7 +36,8 @@ OVERRIDES = ("equilibrium", "reference", "marginal", "transition", "posterior", 
 @law(
     "kernel",
     "shapes",
-    "Steps keep the type of a noisy state, decode gives data as the event declares them, features and params keep their layout.",
+    "Steps keep the type of a noisy state, decode gives data as the event declares them, features and params keep their layout; "
+    "whole numbers among features are symbols, and a network can tell states apart.",
 )
 def shapes(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, ports, event, scalar = setting.times(kernel), Ports.of(kernel), kernel.event.structs, jnp.zeros(())
@@ -64,7 +65,31 @@ def shapes(kernel: AbstractKernel, setting: Setting) -> Reading:
     wrong = [f"{name}: {found}, expected {wanted}" for name, (found, wanted) in types.items() if found != wanted]
     if any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(kernel.zero_params())):
         wrong.append("zero_params: not zero")
-    return faults(wrong, "wrong shapes or types")
+    return faults([*wrong, *_misread(kernel, setting)], "wrong shapes or types")
+
+
+def _misread(kernel: AbstractKernel, setting: Setting) -> list[str]:
+    """What is wrong with what a network reads of states."""
+    times, params = setting.times(kernel), Ports.of(kernel).params.tree
+    # early and late ones, as some kernels begin with one and some end in one
+    spots = setting.spots(kernel, times[0], times[3], 64)
+    zs = jax.tree.map(lambda *leaves: np.concatenate(leaves), *jax.device_get((spots.early, spots.late)))
+    features = jax.device_get(_features(kernel, zs, times[2]))
+    by_part = features if isinstance(kernel, AbstractProductKernel) else {"": features}
+    wrong = [f"encode {name}".strip() + ": all states are alike" for name, part in by_part.items() if _are_alike(part)]
+    for leaf, given in zip(jax.tree.leaves(features), jax.tree.leaves(params), strict=True):
+        if np.issubdtype(leaf.dtype, np.integer) and (leaf.min() < 0 or leaf.max() > given.shape[-1]):
+            wrong.append(f"encode: symbols from {leaf.min()} to {leaf.max()}, expected 0 to {given.shape[-1]}")
+    return wrong
+
+
+@eqx.filter_jit
+def _features(kernel: AbstractKernel, zs: State, t: Time) -> State:
+    return jax.vmap(lambda z: kernel.encode(z, t))(zs)
+
+
+def _are_alike(rows: State) -> bool:
+    return all(bool(np.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(rows))
 
 
 @law("kernel", "given", "Side information that is absent changes nothing.", float64=True, quick=False)
@@ -152,7 +177,7 @@ def keys(kernel: AbstractKernel, setting: Setting) -> Reading:
             bad.append(f"{name}.sample: the same key gives two draws, or another one when compiled")
     end = kernel.reference() or kernel.equilibrium()
     draws = jax.vmap(end.sample)(setting.some_keys(2, 32))
-    if all(bool(jnp.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(draws)):
+    if _are_alike(draws):
         bad.append("32 keys give one draw")
     diffusion, x = setting.diffusion_with_random_network(kernel, 3), take(setting.data(kernel, 1), 0)
     times = diffusion.times()
