@@ -131,6 +131,21 @@ class SignalComesBack(GaussianKernel):
         return qs.Normal(jnp.sqrt(kept) * x, jnp.full_like(x, 1.0 - kept))
 
 
+@catalogue.caught_by("schedule", gaussian)
+class ScheduleOfAnother(GaussianKernel):
+    """Shows a schedule by which its noise does not go: an objective weighs its terms by the wrong ratio."""
+
+    @property
+    def schedule(self):
+        return qs.make_schedule("cosine", 1e-3, 1e-3)
+
+    def _level(self, t):
+        return GaussianKernel(self.options, self.event)._level(t)
+
+    def _step(self, s, t):
+        return GaussianKernel(self.options, self.event)._step(s, t)
+
+
 # the forward process
 
 

@@ -425,7 +425,7 @@ def test_programs_are_left_as_they_are_until_the_last_of_several_laws_ends():
 
 
 def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
-    found = {law.name: law.quick for law in qs.testing.laws_of("kernel", Redraw())}
+    found = {law.name: law.quick for kernel in (Redraw(), gaussian(Drifting)) for law in qs.testing.laws_of("kernel", kernel)}
     process = {
         "times",
         "composition",
@@ -435,10 +435,14 @@ def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
         "samples",
         "normalised",
         "support",
+        "shapes",
+        "schedule",
     }
     reverse = {"averaging", "zero-params", "bound", "ledger", "jarzynski"}
     assert {name for name in process | reverse if not found[name]} == set()
-    assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation"} <= {name for name in found if not found[name]}
+    assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation"} <= {
+        name for name in found if not found[name]
+    }
 
 
 def test_laws_leave_the_precision_of_the_process_alone():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,6 +15,8 @@ import numpy as np
 from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.finite import FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.normal import Normal
+from quasistatic._process.schedule import AbstractSchedule
 from quasistatic._process.tree import take
 from quasistatic.oracles import expect
 from quasistatic.oracles._entropy import is_finite
@@ -344,3 +347,36 @@ def _divergences(kernel: AbstractKernel, xs: State, times: jax.Array, keys: Key)
 
     over_keys = jax.vmap(one, (None, None, 0))
     return jax.vmap(jax.vmap(over_keys, (None, 0, None)), (0, None, None))(xs, times, keys)
+
+
+def _shows_its_schedule(kernel: AbstractKernel) -> bool:
+    """Whether there is one ratio of signal to noise to compare a schedule with: the noise is normal, and in no basis."""
+    if not isinstance(getattr(kernel, "schedule", None), AbstractSchedule):
+        return False
+    marginal = eqx.filter_eval_shape(kernel.marginal, kernel.event.structs, jnp.zeros(()))
+    return isinstance(marginal, Normal) and marginal.basis is None
+
+
+@law(
+    "kernel",
+    "schedule",
+    "Where noise is normal the log-odds of the schedule that a kernel shows are its log signal-to-noise ratio, the square of "
+    "d mean / d data over the variance.",
+    when=_shows_its_schedule,
+    float64=True,
+)
+def schedule(kernel: AbstractKernel, setting: Setting) -> Reading:
+    steps, x = setting.steps(kernel), take(setting.data(kernel, 2), 1)
+    return furthest(_off_schedule(kernel, x, steps.early), steps, 1e-9, "in log-odds")
+
+
+@eqx.filter_jit
+def _off_schedule(kernel: Any, x: State, times: jax.Array) -> jax.Array:
+    """How far the log-odds at times (N,) are from the log ratio of any element."""
+
+    def one(t: Time) -> jax.Array:
+        signal = jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (jnp.ones_like(x),))[1]
+        ratio = jnp.log(signal**2) - jnp.log(kernel.marginal(x, t).variance)
+        return jnp.max(jnp.abs(ratio - kernel.schedule.log_odds(t)))
+
+    return jax.vmap(one)(times)
