@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -610,6 +611,58 @@ class NothingToRead(Fading):
 
     def encode(self, z, t):
         return jnp.zeros_like(super().encode(z, t))
+
+
+# derivatives of draws
+
+
+class _StillNormal(qs.Normal):
+    def sample(self, key):
+        return jax.lax.stop_gradient(super().sample(key))
+
+
+@catalogue.caught_by("score", gaussian)
+class DrawsThatDoNotMove(OwnNormal):
+    """Says that draws can be differentiated, and stops their gradient: a learned grid moves where it should not."""
+
+    family = _StillNormal
+
+
+class _StillOneVariance(OneVariance):
+    def sample(self, key):
+        return self.loc + jax.lax.stop_gradient(jnp.sqrt(self.variance)) * jr.normal(key, self.loc.shape)
+
+
+@catalogue.caught_by("score")
+class NoiseThatDoesNotGrow(_FadingInto):
+    """The mean of a draw moves with time, and its noise does not."""
+
+    family = _StillOneVariance
+
+
+class _ScoredNormal(qs.Normal):
+    def score(self, x):
+        return self.log_prob(jax.lax.stop_gradient(x))
+
+
+@catalogue.caught_by("score", gaussian)
+class CountedTwice(OwnNormal):
+    """Draws move with time, and have a score as well."""
+
+    family = _ScoredNormal
+
+
+class _Unscored(Bernoulli):
+    def score(self, x):
+        return jnp.zeros(())
+
+
+@catalogue.caught_by("score", binomial)
+class BitsWithoutAScore(BinomialKernel):
+    """Bits do not move with time, and have no score that would stand for it."""
+
+    def marginal(self, x, t):
+        return _Unscored(super().marginal(x, t).logits)
 
 
 # floating point

@@ -34,7 +34,7 @@ SMALL = {
     "mixer": {"width": 16, "depth": 2},
 }
 # these look at draws, at one event alone or at every path and cost most; the default configuration has them all
-COSTLY = {"samples", "pair", "bridge", "support", "normalised", "overlap", "entropy", "divergence", "learned-grid"}
+COSTLY = {"samples", "pair", "bridge", "support", "normalised", "overlap", "entropy", "divergence", "learned-grid", "score"}
 COSTLY |= {"rare-states", "jarzynski", "agreement", "shapes", "keys"}
 A_TABLE = "a table is linear between its times: where two pieces meet the flow has two values"
 AT_THE_LIMIT = "float32 is off by 1.0e-3 to 1.2e-3 nats per element at the first of 1000 times, and 1e-3 is the tolerance"

@@ -440,7 +440,7 @@ def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
     }
     reverse = {"averaging", "zero-params", "bound", "ledger", "jarzynski"}
     assert {name for name in process | reverse if not found[name]} == set()
-    assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation"} <= {
+    assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation", "score"} <= {
         name for name in found if not found[name]
     }
 

@@ -21,6 +21,7 @@ from quasistatic._process.distribution import (
 )
 from quasistatic._process.event import FIELDS
 from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.model import Ports
 from quasistatic._process.product import AbstractProduct
 from quasistatic._process.tree import take
 from quasistatic.oracles import expect
@@ -427,3 +428,41 @@ def _is_mean(
 @eqx.filter_jit
 def _by_nodes(point: Callable[..., jax.Array], *distributions: AbstractDistribution) -> jax.Array:
     return expect(distributions[0], lambda z: point(*distributions, z))
+
+
+@law(
+    "kernel",
+    "score",
+    "Means over draws can be differentiated: a draw moves with its distribution, or its score stands for it. For any f the mean of "
+    "df(z) + f(z) dscore(z) over draws z is that of f(z) dlog p(z), where d is the derivative with respect to t.",
+    "Williams 1992 (the score); Kingma & Welling 2014 (the draw)",
+    float64=True,
+    quick=False,
+)
+def score(kernel: AbstractKernel, setting: Setting) -> Reading:
+    times, readings = setting.times(kernel), []
+    spot = take(setting.spots(kernel, times[1], times[3], 2), 1)
+    for name, terms in _undone(kernel, Ports.of(kernel), spot, times[1], times[3], setting.keys(26, DRAWS)).items():
+        readings.append(statistical(scores(terms, np.zeros(terms.shape[1])), name))
+    return worst(readings)
+
+
+@eqx.filter_jit
+def _undone(kernel: AbstractKernel, ports: Ports, spot: Spot, s: Time, t: Time, keys: Key) -> dict[str, jax.Array]:
+    """What should vanish in the mean over draws, (keys, values), of distributions whose time moves; f is what a network reads."""
+
+    def terms(at: Callable[[Time], AbstractDistribution], now: Time) -> jax.Array:
+        def values(t: Time, key: Key) -> tuple[jax.Array, jax.Array]:
+            z = at(t).sample(key)
+            weight = at(t).score(z) - at(t).log_prob(jax.lax.stop_gradient(z))
+            return moments(ports.to_numbers(kernel.encode(z, now))), weight
+
+        (f, _), (moved, weight) = jax.vmap(lambda key: jax.jvp(lambda t: values(t, key), (now,), (jnp.ones_like(now),)))(keys)
+        # a constant in f adds nothing but noise
+        return moved + (f - f.mean(axis=0)) * weight[:, None]
+
+    found = {"marginal": terms(lambda t: kernel.marginal(spot.x, t), t)}
+    # nothing asks a posterior for its score, but a divergence that is a draw is differentiated through the draw
+    if kernel.posterior(spot.x, spot.late, s, t).is_reparametrised:
+        found["posterior"] = terms(lambda s: kernel.posterior(spot.x, spot.late, s, t), s)
+    return found
