@@ -30,6 +30,9 @@ from quasistatic.testing._reading import LIMIT, Reading, faults, statistical, wo
 from quasistatic.testing._setting import LOUD, Setting, Steps, all_levels, enumerate_states, fresh
 from quasistatic.testing._tools.statistics import largest_of, scores
 
+# as a whole and by part
+Told = tuple[jax.Array, dict[str, jax.Array]]
+
 
 def _finite_alone(kernel: AbstractKernel) -> bool:
     return isinstance(kernel, FiniteKernel)
@@ -270,7 +273,7 @@ def _log_probs(distribution: AbstractDistribution, xs: State) -> jax.Array:
     "kernel",
     "ledger",
     "Every term of the ledger is minus the mean of its term of the log-weight, over forward paths, with a wrong network; and what "
-    "a distribution tells by part of the event adds up to its log-probability.",
+    "distributions tell by part of the event adds up to their log-probability and divergence.",
     WORK,
     float64=True,
 )
@@ -291,23 +294,35 @@ def ledger(kernel: AbstractKernel, setting: Setting) -> Reading:
 
 
 def _told_by_part(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
-    """The ledger reads log-probabilities by part, all else as a whole: of every distribution, the names and the sums."""
-    found, parts = _wholes_and_parts(distributions_at(kernel, setting), setting.key(24)), kernel.event.parts()
+    """The ledger reads log-probabilities and divergences by part, all else reads them as a whole: their names and their sums."""
+    found, parts = distributions_at(kernel, setting), kernel.event.parts()
+    told = {**_log_probs_by_part(found, setting.key(24)), "divergence": _divergences_by_part(found, setting.keys(25, 1_000))}
     wrong = [
         f"{name}: parts {sorted(by_part)}, expected {sorted(parts)}"
-        for name, (_, by_part) in found.items()
+        for name, (_, by_part) in told.items()
         if {*by_part} != {*parts}
     ]
-    gaps = {name: abs(sum(by_part.values()) - whole) / jnp.maximum(1.0, abs(whole)) for name, (whole, by_part) in found.items()}
-    sums = (Reading(float(gap), 1e-9, "relative", f"{name} by part") for name, gap in gaps.items())
-    return [faults(wrong, "distributions of other parts"), *sums]
+    gaps = {name: np.asarray(sum(by_part.values()) - whole) for name, (whole, by_part) in told.items()}
+    # a divergence may be a draw, and one by part another
+    readings = [statistical(scores(gaps.pop("divergence")[:, None], np.zeros(1)), "the divergence by part")]
+    for name, gap in gaps.items():
+        size = max(1.0, abs(float(told[name][0])))
+        readings.append(Reading(abs(float(gap)) / size, 1e-9, "relative", f"{name} by part"))
+    return [*readings, faults(wrong, "distributions of other parts")]
 
 
 @eqx.filter_jit
-def _wholes_and_parts(distributions: Distributions, key: Key) -> dict[str, tuple[jax.Array, dict[str, jax.Array]]]:
-    """log-probabilities of a draw from each distribution, whole and by part."""
+def _log_probs_by_part(distributions: Distributions, key: Key) -> dict[str, Told]:
+    """Of a draw from each."""
     draws = {name: distribution.sample(key) for name, distribution in distributions.items()}
     return {name: (each.log_prob(draws[name]), each.log_prob_by_part(draws[name])) for name, each in distributions.items()}
+
+
+@eqx.filter_jit
+def _divergences_by_part(distributions: Distributions, keys: Key) -> Told:
+    """Of the posterior and the step back, for many keys."""
+    p, q = distributions["posterior"], distributions["reverse"]
+    return jax.vmap(lambda key: (p.kl(q, key=key), p.kl_by_part(q, key=key)))(keys)
 
 
 @eqx.filter_jit
