@@ -56,10 +56,15 @@ def moved(trained, tmp_path, monkeypatch):
     (trained / "away.csv").rename(trained / "people.csv")
 
 
+def arrays_of(path):
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
 def sample(cli, folder):
     result = cli("sample", folder, "-n", 5, "-o", folder.parent / "samples.npz")
     assert result.exit_code == 0, result.output
-    return np.load(folder.parent / "samples.npz")["x"]
+    return arrays_of(folder.parent / "samples.npz")["x"]
 
 
 def test_a_run_keeps_what_it_needs_of_its_data(trained):
@@ -68,6 +73,19 @@ def test_a_run_keeps_what_it_needs_of_its_data(trained):
     assert data["path"] == str(trained / "people.csv")
     assert (data["size"], data["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
     assert data["columns"] == ["height", "weight"] and data["splits"] == {"train": 42, "validation": 6, "test": 12}
+
+
+def test_events_that_have_no_value_are_named(trained, moved, cli):
+    for rows, said in (
+        (
+            "170,60\n1e30,60\n",
+            "far.csv: 1 of 2 events are too far from the training data for K to be a number, the first is line 3",
+        ),
+        ("", "far.csv"),
+    ):
+        (moved / "far.csv").write_text(f"height,weight\n{rows}")
+        told = cli("evaluate", moved / "run", "--data", "far.csv")
+        assert told.exit_code == 2 and said in told.stderr and "nan" not in told.stdout
 
 
 def test_a_run_without_its_file_samples_and_evaluates_new_data(trained, moved, cli):
@@ -242,7 +260,7 @@ def rows_of(path):
 def test_outputs_are_in_the_terms_of_the_file(trained, cli, tmp_path):
     for name in ("s.csv", "s.npz"):
         assert cli("sample", trained / "run", "-n", 7, "-o", tmp_path / name).exit_code == 0
-    samples, arrays = rows_of(tmp_path / "s.csv"), np.load(tmp_path / "s.npz")
+    samples, arrays = rows_of(tmp_path / "s.csv"), arrays_of(tmp_path / "s.npz")
     assert list(samples[0]) == arrays["columns"].tolist() == ["height", "weight"] and len(samples) == 7
     np.testing.assert_allclose([float(row["weight"]) for row in samples], arrays["x"][:, 1])
     assert 100 < arrays["x"][:, 0].mean() < 240

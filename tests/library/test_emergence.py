@@ -182,7 +182,7 @@ def test_a_step_of_the_flow_is_off_by_its_square() -> None:
     drawn = qs.sample(diffusion, 2000, key=jr.key(9), sampler=thermodynamics.Flow(), steps=100)
     assert np.abs(drawn).mean() == pytest.approx(M, rel=0.05)
     with pytest.raises(TypeError, match="expected Gaussian noise"):
-        thermodynamics.flow_errors(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
+        thermodynamics.flow_errors(qs.Diffusion(Still(), Silent()), np.ones((3, 1)), key=jr.key(0))
 
 
 class Uneven(GaussianKernel):

@@ -74,12 +74,24 @@ def test_numbers_that_are_none(plane: qs.Diffusion) -> None:
         (lambda: qs.ledger(given, XS, key=KEY, steps=-2), "at least 1, got -2"),
         (lambda: qs.ledger(plane, XS, key=KEY, repeats=0), "at least one repeat, got 0"),
         (lambda: td.dissipation(plane, XS, key=KEY, repeats=0), "at least one of each event, got 0"),
+        (lambda: td.dissipation(plane, XS, key=KEY, objective="foo"), "an objective of bound, ancestral, got 'foo'"),
         (lambda: qs.sample(plane, 0, key=KEY), "at least one event, got 0"),
         (lambda: qs.alternatives(plane, XS, [np.zeros(4, int), np.ones(4, int)], np.zeros(2), key=KEY), "sum to 1, got 2"),
         (lambda: qs.sample(plane, 2, key=KEY, potential=qs.Known(jnp.zeros(2), jnp.array([True, False]))), "shape .2,., .* got"),
         (lambda: qs.Known(jnp.zeros(2), jnp.ones((2, 1), bool)), "of one shape"),
     ):
         with pytest.raises(ValueError, match=words):
+            call()  # type: ignore[no-untyped-call]
+
+
+def test_fields_that_are_none() -> None:
+    for call, error in (
+        (lambda: qs.Real((2.5,)), TypeError),
+        (lambda: qs.Real((-1,)), ValueError),
+        (lambda: qs.Real((2,), low=1, high=0), ValueError),
+        (lambda: qs.Levels((2,), low=1.0, high=1.0), ValueError),
+    ):
+        with pytest.raises(error):
             call()  # type: ignore[no-untyped-call]
 
 

@@ -149,7 +149,10 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         if table.values.shape[1:] != part.field.shape:
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
-        x = self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        try:
+            x = self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
+        except DataError as error:
+            raise DataError(f"{table.name}: {error}") from None
         return Data(x, tags=table.tags(np.arange(len(x))))
 
     def _other(self, path: str | Path) -> Table:

@@ -250,7 +250,7 @@ def events_of(source: AbstractSource, values: Any) -> State:
 
 
 def _to_model(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:
-    flat = values.reshape(len(values), -1) if values.ndim else values
+    flat = values.reshape(len(values), -1) if values.size else values
     if flat.shape[1:] == (field.size,) and values.shape[1:] in (flat.shape[1:], (), field.shape):
         values = flat.reshape(-1, *field.shape)
     fits = values.shape[1:] == field.shape and values.dtype.kind in "biuf"

@@ -7,6 +7,7 @@ here, so that a plugin can name fields where it registers.
 from __future__ import annotations
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -93,7 +94,10 @@ class AbstractEvent(ABC):
 
 
 def _shape(values: Any) -> tuple[int, ...]:
-    return tuple(int(value) for value in values)
+    shape = tuple(map(operator.index, values))
+    if min(shape, default=0) < 0:
+        raise ValueError(f"shape: expected whole numbers from 0, got {shape}")
+    return shape
 
 
 @attrs.frozen
@@ -167,12 +171,17 @@ class AbstractField(AbstractEvent):
         return array if keeps else array.astype(self.dtype)
 
 
+def _above(field: Any, _attribute: object, high: float | None) -> None:
+    if field.low is not None and high is not None and not field.low < high:
+        raise ValueError(f"{type(field).__name__}: expected low < high, got {field.low} and {high}")
+
+
 @attrs.frozen
 class Real(AbstractField):
     """Real numbers, between `low` and `high` where these are given, in model units."""
 
     low: float | None = None
-    high: float | None = None
+    high: float | None = attrs.field(default=None, validator=_above)
     kind: ClassVar[str] = "real"
 
     def contains_array(self, array: np.ndarray) -> np.ndarray:
@@ -192,7 +201,7 @@ class Levels(AbstractField):
     """Real numbers in `levels` equally spaced values from `low` to `high`, in model units."""
 
     low: float = attrs.field(default=-1.0)
-    high: float = attrs.field(default=1.0)
+    high: float = attrs.field(default=1.0, validator=_above)
     levels: int = attrs.field(default=2, validator=_two_or_more)
     kind: ClassVar[str] = "levels"
     is_discrete: ClassVar[bool] = True

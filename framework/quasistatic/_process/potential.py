@@ -76,6 +76,8 @@ class OnPart(AbstractPotential):
     def tilt(self, data: AbstractDistribution) -> Tilted:
         if not isinstance(data, AbstractProduct):
             raise TypeError(f"OnPart.tilt: expected a distribution of several parts, got a {type(data).__name__}")
+        if self.name not in data.parts:
+            raise ValueError(f"OnPart: there is no part {self.name!r}  (there is: {', '.join(data.parts)})")
         tilted, log_mean = self.factor.tilt(data.parts[self.name])
         return product({**data.parts, self.name: tilted}), log_mean
 

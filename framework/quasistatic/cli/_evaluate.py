@@ -22,6 +22,7 @@ from quasistatic.cli._common import (
     refuse_both,
     run_folder,
 )
+from quasistatic.errors import DataError
 
 if TYPE_CHECKING:
     from quasistatic._data.source import Data, Split
@@ -81,6 +82,8 @@ def evaluate(
     if fitted_variances:
         run = run.with_fitted_variances(steps=chain)
     measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
+    if data is not None:
+        _refuse_far(measured, events, data)
     if per_event is not None:
         write_durably(per_event, _table(measured, events))
     if as_json:
@@ -88,6 +91,17 @@ def evaluate(
         echo_json({"run": str(folder), **fitted, **describe(run, measured, named if data is None else str(data))})
     else:
         echo_values([*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)])
+
+
+def _refuse_far(measured: Evaluation, events: Data, path: Path) -> None:
+    """Events so far from the training data that no float32 holds what they cost. Raises DataError naming the first."""
+    import numpy as np
+
+    lost = np.flatnonzero(~np.isfinite(measured.ledger.per_event))
+    if len(lost):
+        tag = next(iter(events.tags.items()), ("event", np.arange(len(events))))
+        what = f"{len(lost)} of {len(events)} events are too far from the training data for K to be a number"
+        raise DataError(f"{path}: {what}, the first is {tag[0]} {tag[1][lost[0]]}")
 
 
 def _table(measured: Evaluation, events: Data) -> bytes:

@@ -68,6 +68,8 @@ def dissipation(
     count = count_of(xs)
     if count < 2:
         raise ValueError(f"dissipation: expected at least two events, got {count}")
+    if objective not in _DRAWN:
+        raise ValueError(f"dissipation: expected an objective of {', '.join(_DRAWN)}, got {objective!r}")
     times = diffusion.times(steps)
     at_once = objective == "bound" and diffusion.is_told_at_once(steps)
     with_first = len(knots_of(diffusion, times)) > len(times)

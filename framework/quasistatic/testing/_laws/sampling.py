@@ -238,7 +238,11 @@ def _means_and_terms(told: dict[str, AbstractWithMean], keys: Key) -> dict[str, 
 
         def term(z: State) -> jax.Array:
             """What the mean is a mean of: of a symbol, whether it is each of the states."""
-            return _row(jax.tree.map(lambda m, leaf: leaf if m.shape == leaf.shape else jax.nn.one_hot(leaf, m.shape[-1]), mean, z))
+
+            def of_leaf(m: jax.Array, leaf: jax.Array) -> jax.Array:
+                return leaf if m.shape == leaf.shape else jax.nn.one_hot(leaf.astype(jnp.int32), m.shape[-1])
+
+            return _row(jax.tree.map(of_leaf, mean, z))
 
         if isinstance(distribution, AbstractIntegrable):
             return _row(mean), expect(distribution, term)
