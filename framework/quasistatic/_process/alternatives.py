@@ -71,8 +71,9 @@ def alternatives(
     if repeats < 2 or len(sides) < 2 or len(sides) != len(log_probs):
         found = f"{repeats} repeats, {len(sides)} alternatives, {len(log_probs)} log-probabilities"
         raise ValueError(f"expected at least 2 repeats, and a log-probability for each of at least 2 alternatives, got {found}")
-    if not abs(total := float(np.sum(np.exp(log_probs))) - 1.0) < NORMALISED:
-        raise ValueError(f"log_probs: expected probabilities that sum to 1, got {1.0 + total:.6g}")
+    total = float(np.sum(np.exp(log_probs)))
+    if not abs(total - 1.0) < NORMALISED:
+        raise ValueError(f"log_probs: expected probabilities that sum to 1, got {total:.6g}")
 
     joint = []
     for key_repeat in jr.split(key, repeats):

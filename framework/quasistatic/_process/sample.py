@@ -65,7 +65,8 @@ def sample(
     depends on `count`.
 
     `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of p(x) r_i(x) / Z, by the
-    `scheme` of `Diffusion.tilted`. Raises what that raises, and ValueError for no events or a stack that is none.
+    `scheme` of `Diffusion.tilted`. Raises what that raises, ValueError for no events, or potentials that are no
+    stack, and DataError for side information that does not fit.
     """
     check_arithmetic()
     if count < 1:

@@ -158,12 +158,17 @@ def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver:
     return _build(manager, "kernel", choice, _parts(choice, event, manager))
 
 
+def fitting_kernels(event: AbstractEvent, manager: PluginManager) -> list[str]:
+    """The names of the kernels that take such events, the usual ones first."""
+    takers = [each for each in manager.components("kernel") if each.takes(event)]
+    return [each.name for each in sorted(takers, key=lambda each: not each.is_default)]
+
+
 def _refuse_others(component: Component, event: AbstractEvent, manager: PluginManager, giver: str) -> None:
     """Raises IncompatibleError where a kernel does not take such events, with those that do."""
     if component.takes(event):
         return
-    takers = [each for each in manager.components("kernel") if each.takes(event)]
-    fitting = [each.name for each in sorted(takers, key=lambda each: not each.is_default)]
+    fitting = fitting_kernels(event, manager)
     wanted = "events of several parts" if component.joins else f"{_kinds(component)} data"
     raise IncompatibleError(
         f"kernel {component.name!r} takes {wanted}, but {giver} {event.describe()}; "

@@ -79,8 +79,9 @@ def _fitting_kernel(ctx: click.Context, recipe: Recipe, event: AbstractEvent) ->
     """The setting of another kernel where the recipe's does not take such events."""
     if recipe.kernel.component.takes(event):
         return ()
-    fitting = [each for each in manager_of(ctx).components("kernel") if each.takes(event)]
-    return tuple(f"kernel.use={each.name}" for each in sorted(fitting, key=lambda each: not each.is_default)[:1])
+    from quasistatic._recipes.wire import fitting_kernels
+
+    return tuple(f"kernel.use={name}" for name in fitting_kernels(event, manager_of(ctx))[:1])
 
 
 def _look_at_pictures(choice: Choice, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:

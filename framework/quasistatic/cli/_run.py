@@ -179,7 +179,7 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
 
     folder = job.folder
     assert folder is not None
-    with contextlib.nullcontext() if not quiet else told_to(None):
+    with told_to(None) if quiet else contextlib.nullcontext():
         summary = summarise(trained)
         with folder.lock():
             write_durably(folder.report, run_report(summary, folder).encode())
