@@ -42,6 +42,7 @@ from quasistatic._data.source import ArrayRows as ArrayRows
 from quasistatic._data.source import AugmentedSource as AugmentedSource
 from quasistatic._data.source import Data as Data
 from quasistatic._data.source import Kept as Kept
+from quasistatic._data.source import Outside as Outside
 from quasistatic._data.source import Rows as Rows
 from quasistatic._data.source import Split as Split
 from quasistatic._data.source import capability as capability

@@ -34,16 +34,31 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 C = TypeVar("C")
 
 
+@attrs.frozen
+class Outside:
+    """A record of a file that is outside of the support of the model, so that its log-probability is minus infinity.
+
+    `number` counts all records of the file from 0; `tags` are its own, by the same names as in `Data`; `reason` is one
+    sentence that names the column or place, what was found there and what is possible.
+    """
+
+    number: int
+    reason: str
+    tags: Mapping[str, Any] = attrs.field(factory=dict)
+
+
 @attrs.frozen(eq=False)
 class Data:
     """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...).
 
     `tags` stand beside the events in tables: where each comes from, its label; arrays (N,) by the names of their columns.
+    `outside` are records of the same file that are no event of this model: with them every record has an answer.
     """
 
     x: State
     side: State | None = None
     tags: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    outside: tuple[Outside, ...] = ()
 
     def __len__(self) -> int:
         return count_of(self.x)
