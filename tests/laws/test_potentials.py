@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic._process.wrapped import AbstractWrappedKernel
 from quasistatic.oracles import log_likelihood
 from quasistatic.testing._setting import Constant, Setting, enumerate_states
 from quasistatic.testing._tools.bench import Redraw
@@ -234,6 +235,23 @@ def test_a_level_that_is_known_says_nothing_about_the_others():
     assert (draws[:, 0] == 0.5).all() and (draws[:, 2] == 1.0).all() and len(np.unique(draws[:, 1])) == 2
 
 
+@pytest.mark.parametrize("levels", [2_001, 65_536])
+def test_a_level_that_is_known_lets_no_neighbour_through(levels):
+    """However near levels are to one another; a number that is on no level, and of no shape of an event, is refused."""
+    data = qs.Leveled(qs.Finite(jnp.full((1, levels), -math.log(levels))), -1.0, 2.0 / (levels - 1))
+    for number in (0, 700, levels - 1):
+        x = jnp.asarray([np.float32(np.float64(-1.0) + number * (2.0 / (levels - 1)))])
+        known = qs.Known(x, jnp.array([True]))
+        tilted, log_mean = known.tilt(data)
+        assert int(jnp.argmax(tilted.log_probabilities()[0])) == number
+        assert float(tilted.entropy()) == pytest.approx(0.0, abs=1e-6) and log_mean == pytest.approx(-math.log(levels), abs=1e-4)
+        assert known.log_factor(tilted.sample(jr.key(0))) == 0.0 > known.log_factor(x + data.spacing)
+    outside = qs.Known(jnp.array([1.5]), jnp.array([True]))
+    assert outside.tilt(data)[1] < -1e20
+    with pytest.raises(ValueError, match="expected x of shape"):
+        qs.Known(jnp.zeros((3, 1)), jnp.ones((3, 1), bool)).tilt(data)
+
+
 def test_a_part_of_an_event_is_tilted_alone():
     data = qs.product({"place": qs.Normal(jnp.zeros(2), jnp.ones(2)), "flag": qs.Finite(jnp.log(jnp.full((1, 2), 0.5)))})
     tilted, log_mean = qs.OnPart(POTENTIALS["in-painting"], "place").tilt(data)
@@ -249,6 +267,39 @@ def test_what_cannot_be_tilted_is_said():
         qs.tilted(kernel, POTENTIALS["denoising"])
     with pytest.raises(ValueError, match="expected a scheme 'bridged', 'paper' or 'paper-ramp', got 'best'"):
         qs.tilted(kernel, POTENTIALS["denoising"], "best")
+
+
+def test_a_kernel_around_another_hands_on_the_whole_protocol():
+    """All but the step back, which is what a subclass changes; a member that the protocol gains is not forgotten."""
+    protocol = {name for name in (*vars(qs.AbstractKernel), *qs.AbstractKernel.__annotations__) if not name.startswith("_")}
+    assert {"event", "is_stationary", "measured", "transition"} <= protocol
+    handed_on = {name for name in vars(AbstractWrappedKernel) if not name.startswith("_")}
+    assert protocol - handed_on == {"reverse"}
+
+
+def in_order() -> qs.AbstractKernel:
+    return qs.make("kernel", "absorbing", qs.Categorical((4,), 3), order="last-first")
+
+
+@pytest.mark.parametrize("scheme", ["bridged", "paper", "paper-ramp"])
+def test_a_tilted_kernel_is_what_its_kernel_is(scheme):
+    """But for the paper's start of the way back in the equilibrium times r, which steps forward do not keep."""
+    symbols = qs.Known(jnp.array([1, 0, 2, 0], jnp.int32), jnp.array([True, False, True, False]))
+    kernel = in_order()
+    tilted = qs.tilted(kernel, symbols, scheme)
+    assert tilted.is_sequential and kernel.is_sequential
+    arrays = kernel.measure(lambda split: np.array([[0, 1, 2, 2]] * 9, np.int32))
+    assert arrays and jax.tree.all(jax.tree.map(np.array_equal, arrays, tilted.measure(lambda split: np.array([[0, 1, 2, 2]] * 9))))
+    measured = tilted.measured(arrays)
+    assert type(measured) is type(tilted) and eqx.tree_equal(measured.kernel, kernel.measured(arrays))
+    assert eqx.tree_equal(measured.potential, symbols)
+    normal = qs.make("kernel", "gaussian", qs.Real((2,)))
+    seen = qs.tilted(normal, POTENTIALS["denoising"], scheme)
+    assert normal.is_stationary and normal.is_reversible and normal.max_prior_nats < 1
+    keeps = scheme != "paper"
+    assert seen.is_stationary == seen.is_reversible == keeps and (seen.max_prior_nats == normal.max_prior_nats) == keeps
+    middle = seen.equilibrium().loc
+    assert np.allclose(seen.transition(middle, jnp.asarray(0.5), jnp.asarray(0.9)).loc, middle, atol=1e-6) == keeps
 
 
 class Pair(qs.AbstractModel):

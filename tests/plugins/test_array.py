@@ -12,6 +12,7 @@ import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 from quasistatic._data.source import log_scale, samples_to_user
+from quasistatic.testing._setting import Constant
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
 
@@ -160,6 +161,41 @@ def test_samples_in_levels_are_whole_numbers_again():
     source = source_of(np.random.default_rng(0).integers(0, 200, (60, 4)), support="levels")
     x = source.split("test").x
     np.testing.assert_array_equal(samples_to_user(source, x), np.round(source.units.to_user(x)))
+
+
+@pytest.mark.parametrize("levels", [20_000, 65_536])
+@pytest.mark.parametrize("mean", [0.1, 0.9])
+def test_events_of_many_levels_are_those_of_their_field(levels, mean, tmp_path):
+    """Float32 rounds them to more than a thousandth of a level; on the way back they are whole numbers again."""
+    values = np.random.default_rng(0).binomial(levels - 1, mean, (60, 40))
+    values[0, :2] = 0, levels - 1
+    source = source_of(values, support="levels")
+    assert source.event.levels == levels
+    for name in SPLITS:
+        x = source.split(name).x
+        np.testing.assert_array_equal(source.event.check(x), x)
+        assert np.isin(samples_to_user(source, x), values).all()
+    np.save(tmp_path / "same.npy", values)
+    again = source.read_events(tmp_path / "same.npy").x
+    np.testing.assert_array_equal(samples_to_user(source, again), values)
+    between = source.units.to_model(values[1:2] + 0.3).astype(np.float32)
+    assert not source.event.contains(between).any()
+    with pytest.raises(qs.DataError, match="is not levels"):
+        source.event.check(between)
+
+
+def test_samples_of_many_levels_are_levels():
+    source = source_of(np.random.default_rng(0).integers(0, 65_536, (60, 3)), support="levels")
+    kernel = qs.make("kernel", "gaussian", source.event)
+    drawn = qs.sample(qs.Diffusion(kernel, Constant(kernel.zero_params()), 3), 200, key=jr.key(0))
+    assert drawn.dtype == np.float32 and source.event.contains(drawn).all()
+    found = samples_to_user(source, drawn)
+    np.testing.assert_array_equal(found, np.round(found))
+    assert found.min() >= 0 and found.max() < source.event.levels
+    field, numbers = source.event, np.arange(source.event.levels)
+    low, spacing = np.float32(field.low), np.float32(field.spacing)
+    for computed in ((field.low + field.spacing * numbers).astype(np.float32), low + spacing * numbers.astype(np.float32)):
+        assert field.contains(computed).all() and not field.contains(computed + np.float32(0.1) * spacing).any()
 
 
 def test_columns_that_determine_one_another_cannot_be_whitened():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # The part of side information that says where an event of varying length has nothing: 1 there, 0 where something is; the event
 # has its lowest value there.
 PADDING = "padding"
+FLOAT32 = 2.0**-23  # the relative distance of two float32 numbers
 
 
 class AbstractEvent(ABC):
@@ -221,8 +222,14 @@ class Levels(AbstractField):
     def contains_array(self, array: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        level = (array - self.low) / self.spacing
-        return (np.abs(level - np.round(level)) < 1e-3) & (level > -0.5) & (level < self.levels - 0.5)
+        level = (np.asarray(array, np.float64) - self.low) / self.spacing
+        return (np.abs(level - np.round(level)) < self._rounding) & (level > -0.5) & (level < self.levels - 0.5)
+
+    @property
+    def _rounding(self) -> float:
+        """How far from its level, in spacings, a number may be: as far as low + spacing * k may be in float32, or a little more."""
+        outermost = max(abs(self.low), abs(self.high))
+        return min(max(1e-3, 4 * FLOAT32 * outermost / self.spacing), 0.499)
 
 
 @attrs.frozen

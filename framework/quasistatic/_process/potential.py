@@ -8,6 +8,7 @@ steps back follow from that (Sohl-Dickstein et al. 2015, section 2.5, multiplies
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -21,6 +22,7 @@ from quasistatic._process.product import AbstractProduct, product
 
 Tilted = tuple[AbstractDistribution, Scalar]
 NARROW = 1e-3  # deviation of a level that is known, in spacings
+ROUNDING = 1e-6  # of float32 numbers that are the same but for the way they were computed in, relative; or near 0, absolute
 
 
 class AbstractPotential(eqx.Module):
@@ -109,23 +111,31 @@ class AbstractElementwise(AbstractPotential):
         data = data.by_level() if isinstance(data, BinnedNormal) else data
         if not isinstance(data, AbstractDiscrete):
             raise TypeError(f"{type(self).__name__}.tilt: not known for a {type(data).__name__}")
-        weights = data.log_probabilities() + jax.vmap(self.log_factors, out_axes=-1)(data.values())
-        log_means = jax.nn.logsumexp(jnp.maximum(weights, FLOOR), axis=-1)
-        return data.with_log_probabilities(log_normalise(weights)), jnp.sum(log_means)
+        return _reweighed(data, self.log_factors)
+
+
+def _reweighed(data: AbstractDiscrete, log_factors: Callable[[jax.Array], jax.Array]) -> Tilted:
+    """The product with a factor whose logarithm is known for each element (*event) at one value of all, and log Z."""
+    weights = data.log_probabilities() + jax.vmap(log_factors, out_axes=-1)(data.values())
+    log_means = jax.nn.logsumexp(jnp.maximum(weights, FLOOR), axis=-1)
+    return data.with_log_probabilities(log_normalise(weights)), jnp.sum(log_means)
 
 
 class Known(AbstractElementwise):
     """Elements where `mask` holds have the values `x`, for certain: in-painting.
 
-    For real data Z is then the density of these values, and r has no finite `log_factor`.
+    Of a discrete distribution that is the one value nearer than half the smallest distance of two. For real data Z is the
+    density of these values, and r has no finite `log_factor`.
     """
 
     x: Float[Array, "*event"]
     mask: Bool[Array, "*event"]
 
     def log_factors(self, x: jax.Array) -> jax.Array:
-        # levels are compared to rounding
-        return jnp.where(self.mask & (jnp.abs(x - self.x) > 1e-3), FLOOR, 0.0)
+        return self._within(x, ROUNDING * jnp.maximum(1.0, jnp.abs(self.x)))
+
+    def _within(self, x: jax.Array, distance: jax.Array) -> jax.Array:
+        return jnp.where(self.mask & ~(jnp.abs(x - self.x) < distance), FLOOR, 0.0)
 
     def __check_init__(self) -> None:
         if jnp.shape(self.x) != jnp.shape(self.mask):
@@ -143,6 +153,11 @@ class Known(AbstractElementwise):
         return tilted, jnp.where(self.mask, log_means, 0.0)
 
     def tilt(self, data: AbstractDistribution) -> Tilted:
+        if isinstance(data, AbstractDiscrete):
+            self._check(data.log_probabilities().shape[:-1])
+            distances = jnp.diff(jnp.sort(data.values().astype(float)))
+            half = 0.5 * jnp.min(distances, initial=jnp.inf)
+            return _reweighed(data, lambda value: self._within(value, half))
         if not isinstance(data, BinnedNormal):
             return super().tilt(data)
         self._check(data.normal.loc.shape)

@@ -1,5 +1,6 @@
 """Kernels whose reversal leads to data x with p(x) r(x) / Z instead of p(x), for a potential r."""
 
+import math
 from typing import Literal, Self
 
 import equinox as eqx
@@ -52,6 +53,20 @@ class PaperTiltedKernel(AbstractTiltedKernel):
 
     def _with(self, kernel: AbstractKernel) -> Self:
         return type(self)(kernel, self.potential, self.ramp)
+
+    @property
+    def is_stationary(self) -> bool:
+        """Where paths back start in the equilibrium times r, steps forward do not leave that as it is."""
+        return self.ramp and self.kernel.is_stationary
+
+    @property
+    def is_reversible(self) -> bool:
+        return self.ramp and self.kernel.is_reversible
+
+    @property
+    def max_prior_nats(self) -> float:
+        """Without a limit where r has none."""
+        return self.kernel.max_prior_nats if self.ramp else math.inf
 
     def equilibrium(self) -> AbstractDistribution:
         start = self.kernel.equilibrium()

@@ -1,7 +1,8 @@
 """A kernel around another: all as it is there, but for what a subclass changes."""
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal, Self
 
 import equinox as eqx
 import numpy as np
@@ -12,7 +13,7 @@ from quasistatic._process.kernel import AbstractKernel
 
 
 class AbstractWrappedKernel(AbstractKernel):
-    """The forward process is that of `kernel`, and so are params; a subclass has `reverse`."""
+    """The forward process is that of `kernel`, with all that is declared of it, and so are params; a subclass has `reverse`."""
 
     kernel: eqx.AbstractVar[AbstractKernel]
     is_exact_at_zero: ClassVar[bool] = False
@@ -26,11 +27,29 @@ class AbstractWrappedKernel(AbstractKernel):
         return self.kernel.event
 
     @property
+    def is_stationary(self) -> bool:
+        return self.kernel.is_stationary
+
+    @property
+    def is_reversible(self) -> bool:
+        return self.kernel.is_reversible
+
+    @property
     def max_prior_nats(self) -> float:
         return self.kernel.max_prior_nats
 
+    @property
+    def is_sequential(self) -> bool:
+        return self.kernel.is_sequential
+
     def given(self, side: State) -> Self:
         return self._with(self.kernel.given(side))
+
+    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
+        return self.kernel.measure(events)
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        return self._with(self.kernel.measured(arrays))
 
     def times(self, steps: int) -> np.ndarray:
         return self.kernel.times(steps)

@@ -13,6 +13,8 @@ class SimpleOptions:
 
     For a Gaussian kernel with a fixed variance this is half the squared error of the velocity, up to a constant; for
     bits it is the cross-entropy of the predicted data. It is not a bound on log p(x).
+
+    With `trajectory.first_step = paper` the first time has nothing to train: its term is that of the fixed step, a constant.
     """
 
 

@@ -16,13 +16,22 @@ Key = jax.Array
 
 
 class Simple(qs.AbstractObjective):
-    """-log decode(x) at a time of the chain drawn evenly."""
+    """-log decode(x) at a time of the chain drawn evenly.
+
+    At the first time it is the first step's, which is the same for every network with `first_step = paper`: a constant of the
+    loss. At other times it is the network's, over which the steps back average whatever the first step is.
+    """
 
     options: SimpleOptions = eqx.field(static=True)
 
     def __call__(self, diffusion: qs.Diffusion, x: Any, u: jax.Array, *, key: Key) -> tuple[jax.Array, dict[str, jax.Array]]:
         times = diffusion.times()
-        t = times[jnp.minimum((u * len(times)).astype(jnp.int32), len(times) - 1)]
+        index = jnp.minimum((u * len(times)).astype(jnp.int32), len(times) - 1)
+        t = times[index]
         key_z, key_net = jr.split(key)
         z = diffusion.kernel.marginal(x, t).sample(key_z)
-        return -diffusion.kernel.decode(diffusion.params(z, t, key=key_net), z, t).log_prob(x), {}
+        params = diffusion.params(z, t, key=key_net)
+        log_prob = diffusion.kernel.decode(params, z, t).log_prob(x)
+        if diffusion.first_step != "learned":
+            log_prob = jnp.where(index == 0, diffusion.decode(params, z, t).log_prob(x), log_prob)
+        return -log_prob, {}
