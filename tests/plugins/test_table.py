@@ -17,7 +17,6 @@ import quasistatic as qs
 from quasistatic._data.source import log_scale
 from quasistatic._report.pictures import Walks
 from quasistatic_plugins.table.columns import recognised
-from quasistatic_plugins.table.measures import column_shapes, pair_trends, told_apart
 from quasistatic_plugins.table.mixture import Flat, best_mixture
 
 SPLITS = ("train", "validation", "test")
@@ -324,28 +323,6 @@ def test_a_mixture_is_a_distribution_and_finds_what_columns_have_in_common():
     alone = sum(best_mixture(one, two).log_prob(three).mean() for one, two, three in columns)
     # the group is one bit, which numbers have nearly all of, and counts and states nine tenths: it is counted three times, not once
     assert alone + 1.0 < mixture.log_prob(test).mean() < alone + 2 * np.log(2)
-
-
-def test_measures_have_the_values_of_their_definitions():
-    names = [("n", ["1.5", "2.5", "3.5", "4.25"]), ("c", ["x", "y", "z"]), ("m", ["1.5", "2.25", "7.5", ""])]
-    columns = [recognised(name, number, cells, None, 9, reader()) for number, (name, cells) in enumerate(names, 1)]
-    a = np.array([[1.0, 0, 2.0], [2.0, 0, 3.0], [3.0, 1, 1.0], [4.0, 1, np.nan]])
-    b = np.array([[3.0, 0, 2.0], [4.0, 0, 2.5], [5.0, 0, 3.0], [6.0, 1, 3.5]])
-    # half of the numbers of a are below all of b; states differ by a quarter
-    assert column_shapes(columns[:1], a, b) == pytest.approx(0.5)
-    assert column_shapes(columns[1:2], a[:, 1:], b[:, 1:]) == pytest.approx(0.75)
-    assert column_shapes(columns, a, a) == 1 and pair_trends(columns, a, a) == 1
-    ours = np.corrcoef([1.0, 2.0, 3.0], [2.0, 3.0, 1.0])[0, 1]
-    assert pair_trends([columns[0], columns[2]], a[:, [0, 2]], b[:, [0, 2]]) == pytest.approx(1 - 0.5 * abs(ours - 1.0))
-    assert pair_trends(columns[:2], a, np.array([[9.0, 2, 0]] * 4)) == 0
-
-
-def test_a_classifier_tells_what_differs():
-    pytest.importorskip("sklearn")
-    random = np.random.RandomState(0)
-    same, other = random.normal(size=(2, 300, 2)), random.normal(2.0, 1.0, size=(300, 2))
-    assert abs(told_apart(same[0], same[1]) - 0.5) < 0.1 and told_apart(same[0], other) > 0.95
-    assert told_apart(same[0][:5], same[1]) is None
 
 
 def test_samples_are_judged_beside_training_rows(file):
