@@ -5,6 +5,7 @@ from quasistatic import oracles as oracles
 from quasistatic import testing as testing
 from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data.array import ArraySource as ArraySource
+from quasistatic._data.baselines import simple_models as simple_models
 from quasistatic._data.cells import Reader as Reader
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
@@ -16,6 +17,7 @@ from quasistatic._data.mixtures import fit_mixture as fit_mixture
 from quasistatic._data.ngrams import Passages as Passages
 from quasistatic._data.ngrams import markov_models as markov_models
 from quasistatic._data.ngrams import ngrams as ngrams
+from quasistatic._data.origin import Origin as Origin
 from quasistatic._data.picture_choices import CutChoices as CutChoices
 from quasistatic._data.picture_choices import PictureChoices as PictureChoices
 from quasistatic._data.picture_files import cut_squares as cut_squares
@@ -30,10 +32,11 @@ from quasistatic._data.reading import read_cells as read_cells
 from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
-from quasistatic._data.source import AbstractGapped as AbstractGapped
+from quasistatic._data.source import AbstractFramed as AbstractFramed
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
 from quasistatic._data.source import AbstractJudge as AbstractJudge
 from quasistatic._data.source import AbstractKept as AbstractKept
+from quasistatic._data.source import AbstractOwnUnits as AbstractOwnUnits
 from quasistatic._data.source import AbstractReading as AbstractReading
 from quasistatic._data.source import AbstractSource as AbstractSource
 from quasistatic._data.source import AbstractTruth as AbstractTruth

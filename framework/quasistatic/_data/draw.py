@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from quasistatic._data.source import AbstractDrawing, AbstractGapped, AbstractSource, capability, units_of
+from quasistatic._data.source import AbstractDrawing, AbstractSource, capability, units_of
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import State
 from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
@@ -33,24 +33,14 @@ class AbstractPartDrawing(ABC):
 
 
 def draw_part(source: AbstractSource, xs: State, part: str, axes: Axes) -> None:
-    """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape.
-
-    Numbers that are not of the data but fill gaps are left out, which a title or the label of x says.
-    """
+    """One part of events (N, ...), given in model units: as the source draws it, or in the user's as suits its shape."""
     drawing, by_part = capability(source, AbstractDrawing), capability(source, AbstractPartDrawing)
     if by_part is not None:
         by_part.render_part(xs, part, axes)
     elif drawing is not None and part == "":
         drawing.render(xs, axes)
     else:
-        gapped, own = capability(source, AbstractGapped), source.event.part_of(xs, part)
-        known = None if gapped is None else gapped.known(xs).get(part)
-        own = own if known is None else np.where(known, own, np.nan)
-        draw_in_user_units(own, source.event.parts()[part], units_of(source)[part], axes)
-        if known is not None and axes.images:
-            axes.set_title(f"{part}, yellow where missing")
-        elif known is not None:
-            axes.set_xlabel(f"{part}, where not missing")
+        draw_in_user_units(source.event.part_of(xs, part), source.event.parts()[part], units_of(source)[part], axes)
 
 
 def draw_in_user_units(xs: np.ndarray, field: AbstractField, units: Units, axes: Axes) -> None:

@@ -179,12 +179,32 @@ class AbstractReading(ABC):
         """Events from a file in the user's units. Raises DataError."""
 
 
-class AbstractGapped(ABC):
-    """A source some of whose real numbers are not of the data, but stand for what is missing, in model units."""
+class AbstractOwnUnits(ABC):
+    """A source whose model units are more than a shift and a scale away from the user's, or some of whose numbers do not exist."""
 
     @abstractmethod
-    def known(self, xs: State) -> Mapping[str, np.ndarray]:
-        """Which real numbers of events (N, ...) are of the data, by the part: booleans built like it."""
+    def to_user(self, xs: State) -> State:
+        """Events (N, ...) in the user's units, in float64, nan for numbers that do not exist."""
+
+    @abstractmethod
+    def from_user(self, values: State) -> State:
+        """The way back."""
+
+    @abstractmethod
+    def log_volume(self, xs: State) -> np.ndarray:
+        """How much lower log densities of events (N, ...) in model units are in the user's units, (N,), in nats."""
+
+
+class AbstractFramed(ABC):
+    """A source whose events are the rows of a data frame, with columns by their names."""
+
+    @abstractmethod
+    def read_frame(self, frame: Any) -> Data:
+        """The events of a frame. Raises DataError naming a column that is absent or of another kind."""
+
+    @abstractmethod
+    def to_frame(self, xs: State) -> Any:
+        """The frame of events (N, ...) in model units."""
 
 
 class AbstractWriting(ABC):
@@ -213,12 +233,18 @@ def units_of(source: AbstractSource) -> dict[str, Units]:
 
 def to_user(source: AbstractSource, xs: State) -> State:
     """Events (N, ...) from model units to the user's."""
+    own = capability(source, AbstractOwnUnits)
+    if own is not None:
+        return own.to_user(xs)
     event = source.event
     return event.build({name: units.to_user(event.part_of(xs, name)) for name, units in units_of(source).items()})
 
 
 def samples_to_user(source: AbstractSource, xs: State) -> State:
     """Samples (N, ...) from model units to the user's, where levels are what they were there, such as whole numbers."""
+    own = capability(source, AbstractOwnUnits)
+    if own is not None:
+        return own.to_user(xs)
     event, units = source.event, units_of(source)
     return event.build(
         {name: _sample_to_user(field, units[name], event.part_of(xs, name)) for name, field in event.parts().items()}
@@ -236,16 +262,14 @@ def _sample_to_user(field: AbstractField, units: Units, values: np.ndarray) -> n
 
 def log_scale(source: AbstractSource, xs: State) -> np.ndarray | None:
     """How much lower log densities of events (N, ...) are in the user's units, (N,), in nats; None where no part has a density."""
-    units, gapped = units_of(source), capability(source, AbstractGapped)
     real = {name: field for name, field in source.event.parts().items() if not field.is_discrete}
-    known = {} if gapped is None else gapped.known(xs)
     if not real:
         return None
-    whole = sum(units[name].log_volume(field.shape) for name, field in real.items() if name not in known)
-    found = np.full(count_of(xs), whole, np.float64)
-    for name, mask in known.items():
-        found += np.sum(mask * np.log(units[name].scale), axis=tuple(range(1, mask.ndim)))
-    return found
+    own = capability(source, AbstractOwnUnits)
+    if own is not None:
+        return own.log_volume(xs)
+    units = units_of(source)
+    return np.full(count_of(xs), sum(units[name].log_volume(field.shape) for name, field in real.items()), np.float64)
 
 
 def events_of(source: AbstractSource, values: Any) -> State:
@@ -253,6 +277,15 @@ def events_of(source: AbstractSource, values: Any) -> State:
 
     Raises DataError for what does not fit.
     """
+    framed, own = capability(source, AbstractFramed), capability(source, AbstractOwnUnits)
+    if framed is not None and not _is_built_like(source.event, values):
+        data = framed.read_frame(values)
+        if data.outside:
+            first = data.outside[0]
+            raise DataError(f"data: row {first.number} is outside of what the source holds: {first.reason}")
+        return data.x
+    if own is not None:
+        return source.event.check(own.from_user(values))
     event, units = source.event, units_of(source)
     if isinstance(event, Fields) and not isinstance(values, Mapping):
         raise DataError(f"events: expected a mapping with the parts {', '.join(event)}, got a {type(values).__name__}")
@@ -262,6 +295,10 @@ def events_of(source: AbstractSource, values: Any) -> State:
         if not isinstance(event, Fields) or name in values
     }
     return event.check(event.build(parts) if len(parts) == len(event.parts()) else values)
+
+
+def _is_built_like(event: AbstractEvent, values: Any) -> bool:
+    return isinstance(event, Fields) and isinstance(values, Mapping) and set(values) == set(event)
 
 
 def _to_model(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:

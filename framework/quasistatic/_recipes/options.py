@@ -1,7 +1,8 @@
 """Options: from an attrs class to TOML and back, strictly, with every problem named at once.
 
 The fields of the class are the only source of truth: keys, types, defaults, help and checks come from them. A field may
-be an int, float, bool, str, Literal, `X | None` (None is written "none"), `tuple[X, ...]` or another attrs class.
+be an int, float, bool, str, Literal, `X | None` (None is written "none"), `tuple[X, ...]`, `Mapping[str, X]` or another
+attrs class.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def unstructure(options: Any) -> Any:
     """TOML values of an instance of an attrs class, every option included."""
     if attrs.has(type(options)):
         return {field.alias or field.name: unstructure(getattr(options, field.name)) for field in fields(type(options))}
+    if isinstance(options, Mapping):
+        return {str(name): unstructure(value) for name, value in options.items()}
     if isinstance(options, tuple | list):
         return [unstructure(value) for value in options]
     return "none" if options is None else options
@@ -94,6 +97,8 @@ def type_text(kind: Any) -> str:
         return " | ".join(map(type_text, arguments))
     if origin is tuple and arguments[1:] == (...,):
         return f"list of {PLURALS.get(arguments[0]) or type_text(arguments[0])}"
+    if origin is Mapping and arguments[0] is str:
+        return f"table of {PLURALS.get(arguments[1]) or type_text(arguments[1])}"
     if isinstance(kind, type) and attrs.has(kind):
         return "table"
     raise TypeError(f"options cannot be of type {kind!r}")
@@ -170,6 +175,8 @@ def _convert(value: Any, kind: Any) -> Any:
         return _literal(value, kind)
     if origin in (Union, types.UnionType):
         return _union(value, kind)
+    if origin is Mapping:
+        return _mapping(value, kind)
     return _list(value, kind) if origin is tuple else _structure_class(kind, value, "this table")
 
 
@@ -201,6 +208,20 @@ def _list(value: Any, kind: Any) -> tuple[Any, ...]:
     if found:
         raise _Problems(found)
     return tuple(items)
+
+
+def _mapping(value: Any, kind: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        _refuse(value, f"a {type_text(kind)}")
+    items, found = {}, []
+    for name, item in value.items():
+        try:
+            items[str(name)] = _convert(item, typing.get_args(kind)[1])
+        except _Problems as problems:
+            found += problems.under(f".{name}")
+    if found:
+        raise _Problems(found)
+    return items
 
 
 def _structure_class(cls: type[T], values: Any, owner: str) -> T:

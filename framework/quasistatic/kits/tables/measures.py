@@ -8,8 +8,7 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
-from quasistatic_plugins.table.columns import Column
-from quasistatic_plugins.table.layout import states_of
+from quasistatic.kits.tables.columns import Column
 
 BINS = 10  # of numbers, beside states
 FOLDS = 5
@@ -112,7 +111,7 @@ def _binned(column: Column, x: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 def _states(column: Column, x: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(x), len(column.states), x).astype(int)
+    return x.astype(int)
 
 
 def _overlap(x: np.ndarray, y: np.ndarray) -> float:
@@ -138,7 +137,7 @@ class _Vectors:
                 found.append(np.nan_to_num((rows[:, [j]] - self._means[j]) / self._scales[j]))
                 found.append(np.isnan(rows[:, [j]]).astype(float))
             else:
-                found.append(np.eye(states_of(column))[np.minimum(_states(column, rows[:, j]), states_of(column) - 1)])
+                found.append(np.eye(column.state_count)[np.minimum(_states(column, rows[:, j]), column.state_count - 1)])
         return np.concatenate(found, axis=1)
 
 

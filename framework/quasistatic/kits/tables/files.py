@@ -1,0 +1,307 @@
+"""Any table as text: files by their endings, and data frames in memory. What a library reads typed becomes the text of its values."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import polars as pl
+
+import quasistatic as qs
+from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
+from quasistatic.kits.tables.text import Piece, opened, pieces, recognise
+
+EXTRA = 'pip install "quasistatic[table]"'
+ROWS = 100_000  # of a typed file that are read together
+_PANDAS = "import pandas; pandas.read_{0}({1!r}).to_csv({2!r}, index=False)"
+# one line that makes a file that is read of one that is not
+CONVERT = {
+    **{f".{kind}": _PANDAS.replace("{0}", kind) for kind in ("json", "orc", "html", "xml")},
+    **{".xls": _PANDAS.replace("{0}", "excel"), ".ods": _PANDAS.replace("{0}", "excel")},
+    **{".sav": _PANDAS.replace("{0}", "spss"), ".dta": _PANDAS.replace("{0}", "stata"), ".sas7bdat": _PANDAS.replace("{0}", "sas")},
+}
+
+
+@attrs.frozen(eq=False)
+class RawTable:
+    """A table of text: `names` of its columns, and `pieces()`, which reads its rows anew, some at a time.
+
+    `counted` are the places of rows, such as "line"; `types` are the types of the columns of a file that has any;
+    `delimiter` and `has_header` are how a text file is written. `notes` are what was recognised.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    pieces: Callable[[], Iterator[Piece]]
+    counted: str
+    notes: tuple[str, ...] = ()
+    types: tuple[str, ...] | None = None
+    delimiter: str = ","
+    has_header: bool = True
+
+
+def read_table(path: str | Path, options: ReadingOptions | None = None) -> RawTable:
+    """A table from a file, by its ending. Raises DataError, also later, while pieces are read."""
+    path, options = checked(path), options or ReadingOptions()
+    ending = path.suffix.lower()
+    with readable(path):
+        if ending == ".parquet":
+            table = _lazy(path, pl.scan_parquet)
+        elif ending in (".arrow", ".feather"):
+            table = _lazy(path, pl.scan_ipc)
+        elif ending == ".xlsx":
+            table = _excel(path, options)
+        elif ending in (".jsonl", ".ndjson"):
+            table = _json(path)
+        else:
+            table = _text(path, options)
+    if twice := [name for name in table.names if table.names.count(name) > 1]:
+        raise qs.DataError(f"{path}: {table.names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
+    return attrs.evolve(table, pieces=_Reading(path, table.pieces))
+
+
+@attrs.frozen
+class _Reading:
+    """Errors of the system while a file is read are DataErrors of one line."""
+
+    path: Path
+    pieces: Callable[[], Iterator[Piece]]
+
+    def __call__(self) -> Iterator[Piece]:
+        with readable(self.path):
+            yield from self.pieces()
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise qs.DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
+    except pl.exceptions.PolarsError as error:
+        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged: {str(error).splitlines()[0][:160]}") from error
+
+
+def checked(path: str | Path) -> Path:
+    """The path of a table. Raises DataError where there is no such file, with a way to make one of it."""
+    path = Path(path).expanduser()
+    known = f"expected a file that ends in {', '.join(TEXT)} (or .gz of these), {', '.join(ENDINGS[2 * len(TEXT) :])}"
+    if path.is_dir():
+        raise qs.DataError(f"{path}: is a folder, {known}")
+    if not path.exists():
+        raise qs.DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
+    if not path.name.lower().endswith(ENDINGS) or not path.is_file():
+        line = CONVERT.get(path.suffix.lower(), "") if path.is_file() else ""
+        code = line.format("", path.name, path.with_suffix(".csv").name)
+        raise qs.DataError(f"{path}: {known}" + (f'; make one of it: python -c "{code}"' if line else ""))
+    return path
+
+
+def _text(path: Path, options: ReadingOptions) -> RawTable:
+    form = recognise(path, options)
+    names = form.header or tuple(f"column {number}" for number in range(1, form.width + 1))
+    return RawTable(
+        str(path), names, lambda: pieces(path, form), "line", form.notes, None, form.delimiter or " ", form.header is not None
+    )
+
+
+def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
+    """A file of typed columns, read in pieces."""
+    lazy = scan(path)
+    schema = lazy.collect_schema()
+    for name, kind in schema.items():
+        if kind.is_nested():
+            raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")
+    rows = lazy.select(pl.len()).collect().item()
+    qs.refuse_large(8 * rows * max(1, len(schema)))
+    types = tuple(str(kind) for kind in schema.values())
+
+    def read() -> Iterator[Piece]:
+        for start in range(0, rows, ROWS):
+            frame = lazy.slice(start, ROWS).collect()
+            yield Piece(as_text(frame), np.arange(start + 1, start + 1 + len(frame)))
+
+    return RawTable(str(path), tuple(schema), read, "row", (), types)
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """A typed frame as the text that a person would write."""
+    columns = []
+    for number, series in enumerate(frame.get_columns()):
+        kind = series.dtype
+        if isinstance(kind, pl.Datetime):
+            text = series.dt.to_string(_written_as(series, kind))
+        elif kind == pl.Object:
+            text = pl.Series([as_cell(value) or None for value in series.to_list()], dtype=pl.String)
+        else:
+            text = series.cast(pl.String)
+        columns.append(text.alias(str(number)))
+    return pl.DataFrame(columns)
+
+
+def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
+    """With fractions of a second where there are any."""
+    parts = series.dt.nanosecond()
+    digits = next((each for each in (0, 3, 6) if not (parts % 10 ** (9 - each)).any()), 9)
+    return f"%Y-%m-%dT%H:%M:%S{f'%.{digits}f' if digits else ''}{'%:z' if kind.time_zone else ''}"
+
+
+def _excel(path: Path, options: ReadingOptions) -> RawTable:
+    """The cells of one sheet. Values of formulas are as they were last computed."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise qs.DataError(f"{path}: reading .xlsx needs openpyxl: {EXTRA}; or save the sheet as .csv") from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            qs.refuse_large(sum(each.file_size for each in archive.infolist()))
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        with contextlib.closing(book):
+            sheets = book.sheetnames
+            if options.sheet and options.sheet not in sheets:
+                raise qs.DataError(f"{path}: source.sheet: there is no sheet {options.sheet!r}  (it has: {', '.join(sheets)})")
+            sheet = book[options.sheet] if options.sheet else book.worksheets[0]
+            rows = [
+                (number, cells)
+                for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
+                if any(cells := [as_cell(value) for value in row])
+            ]
+    except (qs.errors.QuasistaticError, OSError):
+        raise
+    except Exception as error:  # a damaged file makes anything of a reader of XML
+        raise qs.DataError(f"{path}: is not an .xlsx file, or is damaged: {type(error).__name__}") from error
+    if not rows:
+        raise qs.DataError(f"{path}: is empty")
+    width = max(len(cells) for _, cells in rows)
+    rows = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    notes = () if len(sheets) == 1 else (f"sheet {sheet.title!r} of {len(sheets)} is read (source.sheet)",)
+    header = options.header != "no" and not any(cell and _is_number(cell) for cell in rows[0][1])
+    names = tuple(rows[0][1]) if header else tuple(f"column {number}" for number in range(1, width + 1))
+    where = f"row {rows[0][0]} is the header" if header else "there is no header"
+    return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return float(cell) == float(cell)
+    except ValueError:
+        return False
+
+
+def _json(path: Path) -> RawTable:
+    """An object in each line; columns are the keys, in the order in which they first occur. Numbers keep their digits."""
+    rows = []
+    size = 0
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            size += len(line)
+            qs.refuse_large(8 * size)
+            if line.strip():
+                rows.append((number, _object(path, number, line)))
+    if not rows:
+        raise qs.DataError(f"{path}: is empty")
+    names = tuple(dict.fromkeys(name for _, row in rows for name in row))
+    qs.refuse_large(8 * len(names) * len(rows))
+    cells = [(number, [as_cell(row.get(name)) for name in names]) for number, row in rows]
+    kinds = [{type(row[name]) for _, row in rows if row.get(name) is not None} for name in names]
+    types = tuple("Boolean" if kind == {bool} else "Number" if kind == {_Digits} else "String" for kind in kinds)
+    return attrs.evolve(_of_rows(str(path), names, cells, "line"), types=types)
+
+
+class _Digits(str):
+    """A number as it is written."""
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line, parse_float=_Digits, parse_int=_Digits)
+    except (ValueError, RecursionError) as error:
+        raise qs.DataError(f"{path}: line {number} is not JSON: {' '.join(str(error).split())[:100]}") from error
+    if not isinstance(row, dict):
+        shown = line.decode(errors="replace").strip()[:40]
+        raise qs.DataError(f'{path}: line {number} holds {shown!r}, expected an object such as {{"age": 3}}')
+    for name, value in row.items():
+        if isinstance(value, dict | list):
+            raise qs.DataError(f"{path}: line {number}, column {name!r}: holds {str(value)[:40]}, expected one number or text")
+    return row
+
+
+def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[str]]], counted: str) -> RawTable:
+    places, cells = [], []
+    for place, row in rows:
+        places.append(place)
+        cells.append([cell or None for cell in row])
+    schema = {str(number): pl.String for number in range(len(names))}
+    frame = pl.DataFrame(cells, schema=schema, orient="row")
+    piece = Piece(frame, np.asarray(places, np.int64))
+    return RawTable(name, names, lambda: iter((piece,)), counted)
+
+
+def as_cell(value: Any) -> str:
+    """A value as the text that a person would write."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
+    if hasattr(value, "isoformat"):
+        text = value.isoformat()
+        return "" if text == "NaT" else text
+    return str(value)
+
+
+def is_frame(data: Any) -> bool:
+    """Whether data in memory are a table with names: a data frame, a mapping of columns, or anything with the Arrow interface."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__") or (
+        isinstance(data, Mapping) and all(np.ndim(values) == 1 for values in data.values())
+    )
+
+
+def from_frame(data: Any) -> RawTable:
+    """A data frame of pandas, polars or pyarrow, or a mapping of columns, by the names of its columns. Raises DataError."""
+    names = list(data.column_names if hasattr(data, "column_names") else data.keys() if isinstance(data, Mapping) else data.columns)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise qs.DataError(f"data: {names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
+    if isinstance(data, pl.DataFrame):
+        series = data.get_columns()
+    else:
+        series = [_series(data[name]) for name in names]
+    if not series or not len(series[0]):
+        raise qs.DataError("data: the frame holds no rows")
+    if len({len(each) for each in series}) > 1:
+        raise qs.DataError("data: expected columns of one length")
+    for name, each in zip(names, series, strict=True):
+        if each.dtype.is_nested():
+            raise qs.DataError(f"data: column {name!r} holds {each.dtype} in each cell, expected one number or text")
+    frame = pl.DataFrame([each.alias(str(number)) for number, each in enumerate(series)])
+    piece = Piece(as_text(frame), np.arange(len(frame)))
+    types = tuple(str(each.dtype) for each in series)
+    return RawTable("data", tuple(map(str, names)), _Kept(piece), "row", (), types)
+
+
+@attrs.frozen
+class _Kept:
+    piece: Piece
+
+    def __call__(self) -> Iterator[Piece]:
+        return iter((self.piece,))
+
+
+def _series(values: Any) -> pl.Series:
+    """A column of any library: numbers as they are, all else as text."""
+    if isinstance(values, pl.Series):
+        return values
+    array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+    if array.dtype.kind in "biufM":
+        return pl.Series("", array).fill_nan(None) if array.dtype.kind == "f" else pl.Series("", array)
+    found = [_cell_of(value) for value in (values.to_list() if hasattr(values, "to_list") else list(values))]
+    return pl.Series("", [cell or None for cell in found], dtype=pl.String)
+
+
+def _cell_of(value: Any) -> str:
+    return "" if type(value).__name__ in ("NAType", "NaTType") else as_cell(value)
