@@ -237,9 +237,9 @@ def _check_elements(place: str, kernel: AbstractKernel) -> None:
     for each in found:
         if not isinstance(each, AbstractElementwiseDistribution) or (isinstance(each, Normal) and each.basis is not None):
             raise ValueError(
-                f"{place}: some of its numbers need not exist, which takes a kernel of independent elements with values of their own; "
+                f"{place}: some of its numbers need not exist, which takes a kernel of independent elements with values of each; "
                 f"{type(kernel).__name__} gives a {type(each).__name__}"
             )
     shapes = [[leaf.shape for leaf in jax.tree.leaves(each)] for each in found[:2]]
     if type(found[0]) is not type(found[1]) or {*shapes[0], *shapes[1]} != {kernel.event.structs.shape}:
-        raise ValueError(f"{place}: some of its numbers need not exist, which takes a kernel whose noise is that of its equilibrium")
+        raise ValueError(f"{place}: some of its numbers need not exist, which takes a kernel whose noise ends as its equilibrium")
