@@ -76,6 +76,7 @@ from quasistatic._process.alternatives import alternatives as alternatives
 from quasistatic._process.diffusion import Diffusion as Diffusion
 from quasistatic._process.distribution import AbstractDiscrete as AbstractDiscrete
 from quasistatic._process.distribution import AbstractDistribution as AbstractDistribution
+from quasistatic._process.distribution import AbstractElementwiseDistribution as AbstractElementwiseDistribution
 from quasistatic._process.distribution import AbstractIntegrable as AbstractIntegrable
 from quasistatic._process.distribution import AbstractWithMean as AbstractWithMean
 from quasistatic._process.distribution import uniform as uniform
@@ -86,9 +87,11 @@ from quasistatic._process.event import AbstractField as AbstractField
 from quasistatic._process.event import Binary as Binary
 from quasistatic._process.event import Categorical as Categorical
 from quasistatic._process.event import Counts as Counts
-from quasistatic._process.event import Fields as Fields
 from quasistatic._process.event import Levels as Levels
+from quasistatic._process.event import Measured as Measured
 from quasistatic._process.event import Real as Real
+from quasistatic._process.fields import Fields as Fields
+from quasistatic._process.fields import Gate as Gate
 from quasistatic._process.finite import FLOOR as FLOOR
 from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
@@ -99,6 +102,7 @@ from quasistatic._process.grid import AbstractGrid as AbstractGrid
 from quasistatic._process.grid import FixedGrid as FixedGrid
 from quasistatic._process.grid import GivenGrid as GivenGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
+from quasistatic._process.join import join_kernels as join_kernels
 from quasistatic._process.kernel import AbstractBridged as AbstractBridged
 from quasistatic._process.kernel import AbstractFlowing as AbstractFlowing
 from quasistatic._process.kernel import AbstractJumping as AbstractJumping
@@ -116,6 +120,7 @@ from quasistatic._process.model import ravel_side as ravel_side
 from quasistatic._process.model import side_size as side_size
 from quasistatic._process.normal import AbstractBasis as AbstractBasis
 from quasistatic._process.normal import BinnedNormal as BinnedNormal
+from quasistatic._process.normal import MeasuredNormal as MeasuredNormal
 from quasistatic._process.normal import Normal as Normal
 from quasistatic._process.objective import AbstractObjective as AbstractObjective
 from quasistatic._process.potential import AbstractElementwise as AbstractElementwise
@@ -125,7 +130,6 @@ from quasistatic._process.potential import Flipped as Flipped
 from quasistatic._process.potential import Known as Known
 from quasistatic._process.potential import Observed as Observed
 from quasistatic._process.potential import OnPart as OnPart
-from quasistatic._process.product import join_kernels as join_kernels
 from quasistatic._process.product import product as product
 from quasistatic._process.sample import sample as sample
 from quasistatic._process.sampler import AbstractSampler as AbstractSampler

@@ -318,7 +318,7 @@ def test_examples_that_cannot_be_are_refused(kind, choices, said):
 
 
 def test_a_kernel_that_joins_others_is_built_for_three_parts():
-    joins = component("kernel", lambda options, kernels: qs.join_kernels(kernels), joins=True)
+    joins = component("kernel", lambda options, event, kernels: qs.join_kernels(kernels, event), joins=True)
     (built,), (quick,) = builds(joins), builds(joins, once=True)
     assert built.label == "kernel mine on flag: 1 of 2 categories, name: 2 of 3 categories, place: 2 real"
     assert quick.label == "kernel mine on name: 2 of 3 categories, place: 2 real"

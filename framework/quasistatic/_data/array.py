@@ -37,7 +37,8 @@ from quasistatic._data.survey import choose_support, count_states, notes, survey
 from quasistatic._data.tables import Table, as_table
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractField, Binary, Categorical, Fields, Levels, Real
+from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real
+from quasistatic._process.fields import Fields
 from quasistatic.errors import DataError
 
 FEWEST = 10

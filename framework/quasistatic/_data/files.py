@@ -9,7 +9,7 @@ import numpy as np
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.reading import read_table
 from quasistatic._data.source import AbstractReading, AbstractSource, Data, capability, events_of
-from quasistatic._process.event import Fields
+from quasistatic._process.fields import Fields
 from quasistatic._storage.files import reason, refuse_large
 from quasistatic.errors import DataError
 

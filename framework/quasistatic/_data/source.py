@@ -20,7 +20,8 @@ import numpy as np
 
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import AbstractEvent, AbstractField, Fields, Levels, Real
+from quasistatic._process.event import AbstractEvent, AbstractField, Levels, Real
+from quasistatic._process.fields import Fields
 from quasistatic._process.tree import count_of, take
 from quasistatic.errors import DataError
 

@@ -31,7 +31,8 @@ from quasistatic._data.source import (
 )
 from quasistatic._data.symbol_choices import SymbolChoices
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.event import PADDING, Binary, Categorical, Fields
+from quasistatic._process.event import PADDING, Binary, Categorical
+from quasistatic._process.fields import Fields
 from quasistatic.errors import DataError
 
 # of a polynomial modulo 2^64: an odd number (that of splitmix64), and what it gives 1 with

@@ -90,7 +90,7 @@ class Component:
     `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). `examples` are the events
     for which `quasistatic check` builds a kernel or a potential, where small ones of these fields would not do: a kernel for
     positive numbers has `(qs.Real((2, 1), low=0.0),)`, which is small and has two axes. A kernel that `joins` others takes an
-    event of several parts, and is built as `build(options, kernels)` from a mapping of one for each part.
+    event of several parts, and is built as `build(options, event, kernels)`, with a mapping of one for each part.
     `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
     that it may break, each with the reason in words. `restore(options, kept)` builds a source of a run that is reopened
     from the `Kept` that it gave when the run was started; by default it is built as it was then.

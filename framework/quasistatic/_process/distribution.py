@@ -64,6 +64,29 @@ class AbstractDistribution(eqx.Module):
         return jnp.zeros(()) if self.is_reparametrised else self.log_prob(jax.lax.stop_gradient(x))
 
 
+class AbstractElementwiseDistribution(AbstractDistribution):
+    """Independent elements, one array, each of which has values of its own: what sums over some of the elements is made of.
+
+    `kls` and `entropies` have honest one-sample defaults, as the sums have.
+    """
+
+    @abstractmethod
+    def log_probs(self, x: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """log p of each element of x, in nats."""
+
+    def kls(self, other: "AbstractElementwiseDistribution", *, key: Key) -> Float[Array, "*event"]:
+        """KL(self || other) of each element, in nats; by default an unbiased estimate from one sample."""
+        x = self.sample(key)
+        return self.log_probs(x) - other.log_probs(x)
+
+    def entropies(self, key: Key) -> Float[Array, "*event"]:
+        """Entropy of each element, in nats; by default an unbiased estimate from one sample."""
+        return -self.log_probs(self.sample(key))
+
+    def log_prob(self, x: State) -> Scalar:
+        return jnp.sum(self.log_probs(x))
+
+
 class AbstractWithMean(AbstractDistribution):
     """A distribution whose mean is known."""
 

@@ -1,7 +1,7 @@
-"""What one event (one datum) is: a field, or several fields with names.
+"""What one event (one datum) is: a field, or several fields with names (`fields`).
 
-A field is what its type says: `Real`, `Levels`, `Binary`, `Categorical`, `Counts`, or a type that a plugin brings. No jax
-here, so that a plugin can name fields where it registers.
+A field is what its type says: `Real`, `Levels`, `Measured`, `Binary`, `Categorical`, `Counts`, or a type that a plugin brings.
+No jax here, so that a plugin can name fields where it registers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
@@ -118,6 +118,11 @@ class AbstractField(AbstractEvent):
         return math.prod(self.shape)
 
     @property
+    def are_discrete(self) -> bool | np.ndarray:
+        """Whether elements have probabilities: of all alike, or of each, (*shape)."""
+        return self.is_discrete
+
+    @property
     def pixels(self) -> int | None:
         is_picture = len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[-1] in (1, 3))
         return math.prod(self.shape[:2]) if is_picture else None
@@ -146,9 +151,11 @@ class AbstractField(AbstractEvent):
     def contains_array(self, array: np.ndarray) -> np.ndarray:
         """Whether each element of an array (N, *shape) is one that this field declares."""
 
-    def check_array(self, array: np.ndarray, name: str = "", as_data: bool = True) -> np.ndarray:
+    def check_array(
+        self, array: np.ndarray, name: str = "", as_data: bool = True, there: np.ndarray | None = None
+    ) -> np.ndarray:
         """An array (N, *shape) in the field's dtype if every element fits; see `check`. Raises DataError naming the first that
-        does not.
+        does not. Elements that do not exist, where `there` (N, *shape) is false, are not looked at.
         """
         import numpy as np
 
@@ -160,8 +167,8 @@ class AbstractField(AbstractEvent):
             raise DataError(f"{place}: expected an array of shape ({wanted}), got {array.shape}")
         if array.dtype.kind not in "biuf":
             raise DataError(f"{place}: expected numbers, got {array.dtype}")
-        fits = self.contains_array(array) if as_data or self.is_discrete else True
-        wrong = ~(np.isfinite(array) & fits).reshape(len(array), -1)
+        fits = self.contains_array(array) | (not as_data and ~np.asarray(self.are_discrete))
+        wrong = ~(np.isfinite(array) & fits | (False if there is None else ~there)).reshape(len(array), -1)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise DataError(
@@ -232,6 +239,84 @@ class Levels(AbstractField):
         return min(max(1e-3, 4 * FLOAT32 * outermost / self.spacing), 0.499)
 
 
+def _numbers(values: Any) -> tuple[float | None, ...]:
+    """Infinite is None: no bound."""
+    return tuple(None if value is None or math.isinf(value) else float(value) for value in values)
+
+
+@attrs.frozen
+class Measured(AbstractField):
+    """Real numbers, an array of one axis, of which some lie on a lattice, in model units.
+
+    Element i is any number where `spacings[i]` is 0, between `lows[i]` and `highs[i]` where these are given (None or infinite: no
+    bound), and else one of `lows[i]`, `lows[i] + spacings[i]`, .. up to `highs[i]`.
+    """
+
+    spacings: tuple[float, ...] = attrs.field(default=(), converter=lambda values: tuple(map(float, values)))
+    lows: tuple[float | None, ...] = attrs.field(default=(), converter=_numbers)
+    highs: tuple[float | None, ...] = attrs.field(default=(), converter=_numbers)
+    kind: ClassVar[str] = "measured"
+
+    def __attrs_post_init__(self) -> None:
+        counts = {len(self.spacings), len(self.lows), len(self.highs)}
+        if len(self.shape) != 1 or counts != {self.size}:
+            found = f"{self.shape} with {len(self.spacings)} spacings, {len(self.lows)} lows and {len(self.highs)} highs"
+            raise ValueError(f"Measured: expected a shape (n,) and n of spacings, of lows and of highs, got {found}")
+        for index, (spacing, low, high) in enumerate(zip(self.spacings, self.lows, self.highs, strict=True)):
+            if not (math.isfinite(spacing) and spacing >= 0):
+                raise ValueError(f"Measured.spacings: expected numbers from 0, element {index} has {spacing}")
+            if spacing > 0 and (low is None or high is None or not low + spacing <= high + 1e-6 * spacing):
+                found = f"from {low} to {high} by {spacing}"
+                raise ValueError(f"Measured: expected bounds and at least 2 values on a lattice, element {index} has {found}")
+            if low is not None and high is not None and not low < high:
+                raise ValueError(f"Measured: expected low < high, element {index} has {low} and {high}")
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        """Whether all elements lie on a lattice."""
+        return bool(self.are_discrete.all())
+
+    @property
+    def are_discrete(self) -> np.ndarray:
+        """Which elements lie on a lattice, (n,)."""
+        import numpy as np
+
+        return np.array(self.spacings) > 0
+
+    @property
+    def tops(self) -> tuple[float | None, ...]:
+        """The highest value of each element: on a lattice the last one up to its bound."""
+        return tuple(
+            low + spacing * math.floor((high - low) / spacing + 1e-6) if spacing > 0 else high  # type: ignore[operator]
+            for spacing, low, high in zip(self.spacings, self.lows, self.highs, strict=True)
+        )
+
+    def describe(self) -> str:
+        return f"{self.size} {self.kind}, {sum(spacing > 0 for spacing in self.spacings)} of them on a lattice"
+
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Self:
+        """As many elements on one axis, every other one on a lattice."""
+        size = math.prod(shape)
+        spacings, bounds = [0.5 * (index % 2) for index in range(size)], [1.5 if index % 2 else None for index in range(size)]
+        return cls((size,), spacings, [None if bound is None else -bound for bound in bounds], bounds)
+
+    def contains_array(self, array: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        values = np.asarray(array, np.float64)
+        low = np.array([-np.inf if bound is None else bound for bound in self.lows])
+        high = np.array([np.inf if bound is None else bound for bound in self.tops])
+        spacing, on_lattice = np.where(self.are_discrete, self.spacings, 1.0), self.are_discrete
+        # what float32 leaves of a value, which has to tell it from its neighbours
+        rounding = np.minimum(1e-3 * spacing + 4.0 * np.finfo(np.float32).eps * np.abs(values), 0.499 * spacing)
+        slack = np.where(on_lattice, rounding, 0.0)
+        start = np.where(on_lattice, low, 0.0)
+        away = np.abs(values - start - spacing * np.round((values - start) / spacing))
+        inside = np.isfinite(values) & (values >= low - slack) & (values <= high + slack)
+        return inside & (~on_lattice | (away <= slack))
+
+
 @attrs.frozen
 class Binary(AbstractField):
     """Bits: 0. and 1."""
@@ -282,56 +367,4 @@ class Counts(AbstractField):
         return (array == np.round(array)) & (array >= 0)
 
 
-def _named(parts: Mapping[str, AbstractField] | tuple[tuple[str, AbstractField], ...]) -> tuple[tuple[str, AbstractField], ...]:
-    # in the order in which jax goes through a dict
-    return tuple(sorted(parts.items() if isinstance(parts, Mapping) else parts))
-
-
-def _fields(_instance: object, _attribute: object, value: tuple[tuple[str, AbstractField], ...]) -> None:
-    for name, field in value:
-        if not (isinstance(name, str) and name and name.replace("-", "_").isidentifier()):
-            raise ValueError(f"Fields: expected names such as 'size', got {name!r}")
-        if not isinstance(field, AbstractField):
-            raise TypeError(f"Fields.{name}: expected a field such as qs.Real((2,)), got {field!r:.80}")
-    if not value:
-        raise ValueError("Fields: expected at least one field, got none")
-
-
-@attrs.frozen
-class Fields(AbstractEvent, Mapping[str, AbstractField]):
-    """An event of several parts: `Fields({"size": Real(), "kind": Categorical((), 5)})`; its data are dicts of arrays."""
-
-    named: tuple[tuple[str, AbstractField], ...] = attrs.field(converter=_named, validator=_fields)
-
-    def __getitem__(self, name: str) -> AbstractField:
-        return dict(self.named)[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self.named)
-
-    def __len__(self) -> int:
-        return len(self.named)
-
-    @property
-    def size(self) -> int:
-        return sum(field.size for _, field in self.named)
-
-    def describe(self) -> str:
-        return ", ".join(f"{name}: {field.describe()}" for name, field in self.named)
-
-    def parts(self) -> Mapping[str, AbstractField]:
-        return dict(self.named)
-
-    def part_of(self, tree: Any, name: str) -> Any:
-        return tree[name]
-
-    def build(self, parts: Mapping[str, Any]) -> Any:
-        return {name: parts[name] for name in self}
-
-    def _check_structure(self, xs: Any) -> None:
-        found = sorted(xs) if isinstance(xs, Mapping) else type(xs).__name__
-        if found != sorted(self):
-            raise DataError(f"events: expected a mapping with the parts {', '.join(self)}, got {found}")
-
-
-FIELDS: tuple[type[AbstractField], ...] = (Real, Levels, Binary, Categorical, Counts)
+FIELDS: tuple[type[AbstractField], ...] = (Real, Levels, Measured, Binary, Categorical, Counts)

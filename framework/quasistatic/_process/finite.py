@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from quasistatic._process.distribution import (
     AbstractDiscrete,
     AbstractDistribution,
+    AbstractElementwiseDistribution,
     AbstractIntegrable,
     AbstractWithMean,
     Key,
@@ -106,7 +107,7 @@ class Finite(AbstractDiscrete, AbstractIntegrable, AbstractWithMean):
         return states.astype(self.dtype), jnp.exp(jnp.sum(chosen, axis=-1))
 
 
-class Leveled(AbstractDiscrete, AbstractWithMean):
+class Leveled(AbstractElementwiseDistribution, AbstractDiscrete, AbstractWithMean):
     """Independent elements on equally spaced levels low, low + spacing, ..: real numbers with probabilities.
 
     `finite` has the probabilities of the levels, (*event, levels).
@@ -133,8 +134,9 @@ class Leveled(AbstractDiscrete, AbstractWithMean):
         one, other = self.finite.pair(key)
         return self.low + self.spacing * one, self.low + self.spacing * other
 
-    def log_prob(self, x: State) -> Scalar:
-        return self.finite.log_prob(jnp.round((x - self.low) / self.spacing))
+    def log_probs(self, x: jax.Array) -> jax.Array:
+        level = jnp.round((x - self.low) / self.spacing).astype(jnp.int32)
+        return jnp.take_along_axis(self.finite.log_probs, level[..., None], axis=-1)[..., 0]
 
     def kl(self, other: AbstractDistribution, *, key: Key) -> Scalar:
         if not isinstance(other, Leveled):

@@ -15,15 +15,17 @@ from jaxtyping import Array, Float
 
 from quasistatic._process.distribution import (
     AbstractDistribution,
+    AbstractElementwiseDistribution,
     AbstractIntegrable,
     AbstractWithMean,
     Key,
     Scalar,
-    State,
 )
 from quasistatic._process.finite import Finite, Leveled, log_normalise
 
 LOG_TAU = math.log(2 * math.pi)
+NARROW = 1e-3  # deviation of a level that is known, in spacings
+NARROW_BIN = 0.05  # half of a bin, in deviations
 
 
 class AbstractBasis(eqx.Module):
@@ -38,11 +40,12 @@ class AbstractBasis(eqx.Module):
         """The point with these coordinates."""
 
 
-class Normal(AbstractIntegrable, AbstractWithMean):
+class Normal(AbstractElementwiseDistribution, AbstractIntegrable, AbstractWithMean):
     """Normal elements; `loc` and `variance` have the event's shape. The elements are independent in `basis`, if one is given.
 
-    With a basis `variance` is that of the coordinates, and two normals are compared in one basis: correlated noise is a
-    kernel of a few lines. The variance is stored, not its logarithm: a KL then costs one logarithm of a ratio.
+    With a basis `variance` is that of the coordinates, so are values of elements, and two normals are compared in one basis:
+    correlated noise is a kernel of a few lines. The variance is stored, not its logarithm: a KL then costs one logarithm of a
+    ratio.
     """
 
     loc: Float[Array, "*event"]
@@ -65,19 +68,27 @@ class Normal(AbstractIntegrable, AbstractWithMean):
         noise = self._noise(key)
         return self.loc + noise, self.loc - noise
 
-    def log_prob(self, x: State) -> Scalar:
-        return -0.5 * jnp.sum(self._in_basis(x - self.loc) ** 2 / self.variance + jnp.log(self.variance) + LOG_TAU)
+    def log_probs(self, x: jax.Array) -> jax.Array:
+        return -0.5 * (self._in_basis(x - self.loc) ** 2 / self.variance + jnp.log(self.variance) + LOG_TAU)
 
     def kl(self, other: AbstractDistribution, *, key: Key) -> Scalar:
         """Exact between normals of the same class of basis, which must be the same basis."""
         if not isinstance(other, Normal) or type(other.basis) is not type(self.basis):
             return super().kl(other, key=key)
+        return jnp.sum(self.kls(other, key=key))
+
+    def kls(self, other: AbstractElementwiseDistribution, *, key: Key) -> jax.Array:
+        if not isinstance(other, Normal):
+            return super().kls(other, key=key)
         ratio = self.variance / other.variance
         distance = self._in_basis(self.loc - other.loc) ** 2
-        return 0.5 * jnp.sum(distance / other.variance + ratio - 1.0 - jnp.log(ratio))
+        return 0.5 * (distance / other.variance + ratio - 1.0 - jnp.log(ratio))
 
     def entropy(self, key: Key | None = None) -> Scalar:
-        return 0.5 * jnp.sum(jnp.log(self.variance) + LOG_TAU + 1.0)
+        return jnp.sum(self.entropies())
+
+    def entropies(self, key: Key | None = None) -> jax.Array:
+        return 0.5 * (jnp.log(self.variance) + LOG_TAU + 1.0)
 
     def mean(self) -> jax.Array:
         return self.loc
@@ -92,7 +103,7 @@ class Normal(AbstractIntegrable, AbstractWithMean):
         return self.loc + steps, jnp.full((2 * size,), 0.5 / size)
 
 
-class BinnedNormal(AbstractDistribution):
+class BinnedNormal(AbstractElementwiseDistribution):
     """A normal distribution seen through equally spaced levels: a level has the mass of its bin; the end bins are open."""
 
     normal: Normal
@@ -110,9 +121,6 @@ class BinnedNormal(AbstractDistribution):
         level = jnp.round((self.normal.sample(key) - self.low) / self.spacing)
         return self.low + self.spacing * jnp.clip(level, 0, self.levels - 1)
 
-    def log_prob(self, x: State) -> Scalar:
-        return jnp.sum(self.log_probs(x))
-
     def by_level(self) -> Leveled:
         """The same with the probability of every level written out."""
         edges = self.low + self.spacing * (jnp.arange(self.levels - 1) + 0.5)
@@ -125,13 +133,67 @@ class BinnedNormal(AbstractDistribution):
 
     def log_probs(self, x: jax.Array) -> jax.Array:
         """log p of each element of x (*event), or of one level at each element."""
-        deviation = jnp.sqrt(self.normal.variance)
-        centre = (x - self.normal.loc) / deviation
-        half = 0.5 * self.spacing / deviation
-        first, last = x < self.low + 0.5 * self.spacing, x > self.high - 0.5 * self.spacing
-        inside = log_interval(centre - half, centre + half)
-        ends = jnp.where(first, log_ndtr(centre + half), log_ndtr(half - centre))
-        return jnp.where(first | last, ends, inside)
+        return _log_bins(x, self.normal.loc, jnp.sqrt(self.normal.variance), self.low, self.high, self.spacing)
+
+    def known(self, x: jax.Array, mask: jax.Array) -> BinnedNormal:
+        """The same with elements where `mask` holds certain to be x: a normal distribution much narrower than its bin."""
+        loc = jnp.where(mask, x, self.normal.loc)
+        variance = jnp.where(mask, (NARROW * self.spacing) ** 2, self.normal.variance)
+        return BinnedNormal(Normal(loc, variance), self.low, self.high, self.levels)
+
+
+class MeasuredNormal(AbstractElementwiseDistribution):
+    """Normal elements, some of which are seen through the bins of a lattice of their own, where they are blurred as well.
+
+    `low`, `high` and `spacing` (*event) are those of the lattices, `spacing` 0 where there is none. On a lattice an element is the
+    normal one plus noise of variance `blur` (*event), rounded: `normal` may be that of a lattice whose values were blurred.
+    """
+
+    normal: Normal
+    blur: Float[Array, "*event"]
+    low: Float[Array, "*event"]
+    high: Float[Array, "*event"]
+    spacing: Float[Array, "*event"]
+    is_reparametrised: ClassVar[bool] = False
+
+    def _deviation(self) -> jax.Array:
+        return jnp.sqrt(self.normal.variance + self.blur)
+
+    def sample(self, key: Key) -> jax.Array:
+        drawn = self.normal.loc + self._deviation() * jr.normal(key, self.normal.loc.shape, self.normal.loc.dtype)
+        spacing, low = jnp.where(self.spacing > 0, self.spacing, 1.0), jnp.where(self.spacing > 0, self.low, 0.0)
+        last = jnp.where(self.spacing > 0, jnp.round((self.high - low) / spacing), 0.0)
+        on_lattice = low + spacing * jnp.clip(jnp.round((drawn - low) / spacing), 0, last)
+        return jnp.where(self.spacing > 0, on_lattice, drawn)
+
+    def log_probs(self, x: jax.Array) -> jax.Array:
+        """log p of each element of x: of one on a lattice a probability, of another a density."""
+        loc, deviation, is_lattice = self.normal.loc, self._deviation(), self.spacing > 0
+        density = -0.5 * (((x - loc) / deviation) ** 2 + LOG_TAU) - jnp.log(deviation)
+        spacing = jnp.where(is_lattice, self.spacing, 1.0)
+        return jnp.where(is_lattice, _log_bins(x, loc, deviation, self.low, self.high, spacing), density)
+
+    def known(self, x: jax.Array, mask: jax.Array) -> MeasuredNormal:
+        """The same with elements where `mask` holds certain to be x."""
+        loc = jnp.where(mask, x, self.normal.loc)
+        variance = jnp.where(mask, (NARROW * self.spacing) ** 2, self.normal.variance)
+        return MeasuredNormal(Normal(loc, variance), jnp.where(mask, 0.0, self.blur), self.low, self.high, self.spacing)
+
+
+def _log_bins(
+    x: jax.Array, loc: jax.Array, deviation: jax.Array, low: jax.Array | float, high: jax.Array | float, spacing: jax.Array | float
+) -> jax.Array:
+    """log of the mass of the bin around each x, `spacing` wide; those around `low` and `high` are open."""
+    centre, half = (x - loc) / deviation, 0.5 * spacing / deviation
+    first, last = x < low + 0.5 * spacing, x > high - 0.5 * spacing
+    # of a narrow bin the two ends are too close for the difference of their masses: its middle tells as much
+    is_narrow = half * jnp.maximum(jnp.abs(centre), 1.0) < NARROW_BIN
+    narrow, wide = jnp.where(is_narrow, half, NARROW_BIN), jnp.where(is_narrow, NARROW_BIN, half)
+    square = jnp.where(is_narrow, centre, 0.0) ** 2
+    middle = jnp.log(2.0 * narrow) - 0.5 * (square + LOG_TAU) + narrow**2 / 6.0 * (square - 1.0)
+    inside = jnp.where(is_narrow, middle, log_interval(centre - wide, centre + wide))
+    ends = jnp.where(first, log_ndtr(centre + half), log_ndtr(half - centre))
+    return jnp.where(first | last, ends, inside)
 
 
 def log_interval(a: jax.Array, b: jax.Array) -> jax.Array:

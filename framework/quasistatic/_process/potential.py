@@ -17,11 +17,11 @@ from jaxtyping import Array, Bool, Float
 
 from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, Scalar, State
 from quasistatic._process.finite import FLOOR, log_normalise
-from quasistatic._process.normal import LOG_TAU, BinnedNormal, Normal
-from quasistatic._process.product import AbstractProduct, product
+from quasistatic._process.held import Phases, Point
+from quasistatic._process.normal import LOG_TAU, BinnedNormal, MeasuredNormal, Normal
+from quasistatic._process.product import AbstractProduct
 
 Tilted = tuple[AbstractDistribution, Scalar]
-NARROW = 1e-3  # deviation of a level that is known, in spacings
 ROUNDING = 1e-6  # of float32 numbers that are the same but for the way they were computed in, relative; or near 0, absolute
 
 
@@ -80,11 +80,21 @@ class OnPart(AbstractPotential):
             raise TypeError(f"OnPart.tilt: expected a distribution of several parts, got a {type(data).__name__}")
         if self.name not in data.parts:
             raise ValueError(f"OnPart: there is no part {self.name!r}  (there is: {', '.join(data.parts)})")
-        tilted, log_mean = self.factor.tilt(data.parts[self.name])
-        return product({**data.parts, self.name: tilted}), log_mean
+        tilted, log_mean = _tilted(self.factor, data.parts[self.name])
+        return data.with_parts({self.name: tilted}), log_mean
 
     def power(self, exponent: Float[Array, ""]) -> OnPart:
         return OnPart(self.factor.power(exponent), self.name)
+
+
+def _tilted(factor: AbstractPotential, data: AbstractDistribution) -> Tilted:
+    """The same where a part of an event is certain, or in one of several phases."""
+    if isinstance(data, Point):
+        return data, factor.log_factor(data.value)
+    if isinstance(data, Phases):
+        phases, log_means = zip(*(_tilted(factor, phase) for phase in data.phases), strict=True)
+        return Phases(phases, data.number), data.chosen(list(log_means))
+    return factor.tilt(data)
 
 
 class AbstractElementwise(AbstractPotential):
@@ -158,14 +168,11 @@ class Known(AbstractElementwise):
             distances = jnp.diff(jnp.sort(data.values().astype(float)))
             half = 0.5 * jnp.min(distances, initial=jnp.inf)
             return _reweighed(data, lambda value: self._within(value, half))
-        if not isinstance(data, BinnedNormal):
+        if not isinstance(data, BinnedNormal | MeasuredNormal):
             return super().tilt(data)
         self._check(data.normal.loc.shape)
-        # a level that is known is a normal distribution much narrower than its bin; no other level has to be looked at
-        loc = jnp.where(self.mask, self.x, data.normal.loc)
-        variance = jnp.where(self.mask, (NARROW * data.spacing) ** 2, data.normal.variance)
-        log_mean = jnp.sum(jnp.where(self.mask, data.log_probs(self.x), 0.0))
-        return BinnedNormal(Normal(loc, variance), data.low, data.high, data.levels), log_mean
+        # no other level than those that are known has to be looked at
+        return data.known(self.x, self.mask), jnp.sum(jnp.where(self.mask, data.log_probs(self.x), 0.0))
 
     def power(self, exponent: Float[Array, ""]) -> Known:
         return self

@@ -1,7 +1,7 @@
 """Events of several parts: independent parts given the data, one kernel for each, on one time."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Self
 
 import equinox as eqx
@@ -11,15 +11,19 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, Scalar, State, Time
-from quasistatic._process.event import Fields
+from quasistatic._process.fields import Fields
 from quasistatic._process.kernel import AbstractBridged, AbstractKernel
 from quasistatic._process.tree import count_of, take
 
 
 class AbstractProduct(AbstractDistribution):
-    """A distribution whose parts are independent; its events are dicts."""
+    """A distribution whose events are dicts of parts, independent unless a subclass says else."""
 
     parts: eqx.AbstractVar[Mapping[str, AbstractDistribution]]
+
+    def with_parts(self, parts: Mapping[str, AbstractDistribution]) -> "AbstractProduct":
+        """The same with other distributions of some of its parts."""
+        return product({**self.parts, **parts})
 
     @property
     def is_reparametrised(self) -> bool:
@@ -91,10 +95,56 @@ def product(parts: Mapping[str, AbstractDistribution]) -> AbstractProduct:
     return Product(named)
 
 
-class AbstractProductKernel(AbstractKernel):
-    """One kernel for each part of an event, each with its own schedule, on one time."""
+class AbstractJoinedKernel(AbstractKernel):
+    """One kernel for each part of an event."""
 
     parts: eqx.AbstractVar[Mapping[str, AbstractKernel]]
+
+    @property
+    def max_prior_nats(self) -> float:
+        return max(kernel.max_prior_nats for kernel in self.parts.values())
+
+    @abstractmethod
+    def _with(self, parts: Mapping[str, AbstractKernel]) -> Self:
+        """The same with other parts."""
+
+    def _each(self, ask: Callable[[str, AbstractKernel], AbstractDistribution]) -> AbstractProduct:
+        return product({name: ask(name, kernel) for name, kernel in self.parts.items()})
+
+    def _measuring(self) -> Mapping[str, AbstractKernel]:
+        """The kernels that may look at data."""
+        return self.parts
+
+    def given(self, side: State) -> Self:
+        return self._with({name: kernel.given(side) for name, kernel in self.parts.items()})
+
+    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{key}": array
+            for name, kernel in self._measuring().items()
+            for key, array in kernel.measure(lambda split, name=name: events(split)[name]).items()
+        }
+
+    def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        def own(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
+
+        return self._with({name: kernel.measured(own(name)) for name, kernel in self.parts.items()})
+
+    def equilibrium(self) -> AbstractProduct:
+        return self._each(lambda name, kernel: kernel.equilibrium())
+
+    def zero_params(self) -> State:
+        return {name: kernel.zero_params() for name, kernel in self.parts.items()}
+
+
+def chain_of(kernels: Iterable[AbstractKernel], steps: int) -> np.ndarray:
+    """The natural chain (T,) of the kernel that starts last: at its first time every other one has its data well defined too."""
+    return max((kernel.times(steps) for kernel in kernels), key=lambda times: times[0])
+
+
+class AbstractProductKernel(AbstractJoinedKernel):
+    """One kernel for each part of an event, each with its own schedule, on one time."""
 
     @property
     def event(self) -> Fields:
@@ -112,44 +162,13 @@ class AbstractProductKernel(AbstractKernel):
     def is_reversible(self) -> bool:
         return all(kernel.is_reversible for kernel in self.parts.values())
 
-    @property
-    def max_prior_nats(self) -> float:
-        return max(kernel.max_prior_nats for kernel in self.parts.values())
-
-    @abstractmethod
-    def _with(self, parts: Mapping[str, AbstractKernel]) -> Self:
-        """The same with other parts."""
-
-    def _each(self, ask: Callable[[str, AbstractKernel], AbstractDistribution]) -> AbstractProduct:
-        return product({name: ask(name, kernel) for name, kernel in self.parts.items()})
-
-    def given(self, side: State) -> Self:
-        return self._with({name: kernel.given(side) for name, kernel in self.parts.items()})
-
-    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
-        return {
-            f"{name}.{key}": array
-            for name, kernel in self.parts.items()
-            for key, array in kernel.measure(lambda split, name=name: events(split)[name]).items()
-        }
-
-    def measured(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        def own(name: str) -> dict[str, np.ndarray]:
-            return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
-
-        return self._with({name: kernel.measured(own(name)) for name, kernel in self.parts.items()})
-
     def times(self, steps: int) -> np.ndarray:
-        """The chain of the part that starts last: at its first time every other part has its data well defined too."""
-        return max((kernel.times(steps) for kernel in self.parts.values()), key=lambda times: times[0])
+        return chain_of(self.parts.values(), steps)
 
     def reference(self) -> AbstractDistribution | None:
         found = {name: kernel.reference() for name, kernel in self.parts.items()}
         known = {name: part for name, part in found.items() if part is not None}
         return product(known) if len(known) == len(found) else None
-
-    def equilibrium(self) -> AbstractProduct:
-        return self._each(lambda name, kernel: kernel.equilibrium())
 
     def marginal(self, x: State, t: Time) -> AbstractProduct:
         return self._each(lambda name, kernel: kernel.marginal(x[name], t))
@@ -165,9 +184,6 @@ class AbstractProductKernel(AbstractKernel):
 
     def encode(self, z: State, t: Time) -> State:
         return {name: kernel.encode(z[name], t) for name, kernel in self.parts.items()}
-
-    def zero_params(self) -> State:
-        return {name: kernel.zero_params() for name, kernel in self.parts.items()}
 
 
 class ProductKernel(AbstractProductKernel):
@@ -195,11 +211,3 @@ class BridgedProductKernel(AbstractProductKernel, AbstractBridged):
         if not isinstance(data, AbstractProduct):
             raise TypeError(f"ProductKernel.bridge: expected data as a product, got a {type(data).__name__}")
         return product({name: kernel.bridge(data.parts[name], z[name], s, t) for name, kernel in self.parts.items()})
-
-
-def join_kernels(parts: Mapping[str, AbstractKernel]) -> AbstractProductKernel:
-    """The kernel of an event with these parts; it is bridged where all of them are."""
-    named = dict(parts)
-    if all(isinstance(kernel, AbstractBridged) for kernel in named.values()):
-        return BridgedProductKernel(named)
-    return ProductKernel(named)

@@ -155,7 +155,7 @@ def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver:
     _refuse_others(choice.component, event, manager, giver)
     if not choice.component.joins:
         return _build(manager, "kernel", choice, event)
-    return _build(manager, "kernel", choice, _parts(choice, event, manager))
+    return _build(manager, "kernel", choice, event, _parts(choice, event, manager))
 
 
 def fitting_kernels(event: AbstractEvent, manager: PluginManager) -> list[str]:

@@ -15,7 +15,8 @@ import attrs
 
 from quasistatic._plugins.component import Command, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
-from quasistatic._process.event import FIELDS, AbstractEvent, Categorical, Fields, Real
+from quasistatic._process.event import FIELDS, AbstractEvent, Categorical, Real
+from quasistatic._process.fields import Fields
 from quasistatic.errors import InputError
 from quasistatic.testing._law import PROTOCOL, Law, Verdict
 from quasistatic.testing._reading import Reading, faults
@@ -180,8 +181,8 @@ def _instances(component: Component, options: Any, events: Events, once: bool) -
     if component.kind == "kernel" and component.joins:
         from quasistatic.testing._tools.bench import three_parts
 
-        parts = three_parts()
-        kernel = build(options, dict([*parts.items()][1:]) if once else parts)
+        parts = dict([*three_parts().items()][1 if once else 0 :])
+        kernel = build(options, Fields({name: part.event for name, part in parts.items()}), parts)
         yield f" on {kernel.event.describe()}", kernel, {}
     elif component.kind in ("kernel", "potential"):
         # two axes, so that a slip in broadcasting changes a shape

@@ -21,7 +21,7 @@ from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import BinnedNormal, Normal
+from quasistatic._process.normal import BinnedNormal, MeasuredNormal, Normal
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
@@ -75,7 +75,7 @@ def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
 
 def mean_of(data: AbstractDistribution) -> jax.Array:
     """The mean of a distribution of data; of binned normals that of the normals. Raises TypeError where there is none."""
-    if isinstance(data, BinnedNormal):
+    if isinstance(data, BinnedNormal | MeasuredNormal):
         data = data.normal
     if not isinstance(data, AbstractWithMean):
         raise TypeError(f"denoised: a {type(data).__name__} has no mean")

@@ -64,7 +64,7 @@ def quasistatic_components() -> list[qs.Component]:
             "gaussian",
             GaussianOptions,
             build="quasistatic_plugins.gaussian.kernel:build",
-            supports=(qs.Real, qs.Levels),
+            supports=(qs.Real, qs.Levels, qs.Measured),
             is_default=True,
             references=(
                 "Sohl-Dickstein et al. 2015, Table App.1, eq. 64 and 65",

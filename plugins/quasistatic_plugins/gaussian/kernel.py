@@ -4,10 +4,14 @@ A step s < t keeps a_ts = a_t / a_s of z_s and adds noise of variance d_ts^2 = 1
 q(z_s given z_t, x) = N(z_weight * z_t + x_weight * x, variance) with z_weight = a_ts d_s^2 / d_t^2,
 x_weight = a_s d_ts^2 / d_t^2 and variance = d_s^2 d_ts^2 / d_t^2. Everything comes from the log-SNR, where float32 keeps
 both ends of time.
+
+Values on a lattice (`qs.Measured`) are blurred first, x~ = x + sqrt(v) eps with a deviation of half a spacing, and x~ is what
+fades: a network, or a mixture, knows a smooth density, and need not learn to round. In the end x is read off x~ by bins. Given x
+the noise in z_t is a_t^2 v + d_t^2, in the place of d_t^2 above.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -21,6 +25,9 @@ from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_a
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
+# deviation of the blur of a value on a lattice, in spacings; of that variance less that of a bin x is about x~ at an even density,
+# to 4e-4 nats
+BLUR, LEFT = 0.5, 0.5**2 - 1.0 / 12.0
 # noise variance at most that data in levels start with
 MOST_ROUNDED = 0.25
 # beyond, float32 holds no square of a variance, which its gradient is divided by, or no rest of 1
@@ -62,15 +69,30 @@ class AbstractGaussianKernel(qs.AbstractKernel):
 
     @property
     def is_exact_at_zero(self) -> bool:
-        return not isinstance(self.event, qs.Levels) and self.options.variance != "posterior" and self.options.mean != "eq65"
+        return not self._is_rounded and self.options.variance != "posterior" and self.options.mean != "eq65"
+
+    @property
+    def _is_rounded(self) -> bool:
+        """Whether some data are on a lattice or in levels, which no normal distribution is."""
+        return bool(np.any(self.event.are_discrete))
+
+    @property
+    def _blur(self) -> np.ndarray | None:
+        """The variances of the blur of elements, (*event); None without."""
+        return (BLUR * np.array(self.event.spacings)) ** 2 if isinstance(self.event, qs.Measured) else None
 
     @property
     def max_prior_nats(self) -> float:
         """For data of mean square 1 at most, or as far out as bounds or levels go."""
         kept = self.schedule.last_survival
-        bounds = (self.event.low, self.event.high) if isinstance(self.event, qs.Real | qs.Levels) else ()
-        outermost = max((value**2 for value in bounds if value is not None), default=1.0)
+        outermost = max((value**2 for value in self._bounds() if value is not None), default=1.0)
+        outermost += 0.0 if self._blur is None else float(self._blur.max())
         return 0.5 * (kept * max(0.0, outermost - 1.0) - math.log1p(-kept))
+
+    def _bounds(self) -> tuple[float | None, ...]:
+        if isinstance(self.event, qs.Measured):
+            return self.event.lows + self.event.highs
+        return (self.event.low, self.event.high) if isinstance(self.event, qs.Real | qs.Levels) else ()
 
     @property
     def schedule(self) -> qs.AbstractSchedule:
@@ -95,31 +117,38 @@ class AbstractGaussianKernel(qs.AbstractKernel):
         return qs.Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
 
     def reference(self) -> qs.Normal | None:
-        return None if isinstance(self.event, qs.Levels) else self.equilibrium()
+        return None if self._is_rounded else self.equilibrium()
 
     def _level(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """a_t and d_t^2."""
         log_snr = self.schedule.log_odds(t)
         return jnp.exp(0.5 * qs.log_survival(log_snr)), jnp.exp(qs.log_noise(log_snr))
 
-    def _step(self, s: jax.Array, t: jax.Array) -> Step:
+    def _step(self, s: jax.Array, t: jax.Array, blur: jax.Array | None = None) -> Step:
+        """Of data that are blurred by this variance (*event), or not."""
         early, late = self.schedule.log_odds(s), self.schedule.log_odds(t)
         log_kept = qs.log_survival(late) - qs.log_survival(early)
         shrink, noise_variance = jnp.exp(0.5 * log_kept), -jnp.expm1(log_kept)
-        share = jnp.exp(qs.log_noise(early) - qs.log_noise(late))  # d_s^2 / d_t^2
-        x_weight = jnp.exp(0.5 * qs.log_survival(early) - qs.log_noise(late)) * noise_variance
+        # V_s / V_t and a_s / V_t, where V is the noise given the data
+        if blur is None:
+            share = jnp.exp(qs.log_noise(early) - qs.log_noise(late))
+            x_weight = jnp.exp(0.5 * qs.log_survival(early) - qs.log_noise(late)) * noise_variance
+        else:
+            total = jnp.exp(qs.log_noise(late)) + jnp.exp(qs.log_survival(late)) * blur
+            share = (jnp.exp(qs.log_noise(early)) + jnp.exp(qs.log_survival(early)) * blur) / total
+            x_weight = jnp.exp(0.5 * qs.log_survival(early)) / total * noise_variance
         return Step(shrink, noise_variance, shrink * share, x_weight, share * noise_variance)
 
     def marginal(self, x: jax.Array, t: jax.Array) -> qs.Normal:
         a, noise = self._level(t)
-        return qs.Normal(a * x, jnp.full_like(x, noise))
+        return qs.Normal(a * x, jnp.full_like(x, noise if self._blur is None else noise + a**2 * self._blur))
 
     def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         step = self._step(s, t)
         return qs.Normal(step.shrink * z, jnp.full_like(z, step.noise_variance))
 
     def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        step = self._step(s, t)
+        step = self._step(s, t, self._blur)
         return qs.Normal(step.z_weight * z + step.x_weight * x, jnp.full_like(z, step.variance))
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
@@ -172,11 +201,15 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
             return jnp.ones(self.event.shape)
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal:
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal | qs.MeasuredNormal:
         loc, variance = self._denoised(z, t)
-        data = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params))
-        if isinstance(self.event, qs.Levels):
-            return qs.BinnedNormal(data, self.event.low, self.event.high, self.event.levels)
+        data, event = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params)), self.event
+        if isinstance(event, qs.Levels):
+            return qs.BinnedNormal(data, event.low, event.high, event.levels)
+        if isinstance(event, qs.Measured):
+            low, high = (_unless_none(bounds, 0.0) for bounds in (event.lows, event.tops))
+            spacing = jnp.asarray(event.spacings, loc.dtype)
+            return qs.MeasuredNormal(data, LEFT * spacing**2, low, high, spacing)
         return data
 
     def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
@@ -194,17 +227,21 @@ class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
             raise ValueError("kernel.variance: a step back with that of the posterior knows the data: set reference to 'normal'")
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts, of a `qs.Leveled` its mean and variance.
+        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts, of a `qs.Leveled` its mean and variance. Of a
+        `qs.MeasuredNormal` the normal is that of blurred values, but for those without blur, which are known.
 
         Raises TypeError for another.
         """
+        blur = self._blur
+        if blur is not None and isinstance(data, qs.MeasuredNormal):
+            blur, data = jnp.where(data.blur > 0, 0.0, blur), data.normal
         if isinstance(data, qs.BinnedNormal):
             data = data.normal
         if isinstance(data, qs.Leveled):
             data = qs.Normal(data.mean(), data.variance())
         if not isinstance(data, qs.Normal) or data.basis is not None:
             raise TypeError(f"{type(self).__name__}.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
-        step = self._step(s, t)
+        step = self._step(s, t, blur)
         return qs.Normal(step.z_weight * z + step.x_weight * data.loc, step.variance + step.x_weight**2 * data.variance)
 
 
@@ -228,7 +265,13 @@ class MixtureKernel(AbstractAveragingKernel):
     is_exact_at_zero: ClassVar[bool] = False
 
     def measure(self, events: Callable[[qs.Split], Any]) -> dict[str, np.ndarray]:
-        return fitted_arrays(events("train"), events("validation")) if self.event.size <= LARGEST_MIXED else {}
+        if self.event.size > LARGEST_MIXED:
+            return {}
+        return fitted_arrays(*(self._blurred(events(split)) for split in ("train", "validation")))
+
+    def _blurred(self, xs: np.ndarray) -> np.ndarray:
+        """Events as they fade. The same noise each time: a run's mixture is a function of its data."""
+        return xs if self._blur is None else xs + np.sqrt(self._blur) * np.random.default_rng(0).standard_normal(xs.shape)
 
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "MixtureKernel":
         if not arrays:
@@ -237,7 +280,7 @@ class MixtureKernel(AbstractAveragingKernel):
         return MixtureKernel(self.options, self.event, mixture)
 
     def reference(self) -> NormalMixture | None:
-        return None if isinstance(self.event, qs.Levels) else self.mixture
+        return None if self._is_rounded else self.mixture
 
     def _denoised(self, z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         return self.mixture.denoised(z, *self._level(t))
@@ -315,7 +358,7 @@ class Eq65Kernel(AbstractGaussianKernel):
 
     def __check_init__(self) -> None:
         _ = self.schedule  # raises where the ends do not fit
-        if isinstance(self.event, qs.Levels):
+        if self._is_rounded:
             raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
         if self.options.features != "state":
             raise ValueError("kernel.features: the readings of eq. 65 have no denoiser; for 'residual' use mean 'velocity'")
@@ -351,3 +394,7 @@ class Eq65Kernel(AbstractGaussianKernel):
         # 1 - V from its logarithm: a root of what rounds to zero would have no gradient
         kept = jnp.exp(log_kept if self.options.mean == "eq65" else 0.5 * log_kept)
         return qs.Normal((z - move) * kept + move, variance)
+
+
+def _unless_none(values: Sequence[float | None], otherwise: float) -> jax.Array:
+    return jnp.array([otherwise if value is None else value for value in values])

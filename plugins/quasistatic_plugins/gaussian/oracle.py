@@ -79,7 +79,7 @@ class AffineDenoiser(qs.AbstractModel):
     axes: jax.Array
 
     def __check_init__(self) -> None:
-        if not isinstance(self.kernel, AbstractDenoisingKernel) or isinstance(self.kernel.event, qs.Levels):
+        if not isinstance(self.kernel, AbstractDenoisingKernel) or np.any(self.kernel.event.are_discrete):
             raise ValueError("AffineDenoiser: expected a kernel that predicts data, noise or velocity of real data")
 
     def __call__(

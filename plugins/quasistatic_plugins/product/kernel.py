@@ -8,6 +8,6 @@ import quasistatic as qs
 from quasistatic_plugins.product import ProductOptions
 
 
-def build(options: ProductOptions, kernels: Mapping[str, qs.AbstractKernel]) -> qs.AbstractKernel:
+def build(options: ProductOptions, event: qs.Fields, kernels: Mapping[str, qs.AbstractKernel]) -> qs.AbstractKernel:
     """The kernels of the parts, joined."""
-    return qs.join_kernels(kernels)
+    return qs.join_kernels(kernels, event)

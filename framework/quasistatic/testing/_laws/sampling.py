@@ -187,6 +187,8 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
     if not finite and not all(isinstance(field, FIELDS) for field in kernel.event.parts().values()):
         # of angles two ends are one place
         return worst([*readings, not_measured("no density inside of those on a field of its own is known")])
+    if getattr(kernel.event, "gates", ()):
+        return worst([*readings, not_measured("numbers that need not exist have neither a density nor probabilities alone")])
     usual: dict[str, np.ndarray] = {}
     lows = lows_of(kernel.event)
     for number, (name, distribution) in enumerate(loud_distributions_at(kernel, setting).items()):

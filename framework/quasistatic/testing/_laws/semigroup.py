@@ -13,6 +13,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, AbstractIntegrable, Key, State, Time
+from quasistatic._process.event import Measured
 from quasistatic._process.finite import FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.normal import Normal
@@ -372,11 +373,12 @@ def schedule(kernel: AbstractKernel, setting: Setting) -> Reading:
 
 @eqx.filter_jit
 def _off_schedule(kernel: Any, x: State, times: jax.Array) -> jax.Array:
-    """How far the log-odds at times (N,) are from the log ratio of any element."""
+    """How far the log-odds at times (N,) are from the log ratio of any element, but for those that a kernel may blur besides."""
+    blurred = kernel.event.are_discrete if isinstance(kernel.event, Measured) else False
 
     def one(t: Time) -> jax.Array:
         signal = jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (jnp.ones_like(x),))[1]
         ratio = jnp.log(signal**2) - jnp.log(kernel.marginal(x, t).variance)
-        return jnp.max(jnp.abs(ratio - kernel.schedule.log_odds(t)))
+        return jnp.max(jnp.where(blurred, 0.0, jnp.abs(ratio - kernel.schedule.log_odds(t))))
 
     return jax.vmap(one)(times)

@@ -12,7 +12,7 @@ from quasistatic._process.distribution import AbstractDistribution, Key, Scalar,
 from quasistatic._process.event import AbstractField, Categorical, Real
 from quasistatic._process.finite import FiniteKernel, floored_log
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.product import AbstractProductKernel, join_kernels
+from quasistatic._process.product import ProductKernel
 
 
 class Redraw(FiniteKernel):
@@ -105,6 +105,6 @@ def three_parts() -> dict[str, AbstractKernel]:
     return {"flag": Redraw(Categorical((), 2), shares=(0.4, 0.6)), "name": Redraw(), "place": Fading()}
 
 
-def joined() -> AbstractProductKernel:
+def joined() -> ProductKernel:
     """The product of these."""
-    return join_kernels(three_parts())
+    return ProductKernel(three_parts())
