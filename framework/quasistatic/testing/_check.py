@@ -166,7 +166,7 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     def resolves(_setting: Any) -> Reading:
         from quasistatic._recipes.recipe import load_recipe
 
-        load_recipe(named.name, (), manager)
+        load_recipe(named.name, {named.path_option: "data"} if named.opens or named.folder else (), manager)
         functions = {"accepts": named.load_accepts(), "inspects": named.load_inspects()}
         return faults(f"{name} is no function: {found!r:.80}" for name, found in functions.items() if not callable(found or print))
 
