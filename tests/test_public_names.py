@@ -7,6 +7,7 @@ import importlib
 import inspect
 import itertools
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -130,6 +131,20 @@ def test_click_is_for_the_command_line() -> None:
 def test_the_core_does_not_know_the_plugins() -> None:
     for path, tree in sources(CORE):
         assert all(module.split(".")[0] != "quasistatic_plugins" for module, _ in imports(tree)), path
+
+
+WORDS = {"text", "table"}  # types of an option, and names of sources besides
+
+
+def test_the_core_names_no_source_and_no_recipe() -> None:
+    manager = _plugins.plugins()
+    names = {each.name for each in (*manager.components("source"), *manager.recipes())} - WORDS
+    for path, tree in sources(CORE):
+        if Path(path).parts[1] in ("testing", "_skeleton"):
+            continue
+        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        quoted = {word for text in said for word in re.findall(r"(?:source|recipe) '([\w-]+)'", text)}
+        assert not (said | quoted) & names, (path, (said | quoted) & names)
 
 
 LIGHT = {

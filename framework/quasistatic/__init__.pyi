@@ -12,6 +12,7 @@ from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
 from quasistatic._data.draw import draw_field as draw_field
 from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events
+from quasistatic._data.inspection import inspect_table as inspect_table
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
 from quasistatic._data.ngrams import Passages as Passages
@@ -67,6 +68,7 @@ from quasistatic._plugins.component import Command as Command
 from quasistatic._plugins.component import Component as Component
 from quasistatic._plugins.component import NamedRecipe as NamedRecipe
 from quasistatic._plugins.hooks import hookimpl as hookimpl
+from quasistatic._plugins.inspection import Inspection as Inspection
 from quasistatic._plugins.loading import PluginStatus as PluginStatus
 from quasistatic._plugins.manager import PluginManager as PluginManager
 from quasistatic._plugins.manager import plugins as plugins
@@ -153,6 +155,7 @@ from quasistatic._runs.run import Run as Run
 from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train
 from quasistatic._storage.files import csv_bytes as csv_bytes
+from quasistatic._storage.files import read_head as read_head
 from quasistatic._storage.files import read_plain as read_plain
 from quasistatic._storage.files import refuse_large as refuse_large
 from quasistatic._storage.files import try_out as try_out

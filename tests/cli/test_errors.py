@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 import pytest
 import tomli_w
 from click.testing import Result
@@ -251,11 +250,11 @@ def test_what_is_wrong_with_a_file_is_said_before_jax_is_imported(python: Callab
     (tmp_path / "link.csv").symlink_to(tmp_path / "precious.csv")
     out = {"folder": tmp_path, "link": tmp_path / "link.csv", "absent": tmp_path / "absent" / "x.csv", "pipe": tmp_path / "p.csv"}
     os.mkfifo(out["pipe"])
-    (tmp_path / "words.csv").write_text("a,b\n1,2\n3,x\n")
-    np.save(tmp_path / "holes.npy", np.array([[1.0, np.nan]] * 9))
+    (tmp_path / "words.json").write_text("[]")
+    (tmp_path / "words.fasta").write_text("a,b\n1,2\n")
     commands = {
-        ("run", tmp_path / "words.csv"): "line 3, column 'b': 'x' is not a number",
-        ("train", "array", "--set", f"source.path={tmp_path / 'holes.npy'}"): "holes.npy: ",
+        ("run", tmp_path / "words.json"): "words.json: no recipe opens it, expected a file that ends in .csv, ",
+        ("run", tmp_path / "words.fasta"): "words.fasta: recipe 'sequences' does not open it: it begins with 'a,b",
         ("resume", changed): "recipe.toml: was changed after the run was started",
         ("evaluate", changed): "recipe.toml: was changed after the run was started",
         ("sample", changed, "-o", tmp_path / "x.npz"): "recipe.toml: was changed after the run was started",

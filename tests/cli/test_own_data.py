@@ -192,7 +192,8 @@ def test_inspect_says_what_would_be_read_and_the_command_that_reads_it(cli, tmp_
     columns = {each["name"]: each for each in told["columns"]}
     assert [each["kind"] for each in told["columns"]] == ["row number", "number", "number", "whole number", "text", "text"]
     assert columns["weight"]["missing"] == 1 and columns["year"]["constant"] and columns["kind"]["distinct"] == 2
-    assert told["options"] == {"labels": "kind", "drop": ["id", "year", "note"], "missing": "drop-rows"}
+    suggested = {"labels": "kind", "drop": ["id", "year", "note"], "missing": "drop-rows"}
+    assert told["options"] == {f"source.{name}": value for name, value in suggested.items()}
     assert told["rows"] == 60 and told["problem"] is None
     assert any("1 of 60 rows are left out" in note for note in told["notes"])
     for name in columns:
@@ -225,9 +226,9 @@ def test_inspect_of_a_single_row_suggests_nothing(cli, tmp_path):
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        ("a;b\n" + "".join(f"{i},5;{i * i},25\n" for i in range(20)), {"decimal": ","}),
+        ("a;b\n" + "".join(f"{i},5;{i * i},25\n" for i in range(20)), {"source.decimal": ","}),
         ("1.5,2.5\n" * 3 + "".join(f"{i}.5,{i * i}.5\n" for i in range(20)), {}),
-        ("a,a\n" + "".join(f"1,{i * i}.5\n" for i in range(20)), {"drop": ["1"]}),
+        ("a,a\n" + "".join(f"1,{i * i}.5\n" for i in range(20)), {"source.drop": ["1"]}),
     ],
 )
 def test_inspect_suggests_what_makes_a_file_readable(cli, tmp_path, text, options):
@@ -236,10 +237,10 @@ def test_inspect_suggests_what_makes_a_file_readable(cli, tmp_path, text, option
     assert told["options"] == options and told["problem"] is None
 
 
-def test_inspect_takes_no_other_source(cli, tmp_path):
+def test_inspect_of_a_source_that_takes_no_path_is_one_message(cli, tmp_path):
     write(tmp_path / "my.csv", table(20))
     result = cli("inspect", tmp_path / "my.csv", "--set", "source.use=digits")
-    assert result.exit_code == 2 and "source 'array'" in result.stderr
+    assert result.exit_code == 2 and "source.path: unknown option  (digits takes: view" in result.stderr
 
 
 def test_inspect_of_arrays_and_of_what_cannot_be_mended(cli, tmp_path):

@@ -113,7 +113,7 @@ def test_inspect_says_what_would_be_read(cli, tmp_path):
     folder = fill(tmp_path / "holidays", 21)
     result = cli("inspect", folder, "--set", "source.fit=crop", "--set", "source.size=8", "-o", tmp_path / "some.png")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("events: 8x8x3 real in 256 levels\nread 20 pictures in colour")
+    assert result.stdout.startswith("events: 8x8x3 real in 256 levels\n  read 20 pictures in colour")
     assert f"next: quasistatic run {folder} --set source.fit=crop --set source.size=8" in result.stdout
     assert (tmp_path / "some.png").stat().st_size > 1000
     assert "left out 1 of 21" in " ".join(json.loads(cli("inspect", folder, "--json").stdout)["notes"])

@@ -22,7 +22,7 @@ def test_the_recipes_of_the_paper_are_there(cli: Cli) -> None:
 
 def test_the_table_lists_the_same(cli: Cli) -> None:
     head, *rows = cli("recipes").stdout.splitlines()
-    assert head.split() == ["recipe", "plugin", "summary"]
+    assert head.split() == ["recipe", "plugin", "summary", "opens"]
     assert [row.split()[0] for row in rows] == NAMES
 
 

@@ -80,7 +80,7 @@ def test_a_truncated_png_is_named(cli, tmp_path):
 
 def test_an_empty_folder(cli, tmp_path):
     assert "holds no pictures, expected files that end in .png, .jpg" in images(cli, tmp_path)
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.md").write_text("x")
     assert "holds no pictures" in refused(cli, str(tmp_path))
 
 

@@ -181,7 +181,7 @@ def test_train_with_own_data_and_open_run_give_the_same_run(tmp_path):
     with pytest.raises(qs.RunError, match="resume"):
         qs.train(qs.load_recipe("swiss-roll", TINY), out=tmp_path / "run")
     data = 100.0 + 7.0 * np.random.default_rng(0).normal(size=(200, 3))
-    own = qs.train(qs.load_recipe("swiss-roll", TINY), data=data)
+    own = qs.train(qs.load_recipe("swiss-roll", TINY | {"source.use": "array"}), data=data)
     made = own.sample(400)
     assert made.shape == (400, 3) and abs(made.mean() - 100) < 5
     with pytest.raises(qs.DataError, match="shape"):
@@ -190,7 +190,8 @@ def test_train_with_own_data_and_open_run_give_the_same_run(tmp_path):
 
 def test_the_bound_in_the_users_units_has_the_jacobian():
     data = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
-    one, two = (qs.train(qs.load_recipe("swiss-roll", TINY), data=scale * data).evaluate("test") for scale in (1.0, 10.0))
+    recipe = qs.load_recipe("swiss-roll", TINY | {"source.use": "array"})
+    one, two = (qs.train(recipe, data=scale * data).evaluate("test") for scale in (1.0, 10.0))
     assert one.bound.value == pytest.approx(two.bound.value, abs=1e-3)
     assert one.user_bound.value - two.user_bound.value == pytest.approx(2 * np.log(10), abs=1e-3)
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._data.inspection import inspect
-from quasistatic._data.reading import read_ahead
 
 
 def read(path, **choices):
@@ -183,18 +181,8 @@ def test_odd_bytes_are_numbers_or_one_message(tmp_path):
         choices = qs.ArrayChoices(
             decimal=rng.choice(".,"), missing=rng.choice(["refuse", "drop-rows"]), labels=rng.choice([None, "1"])
         )
-        for look in (qs.read_table, inspect):
+        for look in (qs.read_table, qs.inspect_table):
             try:
                 look(path, choices)
             except qs.DataError as error:
                 assert "\n" not in str(error)
-
-
-def test_what_was_read_ahead_is_taken_once_and_never_of_a_file_that_changed(tmp_path):
-    path, choices = tmp_path / "x.csv", qs.ArrayChoices()
-    path.write_text("a\n1\n2\n")
-    read_ahead(path, choices)  # by a command that fails before it asks
-    path.write_text("a\n3\n4\n")
-    read_ahead(path, choices)
-    path.write_text("a\n5\n6\n")
-    assert [qs.read_table(path, choices).values.ravel().tolist() for _ in range(2)] == [[3, 4], [5, 6]]

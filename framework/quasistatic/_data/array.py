@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,39 @@ FEWEST = 10
 _DEFAULT = ArrayChoices()
 
 
+@attrs.frozen
+class _Held:
+    """A table that is there. An object, as all that a source has, so that it can be pickled."""
+
+    table: Table
+
+    def __call__(self) -> Table:
+        return self.table
+
+
+class _FromFile:
+    """The table of a run that is reopened, which is read when it is first needed."""
+
+    def __init__(self, memory: Memory, choices: ArrayChoices):
+        self._memory, self._choices = memory, choices
+
+    def __call__(self) -> Table:
+        return self._table
+
+    @functools.cached_property
+    def _table(self) -> Table:
+        memory = self._memory
+        table = _as_events(read_table(memory.origin.find(self._choices.path), self._choices))
+        if table.values.shape[1:] != memory.field.shape or max(map(np.max, memory.numbers.values())) >= len(table.values):
+            raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
+        return table
+
+
 @attrs.frozen(eq=False)
 class _Part:
     """One array of events, which is read when it is first needed, and what was found in it."""
 
-    read: Callable[[], Table]
+    read: _Held | _FromFile
     field: AbstractField
     units: Units
     columns: tuple[str, ...] | None
@@ -95,15 +123,8 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         Raises DataError for a record that is none; later, for a file that is gone or was changed.
         """
         memory, source = Memory.recall(kept), cls.__new__(cls)
-
-        @functools.cache
-        def read() -> Table:
-            table = _as_events(read_table(memory.origin.find(choices.path), choices))
-            if table.values.shape[1:] != memory.field.shape or max(map(np.max, memory.numbers.values())) >= len(table.values):
-                raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
-            return table
-
-        source._settle(choices, {"": _Part(read, memory.field, memory.units, memory.columns)}, memory.numbers, memory.notes)
+        part = _Part(_FromFile(memory, choices), memory.field, memory.units, memory.columns)
+        source._settle(choices, {"": part}, memory.numbers, memory.notes)
         source._origin = memory.origin
         return source
 
@@ -238,7 +259,7 @@ def _part(table: Table, choices: ArrayChoices, train: np.ndarray) -> tuple[_Part
         units, states = centred(table, train), count_states(table)
         low, high = units.to_model(np.array([0.0, states - 1.0])).tolist()
         field = Levels(shape, low, high, states)
-    return _Part(lambda: table, field, units, table.columns), tuple(notes(table, field, found, choices, scale, deviation))
+    return _Part(_Held(table), field, units, table.columns), tuple(notes(table, field, found, choices, scale, deviation))
 
 
 def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,6 +16,7 @@ from quasistatic._data.cells import DATE, MISSING, TRUTH, Reader
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.reading import ARRAYS, cells_in, checked, read_table, readable
 from quasistatic._data.tables import Table
+from quasistatic._plugins.inspection import Inspection
 from quasistatic.errors import DataError
 
 LOOKED_AT = 100_000  # rows at most whose cells are looked at
@@ -44,54 +42,40 @@ class Column:
     def is_constant(self) -> bool:
         return self.distinct == 1
 
-
-@attrs.frozen(eq=False)
-class Inspection:
-    """What would be read. `options` are those that are suggested; `problem` says why it still could not be."""
-
-    path: str
-    rows: int
-    columns: tuple[Column, ...]
-    options: dict[str, Any]
-    notes: tuple[str, ...]
-    problem: str | None
-    source: ArraySource | None
-
-    def command(self, more: Sequence[str] = ()) -> str:
-        """The command that trains on the file, with `more` settings."""
-        return " ".join(["quasistatic run", _quoted(self.path), *(f"--set {each}" for each in (*self.settings(), *more))])
-
-    def settings(self) -> list[str]:
-        """The options as a shell takes them after --set."""
-        return [_quoted(f"source.{name}={_toml(value)}") for name, value in self.options.items()]
-
-    def to_dict(self, more: Sequence[str] = ()) -> dict[str, Any]:
-        """JSON values."""
-        columns = [{**attrs.asdict(each), "constant": each.is_constant} for each in self.columns]
-        return {
-            "path": self.path,
-            "rows": self.rows,
-            "columns": columns,
-            "options": self.options,
-            "notes": list(self.notes),
-            "problem": self.problem,
-            "command": None if self.problem else self.command(more),
-        }
+    def row(self) -> tuple[str, ...]:
+        """In words."""
+        numbers = ("" if value is None else f"{value:.6g}" for value in (self.low, self.middle, self.high))
+        kind = f"{self.kind}, constant" if self.is_constant else self.kind
+        return (self.name, kind, str(self.missing or ""), str(self.distinct), *numbers)
 
 
-def inspect(path: str | Path, choices: ArrayChoices) -> Inspection:
-    """Look at a file; `choices` are kept where they are given. Raises DataError where nothing in it can be read."""
+def inspect_table(path: str | Path, choices: ArrayChoices) -> Inspection:
+    """Look at a file as `read_table` would read it; `choices` are kept where they are given.
+
+    Raises DataError where nothing in it can be read.
+    """
     file = checked(path)
     with readable(file):
         rows, columns, options = _looked_at(file, choices)
     told: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     told = attrs.evolve(choices, **told)
+    problem, source = None, None
+    notes: tuple[str, ...] = ()
     try:
         source = ArraySource(read_table(file, told), told)
+        notes = (*source.notes, *_alike(source, choices))
     except DataError as error:
-        return Inspection(str(path), rows, columns, options, (), str(error), None)
-    notes = (*source.notes, *_alike(source, choices))
-    return Inspection(str(path), rows, columns, options, notes, None, source)
+        problem = str(error)
+    return Inspection(
+        f"{rows} rows",
+        notes,
+        {f"source.{name}": value for name, value in options.items()},
+        problem,
+        ("column", "kind", "missing", "distinct", "lowest", "median", "highest"),
+        tuple(column.row() for column in columns),
+        {"rows": rows, "columns": [{**attrs.asdict(each), "constant": each.is_constant} for each in columns]},
+        source,
+    )
 
 
 def _looked_at(path: Path, choices: ArrayChoices) -> tuple[int, tuple[Column, ...], dict[str, Any]]:
@@ -158,21 +142,23 @@ def _suggested(columns: Sequence[Column], rows: int, choices: ArrayChoices, name
     """Options that leave out what cannot be modelled; nothing where columns were chosen."""
     if choices.columns:
         return {}
-    out = [number for number, each in enumerate(columns) if _leaves(each, rows) and each.name != choices.labels]
     names = [each.name for each in columns]
 
     def called(number: int) -> str:
         return names[number] if named and names.count(names[number]) == 1 else str(number + 1)
 
-    if len(out) == len(columns):  # there is another reason than these columns, such as a single row
+    leaving = [number for number, each in enumerate(columns) if _leaves(each, rows)]
+    known = {*choices.drop, choices.labels}
+    out = [number for number in leaving if known.isdisjoint((called(number), str(number + 1)))]
+    if len(leaving) == len(columns):  # there is another reason than these columns, such as a single row
         return {}
     found: dict[str, Any] = {}
     labels = [number for number in out if columns[number].kind == "text" and 1 < columns[number].distinct <= FEW]
     if choices.labels is None and len(labels) == 1:
         found["labels"] = called(labels[0])
         out.remove(labels[0])
-    dropped = [*choices.drop, *(name for number in out if (name := called(number)) not in choices.drop)]
-    if out and len(dropped) > len(choices.drop):
+    dropped = [*choices.drop, *map(called, out)]
+    if out:
         found["drop"] = dropped
     rest = [each for number, each in enumerate(columns) if called(number) not in (*dropped, found.get("labels"), choices.labels)]
     if choices.missing == "refuse" and any(each.missing for each in rest):
@@ -196,15 +182,3 @@ def _alike(source: ArraySource, choices: ArrayChoices) -> Iterator[str]:
         names = source.columns or [f"column {number + 1}" for number in range(x.shape[1])]
         pair = f"{names[first]!r} and {names[second]!r}"
         yield f"{pair} have a correlation of {strongest:.3f}: source.scale=whiten may help"
-
-
-def _toml(value: Any) -> str:
-    """A value as --set takes it: a plain word as it is, all else as TOML."""
-    is_word = (
-        isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*|[,.]", value) and value not in ("true", "false", "inf", "nan")
-    )
-    return value if is_word else json.dumps(value, ensure_ascii=False)
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(text)

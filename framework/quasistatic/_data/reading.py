@@ -43,8 +43,6 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
     .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
     Raises DataError, which says what is wrong and where, also for a number that is missing or not finite.
     """
-    if (ahead := _AHEAD.pop((str(path), choices), None)) is not None:
-        return ahead
     path = checked(path)
     reader = ARRAYS.get(path.suffix.lower())
     if choices.key is not None and reader is not read_npz:
@@ -56,15 +54,6 @@ def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
         else:
             table = _columns(reader(path, choices), choices)
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
-
-
-_AHEAD: dict[tuple[str, ArrayChoices], Table] = {}
-
-
-def read_ahead(path: str | Path, choices: ArrayChoices) -> None:
-    """Reads what `read_table` is asked for next, and will take from here: an error in a file need not wait for jax."""
-    _AHEAD.clear()  # of a command before that never took it: the file may be another by now
-    _AHEAD[str(path), choices] = read_table(path, choices)
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -111,7 +100,7 @@ def read_cells(path: str | Path) -> TextTable:
     """
     path = checked(path)
     if path.suffix.lower() in ARRAYS:
-        raise DataError(f"{path}: holds an array of numbers, which the source 'array' reads")
+        raise DataError(f"{path}: holds an array of numbers, expected a table of cells")
     with readable(path):
         with cells_in(path) as found:
             header, rows = found.headed()
@@ -149,7 +138,7 @@ def checked(path: str | Path) -> Path:
     if not path.exists():
         raise DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
     if not is_data(path.name) or not path.is_file():
-        raise DataError(f"{path}: {known}{_conversion(path)}")
+        raise DataError(f"{path}: {known}{conversion(path)}")
     return path
 
 
@@ -171,7 +160,8 @@ def _columns(table: Table, choices: ArrayChoices) -> Table:
     return attrs.evolve(table, values=table.values[:, kept], labels=beside)
 
 
-def _conversion(path: Path) -> str:
+def conversion(path: Path) -> str:
+    """How a file of another kind becomes one that is read; nothing where that is not known."""
     line = CONVERT.get(path.suffix.lower())
     if line is None or not path.is_file():
         return ""

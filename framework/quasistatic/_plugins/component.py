@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -54,6 +55,24 @@ def _examples(instance: Component, _attribute: object, value: tuple[AbstractFiel
             raise ValueError(f"Component.examples: {event.describe()} is not of a field that `supports` names")
 
 
+def _from_data(instance: Component, _attribute: object, value: object) -> None:
+    if value is not None and instance.kind != "source":
+        raise ValueError(f"Component.from_data: only a source takes data from memory, this is a {instance.kind}")
+
+
+def _endings(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if not isinstance(value, tuple):
+        raise TypeError(f"NamedRecipe.opens: expected a tuple of endings such as ('.csv',), got {value!r:.80}")
+    for ending in value:
+        if not (isinstance(ending, str) and re.fullmatch(r"\.[^\sA-Z/]+", ending)) or ending == ".toml":
+            raise ValueError(f"NamedRecipe.opens: expected endings in lower case such as '.csv', not '.toml', got {ending!r:.80}")
+
+
+def _looks(instance: NamedRecipe, attribute: attrs.Attribute, value: object) -> None:
+    if value is not None and not (instance.opens or instance.folder):
+        raise ValueError(f"NamedRecipe.{attribute.name}: recipe {instance.name!r} opens no path that it could look at")
+
+
 def _reasons(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
     for law, reason in value.items():
         if not (isinstance(reason, str) and reason.strip()):
@@ -93,7 +112,8 @@ class Component:
     event of several parts, and is built as `build(options, event, kernels)`, with a mapping of one for each part.
     `is_default` makes it the choice where a recipe names none. `expected_failures` names the laws of `quasistatic check`
     that it may break, each with the reason in words. `restore(options, kept)` builds a source of a run that is reopened
-    from the `Kept` that it gave when the run was started; by default it is built as it was then.
+    from the `Kept` that it gave when the run was started; by default it is built as it was then. `from_data(options, data)`
+    builds a source from data in memory, those of `qs.train(recipe, data=data)`.
     """
 
     kind: str = attrs.field(validator=_kind)
@@ -107,6 +127,7 @@ class Component:
     is_default: bool = False
     restore: str | Callable[..., Any] | None = None
     examples: tuple[AbstractField, ...] = attrs.field(default=(), validator=_examples)
+    from_data: str | Callable[..., Any] | None = attrs.field(default=None, validator=_from_data)
 
     @property
     def description(self) -> str:
@@ -132,6 +153,12 @@ class Component:
         """The builder for a run that is reopened."""
         return _resolve(self.restore or self.build)
 
+    def load_from_data(self) -> Callable[..., Any]:
+        """The builder of a source from data in memory. Raises ValueError for a component without one."""
+        if self.from_data is None:
+            raise ValueError(f"{self.kind} {self.name!r} takes no data from memory")
+        return _resolve(self.from_data)
+
 
 @attrs.frozen
 class Command:
@@ -147,9 +174,36 @@ class Command:
 
 @attrs.frozen
 class NamedRecipe:
-    """A recipe that ships with a plugin: the TOML file `path` inside `package`, as 'recipes/my.toml' in 'my_plugin'."""
+    """A recipe that ships with a plugin: the TOML file `path` inside `package`, as 'recipes/my.toml' in 'my_plugin'.
+
+    It may open data, so that a path to them is a run: files whose names end with one of `opens` (in lower case; a name may have
+    capitals), such as `(".fasta", ".fasta.gz")`, and with `folder` also folders. The path becomes the option `path_option` of
+    the recipe. `accepts` and `inspects` are callables, or their 'module:attribute', imported only when they are needed:
+
+    - `accepts(path)` is a quick look inside, without jax: True, or a mapping of further settings such as
+      `{"source.alphabet": "protein"}`; False, or the reason in words, where this recipe is not for what is there
+    - `inspects(path, options)` says what would be read, as an `Inspection`; `options` are those of the source. By default the
+      source is built
+    """
 
     name: str = attrs.field(validator=_word)
     package: str
     path: str
     summary: str = attrs.field(default="", validator=_text)
+    opens: tuple[str, ...] = attrs.field(default=(), validator=_endings)
+    folder: bool = False
+    accepts: str | Callable[..., Any] | None = attrs.field(default=None, validator=_looks)
+    inspects: str | Callable[..., Any] | None = attrs.field(default=None, validator=_looks)
+    path_option: str = "source.path"
+
+    def may_open(self, path: Path) -> bool:
+        """Whether the recipe opens what is called so, as far as the name of a file tells."""
+        return self.folder if path.is_dir() else path.name.lower().endswith(self.opens)
+
+    def load_accepts(self) -> Callable[..., Any] | None:
+        """The look itself, if there is one."""
+        return None if self.accepts is None else _resolve(self.accepts)
+
+    def load_inspects(self) -> Callable[..., Any] | None:
+        """What inspects a path, if the recipe has something for it."""
+        return None if self.inspects is None else _resolve(self.inspects)

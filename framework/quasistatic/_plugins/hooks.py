@@ -42,5 +42,5 @@ def quasistatic_commands() -> list[Command]:  # type: ignore[empty-body]
 def quasistatic_recipes() -> list[NamedRecipe]:  # type: ignore[empty-body]
     """Recipes that can be run by name.
 
-    Return a list of `NamedRecipe`, each a TOML file inside a package.
+    Return a list of `NamedRecipe`, each a TOML file inside a package, with the endings of the data that it opens, if any.
     """

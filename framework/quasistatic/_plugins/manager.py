@@ -105,6 +105,22 @@ class PluginManager:
         """The recipes that can be used, by name."""
         return self._values("recipe")
 
+    def openers(self) -> tuple[NamedRecipe, ...]:
+        """The recipes that open paths, in the order in which they are asked.
+
+        Those that look inside come before those that go by an ending alone; then those of quasistatic before those of others,
+        by the name of the plugin; then as their plugin has them.
+        """
+        found = [
+            (self._plugins[owner], recipe)
+            for (kind, _), offers in self._offers.items()
+            if kind == "recipe" and len(offers) == 1
+            for owner, recipe in offers.items()
+            if recipe.opens or recipe.folder
+        ]
+        ordered = sorted(found, key=lambda pair: (pair[1].accepts is None, pair[0].distribution != OURS))  # it keeps the order
+        return tuple(recipe for _, recipe in ordered)
+
     def provided_by(self, plugin: str) -> tuple[Component | Command | NamedRecipe, ...]:
         """All that one plugin offers, named as in `blocked`. Raises PluginError if it is unknown or not loaded."""
         owners = _require(plugin, self.statuses())

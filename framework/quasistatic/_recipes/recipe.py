@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -13,10 +12,11 @@ from typing import Any
 import attrs
 import tomli_w
 
-from quasistatic._data.choices import is_data
 from quasistatic._plugins.component import KINDS, Component, NamedRecipe
 from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._recipes.opening import Opening, opening_of
 from quasistatic._recipes.options import describe, structure, unstructure
+from quasistatic._recipes.overrides import Overrides, override_pairs
 from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingSection, TrajectoryOptions
 from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
@@ -25,11 +25,8 @@ from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_y
 CHOICES = KINDS[:-2]
 OBSERVERS = "training.observers"
 KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
-OWN_DATA, OWN_PICTURES = "array", "images"  # the recipes of which a path to data, or to a folder of pictures, is a run
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
 DEEPEST = 30  # tables in one another
-
-Overrides = Iterable[str] | Mapping[str, Any]
 
 
 @attrs.frozen
@@ -85,16 +82,25 @@ class Recipe:
 
 
 def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:
-    """A recipe by the name of one that ships with a plugin, from a TOML file, or for a file of data, which it then names.
+    """A recipe by the name of one that ships with a plugin, from a TOML file, or the one that opens the data at a path.
 
     `overrides` are texts such as 'training.updates=3000' or a mapping of dotted paths to values. Where one changes the
     `use` of a section, the recipe's other options of that section are dropped.
-    Raises RecipeError with all problems at once; ComponentNotFound if there is no recipe of this name.
+    Raises RecipeError with all problems at once; ComponentNotFound if there is no recipe of this name; DataError for a path
+    to data that no recipe opens.
     """
     manager = manager or plugins()
+    opening = opening_of(recipe, manager)
+    if opening is not None:
+        return load_opened(opening, overrides, manager)
     name, values = _read(recipe, manager)
-    problems = _override(values, override_pairs(overrides), manager)
-    return _resolve(name, values, manager, problems)
+    return _resolve(name, values, manager, _override(values, override_pairs(overrides), manager))
+
+
+def load_opened(opening: Opening, overrides: Overrides, manager: PluginManager) -> Recipe:
+    """The recipe that opens a path, with the path in it. Raises RecipeError."""
+    values = _packaged(opening.recipe, manager)
+    return _resolve(opening.name, values, manager, _override(values, opening.pairs(override_pairs(overrides)), manager))
 
 
 def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[Recipe, list[str]]:
@@ -110,25 +116,14 @@ def load_kept_recipe(text: bytes, where: Path, manager: PluginManager) -> tuple[
 
 def _read(recipe: str | os.PathLike[str], manager: PluginManager) -> tuple[str, dict[str, Any]]:
     text, path = os.fspath(recipe), Path(recipe)
-    if path.is_dir() and path.suffix != ".toml" and (os.sep in text or text not in {named.name for named in manager.recipes()}):
-        if (path / "seal.json").exists():
-            raise RecipeError([f"{path}: is the folder of a run, which goes on with: quasistatic resume {path}"])
-        _, values = _read(OWN_PICTURES, manager)
-        values["source"]["path"] = text
-        return _word(path.resolve().name) or OWN_PICTURES, values
-    if is_data(text) or (os.sep not in text and path.suffix not in ("", ".toml") and path.is_file()):
-        _, values = _read(OWN_DATA, manager)
-        values["source"]["path"] = text
-        return _word(path.name.partition(".")[0]) or OWN_DATA, values
     if isinstance(recipe, os.PathLike) or text.endswith(".toml") or os.sep in text:
         return path.stem, _parse(_file_text(path), text)
     named = manager.recipe(recipe)
-    return named.name, _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
+    return named.name, _packaged(named, manager)
 
 
-def _word(text: str) -> str:
-    """What of a text can name a folder."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60]
+def _packaged(named: NamedRecipe, manager: PluginManager) -> dict[str, Any]:
+    return _parse(_packaged_text(named, manager), f"recipe {named.name!r}")
 
 
 def _packaged_text(named: NamedRecipe, manager: PluginManager) -> bytes:
@@ -154,25 +149,6 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
         raise RecipeError([f"{where}: expected UTF-8 text, byte {error.start} is not"]) from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise RecipeError([f"{where}: not TOML: {error}"]) from None
-
-
-def override_pairs(overrides: Overrides) -> list[tuple[str, Any]]:
-    if isinstance(overrides, Mapping):
-        return list(overrides.items())
-    pairs = [text.partition("=") for text in overrides]
-    wrong = ["".join(pair) for pair in pairs if not (pair[1] and pair[0].strip())]
-    if wrong:
-        raise RecipeError([f"{text}: expected section.option=value, such as training.updates=3000" for text in wrong])
-    return [(key.strip(), _value(text.strip())) for key, _, text in pairs]
-
-
-def _value(text: str) -> Any:
-    """A TOML value, or the bare text where it is none."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
-        return text
-    return parsed["value"] if len(parsed) == 1 else text
 
 
 def _override(values: dict[str, Any], pairs: list[tuple[str, Any]], manager: PluginManager) -> list[str]:
@@ -220,7 +196,7 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
     top = {"name": name, **{key: values[key] for key in ("name", "seed") if key in values}}
     collect("top", lambda: structure(_Top, top, ""))
     for kind in CHOICES:
-        collect(kind, lambda kind=kind: _choose(kind, values.get(kind, {}), manager))
+        collect(kind, lambda kind=kind: choose(kind, values.get(kind, {}), manager))
     for key, cls in SECTIONS.items():
         collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
     watching = _watching(values.get("training", {}), manager)
@@ -296,7 +272,7 @@ def _observers(names: tuple[str, ...], tables: Any, manager: PluginManager) -> t
     return tuple(found)
 
 
-def _choose(kind: str, section: Any, manager: PluginManager, where: str = "") -> Choice:
+def choose(kind: str, section: Any, manager: PluginManager, where: str = "") -> Choice:
     """The component that a section names, or the default one; `where` is its dotted path, by default the kind."""
     where = where or kind
     if not isinstance(section, dict):
@@ -320,7 +296,7 @@ def _choose(kind: str, section: Any, manager: PluginManager, where: str = "") ->
             raise RecipeError([f"{where}.parts: expected a table for each part, got {tables!r:.80}"])
         for name, table in tables.items():
             try:
-                parts[name] = _choose(kind, table, manager, f"{where}.parts.{name}")
+                parts[name] = choose(kind, table, manager, f"{where}.parts.{name}")
             except RecipeError as error:
                 problems += error.problems
     try:

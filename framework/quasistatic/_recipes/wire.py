@@ -10,8 +10,6 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from quasistatic._data.array import ArraySource
-from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.source import AbstractSource, Kept
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
@@ -49,18 +47,13 @@ def build_task(
     kept: Kept | None = None,
     measured: Mapping[str, np.ndarray] | None = None,
 ) -> Task:
-    """Build all components of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes the place of its source.
+    """Build all components of a recipe. `data` in memory take the place of what its source reads.
 
     `kept` is what a run that is reopened has kept of its data, `measured` what its kernel has measured of them.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
-    if data is not None:
-        source: AbstractSource = ArraySource(data, _choices(recipe.source.options))
-    elif kept is not None and recipe.source.component.restore is not None:
-        source = _build(manager, "source", recipe.source, kept, restore=True)
-    else:
-        source = _build(manager, "source", recipe.source)
+    source = build_source(recipe, manager, data, kept)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -82,11 +75,31 @@ def build_task(
     )
 
 
-def count_parameters(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> int:
-    """How many numbers the network of a recipe trains for events like this, under the recipe's kernel. Raises as `build_task`."""
-    kernel = _kernel(recipe.kernel, event, manager, "the event is")
-    model = _build(manager, "model", recipe.model, Ports.of(kernel), key=role_key(recipe.seed, Role.INIT))
-    return sum(leaf.size for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf))
+def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> AbstractSource:
+    """The source of a recipe; of data in memory, or of what a run has kept of its data, where they are given.
+
+    Raises IncompatibleError for data that it does not take from memory, and as `build_task`.
+    """
+    choice = recipe.source
+    if data is not None:
+        if choice.component.from_data is None:
+            takers = [each.name for each in manager.components("source") if each.from_data is not None]
+            raise IncompatibleError(
+                f"source {choice.component.name!r} takes no data from memory; "
+                + (f"sources that do: {', '.join(takers)} (source.use)" if takers else "no source does")
+            )
+        return _build(manager, "source", choice, data, how=Component.load_from_data)
+    if kept is not None and choice.component.restore is not None:
+        return _build(manager, "source", choice, kept, how=Component.load_restore)
+    return _build(manager, "source", choice)
+
+
+def count_parameters(model: Choice, event: AbstractEvent, manager: PluginManager) -> tuple[int, str]:
+    """How many numbers a network trains for events like this, and the kernel for which: the usual one. Raises as `build_task`."""
+    component = manager.component("kernel", next(iter(fitting_kernels(event, manager)), ""))
+    kernel = _build(manager, "kernel", Choice(component, component.options()), event)
+    built = _build(manager, "model", model, Ports.of(kernel), key=role_key(0, Role.INIT))
+    return sum(leaf.size for leaf in jax.tree.leaves(built) if eqx.is_inexact_array(leaf)), component.name
 
 
 def build_observer(
@@ -125,11 +138,17 @@ def _named(manager: PluginManager, kind: str, component: Component) -> str:
         return f"{kind} {component.name!r}"
 
 
-def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, restore: bool = False, **keywords: Any) -> Any:
+def _build(
+    manager: PluginManager,
+    kind: str,
+    choice: Choice,
+    *inputs: Any,
+    how: Callable[[Component], Callable[..., Any]] = Component.load,
+    **keywords: Any,
+) -> Any:
     expected = EXPECTED[kind]
     try:
-        load = choice.component.load_restore if restore else choice.component.load
-        built = load()(choice.options, *inputs, **keywords)
+        built = how(choice.component)(choice.options, *inputs, **keywords)
     except (QuasistaticError, OSError):
         raise
     except ValueError as error:
@@ -143,12 +162,6 @@ def _build(manager: PluginManager, kind: str, choice: Choice, *inputs: Any, rest
             f"{_named(manager, kind, choice.component)}: its build gave a {type(built).__name__}, expected a {expected.__name__}"
         )
     return built
-
-
-def _choices(options: Any) -> ArrayChoices:
-    """How an array is split and read, as far as the recipe's source has such options."""
-    names = ("support", "scale", "validation_share", "test_share", "split_seed")
-    return ArrayChoices(**{name: getattr(options, name) for name in names if hasattr(options, name)})
 
 
 def _kernel(choice: Choice, event: AbstractEvent, manager: PluginManager, giver: str) -> AbstractKernel:

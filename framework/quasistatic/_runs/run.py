@@ -220,21 +220,21 @@ def reopen(path: PathLike, manager: PluginManager) -> Job:
 
 
 def train(
-    recipe: Recipe | str,
+    recipe: Recipe | PathLike,
     data: Any = None,
     *,
     observers: Sequence[AbstractObserver] = (),
     out: PathLike | None = None,
     manager: PluginManager | None = None,
 ) -> Run:
-    """Train a recipe (or a recipe's name) and give back the run.
+    """Train a recipe, or what `load_recipe` gives of a name or a path, and give back the run.
 
-    `data` (N, ...), an array or a mapping of arrays, takes the place of the recipe's source. With `out` the run is kept in
-    that folder, as `quasistatic train` does; without it no file is touched. Nothing is printed, and neither jax nor
-    logging is configured.
+    `data`, such as an array (N, ...) or a mapping of arrays, take the place of what the recipe's source reads; not every source
+    takes any. With `out` the run is kept in that folder, as `quasistatic train` does; without it no file is touched. Nothing is
+    printed, and neither jax nor logging is configured.
     """
     manager = manager or plugins()
-    if isinstance(recipe, str):
+    if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, manager=manager)
     if out is None:
         return Job(recipe, build_task(recipe, manager, data), manager).train(observers)

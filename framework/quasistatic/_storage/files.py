@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -197,6 +199,21 @@ def refuse_large(size: int, at_most: int | None = None) -> None:
         raise OSError(f"it has {size} bytes, expected at most {at_most}")
     if at_most is None and size > limit():
         raise OSError(f"it takes {size / 1e9:.3g} GB, above the limit of {limit() / 1e9:.3g} GB; {LIMIT}=N allows N GB")
+
+
+def read_head(path: str | Path, count: int = 65_536) -> bytes:
+    """The first bytes of an ordinary file, inflated where its name ends in .gz: enough for a look at what it holds.
+
+    Raises OSError, also for a pipe and for what is no .gz file, or a damaged one.
+    """
+    handle = os.open(Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for ever
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError("not an ordinary file")
+        try:
+            return gzip.open(file).read(count) if str(path).lower().endswith(".gz") else file.read(count)
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"it is a damaged .gz file: {error}") from error
 
 
 def read_plain(path: str | Path, at_most: int | None = None, folder: int | None = None, follow: bool = False) -> bytes:

@@ -104,7 +104,7 @@ def _options(offers: tuple[Any, ...], overrides: tuple[str, ...]) -> Any:
     """The options of the one component that --set is about; None without it."""
     from quasistatic._plugins.component import Component
     from quasistatic._recipes.options import structure
-    from quasistatic._recipes.recipe import override_pairs
+    from quasistatic._recipes.overrides import override_pairs
 
     if not overrides:
         return None

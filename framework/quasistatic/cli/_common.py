@@ -72,9 +72,11 @@ def _complete_recipe(ctx: click.Context, _parameter: click.Parameter, start: str
 
 @completer
 def _complete_override(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    from quasistatic._recipes.recipe import load_recipe
+
     # click has not come to the arguments when the last option still lacks its value
     names = [name for name in (ctx.params.get("recipe"), *ctx.args) if name]
-    recipe = recipe_of(ctx, names[0]).to_dict() if names else {}
+    recipe = load_recipe(names[0], (), manager_of(ctx)).to_dict() if names else {}
     paths = dict.fromkeys(["seed", *_paths(recipe)])
     return [CompletionItem(f"{path}=") for path in paths if path.startswith(start)]
 
@@ -128,10 +130,17 @@ def refuse_both(steps: int | None, grid: Path | None) -> None:
 
 
 def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The resolved recipe that RECIPE and --set name."""
-    from quasistatic._recipes.recipe import load_recipe
+    """The resolved recipe that RECIPE and --set name; of data, how they were opened is said on stderr unless --quiet is."""
+    from quasistatic._recipes.opening import opening_of
+    from quasistatic._recipes.recipe import load_opened, load_recipe
 
-    return load_recipe(name, overrides, manager_of(ctx))
+    manager = manager_of(ctx)
+    opening = opening_of(name, manager)
+    if opening is None:
+        return load_recipe(name, overrides, manager)
+    if (note := opening.note()) and not ctx.params.get("quiet"):
+        echo(note, err=True)
+    return load_opened(opening, overrides, manager)
 
 
 def run_folder(path: Path) -> RunFolder:

@@ -15,7 +15,8 @@ from quasistatic.cli._common import echo, echo_json, json_option, recipe_argumen
 def config(ctx: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a recipe with every option, given or default.
 
-    RECIPE is a name that `quasistatic recipes` lists, or a path to a TOML file. What is printed is a recipe again.
+    RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data. What is printed is a
+    recipe again.
     """
     resolved = recipe_of(ctx, recipe, overrides)
     if as_json:

@@ -2,109 +2,146 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, recipe_of, set_option
+from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, set_option
 
 if TYPE_CHECKING:
-    from quasistatic._data.inspection import Column
-    from quasistatic._process.event import AbstractEvent
-    from quasistatic._recipes.recipe import Choice, Recipe
+    from quasistatic._data.source import AbstractSource
+    from quasistatic._plugins.inspection import Inspection
+    from quasistatic._plugins.manager import PluginManager
+    from quasistatic._recipes.opening import Opening
+    from quasistatic._recipes.recipe import Recipe
 
 PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("path", metavar="PATH")
 @set_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PICTURE", help="Also draw the columns: .png, .svg or .pdf.")
+@click.option("--recipe", "name", metavar="NAME", help="The recipe for which to look; by default the one that opens the path.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PICTURE", help="Also draw some of it: .png, .svg or .pdf.")
 @json_option
 @click.pass_context
-def inspect(ctx: click.Context, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Say what would be read from a file of data, and which options it needs; nothing is trained.
+def inspect(
+    ctx: click.Context, path: str, overrides: tuple[str, ...], name: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Say what would be read from a file or folder of data, and which options it needs; nothing is trained.
 
-    FILE is a table (.csv, .tsv, .txt, .dat, also .gz, .jsonl; .parquet and .xlsx with quasistatic[table]), an array (.npy,
-    .npz), or a folder of pictures.
+    PATH is what a recipe opens: a table, an array, sequences, molecules, text, a folder of pictures and what plugins add
+    (`quasistatic recipes` lists all). The last line is the command that trains on it.
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
-    from quasistatic._data.choices import ArrayChoices
-    from quasistatic._data.reading import checked
-    from quasistatic._storage.files import try_out, write_durably
+    from quasistatic._recipes.opening import open_path
+    from quasistatic._recipes.recipe import load_opened
+    from quasistatic._storage.files import try_out
 
     if out is not None:
         try_out(out)
-
-    if path.is_dir():
-        _look_at_pictures(recipe_of(ctx, str(path), overrides).source, path, overrides, out, as_json)
-        return
-    checked(path)
-    recipe = recipe_of(ctx, str(path), overrides)
-    choices = recipe.source.options
-    if not isinstance(choices, ArrayChoices):
-        raise click.UsageError("source.use: inspect looks at tables and arrays, which are read by the source 'array'")
+    manager = manager_of(ctx)
+    opening = open_path(path, manager, name)
+    if note := opening.note():
+        echo(note, err=True)
+    recipe = load_opened(opening, overrides, manager)
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
-    from quasistatic._data.inspection import inspect as look
-    from quasistatic._process.tree import take
-
-    found = look(path, choices)
-    more = () if found.source is None else _fitting_kernel(ctx, recipe, found.source.event)
+    found = _inspected(opening, recipe, manager)
+    options = {**found.options, **_fitting_kernel(recipe, found.source, manager)}
+    settings, command = _settings(options), opening.command([*_kept(overrides, options), *_settings(options)])
     if as_json:
-        echo_json(found.to_dict(more))
+        echo_json(_json(opening, found, options, None if found.problem else command))
     else:
-        echo_table(("column", "kind", "missing", "distinct", "lowest", "median", "highest"), [_row(each) for each in found.columns])
-        echo(f"\n{found.rows} rows")
-        for note in found.notes:
-            echo(f"  {note}")
-        for setting in (*found.settings(), *more):
-            echo(f"suggested: --set {setting}")
-        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {found.command(more)}")
+        if found.rows:
+            echo_table(found.header, found.rows)
+            echo("")
+        for line in (found.what, *(f"  {note}" for note in found.notes), *(f"suggested: --set {each}" for each in settings)):
+            echo(line)
+        echo(f"this cannot be used yet: {found.problem}" if found.problem else f"next: {command}")
     if out is not None and found.source is not None:
-        from quasistatic._report.pictures import encode, samples
-        from quasistatic._report.table_pictures import histograms, is_table
-
-        xs = found.source.split("train").x
-        drawn = histograms(found.source, xs) if is_table(found.source) else samples(found.source, take(xs, slice(25)))
-        write_durably(out, encode(drawn, out.suffix.lower()[1:]))
+        _draw(found.source, out)
         echo(f"picture: {out}", err=as_json)
 
 
-def _fitting_kernel(ctx: click.Context, recipe: Recipe, event: AbstractEvent) -> tuple[str, ...]:
+def _inspected(opening: Opening, recipe: Recipe, manager: PluginManager) -> Inspection:
+    """What the recipe says of the path, or else its source, which is built."""
+    from quasistatic._plugins.inspection import Inspection
+    from quasistatic._recipes.recipe import load_opened
+    from quasistatic._recipes.wire import build_source
+    from quasistatic.errors import PluginError, QuasistaticError, one_line
+
+    own = load_opened(opening, (), manager).source.component
+    look = opening.recipe.load_inspects() if own == recipe.source.component else None
+    if look is None:
+        return _built(build_source(recipe, manager))
+    owner = f"recipe {opening.recipe.name!r} of plugin {manager.owner('recipe', opening.recipe.name).owner}"
+    try:
+        found = look(opening.path, recipe.source.options)
+    except (QuasistaticError, OSError):
+        raise
+    except Exception as error:
+        raise PluginError(f"{owner} cannot inspect {opening.path}: {one_line(error)}") from error
+    if not isinstance(found, Inspection):
+        raise PluginError(f"{owner}: its `inspects` gave a {type(found).__name__}, expected an Inspection")
+    return found
+
+
+def _built(source: AbstractSource) -> Inspection:
+    """What any source says of itself."""
+    from quasistatic._data.source import SPLITS
+    from quasistatic._plugins.inspection import Inspection
+
+    sizes = {name: len(source.split(name)) for name in SPLITS}
+    notes = dict.fromkeys((*source.notes, "splits: " + ", ".join(f"{size} {name}" for name, size in sizes.items())))
+    return Inspection(f"events: {source.event.describe()}", tuple(notes), details={"splits": sizes}, source=source)
+
+
+def _fitting_kernel(recipe: Recipe, source: AbstractSource | None, manager: PluginManager) -> dict[str, Any]:
     """The setting of another kernel where the recipe's does not take such events."""
-    if recipe.kernel.component.takes(event):
-        return ()
+    if source is None or recipe.kernel.component.takes(source.event):
+        return {}
     from quasistatic._recipes.wire import fitting_kernels
 
-    return tuple(f"kernel.use={name}" for name in fitting_kernels(event, manager_of(ctx))[:1])
+    fitting = fitting_kernels(source.event, manager)
+    return {"kernel.use": fitting[0]} if fitting else {}
 
 
-def _look_at_pictures(choice: Choice, path: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """What the source of a folder has found; `out` gets some of its events."""
+def _kept(overrides: tuple[str, ...], options: dict[str, Any]) -> list[str]:
+    """What the user has set and nothing that is suggested takes the place of."""
+    return [each for each in overrides if each.partition("=")[0].strip() not in options]
+
+
+def _settings(options: dict[str, Any]) -> list[str]:
+    from quasistatic._recipes.overrides import as_override
+
+    return [as_override(path, value) for path, value in options.items()]
+
+
+def _json(opening: Opening, found: Inspection, options: dict[str, Any], command: str | None) -> dict[str, Any]:
+    return {
+        "path": opening.path,
+        "recipe": opening.recipe.name,
+        "what": found.what,
+        "event": None if found.source is None else found.source.event.describe(),
+        **found.details,
+        "options": options,
+        "notes": list(found.notes),
+        "problem": found.problem,
+        "command": command,
+    }
+
+
+def _draw(source: AbstractSource, out: Path) -> None:
+    """Columns as histograms, all else as some events."""
+    from quasistatic._process.tree import take
+    from quasistatic._report.pictures import encode, samples
+    from quasistatic._report.table_pictures import histograms, is_table
     from quasistatic._storage.files import write_durably
-    from quasistatic.cli._jax import configure_jax
 
-    configure_jax()
-    source = choice.component.load()(choice.options)
-    command = shlex.join(["quasistatic", "run", str(path), *(part for each in overrides for part in ("--set", each))])
-    if as_json:
-        echo_json({"path": str(path), "event": source.event.describe(), "notes": list(source.notes), "command": command})
-    else:
-        for line in (f"events: {source.event.describe()}", *source.notes, f"next: {command}"):
-            echo(line)
-    if out is not None:
-        from quasistatic._report.pictures import encode, samples
-
-        write_durably(out, encode(samples(source, source.split("train", 25).x), out.suffix.lower()[1:]))
-        echo(f"picture: {out}", err=as_json)
-
-
-def _row(column: Column) -> list[str]:
-    values = ["" if value is None else f"{value:.6g}" for value in (column.low, column.middle, column.high)]
-    kind = f"{column.kind}, constant" if column.is_constant else column.kind
-    return [column.name, kind, str(column.missing or ""), str(column.distinct), *values]
+    xs = source.split("train").x
+    drawn = histograms(source, xs) if is_table(source) else samples(source, take(xs, slice(25)))
+    write_durably(out, encode(drawn, out.suffix.lower()[1:]))

@@ -58,7 +58,7 @@ def run(
     """Train, evaluate, draw samples and write a report.
 
     RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv or a
-    folder of pictures (`quasistatic inspect my.csv` looks at it first). The folder of the run gets report.html.
+    folder of pictures (`quasistatic inspect my.csv` looks at them first). The folder of the run gets report.html.
     """
     job = _start(ctx, recipe, out, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
@@ -110,12 +110,6 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
         from quasistatic._storage.folder import RunFolder
 
         RunFolder(out).refuse_used()
-    from quasistatic._data.choices import ArrayChoices
-
-    if path and isinstance(recipe.source.options, ArrayChoices):
-        from quasistatic._data.reading import read_ahead
-
-        read_ahead(path, recipe.source.options)
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()

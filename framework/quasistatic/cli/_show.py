@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, recipe_of, shape_of
+from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, shape_of
 from quasistatic.errors import did_you_mean
 
 
@@ -98,13 +98,17 @@ def _trained(ctx: click.Context, name: str, shape: str, overrides: tuple[str, ..
     if sizes is None:
         raise click.UsageError(f"--shape: expected whole numbers such as 28x28 or 32x32x3, got {shape!r:.80}")
     from quasistatic._process.event import Real
+    from quasistatic._recipes.overrides import override_pairs
+    from quasistatic._recipes.recipe import choose
     from quasistatic._recipes.wire import count_parameters
     from quasistatic.cli._jax import configure_jax
 
+    manager = manager_of(ctx)
+    chosen = choose("model", {"use": name, **dict(override_pairs(overrides))}, manager)
     configure_jax()
-    chosen = recipe_of(ctx, "array", (f"model.use={name}", *(f"model.{each}" for each in overrides)))
     event = Real(sizes)
-    return {"parameters": count_parameters(chosen, event, manager_of(ctx)), "event": event.describe()}
+    parameters, kernel = count_parameters(chosen, event, manager)
+    return {"parameters": parameters, "event": event.describe(), "kernel": kernel}
 
 
 def _options(cls: type) -> list[dict[str, Any]]:
@@ -136,7 +140,7 @@ def _echo_component(described: dict[str, Any]) -> None:
     echo("")
     _echo_options(described["options"])
     if "trained" in described:
-        echo("\nIt trains {parameters:,} numbers for events of {event}, under the kernel gaussian.".format(**described["trained"]))
+        echo("\nIt trains {parameters:,} numbers for events of {event}, under the kernel {kernel}.".format(**described["trained"]))
     if described["references"]:
         echo("\nReferences:")
         for reference in described["references"]:

@@ -167,10 +167,11 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     def resolves(_setting: Any) -> Reading:
         from quasistatic._recipes.recipe import load_recipe
 
-        load_recipe(named.name, (), manager)
-        return faults([])
+        load_recipe(named.name, {named.path_option: "data"} if named.opens or named.folder else (), manager)
+        functions = {"accepts": named.load_accepts(), "inspects": named.load_inspects()}
+        return faults(f"{name} is no function: {found!r:.80}" for name, found in functions.items() if not callable(found or print))
 
-    why = "A recipe ships with its package, and every name and option in it is known."
+    why = "A recipe ships with its package; every name and option in it is known, and so is what opens and inspects data for it."
     law = Law("resolves", "recipe", why, PROTOCOL, resolves)
     return Built(f"recipe {named.name}", [law])
 

@@ -15,4 +15,6 @@ class ArrayOptions(qs.ArrayChoices):
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.array.source"
-    return [qs.Component("source", "array", ArrayOptions, build=f"{here}:build", restore=f"{here}:restore")]
+    return [
+        qs.Component("source", "array", ArrayOptions, f"{here}:build", restore=f"{here}:restore", from_data=f"{here}:from_data")
+    ]

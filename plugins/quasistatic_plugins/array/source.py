@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import quasistatic as qs
 from quasistatic_plugins.array import ArrayOptions
 
@@ -16,3 +18,8 @@ def build(options: ArrayOptions) -> qs.ArraySource:
 def restore(options: ArrayOptions, kept: qs.Kept) -> qs.ArraySource:
     """The source of a run that is reopened; the file is read when its rows are asked for."""
     return qs.ArraySource.restored(options, kept)
+
+
+def from_data(options: ArrayOptions, data: Any) -> qs.ArraySource:
+    """The source of an array (N, ...) in memory, or of a mapping of arrays for events of several parts. Raises DataError."""
+    return qs.ArraySource(data, options)

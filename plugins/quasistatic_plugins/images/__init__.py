@@ -29,4 +29,8 @@ class ImagesOptions(qs.CutChoices):
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.images.source"
-    return [qs.Component("source", "images", ImagesOptions, build=f"{here}:build", restore=f"{here}:restore")]
+    return [
+        qs.Component(
+            "source", "images", ImagesOptions, f"{here}:build", restore=f"{here}:restore", from_data=f"{here}:from_data"
+        )
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import quasistatic as qs
 from quasistatic_plugins.images import ImagesOptions
@@ -18,7 +20,17 @@ def restore(options: ImagesOptions, kept: qs.Kept) -> qs.PictureSource:
     return qs.PictureSource.restored(_reader(options), options, options.path, kept)
 
 
+def from_data(options: ImagesOptions, data: Any) -> qs.ArraySource:
+    """The source of pictures (N, height, width) or (N, height, width, 3) in memory, whole numbers or reals, as they are."""
+    shares = {name: getattr(options, name) for name in ("validation_share", "test_share", "split_seed")}
+    return qs.ArraySource(data, qs.ArrayChoices(**shares))
+
+
 def _reader(options: ImagesOptions) -> Callable[[str], qs.Pictures]:
     if not options.path:
         raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
-    return lambda where: qs.read_pictures(where, options, options.fit, options.unreadable == "refuse")
+    return functools.partial(_read, options)
+
+
+def _read(options: ImagesOptions, where: str) -> qs.Pictures:
+    return qs.read_pictures(where, options, options.fit, options.unreadable == "refuse")

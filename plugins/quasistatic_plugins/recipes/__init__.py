@@ -1,8 +1,16 @@
-"""The recipes that come with quasistatic."""
+"""The recipes that come with quasistatic, and the data that each of them opens."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import quasistatic as qs
+
+
+def packed(*endings: str) -> tuple[str, ...]:
+    """Endings, and those of such files packed."""
+    return (*endings, *(f"{ending}.gz" for ending in endings))
+
 
 SUMMARIES = {
     "swiss-roll": "points on a spiral, T = 40, with the truth beside K",
@@ -18,15 +26,33 @@ SUMMARIES = {
     "dead-leaves": "occluding discs with a mixer of patches, in minutes on a CPU",
     "dead-leaves-2015": "occluding discs with the 2015 paper's network, T = 1000, for an accelerator",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
-    "text": "characters of Python's own help, or of your files: --set source.path=FILE",
     "dna": "DNA of a hidden Markov chain, with the truth beside K",
-    "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: --set source.path=FILE",
+    # those that open data; one that stands before another is asked first
+    "images": "a folder of your own pictures: quasistatic run FOLDER",
+    "sequences": "DNA, RNA or proteins of your file: quasistatic run my.fasta",
+    "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: quasistatic run my.smi",
+    "text": "characters of Python's own help, or of your files: quasistatic run my.txt",
+    "array": "your own array, or a table of numbers: quasistatic run my.npy",
     "table": "a table of mixed columns with missing cells, of scikit-learn, or yours: --set source.path=FILE",
-    "array": "your own .npy, .npz or .csv file: --set source.path=FILE",
-    "images": "a folder of your own pictures: --set source.path=FOLDER",
+}
+TABLES = (*packed(".csv", ".tsv", ".txt", ".dat"), ".parquet", ".xlsx", ".jsonl")
+HERE = "quasistatic_plugins"
+OPENS: dict[str, dict[str, Any]] = {
+    "images": {"folder": True, "accepts": f"{HERE}.images.look:accepts"},
+    "sequences": {
+        "opens": packed(".fasta", ".fa", ".fna", ".ffn", ".faa", ".frn", ".fas", ".fastq", ".fq", ".gb", ".gbk", ".genbank"),
+        "accepts": f"{HERE}.sequences.look:accepts",
+        "inspects": f"{HERE}.sequences.look:inspects",
+    },
+    "molecules": {"opens": packed(".smi", ".smiles", ".sdf", ".sd")},
+    "text": {"opens": packed(".txt", ".text", ".md", ".rst", ".tex"), "folder": True, "accepts": f"{HERE}.text.look:accepts"},
+    "array": {"opens": (".npy", ".npz", *TABLES), "inspects": "quasistatic:inspect_table"},
+    "table": {"opens": TABLES},
 }
 
 
 @qs.hookimpl
 def quasistatic_recipes() -> list[qs.NamedRecipe]:
-    return [qs.NamedRecipe(name, __name__, f"{name}.toml", summary) for name, summary in SUMMARIES.items()]
+    return [
+        qs.NamedRecipe(name, __name__, f"{name}.toml", summary, **OPENS.get(name, {})) for name, summary in SUMMARIES.items()
+    ]

@@ -1,5 +1,7 @@
 """Windows of a recording or a time series."""
 
+from pathlib import Path
+
 import attrs
 
 import quasistatic as qs
@@ -23,3 +25,14 @@ class WindowsOptions:
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     return [qs.Component("source", "windows", WindowsOptions, "quasistatic_windows.source:Windows")]
+
+
+@qs.hookimpl
+def quasistatic_recipes() -> list[qs.NamedRecipe]:
+    summary = "pieces of a recording: quasistatic run my.wav"
+    return [qs.NamedRecipe("windows", "quasistatic_windows", "windows.toml", summary, opens=(".wav",), accepts=accepts)]
+
+
+def accepts(path: Path) -> bool | str:
+    """Whether a file is a recording, by its first bytes."""
+    return qs.read_head(path, 12)[8:] == b"WAVE" or "it is no .wav file"
