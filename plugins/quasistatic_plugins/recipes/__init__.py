@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import quasistatic as qs
+from quasistatic.kits.tables.options import ENDINGS
 
 
 def packed(*endings: str) -> tuple[str, ...]:
@@ -32,10 +33,9 @@ SUMMARIES = {
     "sequences": "DNA, RNA or proteins of your file: quasistatic run my.fasta",
     "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: quasistatic run my.smi",
     "text": "characters of Python's own help, or of your files: quasistatic run my.txt",
-    "array": "your own array, or a table of numbers: quasistatic run my.npy",
-    "table": "a table of mixed columns with missing cells, of scikit-learn, or yours: --set source.path=FILE",
+    "array": "your own array: quasistatic run my.npy",
+    "table": "a table with missing cells, of scikit-learn, or yours: quasistatic run my.csv",
 }
-TABLES = (*packed(".csv", ".tsv", ".txt", ".dat"), ".parquet", ".xlsx", ".jsonl")
 HERE = "quasistatic_plugins"
 OPENS: dict[str, dict[str, Any]] = {
     "images": {"folder": True, "accepts": f"{HERE}.images.look:accepts"},
@@ -46,8 +46,8 @@ OPENS: dict[str, dict[str, Any]] = {
     },
     "molecules": {"opens": packed(".smi", ".smiles", ".sdf", ".sd")},
     "text": {"opens": packed(".txt", ".text", ".md", ".rst", ".tex"), "folder": True, "accepts": f"{HERE}.text.look:accepts"},
-    "array": {"opens": (".npy", ".npz", *TABLES), "inspects": "quasistatic:inspect_table"},
-    "table": {"opens": TABLES},
+    "array": {"opens": (".npy", ".npz")},
+    "table": {"opens": ENDINGS, "inspects": "quasistatic.kits.tables:inspect_table"},
 }
 
 

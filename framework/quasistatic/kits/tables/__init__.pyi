@@ -6,6 +6,7 @@ from quasistatic.kits.tables.files import RawTable as RawTable
 from quasistatic.kits.tables.files import from_frame as from_frame
 from quasistatic.kits.tables.files import is_frame as is_frame
 from quasistatic.kits.tables.files import read_table as read_table
+from quasistatic.kits.tables.inspection import inspect_table as inspect_table
 from quasistatic.kits.tables.options import ENDINGS as ENDINGS
 from quasistatic.kits.tables.options import ColumnOptions as ColumnOptions
 from quasistatic.kits.tables.options import ReadingOptions as ReadingOptions

@@ -104,7 +104,7 @@ class TableSource(
         self, options: TableOptions, layout: Layout, numbers: Mapping[qs.Split, np.ndarray], written: Written,
         origin: qs.Origin | None, others: Mapping[str, qs.Origin],
     ) -> None:  # fmt: skip
-        self._options, self._layout, self._numbers, self._written = options, layout, dict(numbers), written
+        self._options, self.layout, self._numbers, self._written = options, layout, dict(numbers), written
         self._origin, self._others = origin, dict(others)
         self.event = layout.event()
         self.units = {NUMBERS: qs.Units(layout.shift, layout.scale)} if NUMBERS in self.event else {}
@@ -115,39 +115,39 @@ class TableSource(
             return None
         origins = {name: attrs.asdict(each) for name, each in {"": self._origin, **self._others}.items()}
         about = {
-            "columns": [column.to_json() for column in self._layout.columns],
+            "columns": [column.to_json() for column in self.layout.columns],
             "written": attrs.asdict(self._written),
             "origins": origins,
             "notes": list(self.notes),
         }
-        return qs.Kept(about, {"shift": self._layout.shift, "scale": self._layout.scale, **self._numbers})
+        return qs.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **self._numbers})
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The header of the file, without columns that are left out."""
-        return tuple(column.name for column in self._layout.columns)
+        return tuple(column.name for column in self.layout.columns)
 
-    def _whole(self) -> Values:
+    def whole(self) -> Values:
         """All rows of the file. Raises DataError where it was changed since the run was started."""
         if "" not in self._parts:
             assert self._origin is not None
             table = read_table(self._origin.find(self._options.path), self._options)
-            self._parts[""] = read_values(table, self._layout.columns, self._options.labels)
+            self._parts[""] = read_values(table, self.layout.columns, self._options.labels)
         return self._parts[""]
 
     def _rows(self, name: qs.Split, count: int | None = None) -> Values:
         if name in self._others:
             if name not in self._parts:
                 path = self._others[name].find(str(getattr(self._options, f"{name}_path")))
-                found = read_values(read_table(path, self._options), self._layout.columns, self._options.labels)
+                found = read_values(read_table(path, self._options), self.layout.columns, self._options.labels)
                 inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
                 self._parts[name] = attrs.evolve(found.rows(inside), outside=found.outside)
             whole = self._parts[name]
             return whole.rows(np.arange(len(whole))[:count])
-        return self._whole().rows(self._numbers[name][:count])
+        return self.whole().rows(self._numbers[name][:count])
 
     def _data(self, values: Values, outside: tuple[qs.Outside, ...] = ()) -> qs.Data:
-        return qs.Data(self._layout.to_parts(values), tags=self._tags(values), outside=outside)
+        return qs.Data(self.layout.to_parts(values), tags=self._tags(values), outside=outside)
 
     def _tags(self, values: Values) -> dict[str, np.ndarray]:
         labels = {} if values.labels is None else {str(self._options.labels): values.labels}
@@ -157,7 +157,7 @@ class TableSource(
         return self._data(self._rows(name, count))
 
     def _stored(self, values: Values) -> qs.ArrayRows:
-        return qs.ArrayRows({name: own.astype(self.event[name].dtype) for name, own in self._layout.to_parts(values).items()})
+        return qs.ArrayRows({name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values).items()})
 
     def stored(self) -> qs.ArrayRows:
         return self._stored(self._rows("train"))
@@ -167,14 +167,14 @@ class TableSource(
 
     def values(self, xs: Mapping[str, np.ndarray]) -> Values:
         """Rows of events (N, ...) in model units."""
-        return self._layout.to_values(xs)
+        return self.layout.to_values(xs)
 
     def to_user(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Events with numbers (N, r) in the units of their columns, nan where there is none."""
-        values = self._layout.to_values(xs)
+        values = self.layout.to_values(xs)
         found = {name: np.array(own) for name, own in xs.items()}
         if NUMBERS in found:
-            numbers = [values.numbers[slot.column] for slot in self._layout.part(NUMBERS)]
+            numbers = [values.numbers[slot.column] for slot in self.layout.part(NUMBERS)]
             found[NUMBERS] = np.stack([own for own in numbers if own is not None], axis=1)
         return found
 
@@ -183,26 +183,26 @@ class TableSource(
         found = {name: np.asarray(own) for name, own in values.items()}
         if NUMBERS in found:
             own = np.asarray(found[NUMBERS], np.float64)
-            bends = [self._layout.columns[slot.column].bend for slot in self._layout.part(NUMBERS)]
+            bends = [self.layout.columns[slot.column].bend for slot in self.layout.part(NUMBERS)]
             lines = np.stack([bend.to_line(column) for bend, column in zip(bends, own.T, strict=True)], axis=1)
-            found[NUMBERS] = np.nan_to_num((lines - self._layout.shift) / self._layout.scale)
+            found[NUMBERS] = np.nan_to_num((lines - self.layout.shift) / self.layout.scale)
         return found
 
     def log_volume(self, xs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return self._layout.log_volume(self._layout.to_values(xs))
+        return self.layout.log_volume(self.layout.to_values(xs))
 
     def render_part(self, xs: Mapping[str, np.ndarray], part: str, axes: Axes) -> None:
-        draw_columns(self._layout, self.event, xs, part, axes)
+        draw_columns(self.layout, self.event, xs, part, axes)
 
     def write_events(self, xs: Mapping[str, np.ndarray], ending: str) -> bytes:
         """A row for each event, with cells, header and delimiter as the file has them."""
-        values = self._layout.snapped(self._layout.to_values(xs))
-        return write_table(self._layout.columns, values, ending, self._written.delimiter, self._written.has_header)
+        values = self.layout.snapped(self.layout.to_values(xs))
+        return write_table(self.layout.columns, values, ending, self._written.delimiter, self._written.has_header)
 
     def to_frame(self, xs: Mapping[str, np.ndarray]) -> Any:
         """A data frame of events, of the library from which the data came, else of polars."""
-        columns = self._layout.columns
-        frame = typed(columns, to_text(columns, self._layout.snapped(self._layout.to_values(xs))))
+        columns = self.layout.columns
+        frame = typed(columns, to_text(columns, self.layout.snapped(self.layout.to_values(xs))))
         if self._written.frame != "pandas":
             return frame
         import pandas
@@ -220,7 +220,7 @@ class TableSource(
         return self._read(from_frame(frame))
 
     def _read(self, table: RawTable) -> qs.Data:
-        found = read_values(table, self._layout.columns, self._options.labels)
+        found = read_values(table, self.layout.columns, self._options.labels)
         tags = self._tags(found)
         outside = tuple(
             qs.Outside(row, f"{reason}", {name: own[row] for name, own in tags.items()}) for row, reason in found.outside.items()
@@ -231,20 +231,20 @@ class TableSource(
     def baselines(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Simple models of rows, on the same events as K; see `quasistatic.kits.tables.baselines`."""
         train, validation = (self.split(name).x for name in ("train", "validation"))
-        return baselines(self._layout, self.event, train, validation, xs)
+        return baselines(self.layout, self.event, train, validation, xs)
 
     def judge(self, xs: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Column shapes, pair trends and how well classifiers separate samples from test rows, beside those of training rows."""
         held = "test" if len(self._rows("test")) else "validation" if len(self._rows("validation")) else "train"
-        made = self._layout.snapped(self._layout.to_values(xs))
-        columns = self._layout.columns
+        made = self.layout.snapped(self.layout.to_values(xs))
+        columns = self.layout.columns
         samples, train, test = (to_matrix(columns, each) for each in (made, self._rows("train"), self._rows(held)))
         return judged(columns, samples, train, test)
 
     def _about_missing(self, values: Values) -> tuple[str, ...]:
         lost = sum(
             int(np.isin(state, [k + column.is_number for k, name in enumerate(column.states) if name in column.missing]).sum())
-            for column, state in zip(self._layout.columns, values.states, strict=True)
+            for column, state in zip(self.layout.columns, values.states, strict=True)
         )
         return (f"{lost} of {len(values) * len(values.states)} cells are missing: each is a state of its own",) if lost else ()
 
