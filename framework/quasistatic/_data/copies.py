@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def copies(rows: Iterable[bytes]) -> list[list[int]]:
 
 
 def copies_notes(
-    alike: Sequence[Sequence[int]], splits: Mapping[str, np.ndarray], name: Callable[[int], str], kind: str = "events"
+    alike: Sequence[Sequence[int]], splits: Mapping[Any, np.ndarray], name: Callable[[int], str], kind: str = "events"
 ) -> Iterator[str]:
     """Sentences on sets of copies: how many there are, and how many stand in another split than one that they are alike to.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import attrs
 import numpy as np
@@ -48,7 +48,7 @@ def decode(data: bytes, pages: Pages = "all", admit: Callable[[int], None] = lam
     Raises ValueError, which says why, for bytes that are no whole picture or that claim more pixels than may be in memory,
     all pages together.
     """
-    number, numbers = 0, [0]
+    number, numbers = 0, cast(Sequence[int], (0,))
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             numbers, lost = _chosen(image, pages)
@@ -129,14 +129,15 @@ def _refuse_huge(image: Image.Image, size: int, count: int) -> None:
 def _page(image: Image.Image) -> Page:
     """The page where the image is."""
     lost = []
+    # pillow keeps more than 8 bits of one channel alone
+    is_deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) or image.info.get("bit_depth", 8) > 8
+    if is_deep and not image.mode.startswith("I"):
+        lost.append("channels of more than 8 bits become 8")
     profile = image.info.get("icc_profile") or b""
     if profile and b"sRGB" not in profile.replace(b"\0", b""):
         lost.append("colour profiles are not followed")
     if image.getexif().get(TURNED, 1) != 1:
         lost.append("turned upright, as EXIF says")
-    is_deep = image.tile and ";16" in str(image.tile[0][3]) and not image.mode.startswith("I")
-    if is_deep:
-        lost.append("colours of 16 bits become 8")
     image.load()
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
@@ -153,7 +154,7 @@ def _whole(image: Image.Image) -> np.ndarray:
     """Levels of 32 bits that need but 16. Raises _Unfit for others."""
     levels = np.asarray(image)
     if image.mode == "F":
-        raise _Unfit('its levels are real numbers (mode F), expected 8 or 16 bits; the source "array" reads these from an .npy file')
+        raise _Unfit('its levels are real numbers (mode F), expected 8 or 16 bits; the source "array" reads these from .npy files')
     if levels.min() < 0 or levels.max() >= 2**16:
         raise _Unfit(f"its levels go from {levels.min()} to {levels.max()} (mode I), expected 0 to 65535")
     return levels.astype(np.uint16)
@@ -164,7 +165,7 @@ def _plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode in CLEAR or "transparency" in image.info:
         seen = image.convert("RGBA")
         # where nothing shines through nothing is lost
-        lost = ["transparency is put on white"] if seen.getchannel("A").getextrema()[0] < 255 else []
+        lost = ["transparency is put on white"] if np.asarray(seen)[..., 3].min() < 255 else []
         white = Image.new("RGBA", seen.size, "white")
         return Image.alpha_composite(white, seen).convert("L" if image.mode in ("L", "LA", "La", "1") else "RGB"), lost
     if image.mode in ("L", "RGB"):

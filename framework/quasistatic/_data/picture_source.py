@@ -210,7 +210,8 @@ class PictureSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWr
     def _problem(self, found: Pictures, row: int) -> str | None:
         """Why a picture that was read is no event of this model, or None."""
         pixels = found.pixels[row]
-        if self._choices.view == "auto" and len(self._memory.field.shape) == 2 and pixels.ndim == 3 and (pixels != pixels[..., :1]).any():
+        is_new = pixels.ndim > len(self._memory.field.shape) and bool((pixels != pixels[..., :1]).any())
+        if is_new and self._choices.view == "auto":
             return 'it is in colour, and the model of greys; source.view = "grey" makes greys of colours'
         if self.side is not None and _class_of(found, row) not in self._classes:
             return f"its class is {_class_of(found, row)!r}, expected one of {', '.join(self._classes)}"
