@@ -220,6 +220,10 @@ def test_one_pixel_in_colour_makes_pictures_colour(tmp_path):
     source = images(tmp_path)
     assert source.event.shape == (8, 8, 3) and noted(source, "11 of 12 pictures are grey, and in colour here")
     assert noted(images(tmp_path, view="grey"), "03.png: colours become grey")
+    assert noted(source, "the channels of no pixel differ by more than 1: these may be greys")
+    pictures[3, 4, 4, 1] ^= 128
+    save(tmp_path, pictures)
+    assert not noted(images(tmp_path), "may be greys")
 
 
 def deep_colour(height, width):

@@ -24,6 +24,7 @@ from quasistatic._data.source import Outside
 from quasistatic._storage.files import read_plain, reason, refuse_large
 from quasistatic.errors import DataError
 
+NEARLY_GREY = 4  # levels by which channels may differ where a lossy format has changed greys
 Fit = Literal["resize", "crop", "patches"]
 
 
@@ -274,6 +275,10 @@ def _on_colours(cuts: Sequence[tuple[str, _Cut]], choices: CutChoices, is_colour
         yield f"{_some(colour)}: colours become grey, by the weights of ITU-R 601-2 (source.view)"
     if colour and is_colour and choices.view == "auto" and len(colour) < len(cuts):
         yield f'{len(cuts) - len(colour)} of {len(cuts)} pictures are grey, and in colour here (source.view = "grey" does without)'
+    if colour and is_colour and choices.view == "auto":
+        apart = max(int(np.ptp(cut.squares, axis=-1).max()) for _, cut in cuts if cut.squares.ndim == 4)
+        if apart <= NEARLY_GREY:
+            yield f'the channels of no pixel differ by more than {apart}: these may be greys (source.view = "grey")'
 
 
 def _some(names: Iterator[str] | Sequence[str]) -> str:

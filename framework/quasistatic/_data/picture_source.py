@@ -182,14 +182,14 @@ class PictureSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWr
             for row, problem in enumerate(problems)
             if problem is not None
         ]
+        all_outside = tuple(sorted((*found.outside, *outside), key=lambda each: each.number))
         rows = np.array([row for row, problem in enumerate(problems) if problem is None], int)
         if not len(rows):
-            raise DataError(f"{path}: none of its pictures is an event of this model: {named_outside(outside)}")
+            raise DataError(f"{path}: none of its pictures is an event of this model: {named_outside(all_outside)}")
         x = self._modelled(self._depth.fit(pixels[rows], found.deep[rows]).astype(np.float64), 0.5).astype(np.float32)
         labels = None
         if self.side is not None:
             labels = np.array([self._classes.index(_class_of(found, row)) for row in rows], np.int32)
-        all_outside = tuple(sorted((*found.outside, *outside), key=lambda each: each.number))
         return Data(x, labels, found.tags(rows), all_outside)
 
     def _of_array(self, values: np.ndarray) -> Data:
