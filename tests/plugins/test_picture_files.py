@@ -80,14 +80,14 @@ def test_one_file_of_many_pages(tmp_path):
 
 
 def test_all_pages_share_one_budget_and_none_is_decoded_above_it(tmp_path, monkeypatch):
-    blank = [Image.new("L", (100, 100), page) for page in range(20)]
+    blank = [Image.new("L", (10, 10)), *(Image.new("L", (100, 100), page) for page in range(20))]
     blank[0].save(tmp_path / "x.tif", save_all=True, append_images=blank[1:])
     data = (tmp_path / "x.tif").read_bytes()
-    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", str(4 * 100 * 100 * 20 / 1e9))
-    assert len(list(decoding.decode(data))) == 20
-    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", str(4 * 100 * 100 * 19 / 1e9))
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", str(4 * (10 * 10 + 100 * 100 * 20) / 1e9))
+    assert len(list(decoding.decode(data))) == 21
+    monkeypatch.setenv("QUASISTATIC_LIMIT_GB", str(4 * (10 * 10 + 100 * 100 * 20 - 1) / 1e9))
     monkeypatch.setattr(decoding, "_page", lambda image: pytest.fail("decoded"))
-    with pytest.raises(ValueError, match=r"it claims 20 pages, the last of 100x100 pixels: it takes .* above the limit"):
+    with pytest.raises(ValueError, match=r"it claims 21 pages, the last of 100x100 pixels: it takes .* above the limit"):
         list(decoding.decode(data))
 
 

@@ -92,25 +92,20 @@ def needs(ending: str) -> str | None:
 def _chosen(image: Image.Image, pages: Pages) -> tuple[Sequence[int], tuple[str, ...]]:
     """Which pages are read, by number, and a word on those that are not. Raises _Unfit for too many pixels in all."""
     count = getattr(image, "n_frames", 1)
-    first = image.tell()
-    chosen: Sequence[int] = (first,)
-    if image.format == "TIFF" and count > 1:
-        chosen, claimed = [], 0
-        for number in range(count):
-            image.seek(number)
-            claimed += _claims(image)
-            _refuse_huge(image, claimed, number + 1)
-            if not (number and image.tag_v2.get(SUBFILE, 0) & (REDUCED | MASK)):  # type: ignore[attr-defined]
-                chosen.append(number)
-        image.seek(0)
-    elif image.format in PAGED and count > 1:
-        chosen = range(count)
-    if pages == "first" or image.format not in PAGED:
-        chosen, lost = (first,), ((f"of {count} pages one is read",) if count > 1 else ())
-    else:
-        lost = ("pages that are thumbnails or masks of others are left out",) if len(chosen) < count else ()
-    _refuse_huge(image, len(chosen) * _claims(image), len(chosen))
-    return chosen, lost
+    if count == 1 or pages == "first" or image.format not in PAGED:
+        _refuse_huge(image, _claims(image), 1)
+        return (image.tell(),), ((f"of {count} pages one is read",) if count > 1 else ())
+    if image.format != "TIFF":  # frames are all of one size
+        _refuse_huge(image, count * _claims(image), count)
+        return range(count), ()
+    chosen, claimed = [], 0
+    for number in range(count):
+        image.seek(number)
+        claimed += _claims(image)
+        _refuse_huge(image, claimed, number + 1)
+        if not (number and image.tag_v2.get(SUBFILE, 0) & (REDUCED | MASK)):  # type: ignore[attr-defined]
+            chosen.append(number)
+    return chosen, (("pages that are thumbnails or masks of others are left out",) if len(chosen) < count else ())
 
 
 def _claims(image: Image.Image) -> int:
