@@ -23,8 +23,8 @@ from quasistatic._data.picture_choices import CutChoices as CutChoices
 from quasistatic._data.picture_choices import PictureChoices as PictureChoices
 from quasistatic._data.picture_files import cut_squares as cut_squares
 from quasistatic._data.picture_files import read_pictures as read_pictures
+from quasistatic._data.picture_source import PictureSource as PictureSource
 from quasistatic._data.pictures import Pictures as Pictures
-from quasistatic._data.pictures import PictureSource as PictureSource
 from quasistatic._data.pictures import in_view as in_view
 from quasistatic._data.pictures import origin_of as origin_of
 from quasistatic._data.reading import TextTable as TextTable

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic._data.picture_files import decode
+from quasistatic._data.decoding import decode
 
 
 def chunk(kind, data):
@@ -46,10 +46,10 @@ def images(cli, folder, *options):
 @pytest.mark.parametrize(("width", "height"), [(31_623, 31_623), (20_000, 14_000), (2**31 - 1, 2**31 - 1), (10**9, 1)])
 def test_a_picture_that_claims_too_much_is_not_decoded(width, height):
     with pytest.raises(ValueError, match=r"it claims|it is damaged"):
-        decode(claiming(width, height))
+        list(decode(claiming(width, height)))
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
 def test_changed_bytes_give_a_picture_or_a_reason(form):
     random, file = np.random.RandomState(0), io.BytesIO()
     Image.fromarray(random.randint(0, 256, (9, 9, 3), np.uint8)).save(file, form)
@@ -59,7 +59,8 @@ def test_changed_bytes_give_a_picture_or_a_reason(form):
         for place in random.randint(0, min(len(data), 80), 3):  # most of what is claimed stands at the beginning
             data[place] = random.randint(256)
         try:
-            assert decode(bytes(data[: random.randint(1, len(data) + 1)])).dtype == np.uint8
+            pages = list(decode(bytes(data[: random.randint(1, len(data) + 1)])))
+            assert all(page.levels.dtype in (np.uint8, np.uint16) for page in pages)
         except ValueError as error:
             assert str(error).startswith("it")  # it is ..., its levels ...
 
@@ -117,8 +118,10 @@ def test_two_files_cannot_be_in_three_splits(cli, tmp_path):
 
 def test_a_folder_that_is_not_there(cli, tmp_path):
     assert "there is no such" in images(cli, tmp_path / "gone")
+    (tmp_path / "file.txt").write_bytes(b"")
+    assert "is a file, expected a folder of pictures" in images(cli, tmp_path / "file.txt")
     (tmp_path / "file.png").write_bytes(b"")
-    assert "is a file, expected a folder of pictures" in images(cli, tmp_path / "file.png")
+    assert "none of 1 pictures can be used: file.png (it is empty)" in images(cli, tmp_path / "file.png")
     assert "source.path: must be given, a folder of pictures" in refused(cli, "images")
 
 

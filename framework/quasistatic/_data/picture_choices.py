@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 from attrs.validators import ge, gt, le
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")  # endings of the files that are read
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif")  # of files that are read
 
 
 def _option(default: Any, help: str, *validators: Any) -> Any:

@@ -1,195 +1,287 @@
-"""Picture files of any size and kind as squares of 8-bit levels. What a file claims is looked at before it is decoded."""
+"""Picture files of any size and kind as squares. Pages of a file are pictures of their own; what is lost is noted."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
+import threading
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 from PIL import Image, ImageOps
 
+from quasistatic._data.decoding import Page, Pages, decode, needs
 from quasistatic._data.picture_choices import PICTURES, CutChoices
-from quasistatic._data.pictures import SHARE, Pictures, in_view, origin_of_digests
+from quasistatic._data.pictures import SHARE, Pictures, in_view, named_outside, origin_of_digests
+from quasistatic._data.source import Outside
 from quasistatic._storage.files import read_plain, reason, refuse_large
 from quasistatic.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-NAMED = 200  # files that are left out, of which the names are given
+NEARLY_GREY = 4  # levels by which channels may differ where a lossy format has changed greys
 Fit = Literal["resize", "crop", "patches"]
 
 
-def picture_names(folder: Path) -> tuple[list[str], int]:
-    """The pictures in a folder and below it, by what their names end in, in order; and how many are no ordinary files.
+@attrs.frozen
+class _Names:
+    """The pictures of a place, in order, by their paths in its `folder`; how many are links; other files by their endings."""
+
+    folder: Path
+    names: list[str]
+    links: int = 0
+    others: Mapping[str, int] = attrs.field(factory=dict)
+
+
+def picture_names(place: Path) -> _Names:
+    """The pictures in a folder and below it, by what their names end in; or one picture by its path.
 
     Raises DataError where there is none.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: {'is a file, expected a folder of pictures' if folder.exists() else 'there is no such folder'}")
-    names, odd = [], 0
-    for place, below, files in os.walk(folder):
+    if not place.is_dir():
+        if place.is_file() and place.name.lower().endswith(PICTURES):
+            return _Names(place.parent, [place.name])
+        expected = f"is a file, expected a folder of pictures, or a file that ends in {', '.join(PICTURES)}"
+        raise DataError(f"{place}: {expected if place.exists() else 'there is no such folder'}")
+    names, links, others = [], 0, Counter[str]()
+    for where, below, files in os.walk(place):
         below[:] = [name for name in below if not name.startswith(".")]
         for name in files:
-            path = Path(place, name)
-            if name.lower().endswith(PICTURES) and not name.startswith("."):
-                # a link could lead anywhere, a pipe would be waited for
-                is_plain = stat.S_ISREG(path.lstat().st_mode)
-                names += [path.relative_to(folder).as_posix()] if is_plain else []
-                odd += not is_plain
+            path = Path(where, name)
+            if name.startswith("."):
+                continue
+            if not name.lower().endswith(PICTURES):
+                others[path.suffix.lower() or "no ending"] += 1
+                continue
+            # a link could lead anywhere, a pipe would be waited for
+            is_plain = stat.S_ISREG(path.lstat().st_mode)
+            names += [path.relative_to(place).as_posix()] if is_plain else []
+            links += not is_plain
     if not names:
-        raise DataError(
-            f"{folder}: holds no pictures, expected files that end in {', '.join(PICTURES)}{f' ({odd} are links)' if odd else ''}"
-        )
-    return sorted(names), odd
-
-
-class _Unfit(Exception):
-    """A whole picture that is not what is wanted."""
-
-
-def decode(data: bytes) -> np.ndarray:
-    """Grey (height, width) or colour (height, width, 3) levels of a picture file's bytes, upright, transparency on white.
-
-    Raises ValueError, which says why, for bytes that are no whole picture or that claim more pixels than may be in memory.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse_huge(image)
-            image.load()
-            return np.asarray(_plain(ImageOps.exif_transpose(image)))
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"it claims too many pixels: {' '.join(str(error).split())}") from error
-    except _Unfit as error:
-        raise ValueError(str(error)) from error
-    except Image.UnidentifiedImageError as error:
-        raise ValueError("it is no picture, or damaged") from error
-    except Exception as error:  # pillow promises no kind of error for damaged bytes
-        raise ValueError(f"it is damaged: {' '.join(str(error).split())[:100]}") from error
-
-
-def _refuse_huge(image: Image.Image) -> None:
-    try:
-        refuse_large(4 * image.width * image.height)
-    except OSError as error:
-        raise _Unfit(f"it claims {image.width}x{image.height} pixels: {error}") from error
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """In mode L or RGB."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise _Unfit(f"its levels are numbers of 32 bits (mode {image.mode}), expected 8 or 16")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        seen = image.convert("RGBA")
-        white = Image.new("RGBA", seen.size, "white")
-        image = Image.alpha_composite(white, seen).convert("L" if image.mode in ("L", "LA", "La", "1") else "RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+        are_links = f" ({links} are links)" if links else ""
+        raise DataError(f"{place}: holds no pictures, expected files that end in {', '.join(PICTURES)}{are_links}")
+    return _Names(place, sorted(names), links, others)
 
 
 def cut_squares(picture: np.ndarray, fit: Fit, size: int, patches: int, random: np.random.RandomState) -> np.ndarray:
     """Squares (N, size, size, ...) of a picture (height, width, ...): the middle after its shorter side is made `size` long, the
-    middle as it is, or patches from random places. Raises ValueError for a picture that is too small.
+    middle as it is, or patches from random places, as many as there are places at most. Raises ValueError for a picture that
+    is too small.
     """
     height, width = picture.shape[:2]
     if fit == "resize":
-        return np.asarray(ImageOps.fit(Image.fromarray(picture), (size, size), Image.Resampling.BICUBIC))[None]
+        return _resized(picture, size)[None]
     if min(height, width) < size:
         raise ValueError(f"it has {width}x{height} pixels, too few for {size}x{size}")
     if fit == "crop":
         places = [((height - size) // 2, (width - size) // 2)]
     else:
-        places = [(random.randint(height - size + 1), random.randint(width - size + 1)) for _ in range(patches)]
+        count = min(patches, (height - size + 1) * (width - size + 1))
+        places = [(random.randint(height - size + 1), random.randint(width - size + 1)) for _ in range(count)]
     return np.stack([picture[top : top + size, left : left + size] for top, left in places])
+
+
+def _resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """The middle (size, size, ...) of a picture; pillow resizes levels of more than 8 bits as real numbers."""
+    is_deep = picture.dtype != np.uint8
+    image = Image.fromarray(picture.astype(np.float32) if is_deep else picture)
+    found = np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
+    return np.clip(np.round(found), picture.min(), picture.max()).astype(picture.dtype) if is_deep else found
+
+
+@attrs.frozen(eq=False)
+class _Cut:
+    """The squares (N, size, size, ...) of one page, its height and width, and what became of it."""
+
+    squares: np.ndarray
+    shape: tuple[int, ...]
+    page: Page
 
 
 @attrs.frozen(eq=False)
 class _Read:
-    """A file by the digest and size of its bytes, and its squares, or why it has none."""
+    """A file by the digest and size of its bytes, and its pages, or why it has none."""
 
-    digest: str
-    size: int
-    squares: np.ndarray | None
+    name: str
+    digest: str = ""
+    size: int = 0
+    cuts: tuple[_Cut, ...] = ()
     problem: str = ""
 
 
-def read_pictures(folder: str | Path, choices: CutChoices, fit: Fit, refuse: bool = False) -> Pictures:
-    """All pictures in a folder and below it, cut to squares; the folders directly in it are the classes.
+class _Room:
+    """What all pictures of a folder will take, counted before a file is decoded, in several threads."""
 
-    Files that cannot be read are named in a note, or with `refuse` in an error. Raises DataError where none can be read, and
-    where all together would not be allowed in memory.
+    def __init__(self, folder: Path, each: int):
+        self._folder, self._each, self._count, self._lock = folder, each, 0, threading.Lock()
+
+    def admit(self, count: int) -> None:
+        """Raises DataError where there is no room for so many pictures more."""
+        with self._lock:
+            self._count += count
+            try:
+                refuse_large(self._count * self._each)
+            except OSError as error:
+                way_out = 'make source.size or source.patches smaller, or set source.pages = "first"'
+                raise DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
+
+
+def read_pictures(
+    place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False
+) -> Pictures:
+    """All pictures in a folder and below it, cut to squares; the folders directly in it are the classes. Or those of one file.
+
+    Pages of a TIFF and frames of an animation are pictures of their own, or with "first" one of each file is read; those of a
+    file stay together in a split unless `split_pages`. Files that cannot be read are named in a note and are in `outside`.
+    Raises DataError where none can be read, and where all together would not be allowed in memory.
     """
-    folder = Path(folder).expanduser()
-    names, odd = picture_names(folder)
-    _refuse_many(folder, len(names), 3 * choices.size**2 * (choices.patches if fit == "patches" else 1))
+    place = Path(place).expanduser()
+    names = picture_names(place)
+    room = _Room(place, 3 * choices.size**2 * (choices.patches if fit == "patches" else 1))
+    room.admit(len(names.names))  # a look at the bytes is needed only for more pages than one
     # pillow lets others run while it decodes, and warns of much that it reads well; what warnings do is no matter of one thread
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _read(folder, name, choices, fit), names))
-    bad = {name: each.problem for name, each in zip(names, found, strict=True) if each.squares is None}
-    good = [(name, each.squares) for name, each in zip(names, found, strict=True) if each.squares is not None]
-    if bad and (refuse or not good):
-        start = f"{len(bad)} of {len(names)} pictures cannot be used" if good else f"none of {len(names)} pictures can be used"
-        way_out = '; source.unreadable = "skip" leaves them out' if good else ""
-        raise DataError(f"{folder}: {start}{way_out}: {_named(bad)}")
-    is_colour = choices.view == "colour" or (choices.view == "auto" and any(squares.ndim == 4 for _, squares in good))
-    folders = [name.split("/")[0] if "/" in name else "" for name, _ in good]
+        found = list(pool.map(lambda name: _read(names.folder, name, choices, fit, pages, room), names.names))
+    good = [(each, page, cut) for each in found if not each.problem for page, cut in enumerate(each.cuts, start=1)]
+    outside = tuple(_outside(found))
+    if not good:
+        raise DataError(f"{place}: none of {len(found)} pictures can be used: {named_outside(outside)}")
+    is_colour = choices.view == "colour" or (choices.view == "auto" and any(cut.squares.ndim == 4 for _, _, cut in good))
+    folders = [_folder_of(each.name) for each, _, _ in good]
     classes = tuple(sorted(set(folders)))
-    digests = ((name, each.size, each.digest) for name, each in zip(names, found, strict=True))
-    counts = [len(squares) for _, squares in good]
+    counts = [len(cut.squares) for _, _, cut in good]
+    keys = [(each.name, page if split_pages else 1) for each, page, _ in good]
+    groups = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    has_pages = any(len(each.cuts) > 1 for each in found)
     return Pictures(
-        origin_of_digests(os.path.abspath(folder), digests),
-        np.concatenate([in_view(squares, is_colour) for _, squares in good]),
-        groups=np.repeat(np.arange(len(good)), counts),
+        origin_of_digests(os.path.abspath(place), ((each.name, each.size, each.digest) for each in found)),
+        np.concatenate([in_view(cut.squares, is_colour) for _, _, cut in good]),
+        groups=np.repeat([groups[key] for key in keys], counts),
         places=np.full(sum(counts), SHARE),
         labels=np.repeat([classes.index(each) for each in folders], counts),
         classes=classes if len(classes) > 1 else (),
-        files=tuple(name for name, _ in good),
-        notes=tuple(_notes(folder, len(good), sum(counts), is_colour, bad, odd)),
+        files=tuple(name for name, _ in groups),
+        notes=tuple(_notes(place, found, names, choices, fit, is_colour, outside)),
+        pages=np.repeat([page for _, page, _ in good], counts) if has_pages else None,
+        deep=np.repeat([cut.squares.dtype != np.uint8 for _, _, cut in good], counts),
+        outside=outside,
     )
 
 
-def _read(folder: Path, name: str, choices: CutChoices, fit: Fit) -> _Read:
+def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, room: _Room) -> _Read:
+    if (needed := needs(Path(name).suffix.lower())) is not None:
+        return _Read(name, problem=needed)
     try:
         data = read_plain(folder / name)
     except OSError as error:
-        return _Read("", 0, None, reason(error))
+        return _Read(name, problem=reason(error))
     digest = hashlib.sha256(data).hexdigest()
     # of each file its own places, whichever others there are
     random = np.random.RandomState((int(digest[:8], 16) + choices.split_seed) % 2**32)
     try:
-        return _Read(digest, len(data), cut_squares(decode(data), fit, choices.size, choices.patches, random))
+        cuts = [
+            # the levels of a whole page are not kept
+            _Cut(cut_squares(page.levels, fit, choices.size, choices.patches, random), page.levels.shape[:2], _bare(page))
+            for page in decode(data, pages, lambda count: room.admit(count - 1))
+        ]
     except ValueError as error:
-        return _Read(digest, len(data), None, str(error))
+        return _Read(name, digest, len(data), problem=str(error))
+    return _Read(name, digest, len(data), tuple(cuts))
 
 
-def _refuse_many(folder: Path, count: int, each: int) -> None:
-    try:
-        refuse_large(count * each)
-    except OSError as error:
-        raise DataError(f"{folder}: {count} pictures: {error}; or make source.size or source.patches smaller") from error
+def _bare(page: Page) -> Page:
+    return attrs.evolve(page, levels=np.empty((0, 0, *page.levels.shape[2:]), page.levels.dtype))
 
 
-def _notes(folder: Path, files: int, events: int, is_colour: bool, bad: Mapping[str, str], odd: int) -> Iterator[str]:
-    cut_to = f", {events} events" if events != files else ""
-    yield f"read {files} pictures{cut_to} in {'colour' if is_colour else 'grey'} from {folder}"
-    if bad:
-        yield f"left out {len(bad)} of {files + len(bad)} files that cannot be used: {_named(bad)}"
-    if odd:
-        yield f"left out {odd} names that are links or no ordinary files"
+def _folder_of(name: str) -> str:
+    """The folder directly in the place, which is the class."""
+    return name.split("/")[0] if "/" in name else ""
 
 
-def _named(bad: Mapping[str, str]) -> str:
-    """The files by what is wrong with them."""
-    by_problem = defaultdict(list)
-    for name in list(bad)[:NAMED]:
-        by_problem[bad[name]].append(name)
-    said = "; ".join(f"{', '.join(names)} ({problem})" for problem, names in by_problem.items())
-    return said + (f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else "")
+def _outside(found: Sequence[_Read]) -> Iterator[Outside]:
+    """The files that could not be read, numbered among all records."""
+    has_pages = any(len(each.cuts) > 1 for each in found)
+    is_labelled = len({_folder_of(each.name) for each in found if not each.problem}) > 1
+    number = 0
+    for each in found:
+        if each.problem:
+            tags: dict[str, Any] = {"picture": number, "file": each.name}
+            tags |= {"page": ""} if has_pages else {}
+            yield Outside(number, each.problem, tags | ({"label": _folder_of(each.name)} if is_labelled else {}))
+        number += max(1, sum(len(cut.squares) for cut in each.cuts))
+
+
+def _notes(
+    place: Path, found: Sequence[_Read], names: _Names, choices: CutChoices, fit: Fit, is_colour: bool, outside: Sequence[Outside]
+) -> Iterator[str]:
+    cuts = [(each.name, cut) for each in found for cut in each.cuts]
+    events = sum(len(cut.squares) for _, cut in cuts)
+    cut_to = f", {events} events" if events != len(cuts) else ""
+    yield f"read {len(cuts)} pictures{cut_to} in {'colour' if is_colour else 'grey'} from {place}"
+    if outside:
+        yield f"left out {len(outside)} of {len(found)} files that cannot be used: {named_outside(outside)}"
+    if names.links:
+        yield f"left out {names.links} names that are links or no ordinary files"
+    if names.others:
+        known = ", ".join(f"{count} of {ending}" for ending, count in sorted(names.others.items()))
+        yield f"left out {sum(names.others.values())} files whose names do not end as those of pictures: {known}"
+    yield from _on_pages(found)
+    yield from _on_sizes([cut.shape for _, cut in cuts], choices, fit)
+    yield from _on_colours(cuts, choices, is_colour)
+    lost = dict.fromkeys(word for _, cut in cuts for word in cut.page.lost)
+    for word in lost:
+        yield f"{_some(name for name, cut in cuts if word in cut.page.lost)}: {word}"
+
+
+def _on_pages(found: Sequence[_Read]) -> Iterator[str]:
+    many = [each for each in found if len(each.cuts) > 1]
+    counts = [len(each.cuts) for each in many]
+    if many:
+        each = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+        have = "have" if len(many) > 1 else "has"
+        yield (
+            f"{_some(one.name for one in many)} {have} {each} pages{' each' if len(many) > 1 else ''}, pictures of their own: "
+            f'{sum(counts)} in all (source.pages = "first" reads one of a file)'
+        )
+
+
+def _on_sizes(shapes: Sequence[tuple[int, ...]], choices: CutChoices, fit: Fit) -> Iterator[str]:
+    size, small, large = choices.size, min(shapes, key=min), max(shapes, key=max)
+    if set(shapes) == {(size, size)}:
+        return
+    same = f"{small[1]}x{small[0]}"
+    known = same if len(set(shapes)) == 1 else f"sides from {min(small)} to {max(large)}"
+    cut = {
+        "resize": f"each is resized, and its middle {size}x{size} is taken",
+        "crop": f"of each the middle {size}x{size} is taken",
+        "patches": f"of each patches {size}x{size} are taken",
+    }[fit]
+    yield f"pictures have {known} pixels: {cut} (source.size, source.fit)"
+    if fit == "resize" and (few := sum(min(shape) < size for shape in shapes)):
+        yield f"{few} of {len(shapes)} pictures are smaller than {size}x{size}: what is between their pixels is no data"
+
+
+def _on_colours(cuts: Sequence[tuple[str, _Cut]], choices: CutChoices, is_colour: bool) -> Iterator[str]:
+    equal = [name for name, cut in cuts if cut.page.is_equal]
+    colour = [name for name, cut in cuts if cut.squares.ndim == 4]
+    if equal and not is_colour:
+        yield f'{_some(equal)}: three equal channels are one grey (source.view = "colour" keeps all three)'
+    if colour and not is_colour:
+        yield f"{_some(colour)}: colours become grey, by the weights of ITU-R 601-2 (source.view)"
+    if colour and is_colour and choices.view == "auto" and len(colour) < len(cuts):
+        yield f'{len(cuts) - len(colour)} of {len(cuts)} pictures are grey, and in colour here (source.view = "grey" does without)'
+    if colour and is_colour and choices.view == "auto":
+        apart = max(int(np.ptp(cut.squares, axis=-1).max()) for _, cut in cuts if cut.squares.ndim == 4)
+        if apart <= NEARLY_GREY:
+            yield f'the channels of no pixel differ by more than {apart}: these may be greys (source.view = "grey")'
+
+
+def _some(names: Iterator[str] | Sequence[str]) -> str:
+    """The first of some names, and how many files more."""
+    known = list(dict.fromkeys(names))
+    return known[0] + (f" and {len(known) - 1} more" if len(known) > 1 else "")

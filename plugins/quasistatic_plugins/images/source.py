@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import quasistatic as qs
@@ -12,12 +11,15 @@ from quasistatic_plugins.images import ImagesOptions
 
 def build(options: ImagesOptions) -> qs.PictureSource:
     """The source of the folder that the options name. Raises DataError, which names the folder, the files and a way out."""
-    return qs.PictureSource(_reader(options), options, options.path)
+    if not options.path:
+        raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
+    strict = options.unreadable == "refuse"
+    return qs.PictureSource(functools.partial(_read, options), options, options.path, bits=options.bits, strict=strict)
 
 
 def restore(options: ImagesOptions, kept: qs.Kept) -> qs.PictureSource:
     """The source of a run that is reopened; the folder is read when its pictures are asked for."""
-    return qs.PictureSource.restored(_reader(options), options, options.path, kept)
+    return qs.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 
 def from_data(options: ImagesOptions, data: Any) -> qs.ArraySource:
@@ -26,11 +28,5 @@ def from_data(options: ImagesOptions, data: Any) -> qs.ArraySource:
     return qs.ArraySource(data, qs.ArrayChoices(**shares))
 
 
-def _reader(options: ImagesOptions) -> Callable[[str], qs.Pictures]:
-    if not options.path:
-        raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
-    return functools.partial(_read, options)
-
-
 def _read(options: ImagesOptions, where: str) -> qs.Pictures:
-    return qs.read_pictures(where, options, options.fit, options.unreadable == "refuse")
+    return qs.read_pictures(where, options, options.fit, pages=options.pages, split_pages=options.split_pages)
