@@ -105,11 +105,15 @@ def test_another_file_is_spelt_with_the_same_alphabet(song, tmp_path):
     data = source.read_events(other)
     assert source.spell(data.x) == ["bottles on", " the wall\ufffd"]
     other.write_bytes(gzip.compress(b"bottles on ?"))
+    data = text(song, fewest=1).read_events(other)
+    assert len(data) == 1 and [each.reason for each in data.outside] == []
+    other.write_bytes(gzip.compress(b"bottles ? " * 2))
+    data = text(song, fewest=1).read_events(other)
+    why = "character 8: '?' is none of the 30 characters of this source"
+    assert len(data) == 0 and data.outside[0] == qs.Outside(0, why, {"file": "other.txt.gz", "character": 0})
     (tmp_path / "short.txt").write_text("wall")
-    with pytest.raises(qs.DataError, match=r"character 12 is '\?', which is none of the"):
-        text(song, fewest=1).read_events(other)
-    with pytest.raises(qs.DataError, match="holds no window of 10 symbols"):
-        text(song, fewest=1).read_events(tmp_path / "short.txt")
+    (short,) = text(song, fewest=1).read_events(tmp_path / "short.txt").outside
+    assert short.reason == "it has 4 symbols, a window has 10 (source.length)"
 
 
 def test_what_cannot_be_read_is_one_message(tmp_path, monkeypatch):
