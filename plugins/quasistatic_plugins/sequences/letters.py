@@ -6,33 +6,13 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import attrs
 import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.sequences import SequencesOptions
-from quasistatic_plugins.sequences.reading import Record
+from quasistatic_plugins.sequences.reading import LETTERS, Record
 
 OUTSIDE, AMBIGUOUS, GAP, STOP = -1, -2, -3, -4
-
-
-@attrs.frozen
-class Letters:
-    """The letters of a kind of sequence; those that may stand for several of them, and the one that stands for any."""
-
-    certain: str
-    ambiguous: str
-    any: str
-    stop: str = ""
-    gap: str = "-."
-
-
-# IUPAC; selenocysteine (U) and pyrrolysine (O) are rare enough to be treated as ambiguous ones
-LETTERS = {
-    "dna": Letters("ACGT", "RYSWKMBDHVN", "N"),
-    "rna": Letters("ACGU", "RYSWKMBDHVN", "N"),
-    "protein": Letters("ACDEFGHIKLMNPQRSTVWY", "BZJXUO", "X", "*"),
-}
 
 
 class Codes(NamedTuple):

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import attrs
+
 import quasistatic as qs
 
 FORMATS = {
@@ -23,6 +25,25 @@ NAMED = 20  # records that are named in a note
 COMMENT = re.compile(r"^;.*\n?", re.MULTILINE)
 WITH_DIGITS = re.compile(r"^(?!>).*\d.*$", re.MULTILINE)  # lines of letters
 NUMBER = re.compile(r"(?<!\S)\d+(?!\S)")  # of the first or last letter of a line, as GenBank and EMBL have it
+
+
+@attrs.frozen
+class Letters:
+    """The letters of a kind of sequence; those that may stand for several of them, and the one that stands for any."""
+
+    certain: str
+    ambiguous: str
+    any: str
+    stop: str = ""
+    gap: str = "-."
+
+
+# IUPAC; selenocysteine (U) and pyrrolysine (O) are rare enough to be treated as ambiguous ones
+LETTERS = {
+    "dna": Letters("ACGT", "RYSWKMBDHVN", "N"),
+    "rna": Letters("ACGU", "RYSWKMBDHVN", "N"),
+    "protein": Letters("ACDEFGHIKLMNPQRSTVWY", "BZJXUO", "X", "*"),
+}
 
 
 class Record(NamedTuple):

@@ -12,7 +12,6 @@ import quasistatic as qs
 from quasistatic_plugins.sequences import SequencesOptions
 from quasistatic_plugins.sequences.letters import (
     AMBIGUOUS,
-    LETTERS,
     Codes,
     Lost,
     about_letters,
@@ -22,7 +21,7 @@ from quasistatic_plugins.sequences.letters import (
     refuse_ambiguous,
     symbols_of,
 )
-from quasistatic_plugins.sequences.reading import File, Record, about_records, listed, read_records
+from quasistatic_plugins.sequences.reading import LETTERS, File, Record, about_records, listed, read_records
 
 WIDTH = 60  # letters of a line of FASTA
 SIZES = (3, 6)  # of k-mers
