@@ -198,7 +198,10 @@ class AbstractReading(ABC):
 
     @abstractmethod
     def read_events(self, path: str | Path) -> Data:
-        """Events from a file in the user's units. Raises DataError."""
+        """Events from a file in the user's units, and the records of it that are no event as `outside`.
+
+        Raises DataError for a file that cannot be read, or is empty.
+        """
 
 
 class AbstractGapped(ABC):
