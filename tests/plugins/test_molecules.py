@@ -79,6 +79,10 @@ def test_an_sdf_file_has_the_same_molecules(file, tmp_path):
     found = molecules(tmp_path / "x.sdf.gz")
     every = sorted(smiles for name in SPLITS for smiles in found.smiles(found.split(name).x))
     assert every == sorted(map(Chem.CanonSmiles, SMILES))
+    broken = (tmp_path / "x.sdf").read_text().replace("V2000", "V1000", 2).replace("V1000", "V2000", 1)
+    (tmp_path / "y.sdf").write_text(broken)
+    (outside,) = found.read_events(tmp_path / "y.sdf").outside
+    assert outside == qs.Outside(1, "it has no molecule that can be read", {"line": 2, "name": ""})
 
 
 def test_augmentation_writes_training_molecules_in_other_orders_and_no_others(file):
@@ -154,7 +158,7 @@ def test_every_record_that_is_scored_has_an_answer(file, tmp_path):
     assert data.tags["line"].tolist() == [2, 9] and data.tags["smiles"].tolist() == ["OCC", "NCC"]
     assert [each.tags["line"] for each in data.outside] == [4, 5, 6, 7, 8]
     reasons = [each.reason for each in data.outside]
-    assert reasons[0] == "'C1CC' is no molecule to rdkit" and reasons[2] == "it has no molecule"
+    assert reasons[0] == "'C1CC' is no molecule to rdkit" and reasons[2] == "it has no molecule that can be read"
     assert reasons[1] == "it has 30 symbols, expected 1 to 24 (source.length)"
     assert "token 2: '[Si]' is none of the" in reasons[3] and "token 1: '[Cl-]' is none of the" in reasons[4]
     (tmp_path / "y.smi").write_text("foo\n")

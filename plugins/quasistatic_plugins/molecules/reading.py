@@ -15,18 +15,19 @@ LINES, TABLES, BLOCKS = (".smi", ".smiles", ".txt"), (".csv", ".tsv"), (".sdf", 
 ENDINGS = (*LINES, *TABLES, *BLOCKS)
 ALIKE = "smiles"  # in what a column of SMILES may be called
 NAMED = 20  # molecules that are named in a note
-NO_MOLECULE = "no molecule that can be read"
 
 
 class Found(NamedTuple):
-    """Of each record of a file its place, what is written there and the canonical SMILES, or None where that is no molecule.
+    """Of each record of a file its place, what is written there (`of` says what: 'smiles', 'name') and the canonical SMILES.
 
-    `counted` says what places are; `data` are the bytes of the file, `notes` sentences about it.
+    That is None where rdkit reads no molecule. `counted` says what places are; `data` are the bytes of the file, `notes`
+    sentences about it.
     """
 
     places: list[int]
     written: list[str]
     smiles: list[str | None]
+    of: str
     counted: str
     data: bytes
     notes: tuple[str, ...]
@@ -51,12 +52,14 @@ def read_molecules(where: str, column: str = "") -> Found:
         smiles = [None if molecule is None else chem.MolToSmiles(molecule) for _, _, molecule in records]
     if not records:
         raise qs.DataError(f"{path}: holds no molecules")
-    return Found([each[0] for each in records], [each[1] for each in records], smiles, counted, data, notes)
+    places, written = [each[0] for each in records], [each[1] for each in records]
+    return Found(places, written, smiles, "name" if ending in BLOCKS else "smiles", counted, data, notes)
 
 
 def named(bad: dict[int, str], counted: str) -> str:
     """Places and what stands there, some of them."""
-    shown = ", ".join(f"{counted} {place} ({said[:60]!r})" for place, said in list(bad.items())[:NAMED])
+    first = list(bad.items())[:NAMED]
+    shown = ", ".join(f"{counted} {place}{f' ({said[:60]!r})' if said else ''}" for place, said in first)
     return shown + (f" and {len(bad) - NAMED} more" if len(bad) > NAMED else "")
 
 
@@ -126,4 +129,4 @@ def _of_blocks(data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
     for number, molecule in enumerate(supplier, 1):
         is_one = molecule is not None and molecule.GetNumAtoms()
         title = molecule.GetProp("_Name") if is_one and molecule.HasProp("_Name") else ""
-        yield number, title if is_one else NO_MOLECULE, molecule if is_one else None
+        yield number, title, molecule if is_one else None

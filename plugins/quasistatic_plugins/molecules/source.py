@@ -23,7 +23,6 @@ PLACE = "rdkit"  # of the molecules that ship with it
 ORDERS = 5
 DRAWN, PIXELS = 16, 180  # molecules on a sheet, and the side of each
 CODE = "code"
-WRITTEN = "smiles"  # the tag of what a file has
 
 
 def build(options: MoleculesOptions) -> Molecules:
@@ -66,7 +65,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
         if importlib.util.find_spec("fcd") is None:
             notes.append("the Frechet ChemNet distance is missing from what is measured: it needs the package fcd")
         passages = qs.joined_strings(rows, len(known))
-        places, tags = [found.places[number] for number in chosen], {WRITTEN: np.array(found.written, object)[chosen]}
+        places, tags = [found.places[number] for number in chosen], {found.of: np.array(found.written, object)[chosen]}
         return qs.Strings(origin, known, passages, places, np.ones(len(rows), np.int64), tuple(notes), tags)
 
     def divide(self, choices: MoleculesOptions, strings: qs.Strings) -> qs.Division:
@@ -161,7 +160,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
 def _tokens(choices: MoleculesOptions, written: str, smiles: str | None) -> list[str] | str:
     """The tokens of a record, or why it has none."""
     if smiles is None:
-        return f"{written[:60]!r} is no molecule to rdkit" if written else "it has no molecule"
+        return f"{written[:60]!r} is no molecule to rdkit" if written else "it has no molecule that can be read"
     try:
         return tokens(smiles, choices.notation)
     except ValueError:
@@ -203,7 +202,7 @@ def _scored(found: Found, spelt: Sequence[list[str] | str], origin: Any, alphabe
         qs.joined_strings(rows, len(numbers)),
         found.places,
         np.ones(len(rows), np.int64),
-        tags={WRITTEN: np.array(found.written, object)},
+        tags={found.of: np.array(found.written, object)},
         foreign=tuple(f"{token!r} is none of the {len(alphabet) - 1} tokens of this source" for token in strange),
         refused={number: record for number, record in enumerate(spelt) if isinstance(record, str)},
     )
