@@ -134,8 +134,8 @@ def test_bad_files_are_one_message_that_names_the_place(tmp_path):
     assert "record two, position 91: 'Z' is no letter of dna" in refused(path)
     assert "is it rna? then --set source.alphabet=rna" in refused(fasta(path, [("r", letters(90, of="ACGU"))]))
     assert "is it protein?" in refused(fasta(path, [("r", letters(90, of="MKLV"))]))
-    assert "holds no letters, in 2 records" in refused(fasta(path, [("a", ""), ("b", "")]))
-    assert "no letters are left in its 2 records" in refused(fasta(path, [("a", "---"), ("b", "..")]))
+    assert "holds no letters in its 2 records" in refused(fasta(path, [("a", ""), ("b", "")]))
+    assert "holds no letters in its 2 records" in refused(fasta(path, [("a", "---"), ("b", "..")]))
     path.write_text("id,sequence\n1,ACGT\n")
     assert "is no FASTA file: it begins with 'id,sequence" in refused(path)
     path.write_text("")
@@ -263,6 +263,7 @@ def test_every_window_that_is_scored_has_an_answer(genome, tmp_path):
     assert found[4] == ("b", "position 26: 'Z' is no letter of dna (it has ACGT, and for several of them RYSWKMBDHVN)")
     assert found[6:8] == [("c", "it has 3 symbols, a window has 20 (source.length)"), ("d", "it has no letters")]
     assert scored(source, tmp_path / "y.fa", [("a", "N" + row[1:20])]) == [("a", "position 1: 'N' may stand for several of ACGT")]
+    assert scored(source, tmp_path / "y.fa", [("a", "")]) == [("a", "it has no letters")]
     none = source.read_events(fasta(tmp_path / "y.fa", [("a", "ACG")]))
     assert len(none) == 0 and none.x.shape == (0, 20) and none.x.dtype == np.int32
 

@@ -108,10 +108,8 @@ def refusal(choices: SequencesOptions, record: Record, codes: Codes) -> str | No
 
 def _advice(letters: str, alphabet: str) -> str:
     found = set(letters.upper()) - {"-", ".", "*"}
-    for other in ("dna", "rna", "protein"):
-        if other != alphabet and found <= {*LETTERS[other].certain, *LETTERS[other].ambiguous}:
-            return f"; is it {other}? then --set source.alphabet={other}"
-    return ""
+    fitting = [name for name, own in LETTERS.items() if found <= {*own.certain, *own.ambiguous}]
+    return "" if alphabet in fitting or not fitting else f"; is it {fitting[0]}? then --set source.alphabet={fitting[0]}"
 
 
 def about_letters(choices: SequencesOptions, lost: Lost, seen: set[str]) -> Iterator[str]:

@@ -82,8 +82,8 @@ def read_records(path: str | Path) -> File:
         raise qs.DataError(f"{path}: is no {form} file, or is damaged: {' '.join(str(error).split())[:200]}") from error
     titled = ((title.split(), "".join(letters.split())) for title, letters in parsed)
     records = [Record(words[0] if words else f"number {number}", own) for number, (words, own) in enumerate(titled, 1)]
-    if not any(record.letters for record in records):
-        raise qs.DataError(f"{path}: holds no letters, in {len(records)} records")
+    if not records:
+        raise qs.DataError(f"{path}: holds no records")
     return File(records, data, notes)
 
 

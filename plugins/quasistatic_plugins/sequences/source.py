@@ -124,7 +124,7 @@ def _chosen(choices: SequencesOptions, where: str, file: File) -> tuple[list[Rec
     whole = [each for each, why in zip(found, reasons, strict=True) if not why]
     full = [each for each in whole if len(each[1].codes)]
     if not full:
-        raise qs.DataError(f"{where}: no letters are left in its {len(found)} records")
+        raise qs.DataError(f"{where}: holds no letters in its {len(found)} records")
     records, codes = [each[0] for each in full], [each[1] for each in full]
     if choices.ambiguous == "refuse":
         refuse_ambiguous(where, records, codes)
