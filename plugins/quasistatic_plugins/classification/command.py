@@ -55,8 +55,8 @@ def classify(
     events = events.head(number or run.recipe.evaluation.events)
     chain = steps or run.recipe.trajectory.steps
     if len(events):
-        how = {"key": jr.key(seed), "steps": steps, "repeats": repeats}
-        found = qs.alternatives(run.diffusion, events.x, classes.sides(events), classes.log_shares, **how)
+        shares, key = classes.log_shares, jr.key(seed)
+        found = qs.alternatives(run.diffusion, events.x, classes.sides(events), shares, key=key, steps=steps, repeats=repeats)
         events, told = _near(events, Told.of(found)) if data is not None else (events, Told.of(found))
     else:
         told = Told.nothing(len(classes.names))
