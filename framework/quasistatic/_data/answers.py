@@ -39,20 +39,18 @@ def record_table(data: Data, columns: Mapping[str, Any]) -> bytes:
     heads = {name: f"{name} (file)" if name in own else name for name in named or [EVENT]}
     found: dict[str, list[Any]] = {name: [""] * (len(data) + len(data.outside)) for name in (*heads.values(), *own)}
 
-    def fill(numbers: list[int], name: str, values: Any) -> None:
-        for number, value in zip(numbers, np.asarray(values).tolist(), strict=True):
-            found[name][number] = value
+    def tagged(tags: Mapping[str, Any]) -> dict[str, Any]:
+        return {heads[name]: values for name, values in tags.items() if name in heads}
 
     inside = data.numbers.tolist()
-    for name, values in {EVENT: inside, **data.tags}.items():
-        if name in heads:
-            fill(inside, heads[name], values)
-    for name, values in {"status": [INSIDE] * len(data), **columns}.items():
-        fill(inside, name, values)
+    of_events = {**tagged({EVENT: inside, **data.tags}), "status": [INSIDE] * len(data), **columns}
+    for name, values in of_events.items():
+        for number, value in zip(inside, np.asarray(values).tolist(), strict=True):
+            found[name][number] = value
     for each in data.outside:
-        tags = {heads[name]: value for name, value in {EVENT: each.number, **each.tags}.items() if name in heads}
-        for name, value in {**tags, "status": OUTSIDE, "reason": each.reason}.items():
-            fill([each.number], name, [value])
+        of_record = {**tagged({EVENT: each.number, **each.tags}), "status": OUTSIDE, "reason": each.reason}
+        for name, value in of_record.items():
+            found[name][each.number] = value
     return csv_bytes(found, found.values())
 
 
