@@ -149,6 +149,8 @@ def foreign_coded(choices: SequencesOptions, record: Record, known: int, foreign
     """The codes of a record, of which those that are no symbol are `known` and more: `foreign` numbers what they are."""
     codes, places = coded(choices, record)[0]
     bad = np.flatnonzero(codes < 0)
+    if not len(bad):
+        return codes
     letters = np.frombuffer(record.letters.encode("latin-1", "replace"), np.uint8)[places[bad]]
     for letter in np.unique(letters):
         here = bad[letters == letter]
