@@ -4,6 +4,10 @@ from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
 from quasistatic import thermodynamics as thermodynamics
+from quasistatic._data.answers import about_outside as about_outside
+from quasistatic._data.answers import answers_to_json as answers_to_json
+from quasistatic._data.answers import far_outside as far_outside
+from quasistatic._data.answers import record_table as record_table
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.baselines import simple_models as simple_models
 from quasistatic._data.cells import Reader as Reader

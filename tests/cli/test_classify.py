@@ -55,6 +55,26 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
     assert "3 events, 10 classes, T = 8, 2 passes" in told.stdout
 
 
+def test_every_record_of_a_file_has_a_line(cli, digits, tmp_path, monkeypatch):
+    run, folder = digits
+    x = run.source.split("test", 4).x.copy()
+    x[1] = 1e30
+    found = qs.Data(x, outside=(qs.Outside(0, "no picture"), qs.Outside(5, "blurred")))
+    monkeypatch.setattr(qs, "read_events", lambda source, path: found)
+    told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv")
+    assert told.exit_code == 0 and "3 events, 10 classes" in told.stdout, told.output
+    assert "3 of 6 records are outside of the model's support" in told.stdout and "; first: event 0, no picture" in told.stdout
+    with (tmp_path / "c.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] == "inside" for row in rows] == [False, True, False, True, True, False]
+    assert rows[2]["reason"].startswith("too far") and rows[2]["class"] == rows[0]["bound_nats"] == "" != rows[1]["class"]
+    monkeypatch.setattr(qs, "read_events", lambda source, path: qs.Data(x[:0], outside=(qs.Outside(0, "no picture"),)))
+    told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv", "--json")
+    assert told.exit_code == 0 and json.loads(told.stdout)["outside"][0]["reason"] == "no picture"
+    with (tmp_path / "c.csv").open() as file:
+        assert [list(row) for row in csv.DictReader(file)] == [list(rows[0])]
+
+
 def test_one_event_has_a_class_and_no_error(cli, digits, tmp_path):
     run, folder = digits
     np.save(tmp_path / "one.npy", run.source.split("test", 1).x)

@@ -75,17 +75,36 @@ def test_a_run_keeps_what_it_needs_of_its_data(trained):
     assert data["columns"] == ["height", "weight"] and data["splits"] == {"train": 42, "validation": 6, "test": 12}
 
 
-def test_events_that_have_no_value_are_named(trained, moved, cli):
-    for rows, said in (
-        (
-            "170,60\n1e30,60\n",
-            "far.csv: 1 of 2 events are too far from the training data for K to be a number, the first is line 3",
-        ),
-        ("", "far.csv"),
-    ):
-        (moved / "far.csv").write_text(f"height,weight\n{rows}")
-        told = cli("evaluate", moved / "run", "--data", "far.csv")
-        assert told.exit_code == 2 and said in told.stderr and "nan" not in told.stdout
+def test_events_that_have_no_value_are_outside(trained, moved, cli):
+    (moved / "far.csv").write_text("height,weight\n170,60\n1e30,60\n180,70\n")
+    result = cli("evaluate", moved / "run", "--data", "far.csv", "--per-event", "k.csv")
+    far = "too far from the training data for K to be a finite number"
+    assert result.exit_code == 0 and "nan" not in result.stdout
+    assert "1 of 3 records is outside of the model's support: log-probability minus infinity" in result.stdout
+    assert f"; first: line 3, {far}; K is the mean over the 2 inside" in result.stdout
+    rows = rows_of(moved / "k.csv")
+    assert [(row["line"], row["status"], row["reason"]) for row in rows] == [
+        ("2", "inside", ""),
+        ("3", "outside", far),
+        ("4", "inside", ""),
+    ]
+    assert rows[1]["bound_nats_in_model_units"] == rows[1]["standard_error_nats"] == ""
+    (moved / "near.csv").write_text("height,weight\n170,60\n")
+    alone = json.loads(cli("evaluate", moved / "run", "--data", "near.csv", "--repeats", 4, "--json").stdout)
+    assert float(rows[0]["bound_nats_in_model_units"]) == pytest.approx(alone["bound"]["value"], abs=1e-5)
+    refused = cli("evaluate", moved / "run", "--data", "far.csv", "--strict", "--per-event", "s.csv")
+    assert refused.exit_code == 2 and f"far.csv: line 3, {far}" in refused.stderr and not (moved / "s.csv").exists()
+    (moved / "far.csv").write_text("height,weight\n1e30,60\n")
+    none = cli("evaluate", moved / "run", "--data", "far.csv", "--per-event", "k.csv", "--json")
+    told = json.loads(none.stdout)
+    assert none.exit_code == 0 and told["records"] == 1 and told["bound"]["value"] is None and told["bound"]["events"] == 0
+    assert told["outside"] == [{"number": 0, "tags": {"line": 2}, "reason": far}]
+    assert list(rows_of(moved / "k.csv")[0]) == list(rows[0])
+    plain = cli("evaluate", moved / "run", "--data", "far.csv")
+    assert plain.exit_code == 0 and plain.stdout.startswith("1 of 1 records is outside") and "K is the mean" not in plain.stdout
+    (moved / "far.csv").write_text("height,weight\n")
+    assert cli("evaluate", moved / "run", "--data", "far.csv").exit_code == 2
+    assert cli("evaluate", moved / "run", "--strict").exit_code == 2
 
 
 def test_a_run_without_its_file_samples_and_evaluates_new_data(trained, moved, cli):

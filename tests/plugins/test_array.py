@@ -430,11 +430,16 @@ def test_files_of_another_kind_are_named(tmp_path):
         real.read_events(tmp_path / "c.npy")
     np.save(tmp_path / "d.npy", normal(4))
     assert source_of(normal(40)).read_events(tmp_path / "d.npy").x.shape == (4, 1)
-    with pytest.raises(qs.DataError, match="not binary"):
-        source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
+    np.save(tmp_path / "d.npy", np.array([0, 1, 2, 1]))
+    bits = source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
+    assert bits.x.ravel().tolist() == [0, 1, 1] and bits.tags["event"].tolist() == [0, 1, 3] and bits.numbers.tolist() == [0, 1, 3]
+    assert bits.outside == (qs.Outside(2, "column 1: 2 is no value of an event, which is 1 binary", {"event": 2}),)
     np.save(tmp_path / "e.npy", np.arange(4))
-    with pytest.raises(qs.DataError, match="not categorical"):
-        source_of(np.arange(21) % 3).read_events(tmp_path / "e.npy")
+    symbols = source_of(np.arange(21) % 3).read_events(tmp_path / "e.npy")
+    assert symbols.x.ravel().tolist() == [0, 1, 2] and symbols.x.dtype == np.int32 and len(symbols.outside) == 1
+    (tmp_path / "f.csv").write_text("u,v\n1,2\n1,1e300\n")
+    (far,) = real.read_events(tmp_path / "f.csv").outside
+    assert far.tags == {"line": 3} and far.reason.startswith("column 'v': 1e+300 is no value")
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (4, 5), (7,)])

@@ -1,6 +1,7 @@
 """Molecules: every string is one, none is in two splits, augmentation touches training alone, measures are those of the field."""
 
 import gzip
+import pickle
 import sys
 import types
 
@@ -78,6 +79,10 @@ def test_an_sdf_file_has_the_same_molecules(file, tmp_path):
     found = molecules(tmp_path / "x.sdf.gz")
     every = sorted(smiles for name in SPLITS for smiles in found.smiles(found.split(name).x))
     assert every == sorted(map(Chem.CanonSmiles, SMILES))
+    broken = (tmp_path / "x.sdf").read_text().replace("V2000", "V1000", 2).replace("V1000", "V2000", 1)
+    (tmp_path / "y.sdf").write_text(broken)
+    (outside,) = found.read_events(tmp_path / "y.sdf").outside
+    assert outside == qs.Outside(1, "it has no molecule that can be read", {"line": 2, "name": ""})
 
 
 def test_augmentation_writes_training_molecules_in_other_orders_and_no_others(file):
@@ -139,8 +144,87 @@ def test_samples_are_written_line_by_line_and_read_again(file, tmp_path):
     np.testing.assert_array_equal(again.x, data.x)
     np.testing.assert_array_equal(again.side["padding"], data.side["padding"])
     (tmp_path / "y.smi").write_text("CC\nC[Si](C)C\n")
-    with pytest.raises(qs.DataError, match=r"line 2: has '\[Si\]', none of the"):
-        source.read_events(tmp_path / "y.smi")
+    again = source.read_events(tmp_path / "y.smi")
+    why = f"token 2: '[Si]' is none of the {len(source.alphabet) - 1} tokens of this source"
+    assert len(again) == 1 and again.outside == (qs.Outside(1, why, {"line": 2, "smiles": "C[Si](C)C"}),)
+
+
+def test_every_record_that_is_scored_has_an_answer(file, tmp_path):
+    source = molecules(file)
+    lines = ["# made", "OCC\tethanol", "", "C1CC", "C" * 30, "\tnothing", "C[Si]", "[Na+].[Cl-]", "NCC amine"]
+    (tmp_path / "y.smi").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    data = source.read_events(tmp_path / "y.smi")
+    assert source.smiles(data.x) == ["CCO", "CCN"] and data.numbers.tolist() == [0, 6]
+    assert data.tags["line"].tolist() == [2, 9] and data.tags["smiles"].tolist() == ["OCC", "NCC"]
+    assert [each.tags["line"] for each in data.outside] == [4, 5, 6, 7, 8]
+    reasons = [each.reason for each in data.outside]
+    assert reasons[0] == "'C1CC' is no molecule to rdkit" and reasons[2] == "it has no molecule that can be read"
+    assert reasons[1] == "it has 30 symbols, expected 1 to 24 (source.length)"
+    assert "token 2: '[Si]' is none of the" in reasons[3] and "token 1: '[Cl-]' is none of the" in reasons[4]
+    (tmp_path / "y.smi").write_text("foo\n")
+    assert len(source.read_events(tmp_path / "y.smi")) == 0
+
+
+@pytest.mark.parametrize("notation", ["smiles", "selfies"])
+def test_molecules_that_are_written_are_read_again_in_their_order(file, tmp_path, notation):
+    source = molecules(file, notation=notation)
+    x = np.concatenate([source.split(name).x for name in SPLITS])
+    (tmp_path / "y.smi").write_bytes(source.write_events(x, ".smi"))
+    again = source.read_events(tmp_path / "y.smi")
+    np.testing.assert_array_equal(again.x, x)
+    assert not again.outside and again.tags["smiles"].tolist() == source.smiles(x)
+    drawn = np.random.RandomState(0).randint(0, source.event.categories, (200, 24)).astype(np.int32)
+    (tmp_path / "y.smi").write_bytes(source.write_events(drawn, ".smi"))  # hardly one of these is a molecule
+    again = source.read_events(tmp_path / "y.smi")
+    assert len(again) + len(again.outside) == 200
+    for number, smiles in zip(again.numbers, source.smiles(again.x), strict=True):
+        assert Chem.CanonSmiles(smiles) == Chem.CanonSmiles(source.smiles(drawn[number : number + 1])[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row", "options"),
+    [
+        ("x.csv", "id,SMILES,weight", "{0},{1},{0}.5", {}),
+        ("x.tsv", "id\tcanonical_smiles\tother_smiles", "{0}\t{1}\tC", {}),
+        ("x.csv", "id;structure", "{0};{1}", {"column": "structure"}),
+        ("x.csv.gz", "smiles,name", '"{1}","m, {0}"', {}),
+        ("x.smi", "id smiles", "m{0} {1}", {}),
+        ("x.smi", "name\tstructure", "m {0}\t{1}", {"column": "structure"}),
+        ("x.txt", "SMILES", "{1}", {}),
+    ],
+)
+def test_the_column_of_a_table_is_found_or_named(file, tmp_path, name, header, row, options):
+    text = "\n".join([header, *(row.format(number, smiles) for number, smiles in enumerate(SMILES))])
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    source = molecules(tmp_path / name, **options)
+    found = {line: smiles for split in SPLITS for line, smiles in zip(
+        source.split(split).tags["line"], source.smiles(source.split(split).x), strict=True)}  # fmt: skip
+    assert found == {number: Chem.CanonSmiles(smiles) for number, smiles in enumerate(SMILES, 2)}
+    assert "molecules are those of the column" in " ".join(source.notes)
+
+
+def test_a_column_that_is_not_there_is_one_message(file, tmp_path):
+    (tmp_path / "x.csv").write_text("id,structure\n1,CC\n")
+    assert "no column is called smiles; name one with --set source.column=NAME: id, structure" in refused(tmp_path / "x.csv")
+    assert "there is no column 'mol' (source.column); it has id, structure" in refused(tmp_path / "x.csv", column="mol")
+    (tmp_path / "x.csv").write_text("smiles_a,smiles_b\nC,CC\n")
+    assert "several columns are called smiles" in refused(tmp_path / "x.csv")
+    assert "has no columns" in refused(tmp_path / "x.sdf", column="mol")
+
+
+def test_what_cannot_be_read_is_refused_where_that_is_wanted(file):
+    message = refused(file, unreadable="refuse")
+    assert "line 76: 'C1CC' is no molecule to rdkit (2 of 75 lines cannot be read); --set source.unreadable=skip" in message
+    copies = len(SMILES) - len(set(map(Chem.CanonSmiles, SMILES)))
+    assert copies and f"{copies} of 73 molecules are copies of one before, in the same split as it" in molecules(file).notes
+
+
+def test_a_source_can_be_pickled(file):
+    source = molecules(file, augment=True)
+    source.stored()
+    again = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
+    assert again.notes == source.notes
 
 
 def test_measures_have_the_values_of_their_definitions(file, monkeypatch):

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import pickle
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -105,11 +107,18 @@ def test_another_file_is_spelt_with_the_same_alphabet(song, tmp_path):
     data = source.read_events(other)
     assert source.spell(data.x) == ["bottles on", " the wall\ufffd"]
     other.write_bytes(gzip.compress(b"bottles on ?"))
+    data = text(song, fewest=1).read_events(other)
+    assert len(data) == 1 and [each.reason for each in data.outside] == []
+    other.write_bytes(gzip.compress(b"bottles ? " * 2))
+    data = text(song, fewest=1).read_events(other)
+    why = "character 8: '?' is none of the 28 characters of this source"
+    assert len(data) == 0 and data.outside[0] == qs.Outside(0, why, {"file": "other.txt.gz", "character": 0})
     (tmp_path / "short.txt").write_text("wall")
-    with pytest.raises(qs.DataError, match=r"character 12 is '\?', which is none of the"):
-        text(song, fewest=1).read_events(other)
-    with pytest.raises(qs.DataError, match="holds no window of 10 symbols"):
-        text(song, fewest=1).read_events(tmp_path / "short.txt")
+    (short,) = text(song, fewest=1).read_events(tmp_path / "short.txt").outside
+    assert short.reason == "it has 4 symbols, a window has 10 (source.length)"
+    (tmp_path / "short.txt").write_text("")
+    with pytest.raises(qs.DataError, match="is empty"):
+        source.read_events(tmp_path / "short.txt")
 
 
 def test_what_cannot_be_read_is_one_message(tmp_path, monkeypatch):
@@ -127,6 +136,95 @@ def test_what_cannot_be_read_is_one_message(tmp_path, monkeypatch):
     assert "leave the validation split without a window of 10" in refused(path=tmp_path / "short.txt", fewest=1)
     monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "1e-8")
     assert "above the limit" in refused(path=latin)
+
+
+def test_line_ends_and_marks_are_counted(song):
+    song.write_bytes(b"\xef\xbb\xbf" + LINES[:400].replace("\n", "\r\n").encode() + LINES[400:].encode() + b"\r")
+    source = text(song, fewest=1)
+    assert "a byte order mark is left out at the beginning of 1 of 1 texts" in source.notes
+    ends = LINES[:400].count("\n"), LINES[400:].count("\n")
+    found = f"line ends: {ends[0]} CRLF, {ends[1]} LF, 1 CR, "
+    assert f"{found}kept as they are; --set source.line_ends=unix makes all of them LF" in source.notes
+    assert source.alphabet[:2] == ("\n", "\r") and "\ufeff" not in source.alphabet
+    unix = text(song, fewest=1, line_ends="unix")
+    assert f"{found}all made LF" in unix.notes and "\r" not in unix.alphabet
+    assert unix.spell(unix.split("train").x[40:41]) == [LINES[400:410]]
+    assert not any("line ends" in note for note in text().notes)
+
+
+def test_letters_of_two_forms_are_counted_and_can_be_made_one(song):
+    pieces = unicodedata.normalize("NFD", LINES[:2000])
+    song.write_text(pieces + LINES[2000:])
+    source = text(song, fewest=1)
+    count = LINES[:2000].count("é")
+    two = f"{count} letters are written with a combining mark or in another second form, of which é is also there as one"
+    assert f"{two}: --set source.normalise=nfc makes them one character each" in source.notes and "\u0301" in source.alphabet
+    one = text(song, fewest=1, normalise="nfc")
+    assert f"{two}: made one character each" in one.notes and "\u0301" not in one.alphabet
+    song.write_text(LINES)
+    plain = text(song, fewest=1)
+    np.testing.assert_array_equal(plain.split("test").x, one.split("test").x)
+    assert not any("second form" in note for note in plain.notes)
+    song.write_text(pieces)
+    assert one.spell(one.read_events(song).x)[0] == LINES[:10]
+
+
+def test_another_encoding_is_named_and_read(song):
+    song.write_bytes(LINES.encode("latin-1"))
+    byte = LINES.encode("latin-1").index(b"\xe9")
+    assert f"not UTF-8 text (invalid continuation byte at byte {byte}, 0xe9); --set source.encoding=latin-1" in refused(path=song)
+    source = text(song, encoding="latin-1", fewest=1)
+    assert source.spell(source.split("train").x[2:3]) == [LINES[20:30]]
+    song.write_bytes(LINES.encode("utf-16"))
+    assert "source.encoding=utf-16" in refused(path=song)
+    np.testing.assert_array_equal(text(song, encoding="utf-16", fewest=1).split("test").x, source.split("test").x)
+    assert "expected an encoding that Python knows, such as latin-1, got 'klingon'" in refused(path=song, encoding="klingon")
+    assert "the bytes are taken as they are" in refused(path=song, level="bytes", normalise="nfc")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fewest": 1},
+        {"fewest": 30},
+        {"level": "bytes"},
+        {"encoding": "latin-1", "fewest": 1},
+        {"normalise": "nfc", "line_ends": "unix", "fewest": 1},
+    ],
+    ids=str,
+)
+def test_texts_that_are_written_are_read_again_exactly(song, tmp_path, options):
+    whole = LINES + "%\n" * 40 + "e\u0301\r\n\r" + "%"
+    song.write_bytes(whole.encode("latin-1", "replace") if "encoding" in options else whole.encode())
+    source = text(song, **options)
+    random, alphabet = np.random.RandomState(0), source.event.categories
+    drawn = random.randint(0, alphabet, (60, 10)).astype(np.int32)
+    separators = [source.alphabet.index(each) for each in ("%", "\n") if each in source.alphabet] or [37, 10]
+    drawn[:20] = random.choice(separators, (20, 10))
+    for x in (drawn, drawn[:1], source.split("test").x):
+        (tmp_path / "x.txt").write_bytes(source.write_events(x, ".txt"))
+        again = source.read_events(tmp_path / "x.txt")
+        np.testing.assert_array_equal(again.x, x)
+        assert not again.outside and set(again.tags["file"]) == {"x.txt"}
+    data = source.read_events(song)
+    (tmp_path / "x.txt").write_bytes(source.write_events(data.x, ".txt"))
+    np.testing.assert_array_equal(source.read_events(tmp_path / "x.txt").x, data.x)
+
+
+def test_windows_with_a_strange_character_are_outside_and_the_others_are_not(song, tmp_path):
+    source = text(song, fewest=1)
+    (tmp_path / "x.txt").write_text("bottles onZ the wall s the beerof")
+    data = source.read_events(tmp_path / "x.txt")
+    assert source.spell(data.x) == ["bottles on", " s the bee"] and data.numbers.tolist() == [0, 2]
+    assert [each.reason for each in data.outside] == ["character 10: 'Z' is none of the 27 characters of this source"]
+    assert data.outside[0].tags == {"file": "x.txt", "character": 10}
+
+
+def test_a_source_can_be_pickled(song):
+    for source in (text(song), qs.plugins().component("source", "text").load_restore()(text(song)._choices, text(song).kept())):
+        again = pickle.loads(pickle.dumps(source))
+        np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
+        assert again.notes == source.notes
 
 
 def words(path, vocabulary):

@@ -16,6 +16,7 @@ import numpy as np
 from quasistatic._data.baselines import INDEPENDENT, independent_gaussians, simple_models
 from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_in_user_units
+from quasistatic._data.files import fitting
 from quasistatic._data.mixtures import CHOOSING, ROWS
 from quasistatic._data.reading import read_table
 from quasistatic._data.record import Memory
@@ -161,7 +162,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         return jax.tree.map(jnp.asarray, row), None
 
     def read_events(self, path: str | Path) -> Data:
-        """Events of another file. Raises DataError where shape, columns or numbers are not as here."""
+        """Events of another file; rows that do not fit are outside. Raises DataError where shape or columns are not as here."""
         if "" not in self._parts:
             raise DataError(f"{path}: events of several parts are read from memory alone, as a mapping of arrays")
         table, part = _as_events(self._other(path)), self._parts[""]
@@ -171,11 +172,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
         if table.values.shape[1:] != part.field.shape:
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
-        try:
-            x = self.event.check(part.units.to_model(np.asarray(table.values, np.float64)))
-        except DataError as error:
-            raise DataError(f"{table.name}: {error}") from None
-        return Data(x, tags=table.tags(np.arange(len(x))))
+        return fitting(table, part.field, part.units)
 
     def _other(self, path: str | Path) -> Table:
         """Another file, read as this one was; it may lack what is not modelled: labels, and columns that are left out."""

@@ -53,7 +53,8 @@ class Data:
     """Events `x` (N, ...) in model units and, where there is any, their side information `side` (N, ...).
 
     `tags` stand beside the events in tables: where each comes from, its label; arrays (N,) by the names of their columns.
-    `outside` are records of the same file that are no event of this model: with them every record has an answer.
+    `outside` are records of the same file that are no event of this model, in its order: with them every record has an answer.
+    Raises ValueError where their numbers do not rise, or are not below that of all records.
     """
 
     x: State
@@ -61,13 +62,34 @@ class Data:
     tags: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     outside: tuple[Outside, ...] = ()
 
+    def __attrs_post_init__(self) -> None:
+        if self.outside:
+            numbers = [each.number for each in self.outside]
+            records = len(self) + len(numbers)
+            if numbers[0] < 0 or numbers[-1] >= records or (np.diff(numbers) < 1).any():
+                raise ValueError(f"outside: expected numbers that rise, each once, below {records}, got {numbers[:20]}")
+
     def __len__(self) -> int:
         return count_of(self.x)
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each event among all records of its file, from 0: (N,)."""
+        is_event = np.ones(len(self) + len(self.outside), bool)
+        is_event[[each.number for each in self.outside]] = False
+        return np.flatnonzero(is_event)
+
+    def only(self, rows: np.ndarray | slice) -> Data:
+        """Some events, without what is outside."""
+        tags = {name: values[rows] for name, values in self.tags.items()}
+        return Data(take(self.x, rows), take(self.side, rows), tags)
+
     def head(self, count: int) -> Data:
-        """The first events, `count` at most."""
-        tags = {name: values[:count] for name, values in self.tags.items()}
-        return Data(take(self.x, slice(count)), take(self.side, slice(count)), tags)
+        """The first events, `count` at most, and the records outside that stand before the next one."""
+        if count >= len(self):
+            return self
+        following = self.numbers[count]
+        return attrs.evolve(self.only(slice(count)), outside=tuple(each for each in self.outside if each.number < following))
 
 
 class Rows(Protocol):
@@ -177,7 +199,10 @@ class AbstractReading(ABC):
 
     @abstractmethod
     def read_events(self, path: str | Path) -> Data:
-        """Events from a file in the user's units. Raises DataError."""
+        """Events from a file in the user's units, and the records of it that are no event as `outside`.
+
+        Raises DataError for a file that cannot be read, or is empty.
+        """
 
 
 class AbstractOwnUnits(ABC):
@@ -359,7 +384,7 @@ class AugmentedSource(AbstractSource):
 
     def split(self, name: Split, count: int | None = None) -> Data:
         data = self.source.split(name, count)
-        return Data(data.x, self._side(data.side, np.zeros((len(data), self._size), np.float32)), data.tags)
+        return attrs.evolve(data, side=self._side(data.side, np.zeros((len(data), self._size), np.float32)))
 
     def stored(self) -> Rows | None:
         return self.source.stored()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from quasistatic._data.source import (
     AbstractWriting,
     Data,
     Kept,
+    Outside,
     Rows,
     Split,
 )
@@ -44,7 +44,9 @@ INVERSE = pow(MULTIPLIER, -1, 2**64)
 class Strings:
     """Sequences as they were read: `passages` of symbols, each of which `alphabet` spells.
 
-    Passage i belongs to the record `names[i]` and begins at its place `offsets[i]`; both stand beside events in tables.
+    Passage i belongs to the record `names[i]` and begins at its place `offsets[i]`; both stand beside events in tables, as do
+    `tags` (N,), if any. Of a file that is scored every record is a passage: the symbol `len(alphabet) + k` is none of the alphabet,
+    and `foreign[k]` says what it is; `refused` says of passages why they are no strings of symbols at all.
     """
 
     origin: Origin
@@ -53,6 +55,9 @@ class Strings:
     names: Sequence[Any]
     offsets: np.ndarray
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    foreign: tuple[str, ...] = ()
+    refused: Mapping[int, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(eq=False)
@@ -149,6 +154,17 @@ def _cut(passages: Passages, length: int, step: int) -> tuple[Passages, np.ndarr
     return Passages(passages.symbols, starts, np.full(len(starts), length)), owners
 
 
+def _windows_or_short(passages: Passages, length: int) -> tuple[Passages, np.ndarray]:
+    """Windows side by side, and whole passages that have none, in their order; and the number of the passage of each."""
+    windows, owners = _cut(passages, length, length)
+    short = np.flatnonzero(passages.counts < length)
+    owners = np.concatenate([owners, short])
+    order = np.argsort(owners, kind="stable")
+    starts = np.concatenate([windows.starts, passages.starts[short]])
+    counts = np.concatenate([windows.counts, passages.counts[short]])
+    return Passages(passages.symbols, starts[order], counts[order]), owners[order]
+
+
 def repeated(windows: Passages, others: Passages) -> np.ndarray:
     """Which windows (N,) are equal to one of the others, of the same length, symbol for symbol.
 
@@ -197,7 +213,9 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
     counted: str = "place"
     alphabet: tuple[str, ...]
     _choices: Any
-    _found: Callable[[], tuple[Strings, Division]]
+    _origin: Origin
+    _where: str
+    _loaded: tuple[Strings, Division] | None = None
 
     def __init__(self, choices: SymbolChoices, where: str, beside: Mapping[str, bytes] | None = None):
         self.beside = beside or {}
@@ -205,8 +223,8 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         division = self.divide(choices, strings)
         sizes = ", ".join(f"{len(events)} {name}" for name, events in division.events.items())
         notes = (*strings.notes, self._about(choices, division), f"splits: {sizes}")
-        self._settle(choices, strings.origin, strings.alphabet, notes)
-        self._found = lambda: (strings, division)
+        self._settle(choices, where, strings.origin, strings.alphabet, notes)
+        self._loaded = strings, division
 
     def _about(self, choices: Any, division: Division) -> str:
         """What a reader of K should know."""
@@ -231,25 +249,28 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"the record of the data in run.json is none that this version reads: {error!r:.200}") from error
 
-        @functools.cache
-        def same() -> tuple[Strings, Division]:
-            strings = source.read(choices, origin.path if os.path.exists(origin.path) else where)
-            if strings.origin.sha256 != origin.sha256 or strings.alphabet != alphabet:
+        source.beside = {name: array.astype(np.uint8).tobytes() for name, array in kept.arrays.items()}
+        source._settle(choices, where, origin, alphabet, notes)
+        return source
+
+    def _settle(
+        self, choices: SymbolChoices, where: str, origin: Origin, alphabet: tuple[str, ...], notes: tuple[str, ...]
+    ) -> None:
+        self._choices, self._where, self._origin, self.alphabet, self.notes = choices, where, origin, alphabet, notes
+        self.event = Categorical((choices.length,), len(alphabet))
+        self.side = self.side_of(choices)
+
+    def _found(self) -> tuple[Strings, Division]:
+        """What was read, and its division; of a run that was reopened read now. Raises DataError for other data."""
+        if self._loaded is None:
+            strings = self.read(self._choices, self._origin.path if os.path.exists(self._origin.path) else self._where)
+            if strings.origin.sha256 != self._origin.sha256 or strings.alphabet != self.alphabet:
                 raise DataError(
                     f"{strings.origin.path}: holds other data than those that the run was trained on, so that none of its splits "
                     "is measured. `sample` and `evaluate --data FILE` do without; with the same data in place all else goes on"
                 )
-            return strings, source.divide(choices, strings)
-
-        source.beside = {name: array.astype(np.uint8).tobytes() for name, array in kept.arrays.items()}
-        source._settle(choices, origin, alphabet, notes)
-        source._found = same
-        return source
-
-    def _settle(self, choices: SymbolChoices, origin: Origin, alphabet: tuple[str, ...], notes: tuple[str, ...]) -> None:
-        self._choices, self._origin, self.alphabet, self.notes = choices, origin, alphabet, notes
-        self.event = Categorical((choices.length,), len(alphabet))
-        self.side = self.side_of(choices)
+            self._loaded = strings, self.divide(self._choices, strings)
+        return self._loaded
 
     def kept(self) -> Kept:
         about = {**attrs.asdict(self._origin), "alphabet": list(self.alphabet), "notes": list(self.notes)}
@@ -257,7 +278,10 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
 
     @abstractmethod
     def read(self, choices: Any, where: str, alphabet: tuple[str, ...] | None = None) -> Strings:
-        """The strings of a place such as a file, spelt with an alphabet of their own or the given one. Raises DataError."""
+        """The strings of a place such as a file, spelt with an alphabet of their own; or, to be scored, with the given one.
+
+        Raises DataError, of what is scored only where no record can be read; `Strings` has what is wrong with a single one.
+        """
 
     @abstractmethod
     def divide(self, choices: Any, strings: Strings) -> Division:
@@ -279,9 +303,13 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
 
     def _data(self, strings: Strings, chosen: Passages, owners: np.ndarray) -> Data:
         x, padding = chosen.padded(self._choices.length)
+        return Data(x, self._side(padding), self._tags(strings, chosen, owners))
+
+    def _tags(self, strings: Strings, chosen: Passages, owners: np.ndarray) -> dict[str, np.ndarray]:
         places = strings.offsets[owners] + chosen.starts - strings.passages.starts[owners]
-        tags = {self.named: np.array(strings.names, object)[owners], **({self.counted: places} if self.side is None else {})}
-        return Data(x, self._side(padding), tags)
+        more = {name: np.asarray(values)[owners] for name, values in strings.tags.items()}
+        named = {self.named: np.array(strings.names, object)[owners]}
+        return {**named, **({self.counted: places} if self.side is None else {}), **more}
 
     def _side(self, padding: np.ndarray) -> dict[str, np.ndarray] | None:
         if self.side is None:
@@ -296,17 +324,38 @@ class AbstractSymbolSource(AbstractSource, AbstractDrawing, AbstractReading, Abs
         return jnp.asarray(row["x"], jnp.int32), None if self.side is None else {PADDING: jnp.asarray(row[PADDING])}
 
     def read_events(self, path: str | Path) -> Data:
-        """Events of another file, read as this one was: all its windows side by side, or its strings. Raises DataError."""
+        """Events of another file, read as this one was: all its windows side by side, or its strings. Raises DataError.
+
+        Windows or strings with a symbol that is none of the alphabet are `outside`, and strings of another length.
+        """
         strings = self.read(self._choices, os.path.expanduser(path), self.alphabet)
-        length, numbers = self._choices.length, np.arange(len(strings.passages))
-        if self.side is None:
-            chosen, owners = _cut(strings.passages, length, length)
-        else:
-            owners = numbers[strings.passages.counts <= length]
-            chosen = strings.passages.only(owners)
-        if not len(chosen):
-            raise DataError(f"{path}: holds no {'string of at most' if self.side else 'window of'} {length} symbols")
-        return self._data(strings, chosen, owners)
+        passages, length = strings.passages, self._choices.length
+        is_window = self.side is None
+        pieces, owners = _windows_or_short(passages, length) if is_window else (passages, np.arange(len(passages)))
+        reasons = self._reasons(strings, pieces, owners)
+        inside, tags = np.setdiff1d(np.arange(len(pieces)), list(reasons)), self._tags(strings, pieces, owners)
+        outside = (Outside(row, why, {name: values[row] for name, values in tags.items()}) for row, why in reasons.items())
+        return attrs.evolve(self._data(strings, pieces.only(inside), owners[inside]), outside=tuple(outside))
+
+    def _reasons(self, strings: Strings, pieces: Passages, owners: np.ndarray) -> dict[int, str]:
+        """Why pieces are no events, by their numbers, which rise."""
+        length, known = self._choices.length, len(strings.alphabet)
+        before = np.concatenate([[0], np.cumsum(pieces.symbols >= known)])
+        is_foreign = before[pieces.starts + pieces.counts] > before[pieces.starts]
+        fits = pieces.counts == length if self.side is None else (pieces.counts > 0) & (pieces.counts <= length)
+        reasons = {}
+        for row in np.flatnonzero(~fits | is_foreign | np.isin(owners, list(strings.refused))).tolist():
+            owner, start, count = int(owners[row]), int(pieces.starts[row]), int(pieces.counts[row])
+            if owner in strings.refused:
+                reasons[row] = strings.refused[owner]
+            elif is_foreign[row]:
+                place = int(np.argmax(pieces.symbols[start : start + count] >= known))
+                named = strings.offsets[owner] + start + place - strings.passages.starts[owner]
+                reasons[row] = f"{self.counted} {named}: {strings.foreign[int(pieces.symbols[start + place]) - known]}"
+            else:
+                expected = f"a window has {length}" if self.side is None else f"expected 1 to {length}"
+                reasons[row] = f"it has {count} symbols, {expected} (source.length)"
+        return reasons
 
     def passages_of(self, xs: np.ndarray) -> Passages:
         """The strings in events (N, length): as far as their last symbol that is not kept for padding."""

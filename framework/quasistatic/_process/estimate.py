@@ -61,10 +61,12 @@ class Estimate:
 def estimate(per_event: np.ndarray, size: int, pixels: int | None = None, symbols: np.ndarray | int | None = None) -> Estimate:
     """Mean of values in nats per event (N,), with the standard error of that mean; `symbols`, of each event (N,) or of all.
 
-    The error of a value for each symbol is that of a ratio of two means (Cochran 1977, section 2.11).
+    Both are nan for no events. The error of a value for each symbol is that of a ratio of two means (Cochran 1977, section 2.11).
     """
     values = np.asarray(per_event, np.float64)
     count = len(values)
+    if not count:
+        return Estimate(math.nan, math.nan, "nats", size=size, pixels=pixels)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
     found = Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)
     if symbols is None:

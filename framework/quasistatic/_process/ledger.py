@@ -56,6 +56,15 @@ class Ledger:
         """The terms of -K of each event, (N, T + 1)."""
         return np.sum(list(self.by_part.values()), axis=0)
 
+    def only(self, rows: np.ndarray) -> Ledger:
+        """The ledger of some events."""
+        return attrs.evolve(
+            self,
+            by_part={name: terms[rows] for name, terms in self.by_part.items()},
+            per_event_error=None if self.per_event_error is None else self.per_event_error[rows],
+            symbols=self.symbols[rows] if isinstance(self.symbols, np.ndarray) else self.symbols,
+        )
+
     @property
     def steps(self) -> int:
         """T."""
@@ -193,14 +202,22 @@ def ledger(
             numbers = jnp.asarray(rows * repeats + repeat)
             drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold, at_once)
             draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
-        means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
-        totals = np.array([-np.sum(list(drawn.values()), axis=0).sum(axis=1) for drawn in draws])
-        found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(len(rows))))
+        with np.errstate(invalid="ignore"):  # what an event costs may be infinite
+            means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
+            totals = np.array([-np.sum(list(drawn.values()), axis=0).sum(axis=1) for drawn in draws])
+            found.append((means, totals.std(axis=0, ddof=1) / repeats**0.5 if repeats > 1 else np.zeros(len(rows))))
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
     calls = _calls(diffusion, len(times), at_once) * repeats
     return Ledger(times_used, terms, calls, event.size, spread, event.pixels, _symbols(event, side))
+
+
+def empty_ledger(diffusion: Diffusion, steps: Steps = None) -> Ledger:
+    """The ledger of no events, for which the network is not called."""
+    times, event = np.asarray(diffusion.times(steps), np.float64), diffusion.kernel.event
+    terms = {name: np.empty((0, len(times) + 1)) for name in event.parts()}
+    return Ledger(times, terms, 0, event.size, np.empty(0), event.pixels, event.symbols)
 
 
 def _calls(diffusion: Diffusion, steps: int, at_once: bool) -> int:

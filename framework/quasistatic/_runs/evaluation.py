@@ -9,12 +9,13 @@ import attrs
 import jax
 import numpy as np
 
+from quasistatic._data.answers import far_outside
 from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability, log_scale
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
-from quasistatic._process.ledger import Ledger, ledger
+from quasistatic._process.ledger import Ledger, empty_ledger, ledger
 
 
 @attrs.frozen(eq=False)
@@ -22,13 +23,15 @@ class Evaluation:
     """The ledger of some events, and of the same events the null model's and the true log-likelihood, and how much lower densities
     are in the user's units, (N,) each, in nats.
 
-    Differences are taken event by event, so their errors are those of the differences.
+    Differences are taken event by event, so their errors are those of the differences. `data` are these events: records that
+    are `data.outside` have no part in any mean.
     """
 
     ledger: Ledger
     null: np.ndarray | None
     truth: np.ndarray | None
     log_scale: np.ndarray | None
+    data: Data
 
     @property
     def bound(self) -> Estimate:
@@ -59,6 +62,13 @@ class Evaluation:
         """K of densities in the user's units: K minus the log-volume of the scaling. None where there is no density."""
         return None if self.log_scale is None else self.mean_of(self.ledger.per_event - self.log_scale)
 
+    @property
+    def per_record(self) -> np.ndarray:
+        """K of each record of the file, in its order, in nats and model units: minus infinity for those outside."""
+        found = np.full(len(self.data) + len(self.data.outside), -np.inf)
+        found[self.data.numbers] = self.ledger.per_event
+        return found
+
     def mean_of(self, values: np.ndarray) -> Estimate:
         """The mean of values (N,) of these events, in nats."""
         return estimate(values, self.ledger.size, self.ledger.pixels, self.ledger.symbols)
@@ -76,7 +86,7 @@ class Evaluation:
             "by_part": {name: to_json(value) for name, value in by_part.items()} if len(by_part) > 1 else {},
             "per_step": {
                 "times": self.ledger.times.tolist(),
-                "first_and_gaps": self.ledger.terms[:, :-1].mean(axis=0).tolist(),
+                "first_and_gaps": self.ledger.terms[:, :-1].mean(axis=0).tolist() if len(self.data) else [],
                 "unit": "nats",
             },
             "null": to_json(self.mean_null),
@@ -109,9 +119,24 @@ def evaluate(
     diffusion: Diffusion, source: AbstractSource, data: Data, *, key: Key, steps: Steps = None, repeats: int = 1
 ) -> Evaluation:
     """K of all events of `data` on a chain of T = `steps`, beside the null model and the truth where they are known."""
+    if not len(data):
+        return Evaluation(empty_ledger(diffusion, steps), None, None, log_scale(source, data.x), data)
     measured = ledger(diffusion, data.x, key=key, steps=steps, side=data.side, repeats=repeats)
     truth, null = capability(source, AbstractTruth), _null(diffusion, data)
-    return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source, data.x))
+    return Evaluation(measured, null, None if truth is None else truth.log_prob(data.x), log_scale(source, data.x), data)
+
+
+def without_far(found: Evaluation) -> Evaluation:
+    """The evaluation without events whose K is not finite in float32: they are outside, too."""
+    is_near = np.isfinite(found.ledger.per_event)
+    if is_near.all():
+        return found
+
+    def near(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[is_near]
+
+    own = found.ledger.only(is_near)
+    return Evaluation(own, near(found.null), near(found.truth), near(found.log_scale), far_outside(found.data, is_near))
 
 
 def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:

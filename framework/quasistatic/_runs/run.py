@@ -22,7 +22,7 @@ from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_task
-from quasistatic._runs.evaluation import Evaluation, evaluate
+from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
 from quasistatic._runs.provenance import about, kept_recipe
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
@@ -100,7 +100,7 @@ class Run:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
         Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
-        that do not fit.
+        that do not fit; `evaluate` takes what `read_events` has of a file, with records outside of the model.
         """
         xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)
         return ledger(self.diffusion, xs, key=key, steps=steps, side=side, repeats=repeats)
@@ -108,11 +108,15 @@ class Run:
     def evaluate(
         self, split: Split | Data = "test", *, steps: Steps = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
-        """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth."""
+        """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth.
+
+        Of the latter, those so far from the training data that K is not finite in float32 go to `data.outside` of the result.
+        """
         options = self.recipe.evaluation
         data = split if isinstance(split, Data) else self.source.split(split, options.events)
         repeats = options.repeats if repeats is None else repeats
-        return evaluate(self.diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
+        found = evaluate(self.diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
+        return without_far(found) if isinstance(split, Data) else found
 
     def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
         """The run with the variances that fit validation events best on this chain; see `thermodynamics.with_fitted_variances`.

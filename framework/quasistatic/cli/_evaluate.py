@@ -22,10 +22,9 @@ from quasistatic.cli._common import (
     refuse_both,
     run_folder,
 )
-from quasistatic.errors import DataError
 
 if TYPE_CHECKING:
-    from quasistatic._data.source import Data, Split
+    from quasistatic._data.source import Split
     from quasistatic._runs.evaluation import Evaluation
 
 
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--fitted-variances", is_flag=True, help="Steps of Gaussian noise have the constant variances that fit validation events."
 )
-@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every event.")
+@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every record.")
+@click.option("--strict", is_flag=True, help="Refuse a file with a record that is outside of the model's support.")
 @click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise of this measurement.")
 @json_option
 @click.pass_context
@@ -53,20 +53,27 @@ def evaluate(
     repeats: int | None,
     fitted_variances: bool,
     per_event: Path | None,
+    strict: bool,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth."""
+    """Measure the bound K of a trained run, with its split and its error, beside the null model and the known truth.
+
+    A record of FILE that the model gives no probability is one line of OUT.csv too, 'outside', with the reason.
+    """
     from quasistatic._storage.files import try_out, write_durably
 
     if data is not None and split is not None:
         raise click.UsageError("--data and --split exclude one another: events are of a file, or of a split")
+    if strict and data is None:
+        raise click.UsageError("--strict: is about a file; name it with --data")
     refuse_both(steps, grid)
     run_folder(folder)
     if data is not None:
         refuse_absent(data)
     if per_event is not None:
         try_out(per_event)
+    from quasistatic._data.answers import about_outside, answers_to_json, refuse_outside
     from quasistatic._data.files import read_events
     from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
     from quasistatic._runs.run import open_run
@@ -78,46 +85,37 @@ def evaluate(
         echo(f"note: {note}", err=True)
     named = split or "test"
     events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
+    if strict and data:
+        refuse_outside(events, data)
     chain = chain_of(run, steps, grid)
     if fitted_variances:
         run = run.with_fitted_variances(steps=chain)
     measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
-    if data is not None:
-        _refuse_far(measured, events, data)
+    if strict and data:
+        refuse_outside(measured.data, data)
     if per_event is not None:
-        write_durably(per_event, _table(measured, events))
+        write_durably(per_event, _table(measured))
     if as_json:
         fitted = {"variances": "fitted to validation events"} if fitted_variances else {}
-        echo_json({"run": str(folder), **fitted, **describe(run, measured, named if data is None else str(data))})
-    else:
+        what = named if data is None else str(data)
+        echo_json({"run": str(folder), **fitted, **describe(run, measured, what), **answers_to_json(measured.data)})
+        return
+    if inside := len(measured.data):
         echo_values([*own_rows(run, measured), *split_rows(measured), *compared_rows(measured)])
+    if outside := about_outside(measured.data):
+        echo(f"{outside}{f'; K is the mean over the {inside} inside' if inside else ''}")
 
 
-def _refuse_far(measured: Evaluation, events: Data, path: Path) -> None:
-    """Events so far from the training data that no float32 holds what they cost. Raises DataError naming the first."""
-    import numpy as np
-
-    lost = np.flatnonzero(~np.isfinite(measured.ledger.per_event))
-    if len(lost):
-        tag = next(iter(events.tags.items()), ("event", np.arange(len(events))))
-        what = f"{len(lost)} of {len(events)} events are too far from the training data for K to be a number"
-        raise DataError(f"{path}: {what}, the first is {tag[0]} {tag[1][lost[0]]}")
-
-
-def _table(measured: Evaluation, events: Data) -> bytes:
-    """K of every event beside where it comes from, in the user's units where there are any; the unit is in the header."""
-    import numpy as np
-
-    from quasistatic._storage.files import csv_bytes
+def _table(measured: Evaluation) -> bytes:
+    """K of every record beside where it comes from, in the user's units where there are any; the unit is in the header."""
+    from quasistatic._data.answers import record_table
 
     ledger, shift = measured.ledger, measured.log_scale
     dims = math.log(2) * ledger.size
     where = "" if shift is None else "_in_user_units"
-    tags = dict(events.tags) or {"event": np.arange(len(events))}
     user = ledger.per_event - (0.0 if shift is None else shift)
-    errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error.tolist()
+    errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error
     columns = {f"bound_nats{where}": user, "standard_error_nats": errors, f"bound_bits_per_dim{where}": user / dims}
     if shift is not None:
         columns["bound_nats_in_model_units"] = ledger.per_event
-    columns = {**tags, **columns}
-    return csv_bytes(columns, (np.asarray(column).tolist() for column in columns.values()))
+    return record_table(measured.data, columns)

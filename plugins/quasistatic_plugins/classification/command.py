@@ -53,20 +53,59 @@ def classify(
     classes = Classes.of(run, folder)
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
     events = events.head(number or run.recipe.evaluation.events)
-    sides = classes.sides(events)
-    found = qs.alternatives(run.diffusion, events.x, sides, classes.log_shares, key=jr.key(seed), steps=steps, repeats=repeats)
+    chain = steps or run.recipe.trajectory.steps
+    if len(events):
+        shares, key = classes.log_shares, jr.key(seed)
+        found = qs.alternatives(run.diffusion, events.x, classes.sides(events), shares, key=key, steps=steps, repeats=repeats)
+        events, told = _near(events, Told.of(found)) if data is not None else (events, Told.of(found))
+    else:
+        told = Told.nothing(len(classes.names))
     if per_event is not None:
-        qs.write_durably(per_event, _table(classes, events, found))
-    values = _values(classes, events, found)
+        qs.write_durably(per_event, _table(classes, events, told))
+    values = _values(classes, events, told) if len(events) else {}
+    outside = qs.about_outside(events)
     if as_json:
         listed = {name: attrs.asdict(each) for name, each in values.items()}
-        about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": found.given.steps}
-        click.echo(json.dumps({**about, "values": listed}, indent=2))
+        about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": chain}
+        click.echo(json.dumps({**about, "values": listed, **qs.answers_to_json(events)}, indent=2))
         return
     for name, each in values.items():
         error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
         click.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{error} {each.unit}")
-    click.echo(f"{len(events)} events, {len(classes.names)} classes, T = {found.given.steps}, {repeats} passes")
+    click.echo(f"{len(events)} events, {len(classes.names)} classes, T = {chain}, {repeats} passes")
+    if outside is not None:
+        click.echo(outside)
+
+
+@attrs.frozen(eq=False)
+class Told:
+    """Of events: K without the class (N,), log p of each class (N, C), and the logarithm of p(class) p(x given class) (N, C)."""
+
+    per_event: np.ndarray
+    log_posteriors: np.ndarray
+    joint: np.ndarray
+
+    @classmethod
+    def of(cls, found: qs.Alternatives) -> Told:
+        import numpy as np
+
+        with np.errstate(invalid="ignore"):  # what an event costs may be infinite
+            return cls(found.per_event, found.log_posteriors, found.joint.mean(axis=0))
+
+    @classmethod
+    def nothing(cls, classes: int) -> Told:
+        """Of no events."""
+        import numpy as np
+
+        return cls(np.empty(0), np.empty((0, classes)), np.empty((0, classes)))
+
+
+def _near(events: qs.Data, told: Told) -> tuple[qs.Data, Told]:
+    """Without events whose K is not finite in float32: they are outside, too."""
+    import numpy as np
+
+    is_near = np.isfinite(told.per_event)
+    return qs.far_outside(events, is_near), Told(*(each[is_near] for each in (told.per_event, told.log_posteriors, told.joint)))
 
 
 @attrs.frozen
@@ -78,7 +117,7 @@ class Value:
     unit: str
 
 
-def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[str, Value]:
+def _values(classes: Classes, events: qs.Data, found: Told) -> dict[str, Value]:
     """What is said of all events together; of those whose class is known also how well it is told."""
     import numpy as np
 
@@ -86,7 +125,7 @@ def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[s
     known = classes.of_events(events)
     if known is not None:
         rows, posteriors = np.arange(len(known)), found.log_posteriors
-        of_events["bound_given_class"] = (found.joint.mean(axis=0)[rows, known] - classes.log_shares[known], "nats per event")
+        of_events["bound_given_class"] = (found.joint[rows, known] - classes.log_shares[known], "nats per event")
         of_events["log_prob_of_its_class"] = (posteriors[rows, known], "nats per event")
         of_events["told_right"] = ((posteriors.argmax(axis=1) == known).astype(float), "of events")
 
@@ -96,13 +135,11 @@ def _values(classes: Classes, events: qs.Data, found: qs.Alternatives) -> dict[s
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: Classes, events: qs.Data, found: qs.Alternatives) -> bytes:
-    """Every event beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
+def _table(classes: Classes, events: qs.Data, found: Told) -> bytes:
+    """Every record beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
-    tags = dict(events.tags) or {"event": np.arange(len(events))}
     posteriors = found.log_posteriors
     told = np.array(classes.names)[posteriors.argmax(axis=1)]
     shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
-    columns = {**tags, "class": told, "bound_nats": found.per_event, **shares}
-    return qs.csv_bytes(columns, (np.asarray(column).tolist() for column in columns.values()))
+    return qs.record_table(events, {"class": told, "bound_nats": found.per_event, **shares})

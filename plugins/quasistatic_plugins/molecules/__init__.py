@@ -11,9 +11,17 @@ import quasistatic as qs
 
 @attrs.frozen(kw_only=True)
 class MoleculesOptions(qs.SymbolChoices):
-    """Molecules as SMILES or SELFIES, from .smi or .sdf, by default 4,999 that ship with rdkit (needs quasistatic[molecules])."""
+    """Molecules as SMILES or SELFIES, from .smi, .csv or .sdf, by default 4,999 of rdkit (needs quasistatic[molecules])."""
 
-    path: str = attrs.field(default="", metadata={"help": "the file: .smi, a SMILES in each line, or .sdf; also .gz of these"})
+    path: str = attrs.field(
+        default="", metadata={"help": "the file: .smi, a SMILES in each line, a table (.csv, .tsv), or .sdf; also .gz of these"}
+    )
+    column: str = attrs.field(
+        default="", metadata={"help": "the column of the SMILES, by its name; by default one called smiles, or like it"}
+    )
+    unreadable: Literal["skip", "refuse"] = attrs.field(
+        default="skip", metadata={"help": "what becomes of molecules that cannot be read: they are left out and named, or an error"}
+    )
     notation: Literal["smiles", "selfies"] = attrs.field(default="smiles", metadata={"help": "how molecules are written"})
     length: int = attrs.field(
         default=48, validator=attrs.validators.ge(1), metadata={"help": "tokens of an event; longer molecules are left out"}

@@ -1,7 +1,8 @@
-"""Molecules of files, canonical; what rdkit refuses is named and left out."""
+"""Molecules of files, canonical, with what rdkit refuses."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,47 +11,55 @@ import quasistatic as qs
 from quasistatic_plugins.molecules.notation import Molecule, parsed, rdkit, silent
 
 SHIPPED = "NCI/first_5K.smi"  # in the data folder of rdkit
-LINES, BLOCKS = (".smi", ".smiles", ".txt"), (".sdf", ".sd")
+LINES, TABLES, BLOCKS = (".smi", ".smiles", ".txt"), (".csv", ".tsv"), (".sdf", ".sd")
+ENDINGS = (*LINES, *TABLES, *BLOCKS)
+ALIKE = "smiles"  # in what a column of SMILES may be called
 NAMED = 20  # molecules that are named in a note
 
 
 class Found(NamedTuple):
-    """The canonical SMILES in a file with their places, the bytes of it, and sentences about it."""
+    """Of each record of a file its place, what is written there (`of` says what: 'smiles', 'name') and the canonical SMILES.
 
-    smiles: list[str]
+    That is None where rdkit reads no molecule. `counted` says what places are; `data` are the bytes of the file, `notes`
+    sentences about it.
+    """
+
     places: list[int]
+    written: list[str]
+    smiles: list[str | None]
+    of: str
     counted: str
     data: bytes
     notes: tuple[str, ...]
 
 
-def read_molecules(where: str) -> Found:
-    """All molecules of a file. Raises DataError where none can be read."""
+def read_molecules(where: str, column: str = "") -> Found:
+    """All molecules of a file. Raises DataError for one without records."""
     path = Path(where).expanduser() if where else shipped()
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
-    if ending not in (*LINES, *BLOCKS):
-        raise qs.DataError(f"{path}: expected a file that ends in {', '.join((*LINES, *BLOCKS))}, or .gz of these")
-    data, chem = qs.read_bytes(path), rdkit()
-    counted = "line" if ending in LINES else "molecule"
-    good, bad = {}, {}
+    if ending not in ENDINGS:
+        raise qs.DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}, or .gz of these")
+    if column and ending in BLOCKS:
+        raise qs.DataError(f"{path}: has no columns, so source.column = {column!r} names nothing")
+    data, chem, notes = qs.read_bytes(path), rdkit(), tuple[str, ...]()
+    counted = "molecule" if ending in BLOCKS else "line"
     with silent():
-        for place, said, molecule in _of_lines(path, data) if ending in LINES else _of_blocks(data):
-            if molecule is None:
-                bad[place] = said
-            else:
-                good[place] = chem.MolToSmiles(molecule)
-    if not good:
-        what = f"none of {len(bad)} {counted}s is a molecule to rdkit: {named(bad, counted)}" if bad else "holds no molecules"
-        raise qs.DataError(f"{path}: {what}")
-    notes = [f"read {len(good)} molecules from {path}"]
-    if bad:
-        notes.append(f"left out {len(bad)} of {len(good) + len(bad)} {counted}s that rdkit refuses: {named(bad, counted)}")
-    return Found(list(good.values()), list(good), counted, data, tuple(notes))
+        if ending in BLOCKS:
+            records = list(_of_blocks(data))
+        else:
+            rows, notes = _of_table(path, column) if ending in TABLES else _of_lines(path, data, column)
+            records = [(place, written, parsed(written) if written else None) for place, written in rows]
+        smiles = [None if molecule is None else chem.MolToSmiles(molecule) for _, _, molecule in records]
+    if not records:
+        raise qs.DataError(f"{path}: holds no molecules")
+    places, written = [each[0] for each in records], [each[1] for each in records]
+    return Found(places, written, smiles, "name" if ending in BLOCKS else "smiles", counted, data, notes)
 
 
 def named(bad: dict[int, str], counted: str) -> str:
     """Places and what stands there, some of them."""
-    shown = ", ".join(f"{counted} {place} ({said[:60]!r})" for place, said in list(bad.items())[:NAMED])
+    first = list(bad.items())[:NAMED]
+    shown = ", ".join(f"{counted} {place}{f' ({said[:60]!r})' if said else ''}" for place, said in first)
     return shown + (f" and {len(bad) - NAMED} more" if len(bad) > NAMED else "")
 
 
@@ -62,16 +71,56 @@ def shipped() -> Path:
     return Path(RDConfig.RDDataDir) / SHIPPED
 
 
-def _of_lines(path: Path, data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
-    """The first word of each line is a SMILES; a line that begins with # is a comment, a first one that has 'smiles' a header."""
+def _of_lines(path: Path, data: bytes, column: str) -> tuple[Iterator[tuple[int, str]], tuple[str, ...]]:
+    """A SMILES is the first word of its line, or the one below the word of a header that has 'smiles' in it or is the column.
+
+    A line that begins with # is a comment; a header is the first line that is none.
+    """
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise qs.DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if words and not words[0].startswith("#") and not (number == 1 and "smiles" in words[0].lower()):
-            yield number, words[0], parsed(words[0])
+    lines = enumerate(re.split(r"\r\n|\r|\n", text), 1)
+    filled = [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    header = _words(filled[0][1]) if filled else []
+    if not column and not any(ALIKE in word.lower() for word in header):
+        return ((number, _word(line, 0)) for number, line in filled), ()
+    place = _column(path, header, column)
+    return ((number, _word(line, place)) for number, line in filled[1:]), _about(header, place)
+
+
+def _words(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+
+
+def _word(line: str, place: int) -> str:
+    """The first word in a place of a line, or nothing."""
+    cell = [*_words(line), *[""] * (place + 1)][place]
+    return (cell.split() or [""])[0]
+
+
+def _of_table(path: Path, column: str) -> tuple[Iterator[tuple[int, str]], tuple[str, ...]]:
+    table = qs.read_cells(path)
+    place = _column(path, list(table.names), column)
+    return zip(table.places.tolist(), table.cells[:, place].tolist(), strict=True), _about(table.names, place)
+
+
+def _column(path: Path, names: list[str], column: str) -> int:
+    """The number of the column of SMILES. Raises DataError where none is called so, or several."""
+    if column:
+        if column not in names:
+            raise qs.DataError(f"{path}: there is no column {column!r} (source.column); it has {', '.join(names[:NAMED])}")
+        return names.index(column)
+    for fits in (lambda name: name == ALIKE, lambda name: name == f"canonical_{ALIKE}", lambda name: ALIKE in name):
+        found = [number for number, name in enumerate(names) if fits(name.lower().replace(" ", "_"))]
+        if len(found) == 1:
+            return found[0]
+    which = "several columns are" if found else "no column is"
+    raise qs.DataError(f"{path}: {which} called {ALIKE}; name one with --set source.column=NAME: {', '.join(names[:NAMED])}")
+
+
+def _about(names: list[str] | tuple[str, ...], place: int) -> tuple[str, ...]:
+    return (f"molecules are those of the column {names[place]!r} (source.column)",)
 
 
 def _of_blocks(data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
@@ -79,4 +128,5 @@ def _of_blocks(data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
     supplier.SetData(data.decode("latin-1"))
     for number, molecule in enumerate(supplier, 1):
         is_one = molecule is not None and molecule.GetNumAtoms()
-        yield number, "no molecule that can be read", molecule if is_one else None
+        title = molecule.GetProp("_Name") if is_one and molecule.HasProp("_Name") else ""
+        yield number, title, molecule if is_one else None

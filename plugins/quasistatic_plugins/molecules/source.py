@@ -17,7 +17,7 @@ import quasistatic as qs
 from quasistatic_plugins.molecules import MoleculesOptions
 from quasistatic_plugins.molecules.measures import judged
 from quasistatic_plugins.molecules.notation import parsed, rdkit, silent, smiles_of, tokens
-from quasistatic_plugins.molecules.reading import named, read_molecules
+from quasistatic_plugins.molecules.reading import Found, named, read_molecules, shipped
 
 PLACE = "rdkit"  # of the molecules that ship with it
 ORDERS = 5
@@ -44,37 +44,29 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
 
     endings = (".smi",)
     named = "line"
+    counted = "token"
     _choices: MoleculesOptions
 
     def read(self, choices: MoleculesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
-        found = read_molecules(where)
-        written, lost = {}, {}
-        for place, smiles in zip(found.places, found.smiles, strict=True):
-            try:
-                written[place] = tokens(smiles, choices.notation)
-            except ValueError:
-                lost[place] = smiles
-        known = alphabet or ("", *sorted({token for each in written.values() for token in each}))
+        found = read_molecules(where, choices.column)
+        origin = qs.origin_of(where or PLACE, {"": found.data})
+        spelt = [_tokens(choices, *each) for each in zip(found.written, found.smiles, strict=True)]
+        if alphabet is not None:
+            return _scored(found, spelt, origin, alphabet)
+        notes = _lost(choices, found, spelt, str(where or shipped()))
+        chosen = [number for number, each in enumerate(spelt) if not isinstance(each, str)]
+        known = ("", *sorted({token for number in chosen for token in spelt[number]}))
         numbers = {token: number for number, token in enumerate(known)}
-        for place, each in written.items():
-            if strange := [token for token in each if token not in numbers]:
-                raise qs.DataError(
-                    f"{where}: {found.counted} {place}: has {strange[0]!r}, none of the {len(known)} tokens of this source"
-                )
-        rows = [np.array([numbers[token] for token in each], np.int64) for each in written.values()]
-        too_long = sum(len(row) > choices.length for row in rows)
-        notes = [*found.notes]
-        if lost:
-            notes.append(
-                f"left out {len(lost)} molecules that {choices.notation.upper()} cannot write: {named(lost, found.counted)}"
-            )
-        if too_long:
+        rows = [np.array([numbers[token] for token in spelt[number]], np.int64) for number in chosen]
+        if too_long := sum(len(row) > choices.length for row in rows):
             notes.append(f"left out {too_long} molecules of more than {choices.length} tokens (source.length)")
+        if copies := len(chosen) - len({found.smiles[number] for number in chosen}):
+            notes.append(f"{copies} of {len(chosen)} molecules are copies of one before, in the same split as it")
         if importlib.util.find_spec("fcd") is None:
             notes.append("the Frechet ChemNet distance is missing from what is measured: it needs the package fcd")
         passages = qs.joined_strings(rows, len(known))
-        origin = qs.origin_of(where or PLACE, {"": found.data})
-        return qs.Strings(origin, known, passages, list(written), np.zeros(len(rows), np.int64), tuple(notes))
+        places, tags = [found.places[number] for number in chosen], {found.of: np.array(found.written, object)[chosen]}
+        return qs.Strings(origin, known, passages, places, np.ones(len(rows), np.int64), tuple(notes), tags)
 
     def divide(self, choices: MoleculesOptions, strings: qs.Strings) -> qs.Division:
         # molecules are written canonically: equal strings are equal molecules
@@ -127,7 +119,10 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
         return smiles_of(self.spell(xs), self._choices.notation)
 
     def write_events(self, xs: np.ndarray, ending: str) -> bytes:
-        """A SMILES in each line, with a name; nothing is left out."""
+        """A SMILES in each line as it was drawn, with a name; nothing is left out.
+
+        `read_events` gives these molecules again, each in its canonical form, as of any file.
+        """
         return "".join(f"{smiles}\tsample-{number}\n" for number, smiles in enumerate(self.smiles(xs), 1)).encode()
 
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
@@ -160,6 +155,57 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
                 return
             axes.imshow(_sheet(drawn))
         axes.set_axis_off()
+
+
+def _tokens(choices: MoleculesOptions, written: str, smiles: str | None) -> list[str] | str:
+    """The tokens of a record, or why it has none."""
+    if smiles is None:
+        return f"{written[:60]!r} is no molecule to rdkit" if written else "it has no molecule that can be read"
+    try:
+        return tokens(smiles, choices.notation)
+    except ValueError:
+        return f"{choices.notation.upper()} cannot write {smiles[:60]!r}"
+
+
+def _lost(choices: MoleculesOptions, found: Found, spelt: Sequence[list[str] | str], where: str) -> list[str]:
+    """Sentences about what was read and what is left out. Raises DataError where that is all, or is refused."""
+    counted, total = found.counted, len(spelt)
+    bad = {number: each for number, each in enumerate(spelt) if isinstance(each, str)}
+    refused, unwritten = (
+        {found.places[number]: found.written[number] for number in bad if (found.smiles[number] is None) is is_bad}
+        for is_bad in (True, False)
+    )
+    if len(refused) == total:
+        raise qs.DataError(f"{where}: none of {total} {counted}s is a molecule to rdkit: {named(refused, counted)}")
+    if bad and (choices.unreadable == "refuse" or len(bad) == total):
+        first, why = next(iter(bad.items()))
+        what = f"{counted} {found.places[first]}: {why} ({len(bad)} of {total} {counted}s cannot be read)"
+        raise qs.DataError(f"{where}: {what}; --set source.unreadable=skip leaves such out")
+    notes = [f"read {total - len(refused)} molecules from {where}", *found.notes]
+    if refused:
+        notes.append(f"left out {len(refused)} of {total} {counted}s that rdkit refuses: {named(refused, counted)}")
+    if unwritten:
+        what = f"{len(unwritten)} molecules that {choices.notation.upper()} cannot write"
+        notes.append(f"left out {what}: {named(unwritten, counted)}")
+    return notes
+
+
+def _scored(found: Found, spelt: Sequence[list[str] | str], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
+    """All records, with what is no token of the source in its place."""
+    numbers = {token: number for number, token in enumerate(alphabet)}
+    each = [[] if isinstance(record, str) else record for record in spelt]
+    rows = [np.array([numbers.setdefault(token, len(numbers)) for token in record], np.int64) for record in each]
+    strange = list(numbers)[len(alphabet) :]
+    return qs.Strings(
+        origin,
+        alphabet,
+        qs.joined_strings(rows, len(numbers)),
+        found.places,
+        np.ones(len(rows), np.int64),
+        tags={found.of: np.array(found.written, object)},
+        foreign=tuple(f"{token!r} is none of the {len(alphabet) - 1} tokens of this source" for token in strange),
+        refused={number: record for number, record in enumerate(spelt) if isinstance(record, str)},
+    )
 
 
 def _sheet(molecules: Sequence[Any]) -> np.ndarray:

@@ -22,6 +22,15 @@ class SequencesOptions(qs.SymbolChoices):
         default="refuse",
         metadata={"help": "what becomes of letters such as N or X: an error, no event that has one, or one symbol more for all"},
     )
+    gaps: Literal["error", "remove", "symbol"] = attrs.field(
+        default="remove", metadata={"help": "what becomes of - and . of alignments: an error, nothing, or one symbol more"}
+    )
+    stops: Literal["error", "remove", "symbol"] = attrs.field(
+        default="remove", metadata={"help": "what becomes of * at the end of a protein; within one it is a symbol or an error"}
+    )
+    unknown: Literal["refuse", "skip-records"] = attrs.field(
+        default="refuse", metadata={"help": "what becomes of what is no letter: an error, or no event of records that have some"}
+    )
     split_seed: int = attrs.field(
         default=0, validator=attrs.validators.ge(0), metadata={"help": "fixes which records are in which split, for whole ones"}
     )

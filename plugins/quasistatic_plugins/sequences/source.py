@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.sequences import SequencesOptions
-from quasistatic_plugins.sequences.reading import AMBIGUOUS, LETTERS, Record, read_records
+from quasistatic_plugins.sequences.letters import (
+    AMBIGUOUS,
+    Codes,
+    Lost,
+    about_letters,
+    coded,
+    foreign_coded,
+    refusal,
+    refuse_ambiguous,
+    symbols_of,
+)
+from quasistatic_plugins.sequences.reading import LETTERS, File, Record, about_records, listed, read_records
 
 WIDTH = 60  # letters of a line of FASTA
-NAMED = 20  # records that are named in a note
 SIZES = (3, 6)  # of k-mers
 
 
@@ -36,30 +47,23 @@ class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
     _choices: SequencesOptions
 
     def read(self, choices: SequencesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
-        records, data = read_records(where, choices.alphabet)
-        letters = LETTERS[choices.alphabet]
-        symbols = (*letters.certain, *(letters.any if choices.ambiguous == "symbol" else ""))
+        file = read_records(where)
+        origin = qs.origin_of(where, {"": file.data})
         padding = ("",) if choices.events == "records" else ()
-        origin = qs.origin_of(where, {"": data})
-        count, unsure = sum(len(codes) for _, codes in records), sum(int((codes == AMBIGUOUS).sum()) for _, codes in records)
-        if unsure and choices.ambiguous == "refuse":
-            name, codes = next(record for record in records if (record.codes == AMBIGUOUS).any())
-            raise qs.DataError(
-                f"{where}: {unsure} letters may stand for several, the first in record {name}, position "
-                f"{int(np.argmax(codes == AMBIGUOUS)) + 1}; --set source.ambiguous=skip-windows leaves out what has one, "
-                "=symbol makes them one symbol more"
-            )
-        passages = qs.joined_strings([_numbered(codes, len(letters.certain), len(padding)) for _, codes in records], 30)
+        if alphabet is not None:
+            return _scored(choices, file.records, origin, alphabet)
+        records, codes, notes = _chosen(choices, where, file)
+        passages = qs.joined_strings([each.codes + len(padding) for each in codes], 30)
         names, offsets = [record.name for record in records], np.ones(len(records), np.int64)
-        if unsure and choices.ambiguous == "skip-windows":
-            passages, owners, offsets = _certain(records, passages, by_record=choices.events == "records")
+        if any((each.codes == AMBIGUOUS).any() for each in codes):
+            passages, owners, offsets = _certain(codes, passages, by_record=choices.events == "records")
             names = [names[owner] for owner in owners]
         notes = (
-            f"read {count} letters in {len(records)} records of {origin.path}",
-            *((f"{unsure} letters may stand for several: {_RULES[choices.ambiguous]}",) if unsure else ()),
+            f"read {sum(len(each.codes) for each in codes)} letters in {len(records)} records of {origin.path}",
+            *notes,
             *_left_out(choices, names, passages.counts),
         )
-        return qs.Strings(origin, (*padding, *symbols), passages, names, offsets, notes)
+        return qs.Strings(origin, (*padding, *symbols_of(choices)), passages, names, offsets, notes)
 
     def divide(self, choices: SequencesOptions, strings: qs.Strings) -> qs.Division:
         if choices.events == "records":
@@ -70,7 +74,7 @@ class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
         return qs.padding(choices.length) if choices.events == "records" else None
 
     def write_events(self, xs: np.ndarray, ending: str) -> bytes:
-        """FASTA, with records sample-1, sample-2 and so on."""
+        """FASTA, with records sample-1, sample-2 and so on: an event has no name of its own."""
         lines = ("\n".join([f">sample-{number}", *textwrap.wrap(text, WIDTH)]) for number, text in enumerate(self.spell(xs), 1))
         return ("\n".join(lines) + "\n").encode()
 
@@ -109,20 +113,55 @@ def spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(max(0.0, 0.5 * divergence)))
 
 
-_RULES = {"skip-windows": "no event has one", "symbol": "they are one symbol more"}
+def _chosen(choices: SequencesOptions, where: str, file: File) -> tuple[list[Record], list[Codes], tuple[str, ...]]:
+    """The records that are trained on with their codes, and sentences about what is lost. Raises DataError."""
+    found = [(record, *coded(choices, record)) for record in file.records]
+    reasons = [refusal(choices, record, codes) for record, codes, _ in found]
+    refused = [(record.name, why) for record, why in zip(file.records, reasons, strict=True) if why]
+    if refused and (choices.unknown == "refuse" or len(refused) == len(found)):
+        more = f" ({len(refused)} of {len(found)} records have such a place)" if len(refused) > 1 else ""
+        raise qs.DataError(f"{where}: {refused[0][1]}{more}")
+    whole = [each for each, why in zip(found, reasons, strict=True) if not why]
+    full = [each for each in whole if len(each[1].codes)]
+    if not full:
+        raise qs.DataError(f"{where}: holds no letters in its {len(found)} records")
+    records, codes = [each[0] for each in full], [each[1] for each in full]
+    if choices.ambiguous == "refuse":
+        refuse_ambiguous(where, records, codes)
+    empty = [record.name for record, own, _ in whole if not len(own.codes)]
+    lost = Lost(*(sum(each) for each in zip(*(each[2] for each in full), strict=True)))
+    notes = (
+        *file.notes,
+        *((f"left out {len(empty)} records without letters: {listed(empty)}",) if empty else ()),
+        *((f"left out {len(refused)} records with what is no letter: {listed([name for name, _ in refused])}",) if refused else ()),
+        *about_records(records),
+        *about_letters(choices, lost, {letter for record in records for letter in set(record.letters.upper())}),
+    )
+    return records, codes, notes
 
 
-def _numbered(codes: np.ndarray, certain: int, padding: int) -> np.ndarray:
-    return np.where(codes == AMBIGUOUS, certain, codes).astype(np.int64) + padding
+def _scored(choices: SequencesOptions, records: Sequence[Record], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
+    """All records, with what is no symbol in its place."""
+    padding, foreign = alphabet.count(""), dict[str, int]()
+    rows = [foreign_coded(choices, record, len(alphabet) - padding, foreign) + padding for record in records]
+    return qs.Strings(
+        origin,
+        alphabet,
+        qs.joined_strings(rows, len(alphabet) + len(foreign)),
+        [record.name for record in records],
+        np.ones(len(records), np.int64),
+        foreign=tuple(foreign),
+        refused={number: "it has no letters" for number, row in enumerate(rows) if not len(row)},
+    )
 
 
-def _certain(records: Sequence[Record], passages: qs.Passages, by_record: bool) -> tuple[qs.Passages, np.ndarray, np.ndarray]:
+def _certain(all_codes: Sequence[Codes], passages: qs.Passages, by_record: bool) -> tuple[qs.Passages, np.ndarray, np.ndarray]:
     """The runs of certain letters, or the records that are one, with the record of each and the position where it begins."""
     starts, counts, owners, offsets = [], [], [], []
-    for owner, (record, start) in enumerate(zip(records, passages.starts.tolist(), strict=True)):
-        is_certain = np.concatenate([[False], record.codes != AMBIGUOUS, [False]])
+    for owner, (own, start) in enumerate(zip(all_codes, passages.starts.tolist(), strict=True)):
+        is_certain = np.concatenate([[False], own.codes != AMBIGUOUS, [False]])
         ends = np.flatnonzero(is_certain[1:] != is_certain[:-1]).reshape(-1, 2)
-        if by_record and (len(ends) != 1 or ends[0, 1] - ends[0, 0] < len(record.codes)):
+        if by_record and (len(ends) != 1 or ends[0, 1] - ends[0, 0] < len(own.codes)):
             continue
         starts += (start + ends[:, 0]).tolist()
         counts += (ends[:, 1] - ends[:, 0]).tolist()
@@ -143,5 +182,4 @@ def _left_out(choices: SequencesOptions, names: Sequence[str], counts: np.ndarra
         out, why = [name for name, count in zip(names, counts, strict=True) if count > choices.length], "are longer than"
     if not out:
         return ()
-    more = f" and {len(out) - NAMED} more" if len(out) > NAMED else ""
-    return (f"left out {len(out)} records that {why} {choices.length} letters: {', '.join(out[:NAMED])}{more}",)
+    return (f"left out {len(out)} records that {why} {choices.length} letters: {listed(out)}",)

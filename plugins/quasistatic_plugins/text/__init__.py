@@ -26,8 +26,24 @@ class TextOptions(qs.SymbolChoices):
         metadata={"help": "characters that the text has less often are one symbol together, 'other'"},
     )
 
+    encoding: str = attrs.field(
+        default="utf-8", metadata={"help": "of the files, such as latin-1 or utf-16; one that is marked as UTF-8 is UTF-8"}
+    )
+    normalise: Literal["none", "nfc"] = attrs.field(
+        default="none", metadata={"help": "nfc: one form for letters that Unicode writes in several ways"}
+    )
+    line_ends: Literal["keep", "unix"] = attrs.field(
+        default="keep", metadata={"help": "unix: one form, the line feed, for the line ends of Windows and of old Macs too"}
+    )
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"encoding: expected an encoding that Python knows, such as latin-1, got {self.encoding!r}") from error
+        if self.level == "bytes" and (self.encoding, self.normalise, self.line_ends) != ("utf-8", "none", "keep"):
+            raise ValueError('encoding, normalise and line_ends: with level = "bytes" the bytes are taken as they are')
         if (self.level == "tokens") != bool(self.tokenizer):
             raise ValueError('level and tokenizer: expected a file of a tokenizer where level = "tokens", and only there')
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,12 +12,12 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.text import TextOptions
+from quasistatic_plugins.text.forms import SEPARATOR, about_forms, decoded, in_one_form, samples_in, written
 
 TOPICS = "pydoc_data"  # the place of what Python's help knows
 INPUT = "-"
 OTHER = "\N{REPLACEMENT CHARACTER}"
 ORDERS = 5
-SEPARATOR = "\n%\n"  # between texts, as strfile(1) has it
 PARAGRAPH, SHORT = "\n\n", 40  # characters of what is no whole paragraph
 FOREIGN = 0.5  # share of unknown tokens from which on a tokenizer is none of this text
 
@@ -47,17 +47,21 @@ class Text(qs.AbstractSymbolSource):
     def read(self, choices: TextOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
         files, notes = self._files(where)
         origin = qs.origin_of(where or TOPICS, files)
+        if alphabet is not None:
+            return self._scored(choices, files, origin, alphabet)
         kind = "topics" if not where else "files"
         size = f"read {sum(map(len, files.values()))} bytes in {len(files)} {kind} of {origin.path}"
         if choices.level == "bytes":
             alphabet, rows = _of_bytes(), [np.frombuffer(data, np.uint8) for data in files.values()]
         else:
-            texts = {name: _decoded(where if len(files) == 1 else name, data) for name, data in files.items()}
+            found = {name: decoded(where if len(files) == 1 else name, data, choices.encoding) for name, data in files.items()}
+            texts = {name: in_one_form(text, choices) for name, text in found.items()}
+            notes = (*notes, *about_forms(files, found, choices))
             if choices.level == "tokens":
                 alphabet, rows, said = self._tokens(choices, texts)
             else:
-                alphabet, said = _alphabet(texts, choices.fewest) if alphabet is None else (alphabet, ())
-                rows = [_codes(name, text, alphabet) for name, text in texts.items()]
+                alphabet, said = _alphabet(texts, choices.fewest)
+                rows = [_codes(text, alphabet, {}) for text in texts.values()]
             notes = (*notes, *said)
         if len(alphabet) < 2:
             raise qs.DataError(
@@ -66,6 +70,43 @@ class Text(qs.AbstractSymbolSource):
             )
         passages = qs.joined_strings(rows, len(alphabet))
         return qs.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
+
+    def _scored(
+        self, choices: TextOptions, files: Mapping[str, bytes], origin: Any, alphabet: tuple[str, ...]
+    ) -> qs.Strings:
+        """All texts of files, and of a file that `write_events` wrote its texts one by one."""
+        if not any(files.values()):
+            raise qs.DataError(f"{origin.path}: is empty")
+        rows, names, offsets, foreign = [], [], [], dict[str, int]()
+        for name, data in files.items():
+            for start, row in self._pieces(choices, name, data, alphabet, foreign):
+                rows.append(row)
+                names.append(name)
+                offsets.append(start)
+        passages = qs.joined_strings(rows, len(alphabet) + len(foreign))
+        what = tuple(f"{letter!r} is none of the {len(alphabet)} characters of this source" for letter in foreign)
+        return qs.Strings(origin, alphabet, passages, names, np.array(offsets, np.int64), foreign=what)
+
+    def _pieces(
+        self, choices: TextOptions, name: str, data: bytes, alphabet: tuple[str, ...], foreign: dict[str, int]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Where each text of a file begins, and its symbols."""
+        step = choices.length + len(SEPARATOR)
+        if choices.level == "bytes":
+            parts = samples_in(data, choices.length, SEPARATOR.encode()) or [data]
+            yield from ((step * number, np.frombuffer(part, np.uint8)) for number, part in enumerate(parts))
+            return
+        text = decoded(name, data, choices.encoding)
+        if choices.level == "tokens":
+            start = 0
+            for part in text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]:
+                row = np.array(self._tokenizer.encode(in_one_form(part, choices), add_special_tokens=False).ids, np.int64)
+                yield start, row
+                start += len(row)
+            return
+        samples = samples_in(text, choices.length, SEPARATOR)
+        for number, part in enumerate(samples or [in_one_form(text, choices)]):
+            yield step * number, _codes(part, alphabet, foreign)
 
     def divide(self, choices: TextOptions, strings: qs.Strings) -> qs.Division:
         return qs.windows(strings, choices)
@@ -136,8 +177,13 @@ class Text(qs.AbstractSymbolSource):
         return super().spell(xs)
 
     def write_events(self, xs: np.ndarray, ending: str) -> bytes:
-        """A text for each event, with a line of % between them."""
-        return (SEPARATOR.join(self.spell(xs)) + "\n").encode()
+        """A text for each event, with a line of % between them, in UTF-8, or the very bytes.
+
+        `read_events` gives these events again; not so tokens, of which other ones may spell the same text.
+        """
+        if self._choices.level == "bytes":
+            return SEPARATOR.encode().join(np.asarray(x, np.uint8).tobytes() for x in xs) + b"\n"
+        return written(SEPARATOR.join(self.spell(xs)) + "\n", self._choices.encoding)
 
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """Interpolated n-grams of the training part; as for K, nothing is known before a window."""
@@ -175,15 +221,6 @@ def _refuse_large(path: Path, size: int) -> None:
         raise qs.DataError(f"{path}: {error}") from error
 
 
-def _decoded(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise qs.DataError(
-            f"{name}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8, or --set source.level=bytes"
-        ) from error
-
-
 def _points(text: str) -> np.ndarray:
     """The number of each character in Unicode."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -204,16 +241,17 @@ def _alphabet(texts: Mapping[str, str], fewest: int) -> tuple[tuple[str, ...], t
     return (*kept, OTHER), (said,)
 
 
-def _codes(name: str, text: str, alphabet: Sequence[str]) -> np.ndarray:
-    """The number of each character in the alphabet. Raises DataError for one that is not in it, where no symbol is for others."""
+def _codes(text: str, alphabet: Sequence[str], foreign: dict[str, int]) -> np.ndarray:
+    """The number of each character in the alphabet; where no symbol is for others, `foreign` numbers these from its end on."""
     points, known = _points(text), np.array(list(map(ord, alphabet)), np.int64)
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, points, sorter=order), len(known) - 1)]
     is_known = known[place] == points
-    if not is_known.all() and alphabet[-1] != OTHER:
-        first = int(np.argmin(is_known))
-        raise qs.DataError(f"{name}: character {first + 1} is {text[first]!r}, which is none of the {len(alphabet)} of this source")
-    return np.where(is_known, place, len(known) - 1)
+    if OTHER in alphabet[-1:]:
+        return np.where(is_known, place, len(known) - 1)
+    for point in np.unique(points[~is_known]).tolist():
+        place = np.where(points == point, len(known) + foreign.setdefault(chr(point), len(foreign)), place)
+    return place
 
 
 def _of_bytes() -> tuple[str, ...]:
