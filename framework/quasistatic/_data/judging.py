@@ -29,6 +29,8 @@ def judge_samples(source: AbstractSource, xs: State) -> dict[str, float]:
 def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
     validation, train = _flat(source.split("validation", JUDGED).x), _flat(source.split("train", TRAINING).x)
     count = min(len(xs), len(validation))
+    if not count:
+        return {}
     samples, validation = _flat(xs)[:count], validation[:count]
     found = {}
     if source.stored() is not None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import equinox as eqx
 import jax
 import numpy as np
 
 from quasistatic._data.array import ArraySource
 from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.source import AbstractSource, Kept
+from quasistatic._data.source import AbstractRefitting, AbstractSource, Kept, capability
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
 from quasistatic._plugins.manager import PluginManager, plugins
@@ -26,6 +27,7 @@ from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
+from quasistatic._recipes.sections import AUTO
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.observer import AbstractObserver, GuardedObserver
 from quasistatic._training.task import Task
@@ -42,25 +44,33 @@ EXPECTED: dict[str, type] = {
 }
 
 
+def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> AbstractSource:
+    """The source of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes its place.
+
+    `kept` is what a run that is reopened has kept of its data. Raises InputError where the source refuses its options.
+    """
+    if data is not None:
+        return ArraySource(data, _choices(recipe.source.options))
+    if kept is not None and recipe.source.component.restore is not None:
+        return _build(manager, "source", recipe.source, kept, restore=True)
+    return _build(manager, "source", recipe.source)
+
+
 def build_task(
     recipe: Recipe,
     manager: PluginManager,
-    data: Any = None,
-    kept: Kept | None = None,
+    source: AbstractSource | None = None,
     measured: Mapping[str, np.ndarray] | None = None,
 ) -> Task:
-    """Build all components of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes the place of its source.
+    """Build all components of a recipe, around this source, by default its own.
 
-    `kept` is what a run that is reopened has kept of its data, `measured` what its kernel has measured of them.
+    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data. The options of training are
+    settled for as many events as there are.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
-    if data is not None:
-        source: AbstractSource = ArraySource(data, _choices(recipe.source.options))
-    elif kept is not None and recipe.source.component.restore is not None:
-        source = _build(manager, "source", recipe.source, kept, restore=True)
-    else:
-        source = _build(manager, "source", recipe.source)
+    source = build_source(recipe, manager) if source is None else source
+    recipe = _settled(recipe, source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -80,6 +90,18 @@ def build_task(
         recipe.to_dict(),
         measured,
     )
+
+
+def _settled(recipe: Recipe, source: AbstractSource) -> Recipe:
+    """With a number of updates for these data. Raises IncompatibleError for a source that cannot give what training takes."""
+    if recipe.training.refit and capability(source, AbstractRefitting) is None:
+        raise IncompatibleError(
+            f"training.refit: source {recipe.source.component.name!r} cannot give the rows of all splits to train on; leave it out"
+        )
+    if recipe.training.updates != AUTO:
+        return recipe
+    rows = source.stored()
+    return attrs.evolve(recipe, training=recipe.training.settled(None if rows is None else len(rows)))
 
 
 def count_parameters(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> int:
