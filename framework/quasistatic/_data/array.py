@@ -180,7 +180,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
             return {}
         units = self._parts[""].units
         known = (self.split("train", ROWS).x, self.split("validation", CHOOSING).x, xs)
-        train, validation, test = (np.reshape(x, (len(x), -1)) for x in known)
+        train, validation, test = (np.reshape(x, (len(x), self.event.size)) for x in known)
         found = simple_models(train, validation, test)
         if units.mixing is not None:  # columns of the file are independent in their own units alone
             own = (np.reshape(units.to_user(x), (len(x), -1)) for x in (known[0], xs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from quasistatic._data.source import AbstractJudge, AbstractSource, capability
@@ -45,7 +47,7 @@ def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
 
 
 def _flat(xs: State) -> np.ndarray:
-    return np.reshape(np.asarray(xs, np.float32), (len(xs), -1))
+    return np.reshape(np.asarray(xs, np.float32), (len(xs), math.prod(np.shape(xs)[1:])))
 
 
 def nearest(train: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 from attrs.validators import deep_iterable, ge
 
 from quasistatic._training.options import TrainingOptions, option
-
-AUTO = "auto"
-PASSES, FEWEST, MOST = 500, 1000, 4000  # over the training events, and updates at least and at most, where they are not given
 
 
 @attrs.frozen
@@ -28,29 +24,14 @@ class TrajectoryOptions:
     )
 
 
-def _is_a_number_of_updates(_section: Any, _field: Any, value: Any) -> None:
-    if value != AUTO and value < 1:
-        raise ValueError(f"expected a value >= 1 or {AUTO!r}, got {value}")
-
-
 @attrs.frozen
 class TrainingSection(TrainingOptions):
     """How the network is trained."""
 
-    updates: int | Literal["auto"] = option(
-        10000,
-        f"number of updates of the weights; auto: as many as {PASSES} passes over the events take, from {FEWEST} to {MOST}",
-        _is_a_number_of_updates,
-    )
     refit: bool = option(
         False, "after training, as many updates as were best, once more, on the events of all splits; K is that of before"
     )
     observers: tuple[str, ...] | None = option(None, "observers to attach (default: all that are marked as such)")
-
-    def settled(self, rows: int | None) -> TrainingSection:
-        """With a number of updates for so many training events; of a source that generates (None), the most."""
-        wanted = MOST if rows is None else math.ceil(PASSES * rows / self.batch)
-        return attrs.evolve(self, updates=min(max(wanted, FEWEST), MOST))
 
 
 @attrs.frozen

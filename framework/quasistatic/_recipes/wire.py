@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import equinox as eqx
 import jax
 import numpy as np
@@ -27,7 +26,6 @@ from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
-from quasistatic._recipes.sections import AUTO
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.observer import AbstractObserver, GuardedObserver
 from quasistatic._training.task import Task
@@ -64,13 +62,12 @@ def build_task(
 ) -> Task:
     """Build all components of a recipe, around this source, by default its own.
 
-    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data. The options of training are
-    settled for as many events as there are.
+    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
     source = build_source(recipe, manager) if source is None else source
-    recipe = _settled(recipe, source)
+    _refuse_refit(recipe, source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -92,16 +89,12 @@ def build_task(
     )
 
 
-def _settled(recipe: Recipe, source: AbstractSource) -> Recipe:
-    """With a number of updates for these data. Raises IncompatibleError for a source that cannot give what training takes."""
+def _refuse_refit(recipe: Recipe, source: AbstractSource) -> None:
+    """Raises IncompatibleError where all rows are to be trained on, and the source cannot give them."""
     if recipe.training.refit and capability(source, AbstractRefitting) is None:
         raise IncompatibleError(
             f"training.refit: source {recipe.source.component.name!r} cannot give the rows of all splits to train on; leave it out"
         )
-    if recipe.training.updates != AUTO:
-        return recipe
-    rows = source.stored()
-    return attrs.evolve(recipe, training=recipe.training.settled(None if rows is None else len(rows)))
 
 
 def count_parameters(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> int:

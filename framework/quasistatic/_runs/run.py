@@ -81,6 +81,14 @@ class Run:
     folder: Path | None = None
     beginning: Beginning | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., Run], tuple[Any, ...]]:
+        """A run in a folder is pickled as its weights and the path of the folder, which need not hold its data; another in full."""
+        own = {field.name: getattr(self, field.name) for field in attrs.fields(Run)}
+        if self.folder is None:
+            return _unpickled, (None, own)
+        del own["recipe"], own["task"]
+        return _unpickled, (self.folder.absolute(), own)
+
     @property
     def source(self) -> AbstractSource:
         return self.task.source
@@ -167,6 +175,13 @@ class Run:
         return attrs.evolve(self, diffusion=diffusion)
 
 
+def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:
+    if folder is None:
+        return Run(**own)
+    job = reopen(folder, plugins())
+    return Run(recipe=job.recipe, task=job.task, **own)
+
+
 def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=2)
 
@@ -241,7 +256,7 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_fr
     Whatever does not fit is said before a folder is made.
     """
     job = _prepared(recipe, manager, None, start_from)
-    own, task, recipe = capability(job.task.source, AbstractKept), job.task, job.recipe
+    task, own = job.task, capability(job.task.source, AbstractKept)
     kept = None if own is None else own.kept()
     arrays = {} if kept is None else dict(kept.arrays)
     arrays |= {KERNEL + name: array for name, array in task.measured.items()}
@@ -254,13 +269,13 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_fr
 
 
 def _prepared(recipe: Recipe, manager: PluginManager, data: Any, start_from: Run | PathLike | None) -> Job:
-    """A job in memory, its number of updates settled."""
+    """A job in memory."""
     if start_from is None:
         task, beginning = build_task(recipe, manager, build_source(recipe, manager, data)), None
     else:
         other = start_from if isinstance(start_from, Run) else open_run(start_from, manager)
         task, beginning = begin_from(other, recipe, manager, data)
-    return Job(attrs.evolve(recipe, training=task.options), task, manager, beginning=beginning)
+    return Job(recipe, task, manager, beginning=beginning)
 
 
 def reopen(path: PathLike, manager: PluginManager) -> Job:

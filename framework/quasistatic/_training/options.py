@@ -34,8 +34,10 @@ class TrainingOptions:
     validation_events: int = option(1000, "maximum number of validation events", ge(1))
     validation_steps: int | None = option(None, "T for validation (default: trajectory.steps)", optional(ge(1)))
     patience: float = option(
-        1.0, "share of `updates` after which training stops where validation K has not risen above its standard error; 1: never",
-        gt(0), le(1),
+        1.0,
+        "share of `updates` after which training stops where validation K has not risen above its standard error; 1: never",
+        gt(0),
+        le(1),
     )
     checkpoint_every: int = option(1000, "updates between two checkpoints", ge(1))
     keep: int = option(2, "number of checkpoints kept, besides the best", ge(1))

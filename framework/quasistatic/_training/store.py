@@ -18,6 +18,8 @@ from quasistatic._training.engine import TrainState
 from quasistatic._training.options import TrainingOptions
 from quasistatic.errors import CheckpointError
 
+FEWEST = 3  # measurements without a rise before K is held to have stalled
+
 
 @attrs.frozen
 class Measured:
@@ -64,10 +66,11 @@ class Progress:
         return Progress(measured if better else self.best, (*self.history, measured), risen)
 
     def is_stalled(self, options: TrainingOptions) -> bool:
-        """Whether K has not clearly risen for as many updates as `options.patience` allows."""
-        if self.risen is None or not self.history or options.patience == 1:
+        """Whether K has not clearly risen for as many updates as `options.patience` allows, and for some measurements."""
+        if self.risen is None or options.patience == 1:
             return False
-        return self.history[-1].update - self.risen.update >= options.patience * options.updates
+        since = [measured.update - self.risen.update for measured in self.history if measured.update > self.risen.update]
+        return len(since) >= FEWEST and since[-1] >= options.patience * options.updates
 
 
 @attrs.define
