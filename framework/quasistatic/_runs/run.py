@@ -167,12 +167,13 @@ class Run:
         Raises InputError for another than Gaussian noise, and for a first step that is fixed.
         """
         data = self.source.split("validation", self.recipe.evaluation.events)
-        chain = {"steps": steps, "side": data.side}
+        chain = {"key": role_key(seed, Role.VALIDATION), "steps": steps, "side": data.side}
         try:
-            diffusion = with_fitted_variances(self.diffusion, data.x, key=role_key(seed, Role.VALIDATION), **chain)
+            diffusion = with_fitted_variances(self.diffusion, data.x, **chain)
+            held_out = None if self.held_out is None else with_fitted_variances(self.held_out, data.x, **chain)
         except (TypeError, ValueError) as error:
             raise InputError(str(error)) from None
-        return attrs.evolve(self, diffusion=diffusion)
+        return attrs.evolve(self, diffusion=diffusion, held_out=held_out)
 
 
 def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:

@@ -68,6 +68,7 @@ def evaluate(
     if per_event is not None:
         try_out(per_event)
     from quasistatic._data.files import read_events
+    from quasistatic._data.source import judging_split
     from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
     from quasistatic._runs.run import open_run
     from quasistatic.cli._jax import configure_jax
@@ -76,12 +77,13 @@ def evaluate(
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         echo(f"note: {note}", err=True)
-    named = split or "test"
+    named = split or (judging_split(run.source) if data is None else "test")
     events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
     chain = chain_of(run, steps, grid)
     if fitted_variances:
         run = run.with_fitted_variances(steps=chain)
-    measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
+    asked = named if data is None else events
+    measured = run.evaluate(asked, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if data is not None:
         _refuse_far(measured, events, data)
     if per_event is not None:
