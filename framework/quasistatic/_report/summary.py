@@ -115,7 +115,8 @@ def kept_lines(run: Run) -> Iterator[str]:
     options, done, kept = run.task.options, run.updates_done, run.kept_update
     if run.beginning is not None:
         yield f"began with the weights of {run.beginning}"
-    ended = f"; training stopped at update {done:,}, as K did not rise any more" if run.progress.is_stalled(options) else ""
+    is_early = done < options.updates and run.progress.is_stalled(options)
+    ended = f"; training stopped at update {done:,}, as K did not rise any more" if is_early else ""
     if run.best is None:
         yield f"weights of update {kept:,} of {options.updates:,}, the last: there are no validation events to choose by"
     elif kept == 0:

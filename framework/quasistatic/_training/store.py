@@ -40,6 +40,8 @@ class Risen:
 
     def is_passed(self, per_event: np.ndarray) -> bool:
         """Whether K of the same events with the same noise, (N,), is higher by more than the standard error of the difference."""
+        if len(per_event) != len(self.per_event_nats):  # other events: nothing to compare with
+            return True
         with np.errstate(invalid="ignore"):
             rise = estimate(per_event - np.asarray(self.per_event_nats), 1)
         return not rise.value <= rise.standard_error  # the error of a single event is not a number

@@ -184,11 +184,12 @@ def _announce(job: Job) -> None:
     """What is going to happen, before it does."""
     recipe, task = job.recipe, job.task
     parameters, state_bytes = task.sizes()
+    most = "up to " if recipe.training.patience < 1 else ""
     chosen = ", ".join(f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective"))
     for line in (
         f"{recipe.name}: {chosen}",
         f"  {task.source.event.describe()} per event; T = {recipe.trajectory.steps}; "
-        f"{recipe.training.updates} updates of {recipe.training.batch} events; seed {recipe.seed}",
+        f"{most}{recipe.training.updates} updates of {recipe.training.batch} events; seed {recipe.seed}",
         f"  {parameters} parameters, {state_bytes / 2**20:.1f} MiB of state",
         *([] if job.beginning is None else [f"  begins with the weights of {job.beginning}"]),
         *(f"  {note}" for note in task.source.notes),
