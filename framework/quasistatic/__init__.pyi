@@ -43,6 +43,7 @@ from quasistatic._data.source import AbstractJudge as AbstractJudge
 from quasistatic._data.source import AbstractKept as AbstractKept
 from quasistatic._data.source import AbstractOwnUnits as AbstractOwnUnits
 from quasistatic._data.source import AbstractReading as AbstractReading
+from quasistatic._data.source import AbstractRefitting as AbstractRefitting
 from quasistatic._data.source import AbstractSource as AbstractSource
 from quasistatic._data.source import AbstractTruth as AbstractTruth
 from quasistatic._data.source import AbstractWriting as AbstractWriting

@@ -93,6 +93,19 @@ def test_resume_of_a_finished_run_only_reports_again(finished, cli):
     assert again.stdout == first.stdout
 
 
+def test_a_run_can_begin_with_the_weights_of_another(finished, cli, tmp_path):
+    folder, first = finished
+    begun = cli("train", "swiss-roll", "--start-from", folder, "--out", tmp_path / "again", *SHORT)
+    assert begun.exit_code == 0, begun.output
+    assert "begins with the weights of update" in begun.stderr and str(folder) in begun.stderr
+    assert begun.stdout.startswith("began with the weights of update") and "trained:" in begun.stdout
+    wrong = cli("train", "swiss-roll", "--start-from", folder, "--out", tmp_path / "no", *SHORT, "--set", "model.width=8")
+    assert wrong.exit_code == 2 and "model.width: 16 there, 8 here" in wrong.stderr and not (tmp_path / "no").exists()
+    absent = cli("train", "swiss-roll", "--start-from", tmp_path / "nothing", *SHORT)
+    assert absent.exit_code == 2 and "holds no run" in absent.stderr
+    assert "the highest validation K" in first.stdout or "the kept weights are those before training" in first.stdout
+
+
 def test_long_work_is_told_on_stderr_and_not_where_quiet_is_asked_for(finished, cli, monkeypatch):
     monkeypatch.setattr("quasistatic.cli._waiting.QUIET", 0.0)
     monkeypatch.setattr("quasistatic._process.ledger.events_together", lambda diffusion: 24)
@@ -116,6 +129,7 @@ def test_json_is_one_object_and_nothing_else(cli, tmp_path):
     result = cli("run", "heartbeat", "--out", tmp_path / "run", "--json", *SHORT)
     told = json.loads(result.stdout)
     assert set(told["splits"]) == {"train", "validation", "test"} and result.exit_code == 0
+    assert len(told["kept"]) == 1 and told["start_from"] is None
     assert told["evaluations"][0]["truth"]["value"] == pytest.approx(-np.log(5), abs=1e-6)
     assert told["evaluations"][0]["bound_in_user_units"] is None
 

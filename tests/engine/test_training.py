@@ -309,7 +309,57 @@ def test_the_start_is_left_only_for_a_gain_above_its_error(monkeypatch, tmp_path
         stopped = fit_task(task, store=store, stop=lambda: next(asked))
         assert stopped.progress.best.update == 0 and stopped.progress.history[-1].update == 20
     outcome = fit_task(task, store=store)
-    assert outcome.progress.best.update == 40 and len(called) == (5 if resumed else 4)
+    assert outcome.progress.best.update == 40 and len(called) == 4
+
+
+def told_in_turn(monkeypatch, values, spread=0.01):
+    """Validation K is that of these values, one after another, with events that differ by the spread."""
+    rest, noise = iter(values), spread * np.random.RandomState(1).randn(32)
+
+    def validate(_task, diffusion):
+        k = next(rest) + noise
+        noise[:] = np.roll(noise, 1)
+        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, 2)
+
+    monkeypatch.setattr("quasistatic._training.loop.validate", validate)
+
+
+RISES = [0.0, 1.0, 2.0, 2.001, 1.5, 1.9, 2.0005, 5.0, 6.0]  # at update 0, 10, 20 and so on
+
+
+@pytest.mark.parametrize(("patience", "end"), [(0.4, 60), (0.01, 50), (1.0, 80), (0.6, 80)])
+def test_training_stops_where_k_no_longer_clearly_rises(monkeypatch, patience, end):
+    """From update 20 on no rise is above its error; a small share of the updates still takes three measurements."""
+    told_in_turn(monkeypatch, RISES)
+    counter = Counter()
+    task = build_task(small(training__updates=80, training__validate_every=10, training__patience=patience), qs.plugins())
+    outcome = fit_task(task, [counter])
+    assert (int(outcome.state.update), outcome.reason) == (end, "done") and counter.calls[-1] == ("finish", "done")
+    assert outcome.progress.best.update == (30 if end < 80 else 80)
+
+
+def test_a_slow_rise_is_seen_from_where_it_began(monkeypatch):
+    """No step of it is above its error, three together are."""
+    told_in_turn(monkeypatch, np.arange(9) * 0.001)
+    options = {"training__updates": 80, "training__validate_every": 10, "training__patience": 0.5}
+    assert int(fit_task(build_task(small(**options), qs.plugins())).state.update) == 80
+
+
+@pytest.mark.parametrize("when", [1, 3, 5])
+def test_a_stopped_run_that_is_resumed_ends_as_one_in_a_single_piece(when, tmp_path):
+    def task():
+        options = {"training__updates": 200, "training__validate_every": 10, "training__patience": 0.05}
+        return build_task(small(**options, training__rate=1e-6, training__ema=0.0), qs.plugins())
+
+    whole = fit_task(task())
+    assert int(whole.state.update) < 200 and whole.progress.is_stalled(task().options)
+    asked = iter([False] * when + [True])
+    assert fit_task(task(), store=Store(tmp_path), stop=lambda: next(asked)).reason == "stopped"
+    again, once_more = fit_task(task(), store=Store(tmp_path)), fit_task(task(), store=Store(tmp_path))
+    for found in (again, once_more):  # one that has ended stays as it is
+        assert found.progress == whole.progress and found.reason == "done"
+        for a, b in zip(leaves((whole.state, whole.diffusion)), leaves((found.state, found.diffusion)), strict=True):
+            assert (a == b).all()
 
 
 def test_training_that_is_not_finite_stops_and_names_the_last_good_checkpoint(tmp_path):

@@ -93,7 +93,22 @@ def test_shares_are_those_asked_for():
     with pytest.raises(ValueError, match=r"at most 0\.8 together"):
         ArrayOptions(validation_share=0.5, test_share=0.4)
     with pytest.raises(ValueError, match="validation_share"):
-        ArrayOptions(validation_share=0.0)
+        ArrayOptions(validation_share=-0.1)
+
+
+def test_a_share_of_nothing_is_an_empty_split():
+    source = source_of(normal(50, 2), validation_share=0.0, test_share=0.0)
+    assert [len(source.split(name)) for name in SPLITS] == [50, 0, 0]
+    source = source_of(normal(50, 2), validation_share=0.0)
+    assert [len(source.split(name)) for name in SPLITS] == [40, 0, 10]
+
+
+def test_all_rows_are_those_of_every_split():
+    source = source_of(normal(50, 2))
+    rows, stored = source.all_rows(), source.stored()
+    assert (len(rows), len(stored)) == (50, 35)
+    known = np.concatenate([source.split(name).x for name in SPLITS])
+    np.testing.assert_array_equal(rows[np.arange(50)], known)
 
 
 MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-30.0, 4.0, 0.5]])

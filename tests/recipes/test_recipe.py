@@ -226,6 +226,7 @@ def _value(field: Any) -> st.SearchStrategy[Any]:
         "whole number": st.integers(1, 2**40),
         "whole number | none": st.integers(1, 2**40) | st.none(),
         "number": st.floats(1e-9, 0.999),
+        "true or false": st.booleans(),
         "list of whole numbers": st.lists(st.integers(1, 2**40), max_size=3),
         "list of numbers": st.lists(st.floats(1e-9, 0.999), max_size=3),
         "list of text | none": st.lists(st.sampled_from(["jsonl", "progress"]), max_size=2) | st.none(),

@@ -27,6 +27,7 @@ from quasistatic._data.source import (
     AbstractDrawing,
     AbstractKept,
     AbstractReading,
+    AbstractRefitting,
     AbstractSource,
     ArrayRows,
     Data,
@@ -69,7 +70,8 @@ class _FromFile:
     def _table(self) -> Table:
         memory = self._memory
         table = _as_events(read_table(memory.origin.find(self._choices.path), self._choices))
-        if table.values.shape[1:] != memory.field.shape or max(map(np.max, memory.numbers.values())) >= len(table.values):
+        last = max(int(rows.max(initial=0)) for rows in memory.numbers.values())
+        if table.values.shape[1:] != memory.field.shape or last >= len(table.values):
             raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
         return table
 
@@ -93,7 +95,7 @@ class _Part:
         return x
 
 
-class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines, AbstractKept):
+class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBaselines, AbstractKept, AbstractRefitting):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
     Real data are centred element by element; those of a table are scaled column by column, others by one constant, or as
@@ -150,13 +152,21 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
 
     def split(self, name: Split, count: int | None = None) -> Data:
         numbers = self._numbers[name][:count]
-        x = self.event.build({part: each.rows(numbers) for part, each in self._parts.items()})
-        return Data(x, tags=next(iter(self._parts.values())).read().tags(numbers))
+        return Data(self._events(numbers), tags=next(iter(self._parts.values())).read().tags(numbers))
 
     def stored(self) -> Rows:
-        if any(isinstance(part.read().values, np.memmap) for part in self._parts.values()):
-            return _StoredRows(self, self._numbers["train"])
-        return ArrayRows(self.split("train").x)
+        return self._rows(self._numbers["train"])
+
+    def all_rows(self) -> Rows:
+        return self._rows(np.concatenate([self._numbers[name] for name in SPLITS]))
+
+    def _rows(self, numbers: np.ndarray) -> Rows:
+        """These events as rows; those of a file that is mapped into memory stay there."""
+        on_disk = any(isinstance(part.read().values, np.memmap) for part in self._parts.values())
+        return _StoredRows(self, numbers) if on_disk else ArrayRows(self._events(numbers))
+
+    def _events(self, numbers: np.ndarray) -> State:
+        return self.event.build({part: each.rows(numbers) for part, each in self._parts.items()})
 
     def draw(self, row: Any, *, key: Key) -> tuple[State, None]:
         return jax.tree.map(jnp.asarray, row), None
@@ -189,7 +199,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
             return {}
         units = self._parts[""].units
         known = (self.split("train", ROWS).x, self.split("validation", CHOOSING).x, xs)
-        train, validation, test = (np.reshape(x, (len(x), -1)) for x in known)
+        train, validation, test = (np.reshape(x, (len(x), self.event.size)) for x in known)
         found = simple_models(train, validation, test)
         if units.mixing is not None:  # columns of the file are independent in their own units alone
             own = (np.reshape(units.to_user(x), (len(x), -1)) for x in (known[0], xs))
@@ -210,7 +220,7 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
 
 
 class _StoredRows:
-    """Training rows of arrays of which one is on disk; rows that are asked for are read, and come in model units."""
+    """Rows of arrays of which one is on disk; rows that are asked for are read, and come in model units."""
 
     def __init__(self, source: ArraySource, numbers: np.ndarray):
         self._source, self._numbers = source, numbers
@@ -264,6 +274,6 @@ def _split_rows(count: int, choices: ArrayChoices) -> dict[Split, np.ndarray]:
     # RandomState: its stream is frozen for all versions of numpy
     order = np.random.RandomState(choices.split_seed % 2**32).permutation(count)
     # of one event there is no error
-    test, validation = (max(2, round(count * share)) for share in (choices.test_share, choices.validation_share))
+    test, validation = (max(2, round(count * share)) if share else 0 for share in (choices.test_share, choices.validation_share))
     parts = order[test + validation :], order[test : test + validation], order[:test]
     return dict(zip(SPLITS, parts, strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from quasistatic._data.mixtures import FLOOR, fit_mixture, normal_log_prob
+from quasistatic._data.mixtures import FLOOR, choosing_events, fit_mixture, normal_log_prob
 
 BANDWIDTHS = np.geomspace(0.02, 1.5, 16)  # in deviations of a column
 CELLS = 2**20  # distances at a time
@@ -23,6 +23,7 @@ def simple_models(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -
 
     Independent Gaussians, a full one, a kernel density, and a mixture of Gaussians where scikit-learn is installed.
     """
+    train, validation = choosing_events(train, validation)
     mean, deviation = _moments(train)
     train, validation, test = ((np.asarray(x, np.float64) - mean) / deviation for x in (train, validation, test))
     log_volume = float(np.log(deviation).sum())

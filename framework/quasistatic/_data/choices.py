@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import ge, gt
+from attrs.validators import ge
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".npy", ".npz", ".parquet", ".xlsx", ".jsonl")  # of files that are read
@@ -34,8 +34,8 @@ class ArrayChoices:
         "how real numbers are scaled: column by column, by their covariance, or by one number; auto: columns for a table, else one",
     )
     key: str | None = _option(None, "which array of an .npz file that holds several")
-    validation_share: float = _option(0.1, "share of the events in the validation split", gt(0))
-    test_share: float = _option(0.2, "share of the events in the test split", gt(0))
+    validation_share: float = _option(0.1, "share of the events in the validation split; 0: the last weights are kept", ge(0))
+    test_share: float = _option(0.2, "share of the events in the test split; 0: no such events, K is of validation events", ge(0))
     split_seed: int = _option(0, "fixes which events are in which split", ge(0))
 
     def __attrs_post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from quasistatic._data.source import AbstractJudge, AbstractSource, capability
@@ -29,6 +31,8 @@ def judge_samples(source: AbstractSource, xs: State) -> dict[str, float]:
 def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
     validation, train = _flat(source.split("validation", JUDGED).x), _flat(source.split("train", TRAINING).x)
     count = min(len(xs), len(validation))
+    if not count:
+        return {}
     samples, validation = _flat(xs)[:count], validation[:count]
     found = {}
     if source.stored() is not None:
@@ -43,7 +47,7 @@ def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
 
 
 def _flat(xs: State) -> np.ndarray:
-    return np.reshape(np.asarray(xs, np.float32), (len(xs), -1))
+    return np.reshape(np.asarray(xs, np.float32), (len(xs), math.prod(np.shape(xs)[1:])))
 
 
 def nearest(train: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -43,9 +43,12 @@ def normal_log_prob(xs: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 def fit_mixture(train: np.ndarray, validation: np.ndarray) -> FittedMixture:
     """The mixture with as many parts as the events of `validation` (M, size) like best, fitted to `train` (N, size).
 
+    Without validation events a part of those of training takes their place, see `choosing_events`.
+
     Elements are expected to have a variance of about one. There is one part where scikit-learn is not installed, and
     where events have many elements.
     """
+    train, validation = choosing_events(train, validation)
     train, validation = np.asarray(train[:ROWS], np.float64), np.asarray(validation[:CHOOSING], np.float64)
     size = train.shape[1]
     mean, floor = train.mean(axis=0), FLOOR * np.eye(size)
@@ -60,6 +63,14 @@ def fit_mixture(train: np.ndarray, validation: np.ndarray) -> FittedMixture:
         if new > value:
             best, value = found, new
     return best
+
+
+def choosing_events(train: np.ndarray, validation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Events to fit to and to choose by: where there are no validation events, every fifth of training takes their place."""
+    if len(validation) or len(train) < 5:
+        return train, validation if len(validation) else train
+    chosen = np.arange(len(train)) % 5 == 4
+    return train[~chosen], train[chosen]
 
 
 def _fitted(parts: int, train: np.ndarray) -> FittedMixture | None:

@@ -75,8 +75,10 @@ class Memory:
             raise ValueError("mixing")
         if self.columns is not None and shape != (len(self.columns),):
             raise ValueError("columns")
-        if not all(rows.ndim == 1 and rows.dtype.kind == "i" and len(rows) and rows.min() >= 0 for rows in self.numbers.values()):
+        if not all(rows.ndim == 1 and rows.dtype.kind == "i" and rows.min(initial=0) >= 0 for rows in self.numbers.values()):
             raise ValueError("splits")
+        if not len(self.numbers["train"]):
+            raise ValueError("no training events")
 
 
 def _scalar(array: np.ndarray | None) -> Any:

@@ -194,6 +194,14 @@ class AbstractKept(ABC):
         """All that the source knows without its data, as plain values; None for data in memory."""
 
 
+class AbstractRefitting(ABC):
+    """A source whose rows of all splits can be trained on, once nothing is to be chosen any more."""
+
+    @abstractmethod
+    def all_rows(self) -> Rows:
+        """The rows of every split, as `stored` gives those of training."""
+
+
 class AbstractReading(ABC):
     """A source that reads files of its own kind."""
 
@@ -248,6 +256,11 @@ def capability(source: Any, kind: type[C]) -> C | None:
     while isinstance(source, AugmentedSource) and not isinstance(source, kind):
         source = source.source
     return source if isinstance(source, kind) else None
+
+
+def judging_split(source: AbstractSource) -> Split:
+    """The split that a run is judged by: test, else validation, else train, the first that holds events."""
+    return next((name for name in ("test", "validation") if len(source.split(name, 1))), "train")
 
 
 def units_of(source: AbstractSource) -> dict[str, Units]:

@@ -22,11 +22,24 @@ from quasistatic.errors import DataError
 CACHE = {"cpu": 4 * 2**20}
 ELSEWHERE = 256 * 2**20
 MOST = 2**16
+WIDTHS = (32, 256)  # of blocks of events that cost little
 
 
 def event_blocks(count: int, largest: int) -> list[np.ndarray]:
     """Row numbers in blocks of one size, as few as can be; the last is filled up with rows that are computed again."""
-    width = math.ceil(count / math.ceil(count / largest))
+    return _blocks(count, math.ceil(count / math.ceil(count / largest)))
+
+
+def shared_blocks(count: int, largest: int) -> list[np.ndarray]:
+    """The same, of one of two sizes where many events fit in one, so that splits of different sizes are one program.
+
+    To compile another takes as long as many blocks.
+    """
+    few, many = WIDTHS
+    return _blocks(count, few if count <= few**2 else many) if largest >= few**2 else event_blocks(count, largest)
+
+
+def _blocks(count: int, width: int) -> list[np.ndarray]:
     return [np.arange(start, start + width) % count for start in range(0, count, width)]
 
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping
 
 import attrs
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -21,12 +20,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import checked_events, event_blocks, events_together, rows_of
+from quasistatic._process.blocks import checked_events, events_together, rows_of, shared_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.event import PADDING, AbstractEvent
 from quasistatic._process.grid import Steps
+from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.kernel import AbstractJumping
 from quasistatic._process.progress import told
 from quasistatic._process.tree import count_of
@@ -161,7 +161,7 @@ def _terms_of_jumps(
     }
 
 
-@eqx.filter_jit
+@compiled
 def _batch_terms(
     diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, fold: int, at_once: bool
 ) -> dict[str, jax.Array]:
@@ -193,14 +193,14 @@ def ledger(
     xs, side = checked_events(diffusion, xs, side)
     count = count_of(xs)
     together = events_together(diffusion)
-    found = []
-    for rows in told(f"K (T = {len(times)})", event_blocks(count, together), count):
+    in_haste, found = is_brief(diffusion, count * _calls(diffusion, len(times), at_once) * repeats), []
+    for rows in told(f"K (T = {len(times)})", shared_blocks(count, together), count):
         fold = max(1, together // len(rows))  # few events leave room for several times
         block, side_block = rows_of((xs, side), rows)
         draws = []
         for repeat in range(repeats):
             numbers = jnp.asarray(rows * repeats + repeat)
-            drawn = _batch_terms(diffusion, block, side_block, times, key, numbers, fold, at_once)
+            drawn = _batch_terms(in_haste, diffusion, block, side_block, times, key, numbers, fold, at_once)
             draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
         with np.errstate(invalid="ignore"):  # what an event costs may be infinite
             means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)

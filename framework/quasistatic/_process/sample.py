@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -18,6 +17,7 @@ from quasistatic._process.blocks import check_side, events_together
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
+from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.progress import told
 from quasistatic._process.sampler import AbstractSampler, Ancestral
@@ -28,7 +28,7 @@ from quasistatic._process.tree import concatenate, count_of, take
 SIZES = (256, 1024, 4608)
 
 
-@eqx.filter_jit
+@compiled
 def _block(
     sampler: AbstractSampler,
     diffusion: Diffusion,
@@ -78,7 +78,8 @@ def sample(
     parts = []
     for numbers in told("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
         side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
-        drawn = _block(sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors, scheme)
+        in_haste = is_brief(diffusion, len(numbers) * len(times) * sampler.states)
+        drawn = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors, scheme)
         parts.append(jax.tree.map(np.asarray, drawn))
     return take(concatenate(parts), slice(count))
 

@@ -28,6 +28,9 @@ class TrajectoryOptions:
 class TrainingSection(TrainingOptions):
     """How the network is trained."""
 
+    refit: bool = option(
+        False, "after training, as many updates as were best, once more, on the events of all splits; K is that of before"
+    )
     observers: tuple[str, ...] | None = option(None, "observers to attach (default: all that are marked as such)")
 
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from quasistatic._data.source import AbstractSource, Kept
+from quasistatic._data.source import AbstractRefitting, AbstractSource, Kept, capability
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
 from quasistatic._plugins.manager import PluginManager, plugins
@@ -40,20 +40,32 @@ EXPECTED: dict[str, type] = {
 }
 
 
+def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> AbstractSource:
+    """The source of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes its place.
+
+    `kept` is what a run that is reopened has kept of its data. Raises InputError where the source refuses its options.
+    """
+    if data is not None:
+        return ArraySource(data, _choices(recipe.source.options))
+    if kept is not None and recipe.source.component.restore is not None:
+        return _build(manager, "source", recipe.source, kept, restore=True)
+    return _build(manager, "source", recipe.source)
+
+
 def build_task(
     recipe: Recipe,
     manager: PluginManager,
-    data: Any = None,
-    kept: Kept | None = None,
+    source: AbstractSource | None = None,
     measured: Mapping[str, np.ndarray] | None = None,
 ) -> Task:
-    """Build all components of a recipe. `data` in memory take the place of what its source reads.
+    """Build all components of a recipe, around this source, by default its own.
 
-    `kept` is what a run that is reopened has kept of its data, `measured` what its kernel has measured of them.
+    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data.
 
     Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
     """
-    source = build_source(recipe, manager, data, kept)
+    source = build_source(recipe, manager) if source is None else source
+    _refuse_refit(recipe, source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -92,6 +104,14 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
     if kept is not None and choice.component.restore is not None:
         return _build(manager, "source", choice, kept, how=Component.load_restore)
     return _build(manager, "source", choice)
+
+
+def _refuse_refit(recipe: Recipe, source: AbstractSource) -> None:
+    """Raises IncompatibleError where all rows are to be trained on, and the source cannot give them."""
+    if recipe.training.refit and capability(source, AbstractRefitting) is None:
+        raise IncompatibleError(
+            f"training.refit: source {recipe.source.component.name!r} cannot give the rows of all splits to train on; leave it out"
+        )
 
 
 def count_parameters(model: Choice, event: AbstractEvent, manager: PluginManager) -> tuple[int, str]:

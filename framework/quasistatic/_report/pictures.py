@@ -23,6 +23,7 @@ from quasistatic._process.distribution import AbstractWithMean, Key, State
 from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._process.estimate import customary_unit as customary_unit
 from quasistatic._process.event import AbstractField
+from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.ledger import Ledger
 from quasistatic._process.model import AbstractFilters
 from quasistatic._process.sampler import AbstractSampler, Ancestral
@@ -133,7 +134,8 @@ def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler 
         return trajectory.Path(x, zs)
 
     def all_of(path: Callable[..., trajectory.Path], key: Key) -> trajectory.Path:
-        found = eqx.filter_jit(jax.vmap(path))(jax.tree.map(jnp.asarray, xs), jr.split(key, count_of(xs)), side)
+        in_haste = is_brief(diffusion, count_of(xs) * len(times) * sampler.states)
+        found = compiled(jax.vmap(path))(in_haste, jax.tree.map(jnp.asarray, xs), jr.split(key, count_of(xs)), side)
         return trajectory.Path(*jax.tree.map(np.asarray, (found.x, found.zs)))
 
     before = np.concatenate([[np.nan], np.asarray(times)])

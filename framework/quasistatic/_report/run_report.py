@@ -19,7 +19,7 @@ from quasistatic._process.tree import count_of, take
 from quasistatic._report import pictures
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
-from quasistatic._report.summary import IN_USER_UNITS, Summary, compared_rows, in_model_units, simple_rows
+from quasistatic._report.summary import IN_USER_UNITS, Summary, compared_rows, in_model_units, kept_lines, simple_rows
 from quasistatic._report.table_report import column_pictures, columns, quantiles
 from quasistatic._runs.evaluation import Evaluation
 from quasistatic._runs.run import Run
@@ -96,8 +96,8 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
             tuple((label.strip(), *_in_units(value)) for label, value in simple_rows(summary)),
             _SIMPLE,
         )
-    rows = [("test", value) for value in summary.by_steps.values()]
-    rows += [(name, value) for name, value in summary.by_split.items() if name != "test"]
+    rows = [(str(summary.split), value) for value in summary.by_steps.values()]
+    rows += [(name, value) for name, value in summary.by_split.items() if name != summary.split]
     yield HtmlTable(
         f"K, a lower bound on the mean log-likelihood{where}",
         ("split", "T", "events", *_headers(event)),
@@ -106,7 +106,7 @@ def _tables(summary: Summary) -> Iterator[HtmlTable]:
     )
     k_row = (f"K (T = {main.ledger.steps}){where}", main.bound)
     yield HtmlTable(
-        "K beside what it should be read against, on the same events of the test split",
+        f"K beside what it should be read against, on the same events of the {summary.split} split",
         ("", *_headers(event)),
         tuple((label, *_in_units(value)) for label, value in (k_row, *compared_rows(main))),
         f"{'' if main.truth is None else _GAP} {_of_data(run.source.notes)}".strip(),
@@ -139,8 +139,7 @@ def _training(run: Run) -> HtmlTable:
     """What training took."""
     batch, done = run.recipe.training.batch, run.updates_done
     rows = [("parameters", f"{run.task.sizes()[0]:,}"), ("updates", f"{done:,}"), ("events drawn for them", f"{done * batch:,}")]
-    if run.best is not None:
-        rows.append(("update of the highest validation K, whose weights these are", f"{run.best.update:,}"))
+    rows += [("kept" if number == 0 else "", line) for number, line in enumerate(kept_lines(run))]
     if run.pace is not None:
         rows.append(("seconds, with compilation and validation", f"{run.pace.seconds:.1f}"))
         rows.append(("events per second", f"{run.pace.updates * batch / run.pace.seconds:,.0f}"))
@@ -198,7 +197,7 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
     shown = max(map(worth_drawing, event.parts().values()))
     count = max(shown, run.recipe.evaluation.samples)
     is_photo = any(len(field.shape) > 1 for field in event.parts().values())
-    data = source.split("test", count)
+    data = source.split(summary.split, count)
     key = role_key(run.recipe.seed, Role.PICTURES)
     again = np.arange(count) % count_of(data.x)  # there may be fewer test events than samples are wanted
     walks = pictures.walk(diffusion, take(data.x, again), key=key, sampler=run.sampler, side=take(data.side, again))
@@ -257,7 +256,8 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
         )
     history = run.progress.history
     if history:
-        truth = summary.by_split["validation"].mean_truth
+        measured = summary.by_split.get("validation")
+        truth = None if measured is None else measured.mean_truth
         yield as_picture(
             "bound",
             "K over training",

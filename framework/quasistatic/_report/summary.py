@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability
+from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability, judging_split
 from quasistatic._process.estimate import Estimate, Unit, customary_unit
 from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
@@ -19,7 +19,10 @@ IN_USER_UNITS = ", in the units of the data"
 
 @attrs.frozen(eq=False)
 class Summary:
-    """Evaluations: the test split at each T, every split at the T of training; and simple models on the test split, by event."""
+    """Evaluations: the split that the run is judged by at each T, and every split that holds events at the T of training.
+
+    And simple models of the former, by event. It is the test split; without test events that of validation, or else of training.
+    """
 
     run: Run
     by_steps: dict[int, Evaluation]
@@ -27,23 +30,30 @@ class Summary:
     baselines: dict[str, np.ndarray]
 
     @property
+    def split(self) -> Split:
+        """The split that the run is judged by."""
+        return judging_split(self.run.source)
+
+    @property
     def main(self) -> Evaluation:
-        """The test split at the T of training."""
-        return self.by_split["test"]
+        """That split at the T of training."""
+        return self.by_split[self.split]
 
     @property
     def finest(self) -> Evaluation:
-        """The test split at the largest T, which other models are compared with: a slower process dissipates less."""
+        """That split at the largest T, which other models are compared with: a slower process dissipates less."""
         return self.by_steps[max(self.by_steps)]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, nats per event with bits per dimension beside them."""
         return {
-            "evaluations": [describe(self.run, value, "test") for value in self.by_steps.values()],
+            "evaluations": [describe(self.run, value, self.split) for value in self.by_steps.values()],
             "splits": {name: value.to_dict()["bound"] for name, value in self.by_split.items()},
             "baselines": {name: self._compared(values) for name, values in self.baselines.items()},
             "best": None if self.run.best is None else attrs.asdict(self.run.best),
             "updates_done": self.run.updates_done,
+            "kept": list(kept_lines(self.run)),
+            "start_from": None if self.run.beginning is None else attrs.asdict(self.run.beginning),
         }
 
     @property
@@ -89,14 +99,42 @@ class Summary:
 def summarise(run: Run) -> Summary:
     """Measure all that a report needs. An event meets the same noise in every evaluation of its split at one T."""
     steps = run.recipe.trajectory.steps
-    by_split: dict[Split, Evaluation] = {name: run.evaluate(name) for name in SPLITS}
+    by_split: dict[Split, Evaluation] = {name: run.evaluate(name) for name in SPLITS if len(run.source.split(name, 1))}
+    split = judging_split(run.source)
     by_steps = {
-        count: by_split["test"] if count == steps else run.evaluate("test", steps=count)
+        count: by_split[split] if count == steps else run.evaluate(split, steps=count)
         for count in dict.fromkeys((steps, *run.recipe.evaluation.trajectory_steps))
     }
     simple = capability(run.source, AbstractBaselines)
-    known = {} if simple is None else simple.baselines(run.source.split("test", run.recipe.evaluation.events).x)
+    known = {} if simple is None else simple.baselines(run.source.split(split, run.recipe.evaluation.events).x)
     return Summary(run, by_steps, by_split, known)
+
+
+def kept_lines(run: Run) -> Iterator[str]:
+    """Which weights a run keeps, where they began, and which events K is measured on, one plain line each."""
+    options, done, kept = run.task.options, run.updates_done, run.kept_update
+    if run.beginning is not None:
+        yield f"began with the weights of {run.beginning}"
+    is_early = done < options.updates and run.progress.is_stalled(options)
+    ended = f"; training stopped at update {done:,}, as K did not rise any more" if is_early else ""
+    if run.best is None:
+        yield f"weights of update {kept:,} of {options.updates:,}, the last: there are no validation events to choose by"
+    elif kept == 0:
+        first = "that of the reference (for example the fitted mixture)"
+        what = first if run.beginning is None else "that of the weights begun with"
+        yield f"the kept weights are those before training: K is {what}, nothing was learned beyond it{ended}"
+    else:
+        yield f"weights of update {kept:,} of {options.updates:,}: the highest validation K{ended}"
+    if run.held_out is not None:
+        yield f"then trained on the rows of all splits for {kept:,} updates; K is that of the weights before, an estimate for these"
+    elif run.recipe.training.refit:
+        why = "as the weights before training were the best" if kept == 0 else "as training was stopped"
+        yield f"not trained on the rows of all splits, {why}"
+    split = judging_split(run.source)
+    if split == "validation":
+        yield "there are no test events: K is of validation events, which the update was chosen by, and so a little too high"
+    elif split == "train":
+        yield "no events were held out: K is of the training events, and nothing was measured of others"
 
 
 def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
@@ -118,14 +156,14 @@ def all_rows(summary: Summary) -> Iterator[Row]:
     """Label and value of every line that a person reads at the end of a run."""
     main = summary.main.ledger
     yield from simple_rows(summary)
-    yield from split_rows(summary.main)
+    yield from split_rows(summary.main, "" if summary.split == "test" else f", {summary.split} split")
     said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines and summary.finest is summary.main else set()
     yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
     for steps, value in summary.by_steps.items():
         if steps != main.steps:
             yield f"K (T = {steps}){in_model_units(value)}", value.bound
     for split, value in summary.by_split.items():
-        if split != "test":
+        if split != summary.split:
             yield f"K (T = {main.steps}), {split} split{in_model_units(value)}", value.bound
 
 
@@ -152,10 +190,10 @@ def own_rows(run: Run, evaluation: Evaluation) -> Iterator[Row]:
         yield f"K (T = {evaluation.ledger.steps}){IN_USER_UNITS}", evaluation.user_bound
 
 
-def split_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """K, its terms, and the shares of the parts of an event."""
+def split_rows(evaluation: Evaluation, split: str = "") -> Iterator[Row]:
+    """K, its terms, and the shares of the parts of an event. `split` follows the first label."""
     ledger = evaluation.ledger
-    yield f"K (T = {ledger.steps}){in_model_units(evaluation)}", evaluation.bound
+    yield f"K (T = {ledger.steps}){split}{in_model_units(evaluation)}", evaluation.bound
     yield "  -K: first step", ledger.first
     yield f"  -K: {ledger.steps - 1} steps back", ledger.total_gap
     yield "  -K: left at t = 1", ledger.prior

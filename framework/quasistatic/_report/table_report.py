@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import ks_2samp
 
-from quasistatic._data.source import AbstractSource, to_user
+from quasistatic._data.source import AbstractSource, judging_split, to_user
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture
 from quasistatic._report.table_pictures import (
@@ -23,7 +23,7 @@ from quasistatic._report.table_pictures import (
 from quasistatic._runs.run import Run
 
 QUANTILES = (0.05, 0.5, 0.95)
-SAMPLES = 1000
+SAMPLES, FEW = 1000, 256  # samples beside the test events, and beside as few of these or fewer
 UNLIKELY = 0.01  # chance that some column is named without a reason
 
 
@@ -31,8 +31,9 @@ def columns(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
     """Test events and samples in model units, of a run on a table; None of anything else."""
     if not is_table(run.source):
         return None
-    samples = run.sample(SAMPLES, seed=run.recipe.seed, model_units=True)
-    return run.source.split("test", run.recipe.evaluation.events).x, np.asarray(samples)
+    data = run.source.split(judging_split(run.source), run.recipe.evaluation.events)
+    samples = run.sample(SAMPLES if len(data) > FEW else FEW, seed=run.recipe.seed, model_units=True)
+    return data.x, np.asarray(samples)
 
 
 def column_pictures(source: AbstractSource, data: np.ndarray, samples: np.ndarray) -> Iterator[Picture]:

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import attrs
+import equinox as eqx
 import jax
 import numpy as np
 
 from quasistatic._data.answers import far_outside
 from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability, log_scale
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import Key
+from quasistatic._process.distribution import Key, State
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, empty_ledger, ledger
@@ -143,10 +144,14 @@ def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:
     """log rho of each event, (N,), where the kernel has a reference."""
     if diffusion.kernel.reference() is None:
         return None
+    return np.asarray(_reference_log_prob(diffusion, data.x, data.side), np.float64)
 
-    def one(x: Any, side: Any) -> jax.Array:
-        reference = diffusion.given(side).kernel.reference()
+
+@eqx.filter_jit
+def _reference_log_prob(diffusion: Diffusion, xs: State, side: State | None) -> jax.Array:
+    def one(x: State, side_one: State | None) -> jax.Array:
+        reference = diffusion.given(side_one).kernel.reference()
         assert reference is not None
         return reference.log_prob(x)
 
-    return np.asarray(jax.vmap(one)(data.x, data.side), np.float64)
+    return jax.vmap(one)(xs, side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import warnings
@@ -12,7 +13,17 @@ from typing import Any
 import attrs
 import equinox as eqx
 
-from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, events_of, samples_to_user
+from quasistatic._data.source import (
+    AbstractKept,
+    AbstractSource,
+    Data,
+    Kept,
+    Split,
+    capability,
+    events_of,
+    judging_split,
+    samples_to_user,
+)
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
@@ -21,7 +32,8 @@ from quasistatic._process.ledger import Ledger, ledger
 from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.recipe import Recipe, load_recipe
-from quasistatic._recipes.wire import build_observer, build_task
+from quasistatic._recipes.wire import build_observer, build_source, build_task
+from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
 from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
 from quasistatic._runs.provenance import about, kept_recipe
 from quasistatic._storage.folder import RunFolder, default_path
@@ -29,14 +41,16 @@ from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.loop import fit_task
 from quasistatic._training.observer import AbstractObserver, RunInfo
+from quasistatic._training.refit import refit
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
-from quasistatic.errors import InputError, RunError
+from quasistatic.errors import DataError, InputError, RunError
 from quasistatic.thermodynamics import with_fitted_variances
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
-KERNEL = "kernel."  # begins the names of the arrays that the kernel has measured
+BEGINNING = "start_from"  # in run.json, whose weights the run began with
+KERNEL, WEIGHTS = "kernel.", "weights."  # begin the names of the arrays that the kernel has measured, and of the first weights
 
 
 @attrs.frozen
@@ -51,7 +65,9 @@ class Pace:
 class Run:
     """A trained diffusion with what it was trained on.
 
-    `diffusion` holds the averaged weights of the highest validation K. `progress` has all measurements of it.
+    `diffusion` holds the averaged weights of the highest validation K. `progress` has all measurements of it. Where these weights
+    were then trained on all rows (`training.refit`), `held_out` has those before, which K of a split is measured with. `folder` is
+    where the run is kept, `beginning` whose weights it began with.
     """
 
     recipe: Recipe
@@ -61,6 +77,17 @@ class Run:
     updates_done: int
     notes: tuple[str, ...] = ()
     pace: Pace | None = None
+    held_out: Diffusion | None = None
+    folder: Path | None = None
+    beginning: Beginning | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Run], tuple[Any, ...]]:
+        """A run in a folder is pickled as its weights and the path of the folder, which need not hold its data; another in full."""
+        own = {field.name: getattr(self, field.name) for field in attrs.fields(Run)}
+        if self.folder is None:
+            return _unpickled, (None, own)
+        del own["recipe"], own["task"]
+        return _unpickled, (self.folder.absolute(), own)
 
     @property
     def source(self) -> AbstractSource:
@@ -75,6 +102,18 @@ class Run:
         """The highest validation K, whose weights these are."""
         return self.progress.best
 
+    @property
+    def kept_update(self) -> int:
+        """The update whose weights were kept: that of the highest validation K, or the last where there was none."""
+        return self.updates_done if self.best is None else self.best.update
+
+    @property
+    def is_done(self) -> bool:
+        """Whether training has come to its end: the last update, or where validation K stopped to rise."""
+        options = self.recipe.training
+        is_over = self.updates_done >= self.task.options.updates or self.progress.is_stalled(self.task.options)
+        return is_over and (self.held_out is not None or not options.refit or self.kept_update == 0)
+
     def sample(
         self,
         count: int,
@@ -87,11 +126,11 @@ class Run:
     ) -> State:
         """`count` events (count, ...) in the user's units, or in model units, by a chain of T = `steps`, or through these times.
 
-        `side` (rows, ...) is the side information, repeated as needed; by default that of the test split. `sampler` takes the
-        place of the run's own.
+        `side` (rows, ...) is the side information, repeated as needed; by default that of the split that the run is judged by.
+        `sampler` takes the place of the run's own.
         """
         if side is None and self.source.side is not None:
-            side = self.source.split("test", count).side
+            side = self.source.split(judging_split(self.source), count).side
         key = role_key(seed, Role.SAMPLE)
         xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
         return xs if model_units else samples_to_user(self.source, xs)
@@ -106,16 +145,22 @@ class Run:
         return ledger(self.diffusion, xs, key=key, steps=steps, side=side, repeats=repeats)
 
     def evaluate(
-        self, split: Split | Data = "test", *, steps: Steps = None, seed: int = 0, repeats: int | None = None
+        self, split: Split | Data | None = None, *, steps: Steps = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
         """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth.
 
-        Of the latter, those so far from the training data that K is not finite in float32 go to `data.outside` of the result.
+        By default of the test split, or the validation split of a source without test events. K of a split is that of the weights
+        which were trained with it held out. Of events, those so far from the training data that K is not finite in float32 go to
+        `data.outside` of the result. Raises DataError for a split without events.
         """
-        options = self.recipe.evaluation
+        options, split = self.recipe.evaluation, judging_split(self.source) if split is None else split
+        is_held_out = self.held_out is not None and not isinstance(split, Data)
+        diffusion = self.held_out if is_held_out else self.diffusion
         data = split if isinstance(split, Data) else self.source.split(split, options.events)
+        if not (len(data) or data.outside):
+            raise DataError(f"the {split} split holds no events to measure K of" if isinstance(split, str) else "no events")
         repeats = options.repeats if repeats is None else repeats
-        found = evaluate(self.diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
+        found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else found
 
     def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
@@ -124,12 +169,20 @@ class Run:
         Raises InputError for another than Gaussian noise, and for a first step that is fixed.
         """
         data = self.source.split("validation", self.recipe.evaluation.events)
-        chain = {"steps": steps, "side": data.side}
+        chain = {"key": role_key(seed, Role.VALIDATION), "steps": steps, "side": data.side}
         try:
-            diffusion = with_fitted_variances(self.diffusion, data.x, key=role_key(seed, Role.VALIDATION), **chain)
+            diffusion = with_fitted_variances(self.diffusion, data.x, **chain)
+            held_out = None if self.held_out is None else with_fitted_variances(self.held_out, data.x, **chain)
         except (TypeError, ValueError) as error:
             raise InputError(str(error)) from None
-        return attrs.evolve(self, diffusion=diffusion)
+        return attrs.evolve(self, diffusion=diffusion, held_out=held_out)
+
+
+def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:
+    if folder is None:
+        return Run(**own)
+    job = reopen(folder, plugins())
+    return Run(recipe=job.recipe, task=job.task, **own)
 
 
 def _warn(message: str) -> None:
@@ -145,6 +198,7 @@ class Job:
     manager: PluginManager
     folder: RunFolder | None = None
     notes: tuple[str, ...] = ()
+    beginning: Beginning | None = None
 
     def train(
         self,
@@ -158,35 +212,36 @@ class Job:
 
         The recipe's observers are attached, without displays if `quiet`; `report` takes what goes wrong in one of them.
         """
-        if self.folder is None:
-            return self._train(observers, None, stop, report, quiet)
-        with self.folder.lock():
-            store = Store(self.folder.checkpoints, self.recipe.training.keep)
-            return self._train(observers, store, stop, report, quiet)
+        with contextlib.nullcontext() if self.folder is None else self.folder.lock():
+            return self._train(observers, stop, report, quiet)
 
     def _train(
-        self,
-        observers: Sequence[AbstractObserver],
-        store: Store | None,
-        stop: Callable[[], bool],
-        report: Callable[[str], None],
-        quiet: bool,
+        self, observers: Sequence[AbstractObserver], stop: Callable[[], bool], report: Callable[[str], None], quiet: bool
     ) -> Run:
         out = None if self.folder is None else self.folder.path
-        built = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
+        attached = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
+        built, store = [observer for observer in attached if observer is not None], self.store()
         watch, began = _Watch(), time.monotonic()
-        outcome = fit_task(self.task, [*filter(None, built), *observers, watch], store, stop)
+        outcome = fit_task(self.task, [*built, *observers, watch], store, stop)
         pace = Pace(int(outcome.state.update) - watch.first, time.monotonic() - began)
-        notes = (*self.notes, *(store.notes if store is not None else ()))
-        return Run(
-            self.recipe,
-            self.task,
-            outcome.diffusion,
-            outcome.progress,
-            int(outcome.state.update),
-            notes,
-            pace if pace.updates else None,
-        )
+        run = self.run(outcome.diffusion, outcome.progress, int(outcome.state.update), () if store is None else tuple(store.notes))
+        run = attrs.evolve(run, pace=pace if pace.updates else None)
+        if not self.recipe.training.refit or run.kept_update == 0 or outcome.reason != "done":
+            return run
+        again = refit(self.task, run.kept_update, [each for each in built if each.is_display], self.store(refit=True), stop)
+        return run if again.reason != "done" else attrs.evolve(run, diffusion=again.diffusion, held_out=run.diffusion)
+
+    def store(self, *, refit: bool = False) -> Store | None:
+        """Where checkpoints are kept, those of the run or of its refit; None in memory."""
+        if self.folder is None:
+            return None
+        return Store(self.folder.refit if refit else self.folder.checkpoints, self.recipe.training.keep)
+
+    def run(self, diffusion: Diffusion, progress: Progress, done: int, notes: tuple[str, ...] = ()) -> Run:
+        """The run of this job, with these weights."""
+        folder = None if self.folder is None else self.folder.path
+        notes = (*self.notes, *notes)
+        return Run(self.recipe, self.task, diffusion, progress, done, notes, folder=folder, beginning=self.beginning)
 
 
 class _Watch(AbstractObserver):
@@ -198,29 +253,47 @@ class _Watch(AbstractObserver):
         self.first = info.first_update
 
 
-def start(recipe: Recipe, manager: PluginManager, out: PathLike | None) -> Job:
-    """A new job in the new folder `out`, or in runs/RECIPE-001, -002 and so on.
+def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_from: Run | PathLike | None = None) -> Job:
+    """A new job in the new folder `out`, or in runs/RECIPE-001, -002 and so on; `start_from` is a run whose weights it begins with.
 
     Whatever does not fit is said before a folder is made.
     """
-    task = build_task(recipe, manager)
-    own = capability(task.source, AbstractKept)
+    job = _prepared(recipe, manager, None, start_from)
+    task, own = job.task, capability(job.task.source, AbstractKept)
     kept = None if own is None else own.kept()
-    measured = {KERNEL + name: array for name, array in task.measured.items()}
-    told, arrays = about(recipe, manager), {**({} if kept is None else kept.arrays), **measured}
+    arrays = {} if kept is None else dict(kept.arrays)
+    arrays |= {KERNEL + name: array for name, array in task.measured.items()}
+    told = about(recipe, manager) if kept is None else {**about(recipe, manager), DATA: kept.about}
+    if job.beginning is not None:
+        told[BEGINNING] = attrs.asdict(job.beginning)
+        arrays |= {WEIGHTS + name: array for name, array in weights_of(task.diffusion).items()}
     path = default_path(recipe.name) if out is None else Path(out)
-    folder = RunFolder.create(path, recipe.to_toml(), told if kept is None else {**told, DATA: kept.about}, arrays)
-    return Job(recipe, task, manager, folder)
+    return attrs.evolve(job, folder=RunFolder.create(path, recipe.to_toml(), told, arrays))
+
+
+def _prepared(recipe: Recipe, manager: PluginManager, data: Any, start_from: Run | PathLike | None) -> Job:
+    """A job in memory."""
+    if start_from is None:
+        task, beginning = build_task(recipe, manager, build_source(recipe, manager, data)), None
+    else:
+        other = start_from if isinstance(start_from, Run) else open_run(start_from, manager)
+        task, beginning = begin_from(other, recipe, manager, data)
+    return Job(recipe, task, manager, beginning=beginning)
 
 
 def reopen(path: PathLike, manager: PluginManager) -> Job:
     """The job of a run folder. Raises RunError where it holds no run."""
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
-    data, arrays = folder.read_about().get(DATA), folder.read_arrays()
-    measured = {name.removeprefix(KERNEL): array for name, array in arrays.items() if name.startswith(KERNEL)}
-    kept = Kept(data, {name: arrays[name] for name in arrays if not name.startswith(KERNEL)}) if isinstance(data, dict) else None
-    return Job(recipe, build_task(recipe, manager, kept=kept, measured=measured), manager, folder, changed)
+    told, arrays = folder.read_about(), folder.read_arrays()
+    measured, weights = (
+        {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)} for kind in (KERNEL, WEIGHTS)
+    )
+    data = {name: array for name, array in arrays.items() if not name.startswith((KERNEL, WEIGHTS))}
+    kept = Kept(told[DATA], data) if isinstance(told.get(DATA), dict) else None
+    task = build_task(recipe, manager, build_source(recipe, manager, kept=kept), measured)
+    beginning = Beginning.recall(told[BEGINNING]) if BEGINNING in told else None
+    return Job(recipe, with_weights(task, weights) if weights else task, manager, folder, changed, beginning)
 
 
 def train(
@@ -229,22 +302,26 @@ def train(
     *,
     observers: Sequence[AbstractObserver] = (),
     out: PathLike | None = None,
+    start_from: Run | PathLike | None = None,
     manager: PluginManager | None = None,
 ) -> Run:
     """Train a recipe, or what `load_recipe` gives of a name or a path, and give back the run.
 
-    `data`, such as an array (N, ...) or a mapping of arrays, take the place of what the recipe's source reads; not every source
-    takes any. With `out` the run is kept in that folder, as `quasistatic train` does; without it no file is touched. Nothing is
-    printed, and neither jax nor logging is configured.
+    `data`, such as a data frame, an array (N, ...) or a mapping of arrays, take the place of what the recipe's source reads; not
+    every source takes any. With `out` the run is kept in that folder, as `quasistatic train` does; without it no file is touched.
+    Nothing is printed, and neither jax nor logging is configured.
+
+    `start_from`, a run or its folder, gives the first weights, and with them what its kernel has measured of its data: for other
+    data, other rates or more updates. Raises IncompatibleError where its event, kernel or network is another.
     """
     manager = manager or plugins()
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, manager=manager)
     if out is None:
-        return Job(recipe, build_task(recipe, manager, data), manager).train(observers)
+        return _prepared(recipe, manager, data, start_from).train(observers)
     if data is not None:
         raise RunError("train: `out` keeps a recipe that can be run again, so data must come from a file: source.path")
-    return start(recipe, manager, out).train(observers)
+    return start(recipe, manager, out, start_from).train(observers)
 
 
 def open_run(path: PathLike, manager: PluginManager | None = None) -> Run:
@@ -253,11 +330,19 @@ def open_run(path: PathLike, manager: PluginManager | None = None) -> Run:
     Raises RunError where the folder holds no run, CheckpointError where no checkpoint is whole.
     """
     job = reopen(path, manager or plugins())
-    assert job.folder is not None
-    store = Store(job.folder.checkpoints, job.recipe.training.keep)
+    store, again = job.store(), job.store(refit=True)
+    assert store is not None and again is not None
     if not store.holds_checkpoint():
         raise RunError(f"{path}: the run has saved no checkpoint yet; `quasistatic resume {path}` starts it again")
     _, rest = trained_part(job.task.diffusion)
-    state, progress, weights = store.load(initial_state(job.task.diffusion, job.task.options))
-    diffusion = eqx.combine(weights, rest)
-    return Run(job.recipe, job.task, diffusion, progress, int(state.update), (*job.notes, *store.notes))
+    template = initial_state(job.task.diffusion, job.task.options)
+    state, progress, weights = store.load(template)
+    run = job.run(eqx.combine(weights, rest), progress, int(state.update), tuple(store.notes))
+    if again.holds_checkpoint():
+        state, _, weights = again.load(template)
+        if int(state.update) == run.kept_update:
+            return attrs.evolve(run, diffusion=eqx.combine(weights, rest), held_out=run.diffusion)
+    if not job.recipe.training.refit or run.is_done:
+        return run
+    note = f"the weights are those of the held-out run; `quasistatic resume {path}` trains them on all rows"
+    return attrs.evolve(run, notes=(*run.notes, note))

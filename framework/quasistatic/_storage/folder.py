@@ -3,7 +3,7 @@
     recipe.toml         the resolved recipe              checkpoints/    one folder per step
     run.json            versions, plugins and data
     data.safetensors    numbers that come from the data, where there are any
-    seal.json           size and sha256 of these files
+    seal.json           size and sha256 of these files   refit/          the same, of training on all rows
 
 The seal is written last and makes the folder a run; a file that no longer is what it was is never read. Observers and
 reports add metrics.jsonl, tensorboard/, pictures/ and report.html.
@@ -31,8 +31,8 @@ from quasistatic.errors import RunError
 FORMAT = 2
 LOCK, SEAL = ".lock", "seal.json"
 RECIPE, ABOUT, ARRAYS = SEALED = "recipe.toml", "run.json", "data.safetensors"
-CHECKPOINTS, PICTURES, METRICS, REPORT = "checkpoints", "pictures", "metrics.jsonl", "report.html"
-FOLDERS, FILES = (CHECKPOINTS, PICTURES, "tensorboard"), (*SEALED, SEAL, LOCK, METRICS, REPORT)
+CHECKPOINTS, REFIT, PICTURES, METRICS, REPORT = "checkpoints", "refit", "pictures", "metrics.jsonl", "report.html"
+FOLDERS, FILES = (CHECKPOINTS, REFIT, PICTURES, "tensorboard"), (*SEALED, SEAL, LOCK, METRICS, REPORT)
 NOTHING = "nothing was changed"
 
 
@@ -53,6 +53,10 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / CHECKPOINTS
+
+    @property
+    def refit(self) -> Path:
+        return self.path / REFIT
 
     @property
     def metrics(self) -> Path:
@@ -151,7 +155,7 @@ class RunFolder:
                 if os.fstat(handle).st_nlink == 1:  # with another name it may be a file of somebody else's
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-                files.sweep(self.path, self.checkpoints, self.pictures)
+                files.sweep(self.path, self.checkpoints, self.refit, self.pictures)
             yield
 
     def refuse_used(self) -> None:

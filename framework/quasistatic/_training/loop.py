@@ -11,7 +11,6 @@ import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.estimate import estimate
 from quasistatic._process.ledger import Ledger, ledger
 from quasistatic._training.engine import Fixed, TrainState, chunk, copied, initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
@@ -37,11 +36,12 @@ def fit_task(
     observers: Sequence[AbstractObserver] = (),
     store: Store | None = None,
     stop: Callable[[], bool] = lambda: False,
+    until: int | None = None,
 ) -> Outcome:
     """Train until the last update, or until `stop()` says so after a chunk. K is measured from update 0 on.
 
-    The best state is that of the highest K, but the start is left only for a gain above its standard error: with few
-    validation events a higher K alone says little (the one-standard-error rule, Breiman et al. 1984).
+    Where validation K stops to rise, training ends sooner (`TrainingOptions.patience`). The kept weights are those of the highest
+    K, see `Progress.with_`; without validation events they are the last ones, and nothing ends sooner.
 
     With a `store` the state is saved there and, if it holds one already, training goes on from it, bit for bit as if it
     had never stopped. Raises TrainingDiverged where a loss or gradient is not finite; what was saved before stays.
@@ -57,34 +57,33 @@ def fit_task(
         best_weights = copied(best_weights)
     fixed = Fixed(rest, _prepared(task), role_key(task.seed, Role.TRAIN), task.source.draw, options)
 
+    last = options.updates if until is None else until
+    can_measure = len(task.source.split("validation", 1)) > 0
     done, reason = int(state.update), "failed"
-    at_start: Ledger | None = None
     guarded = [guard(observer) for observer in observers]
     try:
         for observer in guarded:
-            observer.start(task.info(done))
+            observer.start(attrs.evolve(task.info(done), updates=last))
         with Batches(task.source.stored(), options.batch, options.fuse, task.seed) as batches:
             while True:
-                is_last, is_measured = done == options.updates, bool(progress.history) and progress.history[-1].update == done
-                if (done % options.validate_every == 0 or is_last) and not is_measured:
+                is_last, is_measured = done == last, bool(progress.history) and progress.history[-1].update == done
+                if can_measure and (done % options.validate_every == 0 or is_last) and not is_measured:
                     diffusion = eqx.combine(copied(state.averaged), rest)
                     measured = validate(task, diffusion)
                     bound = measured.bound
-                    if done == 0:
-                        at_start = measured
-                    is_start_best = progress.best is not None and progress.best.update == 0
-                    may_be_best = not is_start_best or _is_gain(measured, at_start or validate(task, task.diffusion))
-                    progress = progress.with_(Measured(done, bound.value, bound.standard_error, measured.steps), may_be_best)
+                    found = Measured(done, bound.value, bound.standard_error, measured.steps)
+                    progress = progress.with_(found, measured.per_event)
                     if progress.best is progress.history[-1]:
                         best_weights = copied(state.averaged)
                     for observer in guarded:
                         observer.validation(done, measured, diffusion)
+                is_last = is_last or progress.is_stalled(options)
                 is_best = progress.best is not None and progress.best.update == done
                 if store is not None and (done % options.checkpoint_every == 0 or is_last or is_best):
                     store.save(state, progress)
                 if is_last or stop():
                     break
-                count = _until_next(done, options.updates, options.fuse, options.validate_every, options.checkpoint_every)
+                count = _until_next(done, last, options.fuse, options.validate_every, options.checkpoint_every)
                 rows = batches.chunk(done)
                 batches.read_ahead(done + count)
                 state, report = chunk((fixed, rows, np.int32(count)), state)
@@ -94,25 +93,20 @@ def fit_task(
                 means = {name: float(total) / count for name, total in report.sums.items()}
                 for observer in guarded:
                     observer.progress(done, means)
-        reason = "done" if done >= options.updates else "stopped"
+        reason = "done" if is_last else "stopped"
         if store is not None and reason == "stopped":
             store.save(state, progress)
     finally:
         for observer in guarded:
             observer.finish(done, reason)
-    return Outcome(state, progress, eqx.combine(best_weights, rest), reason)
+    kept = copied(state.averaged) if progress.best is None else best_weights
+    return Outcome(state, progress, eqx.combine(kept, rest), reason)
 
 
 def validate(task: Task, diffusion: Diffusion) -> Ledger:
     """The ledger of the first validation events, always with the same noise, so that measurements can be compared."""
     data, key = task.source.split("validation", task.options.validation_events), role_key(task.seed, Role.VALIDATION)
     return ledger(diffusion, data.x, key=key, steps=task.options.validation_steps, side=data.side)
-
-
-def _is_gain(measured: Ledger, at_start: Ledger) -> bool:
-    """Whether K rose by more than the standard error of its rise, on the same events with the same noise."""
-    rise = estimate(measured.per_event - at_start.per_event, measured.size)
-    return not rise.value <= rise.standard_error  # the error of a single event is not a number
 
 
 def _until_next(done: int, last: int, *periods: int) -> int:

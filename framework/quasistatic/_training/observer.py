@@ -69,6 +69,7 @@ class GuardedObserver(AbstractObserver):
         self._observer: AbstractObserver | None = observer
         self._name = name or f"observer {type(observer).__qualname__}"
         self._report = report
+        self.is_display = observer.is_display  # type: ignore[misc]  # of this one alone
 
     def start(self, info: RunInfo) -> None:
         self._notify("start", info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import ge, gt, lt, optional
+from attrs.validators import ge, gt, le, lt, optional
 
 
 def option(default: Any, help: str, *validators: Any) -> Any:
@@ -33,6 +33,12 @@ class TrainingOptions:
     validate_every: int = option(1000, "updates between two measurements of K on the validation split", ge(1))
     validation_events: int = option(1000, "maximum number of validation events", ge(1))
     validation_steps: int | None = option(None, "T for validation (default: trajectory.steps)", optional(ge(1)))
+    patience: float = option(
+        1.0,
+        "share of `updates` after which training stops where validation K has not risen above its standard error; 1: never",
+        gt(0),
+        le(1),
+    )
     checkpoint_every: int = option(1000, "updates between two checkpoints", ge(1))
     keep: int = option(2, "number of checkpoints kept, besides the best", ge(1))
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import attrs
 import jax
+import numpy as np
 
+from quasistatic._process.estimate import estimate
 from quasistatic._storage import checkpoint
 from quasistatic._storage.files import limit
 from quasistatic._training.engine import TrainState
+from quasistatic._training.options import TrainingOptions
 from quasistatic.errors import CheckpointError
+
+FEWEST = 3  # measurements without a rise before K is held to have stalled
 
 
 @attrs.frozen
@@ -26,16 +32,47 @@ class Measured:
 
 
 @attrs.frozen
+class Risen:
+    """When validation K last rose by more than the standard error of its rise, and K of each event there, in nats."""
+
+    update: int
+    per_event_nats: tuple[float, ...]
+
+    def is_passed(self, per_event: np.ndarray) -> bool:
+        """Whether K of the same events with the same noise, (N,), is higher by more than the standard error of the difference."""
+        if len(per_event) != len(self.per_event_nats):  # other events: nothing to compare with
+            return True
+        with np.errstate(invalid="ignore"):
+            rise = estimate(per_event - np.asarray(self.per_event_nats), 1)
+        return not rise.value <= rise.standard_error  # the error of a single event is not a number
+
+
+@attrs.frozen
 class Progress:
-    """How far training has come: the best measurement, and all of them in order."""
+    """How far training has come: the best measurement, all of them in order, and the last one that K clearly rose to."""
 
     best: Measured | None = None
     history: tuple[Measured, ...] = ()
+    risen: Risen | None = None
 
-    def with_(self, measured: Measured, may_be_best: bool = True) -> Progress:
-        """One measurement more. The highest K is the best, the first of equal ones; what is not a number never is."""
+    def with_(self, measured: Measured, per_event: np.ndarray) -> Progress:
+        """One measurement more, and its K of each event, (N,) in nats.
+
+        The highest K is the best, the first of equal ones; what is not a number never is. The start is left only for a gain above
+        its standard error: with few events a higher K alone says little (the one-standard-error rule, Breiman et al. 1984).
+        """
+        is_rise = self.risen is None or (math.isfinite(measured.bound_nats) and self.risen.is_passed(per_event))
+        may_be_best = is_rise or (self.best is not None and self.best.update > 0)
         better = self.best is None or (may_be_best and measured.bound_nats > self.best.bound_nats)
-        return Progress(measured if better else self.best, (*self.history, measured))
+        risen = Risen(measured.update, tuple(map(float, per_event))) if is_rise else self.risen
+        return Progress(measured if better else self.best, (*self.history, measured), risen)
+
+    def is_stalled(self, options: TrainingOptions) -> bool:
+        """Whether K has not clearly risen for as many updates as `options.patience` allows, and for some measurements."""
+        if self.risen is None or options.patience == 1:
+            return False
+        since = [measured.update - self.risen.update for measured in self.history if measured.update > self.risen.update]
+        return len(since) >= FEWEST and since[-1] >= options.patience * options.updates
 
 
 @attrs.define
@@ -105,10 +142,20 @@ def _room_for(state: TrainState) -> int:
 def _read_progress(meta: dict[str, Any], found: checkpoint.Found) -> Progress:
     try:
         history = tuple(_measured(one, found.step) for one in meta["history"])
-        return Progress(None if meta["best"] is None else _measured(meta["best"], found.step), history)
+        best = None if meta["best"] is None else _measured(meta["best"], found.step)
+        return Progress(best, history, _risen(meta.get("risen"), found.step))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         names = ", ".join(field.name for field in attrs.fields(Measured))
         raise CheckpointError(f"{found.path}: meta: expected best and history, each with {names}, got {meta!s:.200}") from error
+
+
+def _risen(values: Any, last: int) -> Risen | None:
+    """Of a checkpoint that has none, as older ones, the next measurement is what later ones are compared with."""
+    if values is None:
+        return None
+    if not 0 <= values["update"] <= last:
+        raise ValueError("of another run")
+    return Risen(int(values["update"]), tuple(map(float, values["per_event_nats"])))
 
 
 def _measured(values: Any, last: int) -> Measured:

@@ -75,6 +75,7 @@ def evaluate(
         try_out(per_event)
     from quasistatic._data.answers import about_outside, answers_to_json, refuse_outside
     from quasistatic._data.files import read_events
+    from quasistatic._data.source import judging_split
     from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
     from quasistatic._runs.run import open_run
     from quasistatic.cli._jax import configure_jax
@@ -83,14 +84,15 @@ def evaluate(
     run = open_run(folder, manager_of(ctx))
     for note in run.notes:
         echo(f"note: {note}", err=True)
-    named = split or "test"
+    named = split or (judging_split(run.source) if data is None else "test")
     events = run.source.split(named, run.recipe.evaluation.events) if data is None else read_events(run.source, data)
     if strict and data:
         refuse_outside(events, data)
     chain = chain_of(run, steps, grid)
     if fitted_variances:
         run = run.with_fitted_variances(steps=chain)
-    measured = run.evaluate(events, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
+    asked = named if data is None else events
+    measured = run.evaluate(asked, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if strict and data:
         refuse_outside(measured.data, data)
     if per_event is not None:

@@ -34,6 +34,12 @@ out_option = click.option(
     metavar="FOLDER",
     help="Folder of the run; by default runs/RECIPE-001, -002 and so on.",
 )
+start_option = click.option(
+    "--start-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Begin with the weights of the run in this folder, which has the same event, kernel and network.",
+)
 seed_option = click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="Seed of the run; by default the recipe's.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 
@@ -41,6 +47,7 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing b
 @click.command()
 @recipe_argument
 @out_option
+@start_option
 @seed_option
 @set_option
 @quiet_option
@@ -50,6 +57,7 @@ def run(
     ctx: click.Context,
     recipe: str,
     out: Path | None,
+    start_from: Path | None,
     seed: int | None,
     overrides: tuple[str, ...],
     quiet: bool,
@@ -60,25 +68,38 @@ def run(
     RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv or a
     folder of pictures (`quasistatic inspect my.csv` looks at them first). The folder of the run gets report.html.
     """
-    job = _start(ctx, recipe, out, seed, overrides)
+    job = _start(ctx, recipe, out, start_from, seed, overrides)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
 
 
 @click.command()
 @recipe_argument
 @out_option
+@start_option
 @seed_option
 @set_option
 @quiet_option
 @click.pass_context
-def train(ctx: click.Context, recipe: str, out: Path | None, seed: int | None, overrides: tuple[str, ...], quiet: bool) -> None:
+def train(
+    ctx: click.Context,
+    recipe: str,
+    out: Path | None,
+    start_from: Path | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    quiet: bool,
+) -> None:
     """Train a recipe in a new run folder, and no more.
 
     RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data.
     """
-    job = _start(ctx, recipe, out, seed, overrides)
-    _train(job, quiet)
+    job = _start(ctx, recipe, out, start_from, seed, overrides)
+    trained = _train(job, quiet)
     if not quiet:
+        from quasistatic._report.summary import kept_lines
+
+        for line in kept_lines(trained):
+            echo(line)
         echo(f"trained: {_path(job)}  (quasistatic evaluate {_path(job)})")
 
 
@@ -99,8 +120,12 @@ def resume(ctx: click.Context, folder: Path, quiet: bool, as_json: bool) -> None
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
 
 
-def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, overrides: tuple[str, ...]) -> Job:
+def _start(
+    ctx: click.Context, name: str, out: Path | None, start_from: Path | None, seed: int | None, overrides: tuple[str, ...]
+) -> Job:
     """A new job in its run folder."""
+    if start_from is not None:
+        run_folder(start_from)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     recipe = recipe_of(ctx, name, overrides)
@@ -115,7 +140,7 @@ def _start(ctx: click.Context, name: str, out: Path | None, seed: int | None, ov
     configure_jax()
     from quasistatic._runs.run import start
 
-    return start(recipe, manager_of(ctx), out)
+    return start(recipe, manager_of(ctx), out, start_from)
 
 
 def _path(job: Job) -> Path:
@@ -136,7 +161,7 @@ def _train(job: Job, quiet: bool) -> Run:
             trained = job.train(stop=stop, report=_warn, quiet=quiet)
         for note in trained.notes[len(job.notes) :]:
             echo(f"note: {note}", err=True)
-        if stop() and trained.updates_done < job.recipe.training.updates:
+        if stop() and not trained.is_done:
             echo(
                 f"stopped after update {trained.updates_done}, all saved; 'quasistatic resume {_path(job)}' goes on",
                 err=True,
@@ -153,12 +178,14 @@ def _announce(job: Job) -> None:
     """What is going to happen, before it does."""
     recipe, task = job.recipe, job.task
     parameters, state_bytes = task.sizes()
+    most = "up to " if recipe.training.patience < 1 else ""
     chosen = ", ".join(f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective"))
     for line in (
         f"{recipe.name}: {chosen}",
         f"  {task.source.event.describe()} per event; T = {recipe.trajectory.steps}; "
-        f"{recipe.training.updates} updates of {recipe.training.batch} events; seed {recipe.seed}",
+        f"{most}{recipe.training.updates} updates of {recipe.training.batch} events; seed {recipe.seed}",
         f"  {parameters} parameters, {state_bytes / 2**20:.1f} MiB of state",
+        *([] if job.beginning is None else [f"  begins with the weights of {job.beginning}"]),
         *(f"  {note}" for note in task.source.notes),
         f"  in {_path(job)}",
     ):
@@ -168,7 +195,7 @@ def _announce(job: Job) -> None:
 def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     """Evaluate, write the report, and print what was found."""
     from quasistatic._report.run_report import run_report
-    from quasistatic._report.summary import all_rows, summarise
+    from quasistatic._report.summary import all_rows, kept_lines, summarise
     from quasistatic._storage.files import write_durably
 
     folder = job.folder
@@ -184,4 +211,6 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
         echo_json({"folder": str(folder.path), "report": str(folder.report), **summary.to_dict()})
     elif not quiet:
         echo_values(all_rows(summary))
+        for line in kept_lines(trained):
+            echo(line)
         echo(f"report: {folder.report}")

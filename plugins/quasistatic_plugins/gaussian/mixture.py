@@ -61,7 +61,7 @@ class NormalMixture(qs.AbstractDistribution):
 
 def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of a mixture that is fitted to events (N, *shape), in float32."""
-    found = qs.fit_mixture(*(np.reshape(x, (len(x), -1)) for x in (train, validation)))
+    found = qs.fit_mixture(*(np.reshape(x, (len(x), math.prod(x.shape[1:]))) for x in (train, validation)))
     variances, axes = np.linalg.eigh(found.covariances)
     arrays = (np.log(found.weights), found.means, axes, variances)
     return {name: np.asarray(array, np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}

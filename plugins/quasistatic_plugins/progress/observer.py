@@ -31,7 +31,7 @@ class ProgressBar(qs.AbstractObserver):
         self._said = (0, clock())
 
     def start(self, info: qs.RunInfo) -> None:
-        self._updates = info.updates
+        self._updates, self._began = info.updates, None
         self._said = (info.first_update, self._clock())
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             return

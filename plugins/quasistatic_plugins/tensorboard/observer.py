@@ -27,6 +27,7 @@ DPI = 100  # drawn at every validation: half the time of a picture for the page
 # of a picture; a longer chain is walked in coarser steps. Large events are few: a look at a validation is to cost little beside
 # the updates before it
 SAMPLES, FEW, STEPS = 64, 16, 100
+HASTY = 64  # numbers of an event, at most, that are measured by programs compiled in haste
 HALVED, LEVELS = 25, 9  # steps whose dissipation is measured, and times at which the susceptibility is
 
 
@@ -112,7 +113,7 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
     kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
-    with _compiled_in_haste() if is_small else contextlib.nullcontext():
+    with _compiled_in_haste() if info.source.event.size <= HASTY else contextlib.nullcontext():
         found = _thermodynamics(ledger, diffusion, data, info.source)
     yield _scalars(found)
     sampler = qs.pictures.Filmed(info.sampler, kept, steps) if is_picture else info.sampler

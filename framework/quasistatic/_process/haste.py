@@ -1,0 +1,34 @@
+"""Programs that run for a moment are compiled in haste: to optimise them takes longer than all that they compute."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from quasistatic._process.blocks import WIDTHS, events_together
+from quasistatic._process.diffusion import Diffusion
+
+HASTE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+MOMENT = 2**34  # calls of a network times its numbers: half a second on one core, a few in haste, as long as to optimise
+
+
+def is_brief(diffusion: Diffusion, calls: int) -> bool:
+    """Whether so many calls of the network are a moment's work: on a CPU, and of a network that costs little for an event."""
+    if jax.default_backend() != "cpu" or events_together(diffusion) < WIDTHS[0] ** 2:
+        return False
+    return calls * sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(diffusion.model, eqx.is_array))) <= MOMENT
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`eqx.filter_jit`, with one argument more before all others: whether to compile in haste."""
+    usual, hasty = eqx.filter_jit(function), eqx.filter_jit(function, compiler_options=HASTE)
+
+    @functools.wraps(function)
+    def call(in_haste: bool, *arguments: Any) -> Any:
+        return (hasty if in_haste else usual)(*arguments)
+
+    return call
