@@ -10,13 +10,11 @@ from quasistatic._data.answers import far_outside as far_outside
 from quasistatic._data.answers import record_table as record_table
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.baselines import simple_models as simple_models
-from quasistatic._data.cells import Reader as Reader
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
 from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
 from quasistatic._data.draw import draw_field as draw_field
 from quasistatic._data.draw import draw_part as draw_part
 from quasistatic._data.files import read_events as read_events
-from quasistatic._data.inspection import inspect_table as inspect_table
 from quasistatic._data.mixtures import FittedMixture as FittedMixture
 from quasistatic._data.mixtures import fit_mixture as fit_mixture
 from quasistatic._data.ngrams import Passages as Passages
@@ -31,10 +29,8 @@ from quasistatic._data.picture_source import PictureSource as PictureSource
 from quasistatic._data.pictures import Pictures as Pictures
 from quasistatic._data.pictures import in_view as in_view
 from quasistatic._data.pictures import origin_of as origin_of
-from quasistatic._data.reading import TextTable as TextTable
+from quasistatic._data.reading import read_array as read_array
 from quasistatic._data.reading import read_bytes as read_bytes
-from quasistatic._data.reading import read_cells as read_cells
-from quasistatic._data.reading import read_table as read_table
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
 from quasistatic._data.source import AbstractFramed as AbstractFramed

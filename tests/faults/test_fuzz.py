@@ -191,7 +191,7 @@ def tables(count: int, folder: Path, draw: random.Random, tally: Tally) -> None:
         name, data = draw.choice(seeds)
         path = folder / name
         path.write_bytes(spoilt(data, draw))
-        tally.call(name, lambda path=path: refused(lambda: qs.read_table(path)))  # type: ignore[misc]
+        tally.call(name, lambda path=path: refused(lambda: qs.read_array(path)))  # type: ignore[misc]
         if draw.random() < 0.05:
             tally.call(f"inspect {path.read_bytes()!r}", lambda path=path: ask(["inspect", str(path)]))  # type: ignore[misc]
 

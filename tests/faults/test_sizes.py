@@ -18,7 +18,7 @@ from quasistatic._data.files import read_events
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder
 
-READ = "from quasistatic import read_table as read"
+READ = "from quasistatic import read_array as read"
 OPEN = "from quasistatic._storage.folder import RunFolder; read = RunFolder.open"
 NEWEST = "from quasistatic._storage.checkpoint import newest; from pathlib import Path; read = lambda path: newest(Path(path))"
 MEASURE = """

@@ -12,7 +12,7 @@ import quasistatic as qs
 
 
 def read(path, **choices):
-    return qs.read_table(path, qs.ArrayChoices(**choices))
+    return qs.read_array(path, qs.ArrayChoices(**choices))
 
 
 def problem(path, **choices):
@@ -181,7 +181,7 @@ def test_odd_bytes_are_numbers_or_one_message(tmp_path):
         choices = qs.ArrayChoices(
             decimal=rng.choice(".,"), missing=rng.choice(["refuse", "drop-rows"]), labels=rng.choice([None, "1"])
         )
-        for look in (qs.read_table, qs.inspect_table):
+        for look in (qs.read_array, qs.inspect_table):
             try:
                 look(path, choices)
             except qs.DataError as error:

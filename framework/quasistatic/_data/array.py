@@ -18,7 +18,7 @@ from quasistatic._data.choices import ArrayChoices
 from quasistatic._data.draw import draw_in_user_units
 from quasistatic._data.files import fitting
 from quasistatic._data.mixtures import CHOOSING, ROWS
-from quasistatic._data.reading import read_table
+from quasistatic._data.reading import read_array
 from quasistatic._data.record import Memory
 from quasistatic._data.scaling import centred, standardise
 from quasistatic._data.source import (
@@ -69,7 +69,7 @@ class _FromFile:
     @functools.cached_property
     def _table(self) -> Table:
         memory = self._memory
-        table = _as_events(read_table(memory.origin.find(self._choices.path), self._choices))
+        table = _as_events(read_array(memory.origin.find(self._choices.path), self._choices))
         last = max(int(rows.max(initial=0)) for rows in memory.numbers.values())
         if table.values.shape[1:] != memory.field.shape or last >= len(table.values):
             raise DataError(f"{table.name}: does not hold the events that the run has kept the numbers of")
@@ -187,11 +187,11 @@ class ArraySource(AbstractSource, AbstractDrawing, AbstractReading, AbstractBase
     def _other(self, path: str | Path) -> Table:
         """Another file, read as this one was; it may lack what is not modelled: labels, and columns that are left out."""
         try:
-            return read_table(path, self._choices)
+            return read_array(path, self._choices)
         except DataError:
             if not (self._choices.labels or self._choices.drop):
                 raise
-            return read_table(path, attrs.evolve(self._choices, labels=None, drop=(), columns=self.columns or ()))
+            return read_array(path, attrs.evolve(self._choices, labels=None, drop=(), columns=self.columns or ()))
 
     def baselines(self, xs: State) -> dict[str, np.ndarray]:
         """Gaussians, a mixture of them and a kernel density, of real numbers alone."""

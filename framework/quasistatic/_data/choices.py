@@ -8,7 +8,7 @@ import attrs
 from attrs.validators import ge
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
-ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".npy", ".npz", ".parquet", ".xlsx", ".jsonl")  # of files that are read
+ENDINGS = (".npy", ".npz", *TEXT)  # of files that are read
 
 
 def _option(default: Any, help: str, *validators: Any) -> Any:
@@ -24,7 +24,6 @@ class ArrayChoices:
     drop: tuple[str, ...] = _option((), "columns that are left out")
     labels: str | None = _option(None, "a column of text or numbers that is not modelled, and stands beside K of every event")
     missing: Literal["refuse", "drop-rows"] = _option("refuse", "what becomes of rows where a number is missing")
-    decimal: Literal[".", ","] = _option(".", "what stands before decimals; the other one may part thousands")
     support: Literal["auto", "real", "levels", "binary", "categorical"] = _option(
         "auto",
         "what the numbers are; auto: 0 and 1 are binary; 0 to n - 1 for n up to 32 are categorical, in images levels; else real",
@@ -46,7 +45,3 @@ class ArrayChoices:
         if self.columns and self.drop:
             raise ValueError("columns and drop: give the columns that are read or those that are left out, not both")
 
-
-def is_data(name: str) -> bool:
-    """Whether a name is that of a file of data."""
-    return name.lower().endswith(ENDINGS)

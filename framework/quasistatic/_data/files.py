@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.reading import read_table
+from quasistatic._data.reading import read_array
 from quasistatic._data.source import AbstractReading, AbstractSource, Data, Outside, capability, events_of, units_of
 from quasistatic._data.tables import Table
 from quasistatic._data.units import Units
@@ -32,11 +32,11 @@ def read_events(source: AbstractSource, path: str | Path) -> Data:
             raise DataError(f"{path}: {why(error)}") from error
     reading = capability(source, AbstractReading)
     if isinstance(source.event, Fields) and (reading is None or path.suffix.lower() == ".npz"):
-        return Data(events_of(source, {name: read_table(path, ArrayChoices(key=name)).values for name in source.event}))
+        return Data(events_of(source, {name: read_array(path, ArrayChoices(key=name)).values for name in source.event}))
     if reading is not None:
         return reading.read_events(path)
     assert isinstance(source.event, AbstractField)
-    return fitting(read_table(path), source.event, units_of(source)[""])
+    return fitting(read_array(path), source.event, units_of(source)[""])
 
 
 def fitting(table: Table, field: AbstractField, units: Units) -> Data:

@@ -17,7 +17,7 @@ from quasistatic._data.draw import draw_picture
 from quasistatic._data.picture_choices import PictureChoices
 from quasistatic._data.picture_levels import BYTE, MOST_BITS, Depth
 from quasistatic._data.pictures import SHARE, Pictures, in_view, named_outside, refuse_outside
-from quasistatic._data.reading import read_table
+from quasistatic._data.reading import read_array
 from quasistatic._data.record import Memory
 from quasistatic._data.source import (
     SPLITS,
@@ -168,7 +168,7 @@ class PictureSource(AbstractSource, AbstractDrawing, AbstractReading, AbstractWr
         What cannot be read, and what has other levels or classes, is in `Data.outside`. Raises DataError where that is all.
         """
         if str(path).endswith((".npy", ".npz")):
-            return self._of_array(read_table(path).values)
+            return self._of_array(read_array(path).values)
         found = self._read(str(path))
         pixels = in_view(found.pixels, len(self._memory.field.shape) == 3)
         shapes = pixels.shape[1:], self._memory.field.shape

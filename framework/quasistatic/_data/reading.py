@@ -1,4 +1,4 @@
-"""Tables from files, by what their names end in."""
+"""Arrays of numbers from files: .npy, .npz, and plain text with a row for each event."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices, is_data
-from quasistatic._data.frames import excel_cells, json_cells, parquet_cells
+from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices
 from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
-from quasistatic._data.text import Cells, parse, text_cells
 from quasistatic._storage.files import read_plain, refuse_large
 from quasistatic.errors import DataError
 
@@ -36,24 +34,64 @@ CONVERT = {
 CONVERT |= {".hdf5": CONVERT[".h5"], ".jpg": CONVERT[".png"].replace("png", "jpg")}
 
 
-def read_table(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
-    """The numbers in a file: text (.csv, .tsv, .txt, .dat, also .gz), .jsonl, .npy, .npz; with quasistatic[table] .parquet, .xlsx.
+def read_array(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
+    """The numbers in a file: .npy, .npz, or plain text (.csv, .tsv, .txt, .dat) of numbers alone, with a header or without.
 
-    Of `choices` those of columns and cells are followed, and `key`, which names one of several arrays in an .npz. A large
-    .npy stays on disk. Text is UTF-8, its cells parted by commas, semicolons, tabs or blanks, with or without a header.
+    Of `choices` those of columns are followed, and `key`, which names one of several arrays in an .npz. A large .npy stays on
+    disk. A table with anything else in it is for `quasistatic.kits.tables`.
     Raises DataError, which says what is wrong and where, also for a number that is missing or not finite.
     """
     path = checked(path)
-    reader = ARRAYS.get(path.suffix.lower())
+    reader = READERS[path.suffix.lower()]
     if choices.key is not None and reader is not read_npz:
         raise DataError(f"{path}: holds one array, so the key {choices.key!r} names nothing; keys are for .npz files")
     with readable(path):
-        if reader is None:
-            with cells_in(path) as cells:
-                table = parse(cells, choices)
-        else:
-            table = _columns(reader(path, choices), choices)
+        table = _columns(reader(path, choices), choices)
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
+
+
+def _read_text(path: Path, choices: ArrayChoices) -> Table:
+    """Numbers parted by commas, or in a .tsv by tabs, else by blanks."""
+    refuse_large(path.stat().st_size)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise DataError(f"{path}: is empty")
+    delimiter = "," if "," in rows[0][1] else "\t" if "\t" in rows[0][1] else None
+    first = [cell.strip().strip('"') for cell in rows[0][1].split(delimiter)]
+    columns = None if all(_is_number(cell) for cell in first) else tuple(first)
+    rows = rows[columns is not None :]
+    if not rows:
+        raise DataError(f"{path}: holds a header and no events")
+    try:
+        values = np.loadtxt([line for _, line in rows], np.float64, comments=None, delimiter=delimiter, ndmin=2)
+    except ValueError as error:
+        raise DataError(f"{path}: {_first_misfit(rows, delimiter, len(first), columns) or error}") from None
+    if len(first) != values.shape[1]:
+        raise DataError(f"{path}: line {rows[0][0]} has {values.shape[1]} cells, the header has {len(first)}")
+    return Table(str(path), values, columns, np.array([number for number, _ in rows]), "line")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return float(cell) is not None
+    except ValueError:
+        return False
+
+
+def _first_misfit(rows: list[tuple[int, str]], delimiter: str | None, width: int, columns: tuple[str, ...] | None) -> str:
+    for number, line in rows:
+        cells = [cell.strip() for cell in line.split(delimiter)]
+        if len(cells) != width:
+            return f"line {number} has {len(cells)} cells, the others have {width}"
+        for place, cell in enumerate(cells):
+            if not _is_number(cell):
+                where = f"column {columns[place]!r}" if columns else f"column {place + 1}"
+                return f"line {number}, {where}: {cell[:40]!r} is not a number, as all cells of an array are"
+    return ""
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -81,43 +119,6 @@ def _inflated(path: Path, data: bytes) -> bytes:
     return bytes(found)
 
 
-@attrs.frozen(eq=False)
-class TextTable:
-    """The cells of a table as text, (N, columns), with the names of the columns and the places of the rows, as `counted` says."""
-
-    name: str
-    names: tuple[str, ...]
-    cells: np.ndarray
-    places: np.ndarray
-    counted: str
-    origin: Origin
-
-
-def read_cells(path: str | Path) -> TextTable:
-    """The cells of a file, whatever they hold: text (.csv, .tsv, .txt, .dat, also .gz), .jsonl, .parquet or .xlsx.
-
-    Raises DataError, also for two columns of one name.
-    """
-    path = checked(path)
-    if path.suffix.lower() in ARRAYS:
-        raise DataError(f"{path}: holds an array of numbers, expected a table of cells")
-    with readable(path):
-        with cells_in(path) as found:
-            header, rows = found.headed()
-            places, cells, size = [], [], 0
-            for place, row in rows:
-                size += sum(map(len, row)) + 50 * len(row)  # about what texts take
-                refuse_large(size)
-                places.append(place)
-                cells.append(row)
-        if not cells:
-            raise DataError(f"{path}: holds a header and no rows")
-        names = header or tuple(f"column {number}" for number in range(1, len(cells[0]) + 1))
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise DataError(f"{path}: {names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
-        return TextTable(str(path), names, np.array(cells, object), np.array(places), found.counted, Origin.of(path))
-
-
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Errors of the system while a file is read are DataErrors of one line."""
@@ -130,21 +131,14 @@ def readable(path: Path) -> Iterator[None]:
 def checked(path: str | Path) -> Path:
     """The path of a file of data. Raises DataError where it is none, with a way to make one of it."""
     path = Path(path).expanduser()
-    known = (
-        f"expected a file that ends in {', '.join(ENDINGS[: len(TEXT)])} (or .gz of these), {', '.join(ENDINGS[2 * len(TEXT) :])}"
-    )
+    known = f"expected a file that ends in {', '.join(ENDINGS)}"
     if path.is_dir():
         raise DataError(f"{path}: is a folder, {known}")
     if not path.exists():
         raise DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
-    if not is_data(path.name) or not path.is_file():
+    if not path.name.lower().endswith(ENDINGS) or not path.is_file():
         raise DataError(f"{path}: {known}{conversion(path)}")
     return path
-
-
-def cells_in(path: Path) -> contextlib.AbstractContextManager[Cells]:
-    """The cells of a table that is no array."""
-    return {".parquet": parquet_cells, ".xlsx": excel_cells, ".jsonl": json_cells}.get(path.suffix.lower(), text_cells)(path)
 
 
 def _columns(table: Table, choices: ArrayChoices) -> Table:
@@ -169,4 +163,8 @@ def conversion(path: Path) -> str:
     return f'; make one of it: python -c "{code}"'
 
 
-ARRAYS: dict[str, Callable[[Path, ArrayChoices], Table]] = {".npy": read_npy, ".npz": read_npz}
+READERS: dict[str, Callable[[Path, ArrayChoices], Table]] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    **dict.fromkeys(TEXT, _read_text),
+}

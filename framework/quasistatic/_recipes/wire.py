@@ -40,18 +40,6 @@ EXPECTED: dict[str, type] = {
 }
 
 
-def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept: Kept | None = None) -> AbstractSource:
-    """The source of a recipe. `data`, an array (N, ...) or a mapping of arrays, takes its place.
-
-    `kept` is what a run that is reopened has kept of its data. Raises InputError where the source refuses its options.
-    """
-    if data is not None:
-        return ArraySource(data, _choices(recipe.source.options))
-    if kept is not None and recipe.source.component.restore is not None:
-        return _build(manager, "source", recipe.source, kept, restore=True)
-    return _build(manager, "source", recipe.source)
-
-
 def build_task(
     recipe: Recipe,
     manager: PluginManager,

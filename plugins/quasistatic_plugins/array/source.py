@@ -12,7 +12,7 @@ def build(options: ArrayOptions) -> qs.ArraySource:
     """The source of the file that the options name. Raises DataError, which names the file, the place and a way out."""
     if not options.path:
         raise qs.DataError("source.path: must be given, a table or an array (quasistatic run my.csv)")
-    return qs.ArraySource(qs.read_table(options.path, options), options)
+    return qs.ArraySource(qs.read_array(options.path, options), options)
 
 
 def restore(options: ArrayOptions, kept: qs.Kept) -> qs.ArraySource:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import quasistatic as qs
+from quasistatic.kits.tables import read_table
 from quasistatic_plugins.molecules.notation import Molecule, parsed, rdkit, silent
 
 SHIPPED = "NCI/first_5K.smi"  # in the data folder of rdkit
@@ -100,9 +101,12 @@ def _word(line: str, place: int) -> str:
 
 
 def _of_table(path: Path, column: str) -> tuple[Iterator[tuple[int, str]], tuple[str, ...]]:
-    table = qs.read_cells(path)
+    table = read_table(path)
     place = _column(path, list(table.names), column)
-    return zip(table.places.tolist(), table.cells[:, place].tolist(), strict=True), _about(table.names, place)
+    pieces = list(table.pieces())
+    places = [number for piece in pieces for number in piece.places.tolist()]
+    cells = [cell or "" for piece in pieces for cell in piece.frame[str(place)].to_list()]
+    return zip(places, cells, strict=True), (*table.notes, *_about(table.names, place))
 
 
 def _column(path: Path, names: list[str], column: str) -> int:

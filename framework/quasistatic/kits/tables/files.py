@@ -19,14 +19,6 @@ from quasistatic.kits.tables.text import Piece, opened, pieces, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
-_PANDAS = "import pandas; pandas.read_{0}({1!r}).to_csv({2!r}, index=False)"
-# one line that makes a file that is read of one that is not
-CONVERT = {
-    **{f".{kind}": _PANDAS.replace("{0}", kind) for kind in ("json", "orc", "html", "xml")},
-    **{".xls": _PANDAS.replace("{0}", "excel"), ".ods": _PANDAS.replace("{0}", "excel")},
-    **{".sav": _PANDAS.replace("{0}", "spss"), ".dta": _PANDAS.replace("{0}", "stata"), ".sas7bdat": _PANDAS.replace("{0}", "sas")},
-}
-
 
 @attrs.frozen(eq=False)
 class RawTable:
@@ -89,7 +81,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def checked(path: str | Path) -> Path:
-    """The path of a table. Raises DataError where there is no such file, with a way to make one of it."""
+    """The path of a table. Raises DataError where there is no such file."""
     path = Path(path).expanduser()
     known = f"expected a file that ends in {', '.join(TEXT)} (or .gz of these), {', '.join(ENDINGS[2 * len(TEXT) :])}"
     if path.is_dir():
@@ -97,9 +89,7 @@ def checked(path: str | Path) -> Path:
     if not path.exists():
         raise qs.DataError(f"{path}: there is no such file in {Path.cwd() if not path.is_absolute() else path.parent}")
     if not path.name.lower().endswith(ENDINGS) or not path.is_file():
-        line = CONVERT.get(path.suffix.lower(), "") if path.is_file() else ""
-        code = line.format("", path.name, path.with_suffix(".csv").name)
-        raise qs.DataError(f"{path}: {known}" + (f'; make one of it: python -c "{code}"' if line else ""))
+        raise qs.DataError(f"{path}: {known}")
     return path
 
 

@@ -54,6 +54,7 @@ class TableSource(
     qs.AbstractWriting,
     qs.AbstractOwnUnits,
     qs.AbstractFramed,
+    qs.AbstractRefitting,
     qs.AbstractKept,
 ):
     """Rows of a table: an event has its numbers, in deviations from their means, and the states of its columns.
@@ -161,6 +162,11 @@ class TableSource(
 
     def stored(self) -> qs.ArrayRows:
         return self._stored(self._rows("train"))
+
+    def all_rows(self) -> qs.ArrayRows:
+        """The rows of all splits."""
+        found = [self._stored(self._rows(name)).arrays for name in SPLITS]
+        return qs.ArrayRows({name: np.concatenate([each[name] for each in found]) for name in self.event})
 
     def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[dict[str, jax.Array], None]:
         return {name: jnp.asarray(row[name]) for name in self.event}, None
