@@ -213,7 +213,8 @@ class TableSource(
             return frame
         import pandas
 
-        return pandas.DataFrame({name: frame[name].to_list() for name in frame.columns}).convert_dtypes(dtype_backend="numpy_nullable")
+        series = [(each.name, each.to_list() if each.dtype == pl.String else each.to_numpy()) for each in frame.get_columns()]
+        return pandas.DataFrame(dict(series))
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order; those with a cell that no row can have are outside."""
