@@ -260,7 +260,8 @@ def capability(source: Any, kind: type[C]) -> C | None:
 
 def judging_split(source: AbstractSource) -> Split:
     """The split that a run is judged by: test, else validation, else train, the first that holds events."""
-    return next((name for name in ("test", "validation") if len(source.split(name, 1))), "train")
+    held_out: tuple[Split, ...] = ("test", "validation")
+    return next((name for name in held_out if len(source.split(name, 1))), "train")
 
 
 def units_of(source: AbstractSource) -> dict[str, Units]:

@@ -175,11 +175,10 @@ class Run:
         if not isinstance(split, str | Data):
             rows = rows_of_frame(self.source, split)
             split = Data(events_of(self.source, split)) if rows is None else rows
-        is_held_out = self.held_out is not None and not isinstance(split, Data)
-        diffusion = self.held_out if is_held_out else self.diffusion
+        diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
         data = split if isinstance(split, Data) else self.source.split(split, options.events)
-        if not (len(data) or data.outside):
-            raise DataError(f"the {split} split holds no events to measure K of" if isinstance(split, str) else "no events")
+        if not (isinstance(split, Data) or len(data)):
+            raise DataError(f"the {split} split holds no events to measure K of")
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else found
