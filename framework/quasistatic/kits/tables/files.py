@@ -1,4 +1,4 @@
-"""Any table as text: files by their endings, and data frames in memory. What a library reads typed becomes the text of its values."""
+"""Any table as text: files by their endings, and data frames in memory. What a library reads typed becomes text of its values."""
 
 from __future__ import annotations
 

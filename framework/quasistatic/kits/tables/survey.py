@@ -101,7 +101,7 @@ class Tally:
 
 @attrs.frozen
 class Survey:
-    """All columns of a table: those that are modelled or constant, and sentences about each, about what is left out, and what is lost."""
+    """All columns of a table: those that are modelled or constant, and sentences about what is left out and what is lost."""
 
     columns: tuple[Column, ...]
     rows: int
@@ -207,7 +207,8 @@ def _missing_words(tallies: Sequence[Tally], options: ColumnOptions) -> frozense
 
 
 def _is_mostly_numbers(tally: Tally) -> bool:
-    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - sum(tally.words[w] for w in tally.words if w.lower() in MISSING))
+    missing = sum(count for word, count in tally.words.items() if word.lower() in MISSING)
+    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - missing)
 
 
 def _recognised(number: int, tally: Tally, options: ColumnOptions, missing: frozenset[str], table: RawTable) -> Column | str:

@@ -268,7 +268,13 @@ def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
     kwargs: dict[str, Any] = {"comment_prefix": form.comment} if form.comment else {}
     try:
         frame = pl.read_csv(
-            io.BytesIO(block), has_header=False, infer_schema=False, schema=schema, separator=delimiter, raise_if_empty=False, **kwargs
+            io.BytesIO(block),
+            has_header=False,
+            infer_schema=False,
+            schema=schema,
+            separator=delimiter,
+            raise_if_empty=False,
+            **kwargs,
         )
     except pl.exceptions.PolarsError as error:
         block.decode()  # raises where the text has another encoding
@@ -277,7 +283,8 @@ def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
         ) from error
     places = _places(form, block, place, frame)
     is_blank = frame.select(pl.all_horizontal(pl.all().is_null() | (pl.all().str.strip_chars() == ""))).to_series()
-    inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item() if b'"' in block else 0
+    counts = pl.all().str.count_matches(delimiter, literal=True)
+    inside = frame.select(pl.sum_horizontal(counts.sum())).item() if b'"' in block else 0
     # polars fills a row up where cells lack: that delimiters lack is the sign of it
     if block.count(delimiter.encode()) - inside < (len(frame) - _bare(block)) * (form.width - 1):
         uneven = _uneven(path, form, block, place)
@@ -303,7 +310,8 @@ def _places(form: TextFormat, block: bytes, place: int, frame: pl.DataFrame) -> 
             return np.asarray(lines[: len(frame)]) + place
     extra = np.zeros(len(frame), np.int64)
     if b'"' in block:
-        extra = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series().to_numpy().astype(np.int64)
+        counts = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+        extra = frame.select(counts).to_series().to_numpy().astype(np.int64)
     return place + np.arange(len(frame)) + np.cumsum(extra) - extra
 
 
