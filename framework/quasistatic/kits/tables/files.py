@@ -207,6 +207,8 @@ def _json(path: Path) -> RawTable:
 class _Digits(str):
     """A number as it is written."""
 
+    __repr__ = str.__str__
+
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:

@@ -24,6 +24,7 @@ AFFIXED = re.compile(
     r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
 )
 CODE = r"^[-+]?0\d"  # 007
+DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
 TRIED = 2_000  # cells with which the ways to write numbers are compared
 Style = Literal["fixed", "short", "point", "general", "scientific"]
