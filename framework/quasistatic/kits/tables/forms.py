@@ -12,14 +12,19 @@ import numpy as np
 import polars as pl
 
 PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+BLANKS = (" ", "'", "\u00a0", "\u2009", "\u202f")  # that group thousands, beside a comma and a point
 GROUPED = {  # thousands in groups, by the sign between them
     ",": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?"),
     ".": re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?"),
-    **{sign: re.compile(rf"[-+]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d*)?") for sign in (" ", "'", "\u00a0", "\u2009", "\u202f")},
+    **{sign: re.compile(rf"[-+]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d*)?") for sign in BLANKS},
 }
 COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-AFFIXED = re.compile(r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?")
+AFFIXED = re.compile(
+    r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
+    r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
+)
 CODE = r"^[-+]?0\d"  # 007
+DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
 TRIED = 2_000  # cells with which the ways to write numbers are compared
 Style = Literal["fixed", "short", "point", "general", "scientific"]
@@ -167,7 +172,7 @@ def number_forms(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator
 
 def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple[str, str]]:
     """The decimal sign and the sign of thousands."""
-    for sign in (" ", "'", "\u00a0", "\u2009", "\u202f"):
+    for sign in BLANKS:
         if any(GROUPED[sign].fullmatch(cell) for cell in cells):
             is_comma = decimal == "," or (decimal == "auto" and any("," in cell for cell in cells))
             yield "," if is_comma else ".", sign
@@ -192,7 +197,10 @@ def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple
 
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y")  # fmt: skip
-TIME = re.compile(r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z|[-+]\d\d:?\d\d)?")
+TIME = re.compile(
+    r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z|[-+]\d\d:?\d\d)?"
+)
+CLOCK = ("%H", "%I", "%T", "%R", "%s", "%+")  # of a format, a time of day
 LIKE_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d{1,2}, \d{4}.*")
 Unit = Literal["ns", "us"]
 SCALE = {"ns": 1_000_000_000, "us": 1_000_000}
@@ -270,7 +278,7 @@ def date_forms(cells: Sequence[str], given: Sequence[str]) -> list[DateForm]:
         return []
     if given:
         texts = pl.Series(shown)
-        tried = [_timed(DateForm(each, any(sign in each for sign in ("%H", "%I", "%T", "%R", "%s", "%+"))), texts) for each in given]
+        tried = [_timed(DateForm(each, any(sign in each for sign in CLOCK)), texts) for each in given]
         return [form for form in tried if _most(form, texts)][:1]
     times = [TIME.fullmatch(cell) for cell in shown]
     timed = [match for match in times if match]

@@ -43,8 +43,8 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     """A column of numbers with its kind, atoms, bounds and steps, from all its numbers (M,). Raises DataError."""
     if not len(numbers):
         return column
-    if np.abs(numbers).max() > LARGEST:
-        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {np.abs(numbers).max():.3g}")
+    if (size := np.abs(numbers).max()) > LARGEST:
+        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {size:.3g}")
     asked = options.kinds.get(column.name)
     low, high = numbers.min(), numbers.max()
     if len(numbers) > LARGE:  # what repeats in a hundredth of the numbers does so in these; ends are looked at whole

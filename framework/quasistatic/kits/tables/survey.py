@@ -16,7 +16,7 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column, Kind
 from quasistatic.kits.tables.files import RawTable
-from quasistatic.kits.tables.forms import CODE, EXACT, DateForm, Form, NumberForm, date_forms, fit_number_form, number_forms
+from quasistatic.kits.tables.forms import CODE, DIGITS, EXACT, DateForm, Form, NumberForm, date_forms, fit_number_form, number_forms
 from quasistatic.kits.tables.options import KINDS, ColumnOptions
 
 MISSING = frozenset({"na", "n/a", "nan", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
@@ -31,7 +31,7 @@ class Tally:
     """What the cells of one column are: so many of them, of which some are empty, have blanks around, or are no number of `form`.
 
     `texts` counts the different cells (None for too many), `words` those that are not numbers; `places` is where each word is
-    first; whole numbers are up to `largest`; `codes` have zeros in front; `decimals` is the largest number of those in a cell.
+    first; `codes` have zeros in front, or more digits than float64 has; `decimals` is the largest number of those in a cell.
     """
 
     name: str
@@ -41,7 +41,6 @@ class Tally:
     empty: int = 0
     stripped: int = 0
     codes: int = 0
-    largest: float = 0.0
     decimals: int = 0
     sample: tuple[str, ...] = ()
     texts: Counter[str] | None = attrs.field(factory=Counter)
@@ -61,9 +60,10 @@ class Tally:
             values = self.form.parse(bare)
             is_word = np.isnan(values) & ~is_empty.to_numpy()
             if isinstance(self.form, NumberForm):
-                self.codes += int(self.form.bare(bare).str.contains(CODE).fill_null(False).sum())
-                finite = np.abs(values[~np.isnan(values)])
-                self.largest = max(self.largest, float(finite[finite == np.round(finite)].max(initial=0.0)))
+                written = self.form.bare(bare)
+                self.codes += int(written.str.contains(CODE).fill_null(False).sum())
+                beyond = written.filter(pl.Series(np.abs(values) > EXACT))
+                self.codes += int(beyond.str.contains(DIGITS).sum())
                 self._note_powers(bare)
                 self.decimals = max(self.decimals, _most_decimals(bare, self.form))
             self._count_words(bare.filter(pl.Series(is_word)), places[is_word])
@@ -96,12 +96,12 @@ class Tally:
     @property
     def are_codes(self) -> bool:
         """Whether cells look like numbers and are not: they have zeros in front, or would be equal as numbers."""
-        return bool(self.codes) or self.largest > EXACT or bool(self.powers & self.plain)
+        return bool(self.codes) or bool(self.powers & self.plain)
 
 
 @attrs.frozen
 class Survey:
-    """All columns of a table: those that are modelled or constant, and sentences about each, about what is left out, and what is lost."""
+    """All columns of a table: those that are modelled or constant, and sentences about what is left out and what is lost."""
 
     columns: tuple[Column, ...]
     rows: int
@@ -207,7 +207,8 @@ def _missing_words(tallies: Sequence[Tally], options: ColumnOptions) -> frozense
 
 
 def _is_mostly_numbers(tally: Tally) -> bool:
-    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - sum(tally.words[w] for w in tally.words if w.lower() in MISSING))
+    missing = sum(count for word, count in tally.words.items() if word.lower() in MISSING)
+    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - missing)
 
 
 def _recognised(number: int, tally: Tally, options: ColumnOptions, missing: frozenset[str], table: RawTable) -> Column | str:

@@ -170,24 +170,30 @@ def _looks_numeric(cell: str) -> bool:
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row has the names of columns: none of its cells is missing or there twice, and either no cell looks like
-    a number, or some column has numbers below a cell that is none, or repeats cells below one that it does not repeat.
+    """Whether the first row has the names of columns: none of its cells is missing, and either no cell looks like a number, or
+    some column has numbers below a cell that is none, or repeats cells below one that it does not repeat.
+
+    A name that is there twice is one only above numbers.
     """
     first, rest = rows[0], rows[1:]
     names = first if first and first[0] else first[1:]  # R leaves the first name out
-    if not names or not all(names) or len(set(first)) < len(first):
+    if not names or not all(names):
         return False
+    numeric = [_looks_numeric(cell) for cell in first]
+    below = [[row[k] for row in rest if len(row) > k and row[k]] for k in range(len(first))]
+    above_numbers = [not is_one and _most_numeric(own) for is_one, own in zip(numeric, below, strict=True)]
+    if len(set(first)) < len(first):
+        return not any(numeric) and any(above_numbers)
     if not first[0] and len(first) > 1:
         return True
-    numeric = [_looks_numeric(cell) for cell in first]
     if not any(numeric):
-        return not rest or not all(first[k] in {row[k] for row in rest if len(row) > k} for k in range(len(first)))
-    for k, is_number in enumerate(numeric):
-        below = [row[k] for row in rest if len(row) > k and row[k]]
-        looks = sum(map(_looks_numeric, below))
-        if not is_number and below and (looks > 0.5 * len(below) or (first[k] not in below and len(set(below)) < len(below))):
-            return True
-    return False
+        return not rest or not all(name in own for name, own in zip(first, below, strict=True))
+    words = (k for k, is_one in enumerate(numeric) if not is_one)
+    return any(above_numbers) or any(first[k] not in below[k] and len(set(below[k])) < len(below[k]) for k in words)
+
+
+def _most_numeric(cells: Sequence[str]) -> bool:
+    return sum(map(_looks_numeric, cells)) > 0.5 * len(cells)
 
 
 def pieces(path: Path, form: TextFormat) -> Iterator[Piece]:
@@ -268,7 +274,13 @@ def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
     kwargs: dict[str, Any] = {"comment_prefix": form.comment} if form.comment else {}
     try:
         frame = pl.read_csv(
-            io.BytesIO(block), has_header=False, infer_schema=False, schema=schema, separator=delimiter, raise_if_empty=False, **kwargs
+            io.BytesIO(block),
+            has_header=False,
+            infer_schema=False,
+            schema=schema,
+            separator=delimiter,
+            raise_if_empty=False,
+            **kwargs,
         )
     except pl.exceptions.PolarsError as error:
         block.decode()  # raises where the text has another encoding
@@ -277,7 +289,8 @@ def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
         ) from error
     places = _places(form, block, place, frame)
     is_blank = frame.select(pl.all_horizontal(pl.all().is_null() | (pl.all().str.strip_chars() == ""))).to_series()
-    inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item() if b'"' in block else 0
+    counts = pl.all().str.count_matches(delimiter, literal=True)
+    inside = frame.select(pl.sum_horizontal(counts.sum())).item() if b'"' in block else 0
     # polars fills a row up where cells lack: that delimiters lack is the sign of it
     if block.count(delimiter.encode()) - inside < (len(frame) - _bare(block)) * (form.width - 1):
         uneven = _uneven(path, form, block, place)
@@ -303,7 +316,8 @@ def _places(form: TextFormat, block: bytes, place: int, frame: pl.DataFrame) -> 
             return np.asarray(lines[: len(frame)]) + place
     extra = np.zeros(len(frame), np.int64)
     if b'"' in block:
-        extra = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series().to_numpy().astype(np.int64)
+        counts = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+        extra = frame.select(counts).to_series().to_numpy().astype(np.int64)
     return place + np.arange(len(frame)) + np.cumsum(extra) - extra
 
 
