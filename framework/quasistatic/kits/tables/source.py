@@ -213,13 +213,8 @@ class TableSource(
             return frame
         import pandas
 
-<<<<<<< HEAD
         series = [(each.name, each.to_list() if each.dtype == pl.String else each.to_numpy()) for each in frame.get_columns()]
         return pandas.DataFrame(dict(series))
-=======
-        found = pandas.DataFrame({name: frame[name].to_list() for name in frame.columns})
-        return found.convert_dtypes(dtype_backend="numpy_nullable")
->>>>>>> oldtests
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order; those with a cell that no row can have are outside."""
