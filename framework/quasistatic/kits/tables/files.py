@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,8 @@ class _Reading:
 def readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise qs.DataError(f"{path}: is not a .gz file, or is damaged: {error}") from error
     except OSError as error:
         raise qs.DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
     except pl.exceptions.PolarsError as error:

@@ -20,14 +20,15 @@ GROUPED = {  # thousands in groups, by the sign between them
 }
 COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 AFFIXED = re.compile(
-    r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
+    r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
     r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
 )
 CODE = r"^[-+]?0\d"  # 007
-DIGITS = r"^[-+]?\d+$"  # not 1.5e20
+MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
+DISTINCT = 16  # digits that count, from which on a number is written with the fewest that are it in float64
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
 TRIED = 2_000  # cells with which the ways to write numbers are compared
-Style = Literal["fixed", "short", "point", "general", "scientific"]
+Style = Literal["fixed", "short", "point", "general", "scientific", "exact"]
 
 
 @attrs.frozen
@@ -35,7 +36,9 @@ class NumberForm:
     """A way to write numbers.
 
     `digits` are those after the decimal sign: of the number ("fixed", "short", "point": 5.00, 5, 5.0) or of its mantissa
-    ("scientific"); of "general", which changes to exponents where these are shorter, they are all that count.
+    ("scientific"); of "general", which changes to exponents where these are shorter, they are all that count; "exact" has the
+    fewest that are this number in float64, as Python writes it. `has_plus` is a sign before positive numbers, `has_zero` a 0
+    before the decimal sign.
     """
 
     style: Style = "short"
@@ -46,6 +49,8 @@ class NumberForm:
     after: str = ""
     capital: bool = False
     exponent: int = 2
+    has_plus: bool = False
+    has_zero: bool = True
 
     def bare(self, cells: pl.Series) -> pl.Series:
         """Cells (N,) without what stands around numbers."""
@@ -90,6 +95,8 @@ class NumberForm:
             return _scientific(value, self.digits, self.exponent)
         if self.style == "general":
             return _general(value, self.digits, self.exponent)
+        if self.style == "exact":
+            return repr(value + 0.0)
         if self.style == "fixed":
             text = f"{value:.{self.digits}f}"
         else:  # the fewest digits that are this number in float64
@@ -97,7 +104,9 @@ class NumberForm:
         return text[1:] if text.startswith("-") and not text.strip("-0.") else text  # there is one zero
 
     def _dressed(self, text: str) -> str:
-        sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+        sign, text = ("-", text[1:]) if text.startswith("-") else ("+" * self.has_plus, text)
+        if not self.has_zero and text.startswith("0."):
+            text = text[1:]
         if self.capital:
             text = text.upper()
         if self.thousands or self.decimal != ".":
@@ -120,7 +129,10 @@ def _general(value: float, digits: int, exponent: int) -> str:
     """The shorter of a plain number and one with an exponent, the plain one of equals, with `digits` that count."""
     if value == 0:
         return "0"
-    mantissa, _, power = f"{value:.{max(digits, 1) - 1}e}".partition("e")
+    if digits >= DISTINCT:
+        mantissa, _, power = np.format_float_scientific(value).partition("e")
+    else:
+        mantissa, _, power = f"{value:.{max(digits, 1) - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     short = f"{mantissa}e{power[0]}{int(power[1:]):0{exponent}d}"
     decimals = max(0, len(mantissa.lstrip("-").replace(".", "")) - 1 - int(power))
@@ -138,11 +150,17 @@ def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
     powers = max(1, min((len(power.lstrip("+-")) for _, _, power in mantissas), default=2))
     counting = max((len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0") for each in bare), default=1)
     digits = max((len(mantissa.partition(".")[2]) for mantissa, _, _ in mantissas), default=0)
-    base = attrs.evolve(form, capital=any("E" in cell for cell in cells), exponent=powers)
+    base = attrs.evolve(
+        form,
+        capital=any("E" in cell for cell in cells),
+        exponent=powers,
+        has_plus=any(cell.startswith("+") for cell in cells),
+        has_zero=any(re.match(r"-?0\.", each) for each in bare) or not any(re.match(r"-?\.", each) for each in bare),
+    )
     tried = [attrs.evolve(base, style=style, digits=decimals) for style in ("fixed", "short", "point")]
     if mantissas:
         general = attrs.evolve(base, style="general", digits=min(counting, 17))
-        tried = [attrs.evolve(base, style="scientific", digits=digits), general]
+        tried = [attrs.evolve(base, style="scientific", digits=digits), general, attrs.evolve(base, style="exact")]
     return max(tried, key=lambda each: sum(map(str.__eq__, each.write(values), tried_on)))
 
 
@@ -198,7 +216,7 @@ def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y")  # fmt: skip
 TIME = re.compile(
-    r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z|[-+]\d\d:?\d\d)?"
+    r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z| UTC| GMT|[-+]\d\d:?\d\d)?"
 )
 CLOCK = ("%H", "%I", "%T", "%R", "%s", "%+")  # of a format, a time of day
 LIKE_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d{1,2}, \d{4}.*")
@@ -209,7 +227,8 @@ SCALE = {"ns": 1_000_000_000, "us": 1_000_000}
 @attrs.frozen
 class DateForm:
     """A way to write dates: a format, with which a column has days since 1970-01-01 or, where it has a time of day, seconds since
-    `origin` (in seconds); `zone` is text that all cells end with. `short` is the format of midnights, where it is another.
+    `origin` (in seconds); `zone` is text that all cells end with. `short` is the format of midnights, where it is another;
+    `case` is that of all letters, and fractions of a second end with so many zeros as `padded` that are not written.
     """
 
     format: str
@@ -218,11 +237,13 @@ class DateForm:
     origin: int = 0
     zone: str = ""
     short: str = ""
+    case: Literal["", "upper", "lower"] = ""
+    padded: int = 0
 
     def parse(self, cells: pl.Series) -> np.ndarray:
         """The number of each cell (N,), nan where it is something else."""
         plain = cells.str.strip_suffix(self.zone) if self.zone else cells
-        found = self._numbers(plain, self.format)
+        found = self._numbers(plain + "0" * self.padded if self.padded else plain, self.format)
         if self.zone:
             found = np.where(cells.str.ends_with(self.zone).fill_null(False).to_numpy(), found, np.nan)
         if self.short:
@@ -246,7 +267,7 @@ class DateForm:
         if not self.has_time:
             return 1.0
         digits = re.search(r"%\.(\d)f", self.format)
-        return 10.0 ** -int(digits[1]) if digits else 1.0 if "%S" in self.format else 60.0
+        return 10.0 ** -(int(digits[1]) - self.padded) if digits else 1.0 if "%S" in self.format else 60.0
 
     def rounded(self, values: np.ndarray) -> np.ndarray:
         """Dates (N,) that can be written, nearest to these: none beyond the calendar."""
@@ -263,44 +284,48 @@ class DateForm:
         else:
             ticks = np.round(values).astype(np.int64) * 86_400 * scale
         when = pl.Series(ticks).cast(pl.Datetime(self.unit, "UTC" if "%:z" in self.format else None))
-        texts = [text + self.zone for text in when.dt.to_string(self.format).to_list()]
+        texts = [text[: len(text) - self.padded] + self.zone for text in when.dt.to_string(self.format).to_list()]
         if self.short:
             midnight = ticks % (86_400 * scale) == 0
             brief = when.dt.to_string(self.short).to_list()
             texts = [one if is_short else other for one, other, is_short in zip(brief, texts, midnight.tolist(), strict=True)]
-        return texts
+        return [getattr(text, self.case)() for text in texts] if self.case else texts
 
 
 def date_forms(cells: Sequence[str], given: Sequence[str]) -> list[DateForm]:
     """Ways to read all of these cells as dates; more than one where the cells leave it open which number is the month."""
     shown = list(cells[:1000])
-    if not shown or not (given or sum(LIKE_DATE.fullmatch(cell) is not None for cell in shown) > 0.5 * len(shown)):
-        return []
-    if given:
-        texts = pl.Series(shown)
+    texts = pl.Series(shown, dtype=pl.String)
+    if shown and given:
         tried = [_timed(DateForm(each, any(sign in each for sign in CLOCK)), texts) for each in given]
-        return [form for form in tried if _most(form, texts)][:1]
+        if fitting := [form for form in tried if _most(form, texts)]:
+            return fitting[:1]
+    if not shown or not sum(LIKE_DATE.fullmatch(cell) is not None for cell in shown) > 0.5 * len(shown):
+        return []
     times = [TIME.fullmatch(cell) for cell in shown]
     timed = [match for match in times if match]
-    texts = pl.Series(shown)
+    has_century = sum(re.search(r"\d{4}", cell.partition(":")[0]) is not None for cell in shown) > 0.5 * len(shown)
+    days = [day for day in DAYS if ("%Y" in day) == has_century]
     if not timed:
-        return _different(_unpadded([DateForm(each) for each in DAYS if _most(DateForm(each), texts)], shown), texts)
+        return _different(_as_spelt([DateForm(day) for day in days if _most(DateForm(day), texts)], texts), texts)
     first = timed[0]
-    digits = max((len(match["fraction"] or ".") - 1 for match in timed), default=0)
-    digits = 0 if digits == 0 else 3 if digits <= 3 else 6 if digits <= 6 else 9
+    written = max((len(match["fraction"] or ".") - 1 for match in timed), default=0)
+    digits = next((each for each in (0, 3, 6) if each >= written), 9)
     second = "%S" if first["second"] else ""
     clock = "%H:%M" + (f":{second}" if second else "") + (f"%.{digits}f" if digits else "")
     zones = {match["zone"] or "" for match in timed}
     zone = zones.pop() if len(zones) == 1 else ""
     found = []
-    for day in DAYS:
+    for day in days:
         full = f"{day}{first['gap']}{clock}"
         has_short = len(timed) < len(times)
-        form = DateForm(full + ("" if not zones else "%:z"), True, "ns" if digits == 9 else "us", 0, zone, day if has_short else "")
+        unit: Unit = "ns" if digits == 9 else "us"
+        padded = 0 if zones else max(0, digits - written)
+        form = DateForm(full + ("" if not zones else "%:z"), True, unit, 0, zone, day if has_short else "", padded=padded)
         form = _timed(form, texts)
         if _most(form, texts):
             found.append(form)
-    return _different(found, texts)
+    return _different(_as_spelt(found, texts), texts)
 
 
 def _different(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
@@ -323,19 +348,22 @@ def _timed(form: DateForm, cells: pl.Series) -> DateForm:
         return form
     values = form.parse(cells)
     values = values[~np.isnan(values)]
-    return attrs.evolve(form, origin=int(np.floor(np.median(values)))) if len(values) else form
+    return attrs.evolve(form, origin=int(np.floor(np.median(values) / 86_400)) * 86_400) if len(values) else form
 
 
 def _most(form: DateForm, cells: pl.Series) -> bool:
     return bool(np.mean(~np.isnan(form.parse(cells))) > 0.9)
 
 
-def _unpadded(forms: list[DateForm], cells: Sequence[str]) -> list[DateForm]:
-    """With 1/2/2020 where the cells have no zeros in front."""
+def _as_spelt(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
+    """With 1/2/2020 and 9:05 where the cells have no zeros in front, and with months in their case."""
     found = []
     for form in forms:
-        bare = attrs.evolve(form, format=form.format.replace("%d", "%-d").replace("%m", "%-m"))
-        found.append(max((form, bare), key=lambda each: _same(each, pl.Series(list(cells)))))
+        bare = [form.format, form.format.replace("%H", "%-H")]
+        bare += [each.replace("%d", "%-d").replace("%m", "%-m") for each in bare]
+        cases = ("", "upper", "lower") if "%b" in form.format.lower() else ("",)
+        tried = [attrs.evolve(form, format=format, case=case) for format in dict.fromkeys(bare) for case in cases]
+        found.append(max(tried, key=lambda each: _same(each, cells)))
     return found
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import quasistatic as qs
 from quasistatic.kits.tables.bends import Bend, fit_bend
 from quasistatic.kits.tables.columns import Column
-from quasistatic.kits.tables.forms import DateForm
+from quasistatic.kits.tables.forms import DateForm, Form
 from quasistatic.kits.tables.mixture import Flat, best_mixture
 from quasistatic.kits.tables.options import ColumnOptions
 
@@ -53,8 +53,7 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     else:
         seen = numbers
     values, counts = np.unique(seen, return_counts=True)
-    is_whole = bool(np.all(numbers == np.round(numbers))) and isinstance(column.form, DateForm) is False
-    if len(values) == 1 or asked == "ordinal" or (asked is None and (len(values) == 2 or (is_whole and len(values) <= FEW))):
+    if len(values) == 1 or asked == "ordinal" or (asked is None and are_states(values, column.form)):
         return _of_states(column, values, "ordinal" if len(values) > 2 or asked else "binary")
     atoms = _atoms(values, counts) if options.atoms == "auto" and asked != "count" else np.empty(0)
     rest = numbers[~np.any([numbers == atom for atom in atoms], axis=0)] if len(atoms) else numbers
@@ -71,6 +70,12 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     if asked == "count" and not step:
         raise qs.DataError(f"source.count: column {column.name!r} holds numbers that are not multiples of a step")
     return as_count if is_count else attrs.evolve(column, kind="real", bend=bend)
+
+
+def are_states(values: np.ndarray, form: Form | None) -> bool:
+    """Whether different numbers (M,) are so few that each is a state: two, or some that are whole."""
+    is_whole = not isinstance(form, DateForm) and bool(np.all(values == np.round(values)))
+    return len(values) == 2 or (is_whole and len(values) <= FEW)
 
 
 def _of_states(column: Column, values: np.ndarray, kind: Any) -> Column:

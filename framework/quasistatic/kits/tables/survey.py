@@ -16,12 +16,23 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column, Kind
 from quasistatic.kits.tables.files import RawTable
-from quasistatic.kits.tables.forms import CODE, DIGITS, EXACT, DateForm, Form, NumberForm, date_forms, fit_number_form, number_forms
+from quasistatic.kits.tables.forms import (
+    CODE,
+    EXACT,
+    MISSING,
+    DateForm,
+    Form,
+    NumberForm,
+    date_forms,
+    fit_number_form,
+    number_forms,
+)
+from quasistatic.kits.tables.numbers import are_states
 from quasistatic.kits.tables.options import KINDS, ColumnOptions
 
-MISSING = frozenset({"na", "n/a", "nan", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
 SAMPLE = 20_000  # cells of which the form of a column is recognised
 TEXTS = 5_000  # different cells that are counted; a column with more has no states
+MOST_SPELT = 200  # different cells at most that may be ways to write few numbers
 WORDS = 5  # different words at most that are states of a column of numbers
 LISTED = 20
 
@@ -31,7 +42,8 @@ class Tally:
     """What the cells of one column are: so many of them, of which some are empty, have blanks around, or are no number of `form`.
 
     `texts` counts the different cells (None for too many), `words` those that are not numbers; `places` is where each word is
-    first; `codes` have zeros in front, or more digits than float64 has; `decimals` is the largest number of those in a cell.
+    first; `codes` have zeros in front, or more digits than float64; `decimals` is the largest number of those in a cell; `gaps` are
+    words that are set to be missing cells, also where they look like numbers.
     """
 
     name: str
@@ -45,6 +57,7 @@ class Tally:
     sample: tuple[str, ...] = ()
     texts: Counter[str] | None = attrs.field(factory=Counter)
     words: Counter[str] = attrs.field(factory=Counter)
+    gaps: tuple[str, ...] = ()
     places: dict[str, int] = attrs.field(factory=dict)
     plain: set[float] = attrs.field(factory=set)
     powers: set[float] = attrs.field(factory=set)
@@ -58,12 +71,13 @@ class Tally:
         self.empty += int(is_empty.sum())
         if self.form is not None:
             values = self.form.parse(bare)
+            if self.gaps:
+                values = np.where(bare.is_in(list(self.gaps)).fill_null(False).to_numpy(), np.nan, values)
             is_word = np.isnan(values) & ~is_empty.to_numpy()
             if isinstance(self.form, NumberForm):
-                written = self.form.bare(bare)
-                self.codes += int(written.str.contains(CODE).fill_null(False).sum())
-                beyond = written.filter(pl.Series(np.abs(values) > EXACT))
-                self.codes += int(beyond.str.contains(DIGITS).sum())
+                self.codes += int(self.form.bare(bare).str.contains(CODE).fill_null(False).sum())
+                long = bare.filter(pl.Series(np.abs(values) > EXACT))
+                self.codes += int((~long.str.contains(r"[eE]") & ~long.str.contains(self.form.decimal, literal=True)).sum())
                 self._note_powers(bare)
                 self.decimals = max(self.decimals, _most_decimals(bare, self.form))
             self._count_words(bare.filter(pl.Series(is_word)), places[is_word])
@@ -96,7 +110,16 @@ class Tally:
     @property
     def are_codes(self) -> bool:
         """Whether cells look like numbers and are not: they have zeros in front, or would be equal as numbers."""
-        return bool(self.codes) or bool(self.powers & self.plain)
+        return bool(self.codes) or bool(self.powers & self.plain) or self._are_spelt_twice()
+
+    def _are_spelt_twice(self) -> bool:
+        """Whether few numbers, which would be states, are written in several ways, such as 1 and 1.0."""
+        if self.form is None or self.texts is None or len(self.texts) > MOST_SPELT:
+            return False
+        values = self.form.parse(pl.Series(list(self.texts), dtype=pl.String))
+        known = values[~np.isnan(values)]
+        different = np.unique(known)
+        return len(different) < len(known) and are_states(different, self.form)
 
 
 @attrs.frozen
@@ -165,15 +188,30 @@ def _proposed(
     kinds, found, seen = options.kinds, [], []
     for number in numbers:
         bare = frame[str(number)].head(SAMPLE).str.strip_chars().drop_nulls()
-        seen.append([cell for cell in bare.unique(maintain_order=True).to_list() if cell and cell.lower() not in MISSING])
+        seen.append([cell for cell in bare.unique(maintain_order=True).to_list() if cell and not _is_gap(cell, options)])
     decimal = options.decimal if options.decimal != "auto" else _decimal(seen, table.delimiter)
     for name, cells in zip(names, seen, strict=True):
         forms: list[Form] = []
         if kinds.get(name) != "categorical" and cells:
+            dates = date_forms(cells, options.dates)
             forms = [form for form in number_forms(cells, decimal, table.delimiter) if _share(form, cells) > 0.5]
-            forms = forms or list(date_forms(cells, options.dates))
-        found.append(Tally(name, forms[0] if forms else None, tuple(forms[1:]), sample=tuple(cells)))
+            is_given = any(form.format in options.dates for form in dates)
+            forms = list(dates) if is_given or not forms else forms
+        found.append(Tally(name, forms[0] if forms else None, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
+    _refuse_unused(table, found, options)
     return found
+
+
+def _is_gap(cell: str, options: ColumnOptions) -> bool:
+    return cell.lower() in MISSING if options.missing_words is None else cell in options.missing_words
+
+
+def _refuse_unused(table: RawTable, tallies: Sequence[Tally], options: ColumnOptions) -> None:
+    used = {tally.form.format for tally in tallies if isinstance(tally.form, DateForm)}
+    if unused := [format for format in options.dates if format not in used]:
+        first = next((tally for tally in tallies if tally.sample and not isinstance(tally.form, NumberForm)), tallies[0])
+        such = f", such as {first.sample[0]!r} of column {first.name!r}" if first.sample else ""
+        raise qs.DataError(f"{table.name}: source.dates: the cells of no column are dates as {unused[0]!r}{such}")
 
 
 def _most_decimals(cells: pl.Series, form: NumberForm) -> int:
@@ -252,7 +290,10 @@ def _is_open(tally: Tally) -> str:
     cell = next((text for text in tally.texts or () if _differs(tally, text)), next(iter(tally.texts or ("",))))
     if isinstance(tally.form, DateForm):
         ways = " or ".join(form.format for form in (tally.form, *tally.rivals) if isinstance(form, DateForm))
-        return f"column {tally.name!r}: {cell!r} may be a date as {ways}; say which: --set 'source.dates=[\"{tally.form.format}\"]'"
+        return (
+            f"column {tally.name!r}: {cell!r} may be a date as {ways}; say which: --set 'source.dates=[\"{tally.form.format}\"]'; "
+            "or take the column as categories (source.categorical)"
+        )
     return (
         f"column {tally.name!r}: {cell!r} may have a decimal comma, or a comma that groups thousands; say which: "
         "--set source.decimal=, or --set source.decimal=."
