@@ -197,7 +197,8 @@ def _proposed(
             forms = [form for form in number_forms(cells, decimal, table.delimiter) if _share(form, cells) > 0.5]
             is_given = any(form.format in options.dates for form in dates)
             forms = list(dates) if is_given or not forms else forms
-        found.append(Tally(name, forms[0] if forms else None, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
+        form, gaps = forms[0] if forms else None, options.missing_words or ()
+        found.append(Tally(name, form, tuple(forms[1:]), sample=tuple(cells), gaps=gaps))
     _refuse_unused(table, found, options)
     return found
 

@@ -355,7 +355,9 @@ def _quickly(form: TextFormat, block: bytes) -> pl.DataFrame | None:
         )
     except pl.exceptions.PolarsError:
         return None
-    inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item() if b'"' in block else 0
+    inside = 0
+    if b'"' in block:
+        inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item()
     # polars fills a row up where cells lack: that delimiters lack is the sign of it
     lacks = block.count(delimiter.encode()) - inside < (len(frame) - _bare(block)) * (form.width - 1)
     return None if lacks else frame
@@ -378,7 +380,8 @@ def _places(form: TextFormat, block: bytes, frame: pl.DataFrame) -> np.ndarray:
             return np.asarray(lines[: len(frame)], np.int64)
     extra = np.zeros(len(frame), np.int64)
     if b'"' in block:
-        extra = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series().to_numpy().astype(np.int64)
+        lines = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+        extra = frame.select(lines).to_series().to_numpy().astype(np.int64)
     return np.arange(len(frame)) + np.cumsum(extra) - extra
 
 
