@@ -157,7 +157,8 @@ class Fields(AbstractEvent, Mapping[str, AbstractField]):
                 gate, found = dict(self.gates)[name][column], array.reshape(len(array), -1)[row, column]
                 raise DataError(
                     f"events.{name}: event {row}, element {column} is {found!r}, expected 0, as it does not exist: element "
-                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({wrong.any(axis=1).sum()} of {len(array)} events)"
+                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({wrong.any(axis=1).sum()} of {len(array)} "
+                    "events)"
                 )
         return self.build(checked)
 
