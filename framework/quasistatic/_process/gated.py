@@ -71,8 +71,8 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
         return {name: kernel for name, kernel in self.parts.items() if name not in gaps}
 
     def times(self, steps: int) -> np.ndarray:
-        """The turn is in it. Of n steps a half of time loses about as many nats as it has elements, over n, and a number several times
-        what a state does: so steps are shared as the roots of that. The step of a single state loses nothing.
+        """The turn is in it. In n steps a half of time loses about as many nats as it has elements, over n, and a number several
+        times what a state does: so steps are shared as the roots of that. The step of a single state loses nothing.
         """
         if not self._states:
             return chain_of(self._numbers.values(), steps)
