@@ -59,8 +59,14 @@ def kernel_of(field: qs.AbstractField = FIELD, **options: object) -> qs.Abstract
 def test_the_kernel_keeps_the_laws(options: dict[str, str]) -> None:
     few = {"composition", "bayes", "averaging", "support", "arrival", "schedule", "bridge"}
     for law in laws_of("kernel", kernel_of(**options)):
-        if law.name in few or not options:
+        if law.name in few:
             attrs.evolve(law, examples=1)()
+
+
+@pytest.mark.slow
+def test_the_kernel_keeps_all_laws() -> None:
+    for law in laws_of("kernel", kernel_of()):
+        law()
 
 
 def test_samples_are_on_the_lattice_and_probabilities_sum_to_one() -> None:
