@@ -158,7 +158,8 @@ class Fields(AbstractEvent, Mapping[str, AbstractField]):
                 many = f"{wrong.any(axis=1).sum()} of {len(array)} events"
                 raise DataError(
                     f"events.{name}: event {row}, element {column} is {found!r}, expected 0, as it does not exist: element "
-                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({many})"
+                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({wrong.any(axis=1).sum()} of {len(array)} "
+                    "events)"
                 )
         return self.build(checked)
 
