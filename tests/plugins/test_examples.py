@@ -78,9 +78,10 @@ def code_lines(text: str) -> int:
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_an_example_is_short(plugin: str) -> None:
-    """80 lines; the angles bring a field of their own as well, the blur two kinds of noise, positive numbers a bridge."""
+    """80 lines; the angles bring a field of their own as well, the blur two kinds of noise, positive numbers a bridge, windows a
+    recipe that opens its files."""
     lines = [code_lines(text) for text in modules_of(plugin)]
-    assert 0 < sum(lines) < {"wrapped-normal": 90, "blur": 100, "square-root": 120}.get(plugin, 80), lines
+    assert 0 < sum(lines) < {"wrapped-normal": 90, "windows": 90, "blur": 100, "square-root": 120}.get(plugin, 80), lines
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

@@ -260,7 +260,8 @@ def capability(source: Any, kind: type[C]) -> C | None:
 
 def judging_split(source: AbstractSource) -> Split:
     """The split that a run is judged by: test, else validation, else train, the first that holds events."""
-    return next((name for name in ("test", "validation") if len(source.split(name, 1))), "train")
+    held_out: tuple[Split, ...] = ("test", "validation")
+    return next((name for name in held_out if len(source.split(name, 1))), "train")
 
 
 def units_of(source: AbstractSource) -> dict[str, Units]:
@@ -316,13 +317,7 @@ def events_of(source: AbstractSource, values: Any) -> State:
 
     Raises DataError for what does not fit.
     """
-    framed, own = capability(source, AbstractFramed), capability(source, AbstractOwnUnits)
-    if framed is not None and not _is_built_like(source.event, values):
-        data = framed.read_frame(values)
-        if data.outside:
-            first = data.outside[0]
-            raise DataError(f"data: row {first.number} is outside of what the source holds: {first.reason}")
-        return data.x
+    own = capability(source, AbstractOwnUnits)
     if own is not None:
         return source.event.check(own.from_user(values))
     event, units = source.event, units_of(source)
@@ -336,8 +331,14 @@ def events_of(source: AbstractSource, values: Any) -> State:
     return event.check(event.build(parts) if len(parts) == len(event.parts()) else values)
 
 
-def _is_built_like(event: AbstractEvent, values: Any) -> bool:
-    return isinstance(event, Fields) and isinstance(values, Mapping) and set(values) == set(event)
+def rows_of_frame(source: AbstractSource, values: Any) -> Data | None:
+    """The rows of a data frame as events, some of which may be outside; None of values that are built like events.
+
+    Raises DataError for a frame that has not the columns of the source.
+    """
+    framed, event = capability(source, AbstractFramed), source.event
+    is_event = isinstance(event, Fields) and isinstance(values, Mapping) and set(values) == set(event)
+    return None if framed is None or is_event else framed.read_frame(values)
 
 
 def _to_model(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def _examples(instance: Component, _attribute: object, value: tuple[AbstractFiel
             raise ValueError(f"Component.examples: {event.describe()} is not of a field that `supports` names")
 
 
-def _from_data(instance: Component, _attribute: object, value: object) -> None:
+def _from_data(instance: Component, _attribute: object, value: str | Callable[..., Any] | None) -> None:
     if value is not None and instance.kind != "source":
         raise ValueError(f"Component.from_data: only a source takes data from memory, this is a {instance.kind}")
 

@@ -67,6 +67,8 @@ def estimate(per_event: np.ndarray, size: int, pixels: int | None = None, symbol
     count = len(values)
     if not count:
         return Estimate(math.nan, math.nan, "nats", size=size, pixels=pixels)
+    if not np.isfinite(values).all():  # an event to which the model gives no probability
+        return Estimate(float(values.mean()), math.nan, "nats", events=count, size=size, pixels=pixels)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
     found = Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)
     if symbols is None:

@@ -65,6 +65,22 @@ class Ledger:
             symbols=self.symbols[rows] if isinstance(self.symbols, np.ndarray) else self.symbols,
         )
 
+    def among(self, rows: np.ndarray, count: int) -> Ledger:
+        """The ledger of `count` events of which these `rows` are its own; of the others K is minus infinity, in the first term."""
+        by_part = {}
+        for place, (name, terms) in enumerate(self.by_part.items()):
+            by_part[name] = np.zeros((count, terms.shape[1]))
+            by_part[name][:, 0] = np.inf if place == 0 else 0.0
+            by_part[name][rows] = terms
+        error = None if self.per_event_error is None else np.zeros(count)
+        if error is not None:
+            error[rows] = self.per_event_error
+        symbols = self.symbols
+        if isinstance(symbols, np.ndarray):
+            symbols = np.zeros(count, symbols.dtype)
+            symbols[rows] = self.symbols
+        return attrs.evolve(self, by_part=by_part, per_event_error=error, symbols=symbols)
+
     @property
     def steps(self) -> int:
         """T."""

@@ -14,6 +14,7 @@ import attrs
 import equinox as eqx
 
 from quasistatic._data.source import (
+    AbstractFramed,
     AbstractKept,
     AbstractSource,
     Data,
@@ -22,6 +23,7 @@ from quasistatic._data.source import (
     capability,
     events_of,
     judging_split,
+    rows_of_frame,
     samples_to_user,
 )
 from quasistatic._plugins.manager import PluginManager, plugins
@@ -123,42 +125,60 @@ class Run:
         side: State | None = None,
         model_units: bool = False,
         sampler: AbstractSampler | None = None,
-    ) -> State:
+        as_frame: bool = False,
+    ) -> Any:
         """`count` events (count, ...) in the user's units, or in model units, by a chain of T = `steps`, or through these times.
 
+        Of a table they come `as_frame`, a data frame of the library that training data came from, or else of polars; InputError
+        where events are not the rows of a table.
         `side` (rows, ...) is the side information, repeated as needed; by default that of the split that the run is judged by.
         `sampler` takes the place of the run's own.
         """
         if side is None and self.source.side is not None:
             side = self.source.split(judging_split(self.source), count).side
         key = role_key(seed, Role.SAMPLE)
+        framed = capability(self.source, AbstractFramed)
+        if as_frame and framed is None:
+            raise InputError(f"sample: as_frame is for the rows of a table, these events are {self.source.event.describe()}")
         xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
+        if as_frame and framed is not None:
+            return framed.to_frame(xs)
         return xs if model_units else samples_to_user(self.source, xs)
 
     def bound(self, x: Any, *, steps: Steps = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.
 
-        Densities in the user's units are lower by `units.log_volume(shape)`, see `source.units`. Raises DataError for events
-        that do not fit; `evaluate` takes what `read_events` has of a file, with records outside of the model.
+        x may be a data frame where the source is a table: columns are found by their names. A row with a cell that the model
+        gives no probability has K = minus infinity; `evaluate` has the reasons. Densities in the user's units are lower by
+        `evaluate(x).log_scale`. Raises DataError for events that do not fit, or where no row does.
         """
-        xs, key = events_of(self.source, x), role_key(seed, Role.EVALUATION)
-        return ledger(self.diffusion, xs, key=key, steps=steps, side=side, repeats=repeats)
+        data = rows_of_frame(self.source, x)
+        if data is None:
+            data = Data(events_of(self.source, x))
+        elif not len(data):
+            raise DataError(f"data: every row is outside of the model, the first because {data.outside[0].reason}")
+        key = role_key(seed, Role.EVALUATION)
+        found = ledger(self.diffusion, data.x, key=key, steps=steps, side=side, repeats=repeats)
+        return found.among(data.numbers, len(data) + len(data.outside)) if data.outside else found
 
     def evaluate(
-        self, split: Split | Data | None = None, *, steps: Steps = None, seed: int = 0, repeats: int | None = None
+        self, split: Split | Data | Any = None, *, steps: Steps = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
-        """K of a split of the source (at most `evaluation.events`) or of events in model units, beside the truth.
+        """K of a split of the source (at most `evaluation.events`), of events in model units (`Data`), or of the rows of a data
+        frame, beside the truth.
 
         By default of the test split, or the validation split of a source without test events. K of a split is that of the weights
         which were trained with it held out. Of events, those so far from the training data that K is not finite in float32 go to
         `data.outside` of the result. Raises DataError for a split without events.
         """
         options, split = self.recipe.evaluation, judging_split(self.source) if split is None else split
-        is_held_out = self.held_out is not None and not isinstance(split, Data)
-        diffusion = self.held_out if is_held_out else self.diffusion
+        if not isinstance(split, str | Data):
+            rows = rows_of_frame(self.source, split)
+            split = Data(events_of(self.source, split)) if rows is None else rows
+        diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
         data = split if isinstance(split, Data) else self.source.split(split, options.events)
-        if not (len(data) or data.outside):
-            raise DataError(f"the {split} split holds no events to measure K of" if isinstance(split, str) else "no events")
+        if not (isinstance(split, Data) or len(data)):
+            raise DataError(f"the {split} split holds no events to measure K of")
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else found

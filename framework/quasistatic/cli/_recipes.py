@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
@@ -18,7 +20,7 @@ def recipes(ctx: click.Context, as_json: bool) -> None:
     taken, those that look inside before those that go by the ending.
     """
     manager = manager_of(ctx)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "name": named.name,
             "plugin": manager.owner("recipe", named.name).name,

@@ -10,10 +10,10 @@ from quasistatic.kits.tables.inspection import inspect_table as inspect_table
 from quasistatic.kits.tables.options import ENDINGS as ENDINGS
 from quasistatic.kits.tables.options import ColumnOptions as ColumnOptions
 from quasistatic.kits.tables.options import ReadingOptions as ReadingOptions
+from quasistatic.kits.tables.options import TableOptions as TableOptions
 from quasistatic.kits.tables.source import TableSource as TableSource
 from quasistatic.kits.tables.source import frame_source as frame_source
 from quasistatic.kits.tables.source import table_source as table_source
-from quasistatic.kits.tables.options import TableOptions as TableOptions
 from quasistatic.kits.tables.survey import survey as survey
 from quasistatic.kits.tables.values import Values as Values
 from quasistatic.kits.tables.values import read_columns as read_columns

@@ -12,7 +12,11 @@ from quasistatic.kits.tables.mixture import Flat, best_mixture
 
 
 def baselines(
-    layout: Layout, event: qs.Fields, train: Mapping[str, np.ndarray], validation: Mapping[str, np.ndarray], xs: Mapping[str, np.ndarray]
+    layout: Layout,
+    event: qs.Fields,
+    train: Mapping[str, np.ndarray],
+    validation: Mapping[str, np.ndarray],
+    xs: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Log-probabilities in nats (N,) of events `xs` in model units, a density of numbers that are not on a lattice, by model:
     independent columns, each a mixture; a mixture of parts in which columns are independent; and, of rows of numbers alone

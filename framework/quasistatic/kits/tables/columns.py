@@ -36,7 +36,7 @@ class Column:
     missing: tuple[str, ...] = ()
     form: Form | None = None
     atoms: tuple[float, ...] = ()
-    bend: Bend = Bend()
+    bend: Bend = attrs.field(factory=Bend)
     step: float = 0.0
     low: float = -np.inf
     high: float = np.inf

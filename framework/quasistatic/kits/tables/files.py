@@ -1,4 +1,4 @@
-"""Any table as text: files by their endings, and data frames in memory. What a library reads typed becomes the text of its values."""
+"""Any table as text: files by their endings, and data frames in memory. What a library reads typed becomes text of its values."""
 
 from __future__ import annotations
 
@@ -210,6 +210,8 @@ def _json(path: Path) -> RawTable:
 
 class _Digits(str):
     """A number as it is written."""
+
+    __repr__ = str.__str__
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:

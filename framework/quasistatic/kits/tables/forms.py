@@ -12,14 +12,19 @@ import numpy as np
 import polars as pl
 
 PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+BLANKS = (" ", "'", "\u00a0", "\u2009", "\u202f")  # that group thousands, beside a comma and a point
 GROUPED = {  # thousands in groups, by the sign between them
     ",": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?"),
     ".": re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?"),
-    **{sign: re.compile(rf"[-+]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d*)?") for sign in (" ", "'", "\u00a0", "\u2009", "\u202f")},
+    **{sign: re.compile(rf"[-+]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d*)?") for sign in BLANKS},
 }
 COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-AFFIXED = re.compile(r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?")
+AFFIXED = re.compile(  # a # before a number makes it a code
+    r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
+    r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
+)
 CODE = r"^[-+]?0\d"  # 007
+DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
 DISTINCT = 16  # digits that count, from which on a number is written with the fewest that are it in float64
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
@@ -186,7 +191,7 @@ def number_forms(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator
 
 def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple[str, str]]:
     """The decimal sign and the sign of thousands."""
-    for sign in (" ", "'", "\u00a0", "\u2009", "\u202f"):
+    for sign in BLANKS:
         if any(GROUPED[sign].fullmatch(cell) for cell in cells):
             is_comma = decimal == "," or (decimal == "auto" and any("," in cell for cell in cells))
             yield "," if is_comma else ".", sign
@@ -214,6 +219,7 @@ DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", 
 TIME = re.compile(
     r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z| UTC| GMT|[-+]\d\d:?\d\d)?"
 )
+CLOCK = ("%H", "%I", "%T", "%R", "%s", "%+")  # of a format, a time of day
 LIKE_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d{1,2}, \d{4}.*")
 Unit = Literal["ns", "us"]
 SCALE = {"ns": 1_000_000_000, "us": 1_000_000}
@@ -292,7 +298,7 @@ def date_forms(cells: Sequence[str], given: Sequence[str]) -> list[DateForm]:
     shown = list(cells[:1000])
     texts = pl.Series(shown, dtype=pl.String)
     if shown and given:
-        tried = [_timed(DateForm(each, any(sign in each for sign in ("%H", "%I", "%T", "%R", "%s", "%+"))), texts) for each in given]
+        tried = [_timed(DateForm(each, any(sign in each for sign in CLOCK)), texts) for each in given]
         if fitting := [form for form in tried if _most(form, texts)]:
             return fitting[:1]
     if not shown or not sum(LIKE_DATE.fullmatch(cell) is not None for cell in shown) > 0.5 * len(shown):

@@ -44,6 +44,7 @@ def _rows(source: TableSource) -> Iterator[tuple[str, ...]]:
         special = len(np.unique(state[state > 0])) if column.is_number else len(np.unique(state))
         own = np.empty(0) if numbers is None else numbers[~np.isnan(numbers)]
         distinct = special + len(np.unique(own)) - bool(lost)
-        ends = [column.cell(float(each)) for each in (own.min(), np.sort(own)[len(own) // 2], own.max())] if len(own) else ["", "", ""]
+        three = (own.min(), np.sort(own)[len(own) // 2], own.max()) if len(own) else ()
+        ends = [column.cell(float(each)) for each in three] or ["", "", ""]
         kind = column.describe().partition(": ")[2].partition(", some missing")[0]
         yield (column.name, kind[:60], str(lost or ""), str(distinct), *ends)

@@ -21,8 +21,8 @@ LOG_TAU = float(np.log(2.0 * np.pi))
 
 @attrs.frozen(eq=False)
 class Flat:
-    """Rows as columns: `numbers` (N, r), nan where there is none, in bins of the `widths` (r,), 0 for a density, the outer ones open
-    at `ends` (2, r); `states` (N, s) of so many `categories` (s,).
+    """Rows as columns: `numbers` (N, r), nan where there is none, in bins of the `widths` (r,), 0 for a density, the outer ones
+    open at `ends` (2, r); `states` (N, s) of so many `categories` (s,).
     """
 
     numbers: np.ndarray

@@ -1,8 +1,9 @@
 """Columns of numbers: which numbers are atoms, what they are multiples of, where they are bounded, and how they are modelled.
 
 The rules, in order; options overrule each of them.
-- An atom is a number that repeats more often than a density allows: at least `FEWEST` times and in `SHARE` of the numbers, and
-  `EXCESS` times as often as the numbers around it; or a sentinel, far from all others (`FAR` ranges of these), that repeats.
+- Atoms are numbers that repeat more often than a density allows: the most frequent ones, `MOST_ATOMS` at most, each at least
+  `FEWEST` times and in `SHARE` of the numbers, and `EXCESS` times as often as any other number; and a sentinel, which is far from
+  all others (`FAR` ranges of these) and repeats.
 - A column without atoms whose numbers are few and whole is ordinal, or binary.
 - A bound at 0 is recognised where no number is below, and a normal distribution would have numbers there.
 - Numbers that are multiples of a step and repeat are counts in that step, where a mixture of normal distributions in bins has a
@@ -26,10 +27,10 @@ from quasistatic.kits.tables.mixture import Flat, best_mixture
 from quasistatic.kits.tables.options import ColumnOptions
 
 FEWEST, SHARE, EXCESS = 10, 0.02, 5.0
-FAR, AROUND = 3.0, 20
+FAR = 3.0
 FEW = 20  # different whole numbers at most of a column that is ordinal
 MANY = 4_096  # steps from the lowest to the highest, at most, of counts with a highest
-MOST_ATOMS = 20  # of more, only those that are as far above the rest of them
+MOST_ATOMS = 20
 MOST_STEPS = 100_000  # of a lattice: a finer one is no different from a density
 LARGE = 100_000  # numbers of a column among which repeats are counted
 LOOKED_AT = 20_000  # numbers of a column that a rule looks at
@@ -42,8 +43,8 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     """A column of numbers with its kind, atoms, bounds and steps, from all its numbers (M,). Raises DataError."""
     if not len(numbers):
         return column
-    if np.abs(numbers).max() > LARGEST:
-        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {np.abs(numbers).max():.3g}")
+    if (size := np.abs(numbers).max()) > LARGEST:
+        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {size:.3g}")
     asked = options.kinds.get(column.name)
     low, high = numbers.min(), numbers.max()
     if len(numbers) > LARGE:  # what repeats in a hundredth of the numbers does so in these; ends are looked at whole
@@ -89,21 +90,18 @@ def _of_states(column: Column, values: np.ndarray, kind: Any) -> Column:
 
 def _atoms(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Those of the different values (M,), in increasing order, that are atoms."""
-    total = counts.sum()
-    found = np.zeros(len(values), bool)
-    for k in np.flatnonzero(counts >= max(FEWEST, SHARE * total)):
-        around = np.delete(counts[max(0, k - AROUND) : k + AROUND + 1], min(k, AROUND))
-        found[k] = counts[k] >= EXCESS * float(np.mean(around)) if len(around) else False
-    inner = values[~found]
-    for k, rest in ((0, values[1:]), (len(values) - 1, values[:-1])):
-        rest = rest[np.isin(rest, inner)]
-        if counts[k] > 1 and len(rest) > 2:
-            gap = float(np.min(np.abs(rest - values[k])))
-            found[k] |= gap > FAR * float(rest[-1] - rest[0])
-    chosen = np.flatnonzero(found)
-    if len(chosen) > MOST_ATOMS:
-        chosen = chosen[counts[chosen] >= EXCESS * np.median(counts[chosen])]
-    return values[chosen] if len(values) - len(chosen) > 2 else np.empty(0)
+    order = np.argsort(-counts, kind="stable")[: MOST_ATOMS + 1]
+    ranked = np.append(counts[order], 0)
+    frequent = ranked[:-1] >= max(FEWEST, SHARE * counts.sum())
+    apart = np.flatnonzero(frequent & (ranked[:-1] >= EXCESS * ranked[1:]))
+    chosen = set(order[: apart[-1] + 1].tolist()) if len(apart) and apart[-1] < MOST_ATOMS else set()
+    inner = np.array([k for k in range(len(values)) if k not in chosen])
+    for end, beside in ((0, 1), (-1, -2)):
+        if len(inner) > 3 and counts[inner[end]] > 1:
+            rest = values[inner[1:] if end == 0 else inner[:-1]]
+            if abs(values[inner[end]] - values[inner[beside]]) > FAR * float(rest[-1] - rest[0]):
+                chosen.add(int(inner[end]))
+    return values[sorted(chosen)] if len(values) - len(chosen) > 2 else np.empty(0)
 
 
 def _bounds(column: Column, rest: np.ndarray, given: Any) -> tuple[float | None, float | None]:

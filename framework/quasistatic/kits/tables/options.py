@@ -25,7 +25,9 @@ class ReadingOptions:
     path: str = option("", "the file")
     header: Literal["auto", "yes", "no"] = option("auto", "whether the first line has the names of the columns")
     delimiter: str = option("", "the sign between cells of a text file; by default the one that parts lines evenly")
-    comment: str = option("", "lines that begin with this are left out; by default lines at the top that begin with # and have no cells")
+    comment: str = option(
+        "", "lines that begin with this are left out; by default lines at the top that begin with # and have no cells"
+    )
     decimal: Literal["auto", ".", ","] = option("auto", "the sign before decimals; the other one may group thousands")
     missing_words: tuple[str, ...] | None = option(
         None, "cells of these words are missing, and no others but empty ones; by default NA, NaN, null, ... in columns of numbers"
@@ -53,7 +55,9 @@ class ColumnOptions(ReadingOptions):
     bounds: Mapping[str, str | tuple[float, ...]] = attrs.field(
         factory=dict,
         hash=False,
-        metadata={"help": 'bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised'},
+        metadata={
+            "help": 'bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised'
+        },
     )
 
     def __attrs_post_init__(self) -> None:
@@ -62,7 +66,6 @@ class ColumnOptions(ReadingOptions):
             raise ValueError(
                 f"column {twice[0]!r} is named twice in drop, real, count, ordinal and categorical, expected once at most"
             )
-
         if self.columns and self.drop:
             raise ValueError("columns and drop: give the columns that are read or those that are left out, not both")
 

@@ -213,7 +213,8 @@ class TableSource(
             return frame
         import pandas
 
-        return pandas.DataFrame({name: frame[name].to_list() for name in frame.columns}).convert_dtypes(dtype_backend="numpy_nullable")
+        series = [(each.name, each.to_list() if each.dtype == pl.String else each.to_numpy()) for each in frame.get_columns()]
+        return pandas.DataFrame(dict(series))
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order; those with a cell that no row can have are outside."""
@@ -272,7 +273,9 @@ def _refuse_untrained(name: str, layout: Layout, train: Values) -> None:
         numbers = train.numbers[slot.column]
         if numbers is not None and np.isnan(numbers).all():
             column = layout.columns[slot.column].name
-            raise qs.DataError(f"{name}: column {column!r}: no row of the training split has a number in it; leave it out (source.drop)")
+            raise qs.DataError(
+                f"{name}: column {column!r}: no row of the training split has a number in it; leave it out (source.drop)"
+            )
 
 
 def table_source(options: TableOptions) -> TableSource:

@@ -16,7 +16,18 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column, Kind
 from quasistatic.kits.tables.files import RawTable
-from quasistatic.kits.tables.forms import CODE, EXACT, MISSING, DateForm, Form, NumberForm, date_forms, fit_number_form, number_forms
+from quasistatic.kits.tables.forms import (
+    CODE,
+    DIGITS,
+    EXACT,
+    MISSING,
+    DateForm,
+    Form,
+    NumberForm,
+    date_forms,
+    fit_number_form,
+    number_forms,
+)
 from quasistatic.kits.tables.numbers import are_states
 from quasistatic.kits.tables.options import KINDS, ColumnOptions
 
@@ -65,9 +76,10 @@ class Tally:
                 values = np.where(bare.is_in(list(self.gaps)).fill_null(False).to_numpy(), np.nan, values)
             is_word = np.isnan(values) & ~is_empty.to_numpy()
             if isinstance(self.form, NumberForm):
-                self.codes += int(self.form.bare(bare).str.contains(CODE).fill_null(False).sum())
-                long = bare.filter(pl.Series(np.abs(values) > EXACT))
-                self.codes += int((~long.str.contains(r"[eE]") & ~long.str.contains(self.form.decimal, literal=True)).sum())
+                written = self.form.bare(bare)
+                self.codes += int(written.str.contains(CODE).fill_null(False).sum())
+                beyond = written.filter(pl.Series(np.abs(values) > EXACT))
+                self.codes += int(beyond.str.contains(DIGITS).sum())
                 self._note_powers(bare)
                 self.decimals = max(self.decimals, _most_decimals(bare, self.form))
             self._count_words(bare.filter(pl.Series(is_word)), places[is_word])
@@ -114,7 +126,7 @@ class Tally:
 
 @attrs.frozen
 class Survey:
-    """All columns of a table: those that are modelled or constant, and sentences about each, about what is left out, and what is lost."""
+    """All columns of a table: those that are modelled or constant, and sentences about what is left out and what is lost."""
 
     columns: tuple[Column, ...]
     rows: int
@@ -187,7 +199,8 @@ def _proposed(
             forms = [form for form in number_forms(cells, decimal, table.delimiter) if _share(form, cells) > 0.5]
             is_given = any(form.format in options.dates for form in dates)
             forms = list(dates) if is_given or not forms else forms
-        found.append(Tally(name, forms[0] if forms else None, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
+        form = forms[0] if forms else None
+        found.append(Tally(name, form, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
     _refuse_unused(table, found, options)
     return found
 
@@ -235,7 +248,8 @@ def _missing_words(tallies: Sequence[Tally], options: ColumnOptions) -> frozense
 
 
 def _is_mostly_numbers(tally: Tally) -> bool:
-    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - sum(tally.words[w] for w in tally.words if w.lower() in MISSING))
+    missing = sum(count for word, count in tally.words.items() if word.lower() in MISSING)
+    return tally.filled - tally.words.total() > 0.5 * max(1, tally.filled - missing)
 
 
 def _recognised(number: int, tally: Tally, options: ColumnOptions, missing: frozenset[str], table: RawTable) -> Column | str:

@@ -345,11 +345,18 @@ def _quickly(form: TextFormat, block: bytes) -> pl.DataFrame | None:
     kwargs: dict[str, Any] = {"comment_prefix": form.comment} if form.comment else {}
     try:
         frame = pl.read_csv(
-            io.BytesIO(block), has_header=False, infer_schema=False, schema=schema, separator=delimiter, raise_if_empty=False, **kwargs
+            io.BytesIO(block),
+            has_header=False,
+            infer_schema=False,
+            schema=schema,
+            separator=delimiter,
+            raise_if_empty=False,
+            **kwargs,
         )
     except pl.exceptions.PolarsError:
         return None
-    inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item() if b'"' in block else 0
+    counts = pl.all().str.count_matches(delimiter, literal=True)
+    inside = frame.select(pl.sum_horizontal(counts.sum())).item() if b'"' in block else 0
     # polars fills a row up where cells lack: that delimiters lack is the sign of it
     lacks = block.count(delimiter.encode()) - inside < (len(frame) - _bare(block)) * (form.width - 1)
     return None if lacks else frame
@@ -372,7 +379,8 @@ def _places(form: TextFormat, block: bytes, frame: pl.DataFrame) -> np.ndarray:
             return np.asarray(lines[: len(frame)], np.int64)
     extra = np.zeros(len(frame), np.int64)
     if b'"' in block:
-        extra = frame.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series().to_numpy().astype(np.int64)
+        counts = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+        extra = frame.select(counts).to_series().to_numpy().astype(np.int64)
     return np.arange(len(frame)) + np.cumsum(extra) - extra
 
 

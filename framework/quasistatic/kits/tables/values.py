@@ -25,9 +25,9 @@ CHECKED = 100_000  # cells at the top that are compared with the file
 
 @attrs.frozen(eq=False)
 class Values:
-    """Rows of a table: the `states` of each column (N,), whole numbers, and its `numbers` (N,), nan where there is none, by number of
-    the column; `places` (N,) are where rows stand, `outside` why some have a cell that its column does not hold, and `labels` (N,)
-    stand beside them.
+    """Rows of a table: the `states` of each column (N,), whole numbers, and its `numbers` (N,), nan where there is none, by number
+    of the column; `places` (N,) are where rows stand, `outside` why some have a cell that its column does not hold, and `labels`
+    (N,) stand beside them.
     """
 
     states: tuple[np.ndarray, ...]

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import sys
 
-import attrs
 import numpy as np
 import pytest
 
-import quasistatic_plugins.table.measures as measures
-from quasistatic_plugins.table.measures import column_shapes, crossed, giveaways, judged, mean_auc, pair_trends
+import quasistatic.kits.tables.measures as measures
+from quasistatic.kits.tables.columns import Column
+from quasistatic.kits.tables.forms import NumberForm
+from quasistatic.kits.tables.measures import column_shapes, crossed, giveaways, judged, mean_auc, pair_trends
 
 
-@attrs.frozen
-class Described:
-    """What measures read of a column."""
-
-    name: str
-    states: tuple[str, ...] = ()
-    has_missing: bool = False
-
-    @property
-    def is_number(self) -> bool:
-        return not self.states
+def described(name, states=(), has_missing=False):
+    if states:
+        return Column(name, 1, "categorical", states)
+    gaps = ("",) * has_missing
+    return Column(name, 1, "real", gaps, gaps, NumberForm(), (np.nan,) * has_missing)
 
 
-COLUMNS = (Described("height", (), True), Described("rain"), Described("wind"), Described("town", ("a", "b", "c")))
+COLUMNS = (described("height", (), True), described("rain"), described("wind"), described("town", ("a", "b", "c")))
 
 
 def weather(count, seed, drizzle=0.0, shift=0.0):
@@ -38,7 +33,7 @@ def weather(count, seed, drizzle=0.0, shift=0.0):
 
 
 def test_shapes_and_trends_have_the_values_of_their_definitions():
-    columns = [Described("n"), Described("c", ("x", "y", "z")), Described("m", (), True)]
+    columns = [described("n"), described("c", ("x", "y", "z")), described("m", (), True)]
     a = np.array([[1.0, 0, 2.0], [2.0, 0, 3.0], [3.0, 1, 1.0], [4.0, 1, np.nan]])
     b = np.array([[3.0, 0, 2.0], [4.0, 0, 2.5], [5.0, 0, 3.0], [6.0, 1, 3.5]])
     # half of the numbers of a are below all of b; states differ by a quarter
