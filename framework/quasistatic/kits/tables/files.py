@@ -17,7 +17,8 @@ import polars as pl
 
 import quasistatic as qs
 from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
-from quasistatic.kits.tables.text import Piece, opened, pieces, recognise
+from quasistatic.kits.tables.pieces import Piece, pieces
+from quasistatic.kits.tables.text import opened, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
