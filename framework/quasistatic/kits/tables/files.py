@@ -22,6 +22,9 @@ from quasistatic.kits.tables.text import opened, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
+SIZES = (8, 16, 32, 64)
+NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
+NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
 @attrs.frozen(eq=False)
 class RawTable:
@@ -108,10 +111,13 @@ def _text(path: Path, options: ReadingOptions) -> RawTable:
 
 def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
     """A file of typed columns, read in pieces."""
-    lazy = scan(path)
-    schema = lazy.collect_schema()
+    try:
+        lazy = scan(path)
+        schema = lazy.collect_schema()
+    except OSError as error:  # of a file that is there
+        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged: {error}") from error
     for name, kind in schema.items():
-        if kind.is_nested():
+        if kind.is_nested() or kind == pl.Binary:
             raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")
     rows = lazy.select(pl.len()).collect().item()
     qs.refuse_large(8 * rows * max(1, len(schema)))
@@ -132,6 +138,8 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
         kind = series.dtype
         if isinstance(kind, pl.Datetime):
             text = series.dt.to_string(_written_as(series, kind))
+        elif isinstance(kind, pl.Duration):
+            text = series.to_physical().cast(pl.String)  # in the unit of its type
         elif kind == pl.Object:
             text = pl.Series([as_cell(value) or None for value in series.to_list()], dtype=pl.String)
         else:
@@ -143,7 +151,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
     """With fractions of a second where there are any."""
     parts = series.dt.nanosecond()
-    digits = next((each for each in (0, 3, 6) if not (parts % 10 ** (9 - each)).any()), 9)
+    digits = next((each for each in (0, 3, 6) if not ((parts % 10 ** (9 - each)) != 0).any()), 9)
     return f"%Y-%m-%dT%H:%M:%S{f'%.{digits}f' if digits else ''}{'%:z' if kind.time_zone else ''}"
 
 
@@ -165,7 +173,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             rows = [
                 (number, cells)
                 for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
-                if any(cells := [as_cell(value) for value in row])
+                if any(cells := [_excel_cell(value) for value in row])
             ]
     except (qs.errors.QuasistaticError, OSError):
         raise
@@ -180,6 +188,12 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
     names = tuple(rows[0][1]) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
     return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
+
+
+def _excel_cell(value: Any) -> str:
+    """Excel has days as midnights."""
+    text = as_cell(value)
+    return text.removesuffix("T00:00:00") if hasattr(value, "isoformat") else text
 
 
 def _is_number(cell: str) -> bool:
@@ -290,14 +304,28 @@ class _Kept:
 
 
 def _series(values: Any) -> pl.Series:
-    """A column of any library: numbers as they are, all else as text."""
+    """A column of any library: numbers, dates and categories as they are, all else as text."""
     if isinstance(values, pl.Series):
         return values
+    if hasattr(values, "__arrow_c_stream__") and type(values).__module__.startswith("pyarrow"):
+        return pl.Series("", values)
+    dtype = getattr(values, "dtype", None)
+    if str(dtype) in NULLABLE:  # of pandas
+        return pl.Series("", [_cell_or_none(value) for value in values.to_list()], dtype=NULLABLE[str(dtype)])
+    if getattr(dtype, "tz", None) is not None:
+        plain = pl.Series("", values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())
+        return plain.dt.replace_time_zone("UTC").dt.convert_time_zone(str(dtype.tz))
+    if str(dtype) == "category" and all(isinstance(each, str) for each in dtype.categories):
+        return pl.Series("", [_cell_or_none(value) for value in values.to_list()], dtype=pl.Categorical)
     array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
-    if array.dtype.kind in "biufM":
+    if array.dtype.kind in "biufmM":
         return pl.Series("", array).fill_nan(None) if array.dtype.kind == "f" else pl.Series("", array)
     found = [_cell_of(value) for value in (values.to_list() if hasattr(values, "to_list") else list(values))]
     return pl.Series("", [cell or None for cell in found], dtype=pl.String)
+
+
+def _cell_or_none(value: Any) -> Any:
+    return value if _cell_of(value) else None
 
 
 def _cell_of(value: Any) -> str:
