@@ -7,7 +7,7 @@ import gzip
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ class RawTable:
     has_header: bool = True
 
 
-def read_table(path: str | Path, options: ReadingOptions | None = None) -> RawTable:
-    """A table from a file, by its ending. Raises DataError, also later, while pieces are read."""
+def read_table(path: str | Path, options: ReadingOptions | None = None, known: Sequence[str] = ()) -> RawTable:
+    """A table from a file, by its ending; names of columns that are `known` tell a header. Raises DataError, also later, while
+    pieces are read.
+    """
     path, options = checked(path), options or ReadingOptions()
     ending = path.suffix.lower()
     with readable(path):
@@ -58,7 +60,7 @@ def read_table(path: str | Path, options: ReadingOptions | None = None) -> RawTa
         elif ending in (".jsonl", ".ndjson"):
             table = _json(path)
         else:
-            table = _text(path, options)
+            table = _text(path, options, known)
     if twice := [name for name in table.names if table.names.count(name) > 1]:
         raise qs.DataError(f"{path}: {table.names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
     return attrs.evolve(table, pieces=_Reading(path, table.pieces))
@@ -101,8 +103,8 @@ def checked(path: str | Path) -> Path:
     return path
 
 
-def _text(path: Path, options: ReadingOptions) -> RawTable:
-    form = recognise(path, options)
+def _text(path: Path, options: ReadingOptions, known: Sequence[str]) -> RawTable:
+    form = recognise(path, options, known)
     names = form.header or tuple(f"column {number}" for number in range(1, form.width + 1))
     return RawTable(
         str(path), names, lambda: pieces(path, form), "line", form.notes, None, form.delimiter or " ", form.header is not None

@@ -53,8 +53,10 @@ def opened(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
 
-def recognise(path: Path, options: ReadingOptions) -> TextFormat:
-    """The format of a text file, from its first lines and what `options` set. Raises DataError, OSError."""
+def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) -> TextFormat:
+    """The format of a text file, from its first lines, what `options` set, and names of columns that are `known` to be there.
+    Raises DataError, OSError.
+    """
     if len(options.delimiter) > 1 or options.delimiter in ('"', "\n", "\r"):
         raise qs.DataError(f"source.delimiter: expected one sign between cells, not a quotation mark, got {options.delimiter!r}")
     with opened(path) as file:
@@ -82,7 +84,12 @@ def recognise(path: Path, options: ReadingOptions) -> TextFormat:
     if not rows:
         raise qs.DataError(f"{path}: holds no rows, only {leading} lines that begin with {options.comment or '#'}")
     width = Counter(len(row) for row in rows[1:] or rows).most_common(1)[0][0]
-    has_header = options.header == "yes" or (options.header == "auto" and (bool(named) or _is_header(rows)))
+    if options.header != "auto":
+        has_header = options.header == "yes"
+    elif known:
+        has_header = bool(named) or not set(known).isdisjoint(rows[0]) or not all(map(is_made_up, known)) and _is_header(rows)
+    else:
+        has_header = bool(named) or _is_header(rows)
     first = leading + 1
     if has_header and len(rows[0]) == width - 1 and options.header == "auto":
         ends_empty = not any(row[-1] for row in rows[1:] if len(row) == width)
@@ -101,6 +108,11 @@ def recognise(path: Path, options: ReadingOptions) -> TextFormat:
     header = tuple(_named(rows[0])) if has_header else None
     is_spaced = any(re.search(rf'(^|{re.escape(delimiter or ",")}) +"', line) for line in body[:LOOKED_AT])
     return TextFormat(encoding, delimiter, options.comment, header, leading, width, is_spaced, tuple(notes))
+
+
+def is_made_up(name: str) -> bool:
+    """Whether it is the name of a column of a file without a header."""
+    return re.fullmatch(r"column \d+", name) is not None
 
 
 def _about_leading(lines: Sequence[str], comment: str) -> list[str]:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -225,6 +226,25 @@ def _typed(column: Column, cells: pl.Series) -> pl.Series:
         return cells.cast(getattr(pl, kind))
     except pl.exceptions.PolarsError:
         return cells
+
+
+def to_pandas(frame: pl.DataFrame) -> Any:
+    """A typed frame as one of pandas: of numpy's types, but where cells are missing that these cannot leave out."""
+    import pandas
+
+    found: dict[str, Any] = {}
+    for each in frame.get_columns():
+        kind = each.dtype
+        if isinstance(kind, pl.Categorical | pl.Enum):
+            found[each.name] = pandas.Categorical(each.to_list())
+        elif isinstance(kind, pl.Datetime) and kind.time_zone:
+            plain = each.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+            found[each.name] = pandas.Series(plain).dt.tz_localize("UTC").dt.tz_convert(kind.time_zone)
+        elif each.null_count() and (kind.is_integer() or kind == pl.Boolean):
+            found[each.name] = pandas.array(each.to_list(), dtype="boolean" if kind == pl.Boolean else str(kind))
+        else:
+            found[each.name] = each.to_list() if kind == pl.String else each.to_numpy()
+    return pandas.DataFrame(found)
 
 
 def _json_lines(columns: Sequence[Column], frame: pl.DataFrame) -> str:
