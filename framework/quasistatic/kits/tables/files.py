@@ -117,7 +117,7 @@ def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
         lazy = scan(path)
         schema = lazy.collect_schema()
     except OSError as error:  # of a file that is there
-        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged: {error}") from error
+        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged") from error
     for name, kind in schema.items():
         if kind.is_nested() or kind == pl.Binary:
             raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")

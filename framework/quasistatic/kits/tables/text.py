@@ -61,8 +61,6 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
         raise qs.DataError(f"source.delimiter: expected one sign between cells, not a quotation mark, got {options.delimiter!r}")
     with opened(path) as file:
         head = file.read(HEAD)
-    if not head.strip():
-        raise qs.DataError(f"{path}: is empty")
     encoding, note = _encoding(path, head, options.encoding)
     try:
         text = codecs.getincrementaldecoder(encoding)("strict").decode(head, final=False)
@@ -71,6 +69,8 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     lines = list(io.StringIO(text, newline=None))  # no other sign than line ends parts lines
     lines = lines[:-1] if len(head) == HEAD and len(lines) > 1 else lines
     lines = lines[: 10 * LOOKED_AT]
+    if not text.strip():
+        raise qs.DataError(f"{path}: is empty")
     if "\0" in text:
         raise qs.DataError(f"{path}: is not text: it holds bytes that are 0  (source.encoding sets how text is encoded)")
     leading = _leading(lines, options)
@@ -87,7 +87,7 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     if options.header != "auto":
         has_header = options.header == "yes"
     elif known:
-        has_header = bool(named) or not set(known).isdisjoint(rows[0]) or not all(map(is_made_up, known)) and _is_header(rows)
+        has_header = bool(named) or not set(known).isdisjoint(rows[0]) or (not all(map(is_made_up, known)) and _is_header(rows))
     else:
         has_header = bool(named) or _is_header(rows)
     first = leading + 1
