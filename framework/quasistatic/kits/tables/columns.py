@@ -97,6 +97,8 @@ class Column:
         mapping = mapping.with_columns(pl.col("cell").cast(pl.String))
         states = cells.alias("cell").to_frame().join(mapping, on="cell", how="left", maintain_order="left")["state"]
         found = states.fill_null(-1).to_numpy().astype(np.int32)
+        if self.missing and "" not in self.states:  # a gap is one however it is written
+            found = np.where((cells == "").to_numpy(), first + self.states.index(self.missing[0]), found)
         if self.form is not None:
             numbers = self.form.parse(cells)
             found = np.where((found < 0) & ~np.isnan(numbers), 0, found)

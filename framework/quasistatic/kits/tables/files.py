@@ -7,7 +7,7 @@ import gzip
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ import polars as pl
 
 import quasistatic as qs
 from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
-from quasistatic.kits.tables.text import Piece, opened, pieces, recognise
+from quasistatic.kits.tables.pieces import Piece, pieces
+from quasistatic.kits.tables.text import opened, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
+SIZES = (8, 16, 32, 64)
+NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
+NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
 @attrs.frozen(eq=False)
 class RawTable:
@@ -40,8 +44,10 @@ class RawTable:
     has_header: bool = True
 
 
-def read_table(path: str | Path, options: ReadingOptions | None = None) -> RawTable:
-    """A table from a file, by its ending. Raises DataError, also later, while pieces are read."""
+def read_table(path: str | Path, options: ReadingOptions | None = None, known: Sequence[str] = ()) -> RawTable:
+    """A table from a file, by its ending; names of columns that are `known` tell a header. Raises DataError, also later, while
+    pieces are read.
+    """
     path, options = checked(path), options or ReadingOptions()
     ending = path.suffix.lower()
     with readable(path):
@@ -54,7 +60,7 @@ def read_table(path: str | Path, options: ReadingOptions | None = None) -> RawTa
         elif ending in (".jsonl", ".ndjson"):
             table = _json(path)
         else:
-            table = _text(path, options)
+            table = _text(path, options, known)
     if twice := [name for name in table.names if table.names.count(name) > 1]:
         raise qs.DataError(f"{path}: {table.names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
     return attrs.evolve(table, pieces=_Reading(path, table.pieces))
@@ -97,8 +103,8 @@ def checked(path: str | Path) -> Path:
     return path
 
 
-def _text(path: Path, options: ReadingOptions) -> RawTable:
-    form = recognise(path, options)
+def _text(path: Path, options: ReadingOptions, known: Sequence[str]) -> RawTable:
+    form = recognise(path, options, known)
     names = form.header or tuple(f"column {number}" for number in range(1, form.width + 1))
     return RawTable(
         str(path), names, lambda: pieces(path, form), "line", form.notes, None, form.delimiter or " ", form.header is not None
@@ -107,10 +113,13 @@ def _text(path: Path, options: ReadingOptions) -> RawTable:
 
 def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
     """A file of typed columns, read in pieces."""
-    lazy = scan(path)
-    schema = lazy.collect_schema()
+    try:
+        lazy = scan(path)
+        schema = lazy.collect_schema()
+    except OSError as error:  # of a file that is there
+        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged") from error
     for name, kind in schema.items():
-        if kind.is_nested():
+        if kind.is_nested() or kind == pl.Binary:
             raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")
     rows = lazy.select(pl.len()).collect().item()
     qs.refuse_large(8 * rows * max(1, len(schema)))
@@ -131,6 +140,8 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
         kind = series.dtype
         if isinstance(kind, pl.Datetime):
             text = series.dt.to_string(_written_as(series, kind))
+        elif isinstance(kind, pl.Duration):
+            text = series.to_physical().cast(pl.String)  # in the unit of its type
         elif kind == pl.Object:
             text = pl.Series([as_cell(value) or None for value in series.to_list()], dtype=pl.String)
         else:
@@ -142,7 +153,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
     """With fractions of a second where there are any."""
     parts = series.dt.nanosecond()
-    digits = next((each for each in (0, 3, 6) if not (parts % 10 ** (9 - each)).any()), 9)
+    digits = next((each for each in (0, 3, 6) if not ((parts % 10 ** (9 - each)) != 0).any()), 9)
     return f"%Y-%m-%dT%H:%M:%S{f'%.{digits}f' if digits else ''}{'%:z' if kind.time_zone else ''}"
 
 
@@ -164,7 +175,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             rows = [
                 (number, cells)
                 for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
-                if any(cells := [as_cell(value) for value in row])
+                if any(cells := [_excel_cell(value) for value in row])
             ]
     except (qs.errors.QuasistaticError, OSError):
         raise
@@ -179,6 +190,12 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
     names = tuple(rows[0][1]) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
     return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
+
+
+def _excel_cell(value: Any) -> str:
+    """Excel has days as midnights."""
+    text = as_cell(value)
+    return text.removesuffix("T00:00:00") if hasattr(value, "isoformat") else text
 
 
 def _is_number(cell: str) -> bool:
@@ -289,14 +306,28 @@ class _Kept:
 
 
 def _series(values: Any) -> pl.Series:
-    """A column of any library: numbers as they are, all else as text."""
+    """A column of any library: numbers, dates and categories as they are, all else as text."""
     if isinstance(values, pl.Series):
         return values
+    if hasattr(values, "__arrow_c_stream__") and type(values).__module__.startswith("pyarrow"):
+        return pl.Series("", values)
+    dtype = getattr(values, "dtype", None)
+    if str(dtype) in NULLABLE:  # of pandas
+        return pl.Series("", [_cell_or_none(value) for value in values.to_list()], dtype=NULLABLE[str(dtype)])
+    if getattr(dtype, "tz", None) is not None:
+        plain = pl.Series("", values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())
+        return plain.dt.replace_time_zone("UTC").dt.convert_time_zone(str(dtype.tz))
+    if str(dtype) == "category" and all(isinstance(each, str) for each in dtype.categories):
+        return pl.Series("", [_cell_or_none(value) for value in values.to_list()], dtype=pl.Categorical)
     array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
-    if array.dtype.kind in "biufM":
+    if array.dtype.kind in "biufmM":
         return pl.Series("", array).fill_nan(None) if array.dtype.kind == "f" else pl.Series("", array)
     found = [_cell_of(value) for value in (values.to_list() if hasattr(values, "to_list") else list(values))]
     return pl.Series("", [cell or None for cell in found], dtype=pl.String)
+
+
+def _cell_or_none(value: Any) -> Any:
+    return value if _cell_of(value) else None
 
 
 def _cell_of(value: Any) -> str:

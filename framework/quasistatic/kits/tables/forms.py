@@ -19,11 +19,12 @@ GROUPED = {  # thousands in groups, by the sign between them
     **{sign: re.compile(rf"[-+]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d*)?") for sign in BLANKS},
 }
 COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-AFFIXED = re.compile(
+AFFIXED = re.compile(  # a # before a number makes it a code
     r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
     r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
 )
 CODE = r"^[-+]?0\d"  # 007
+DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
 DISTINCT = 16  # digits that count, from which on a number is written with the fewest that are it in float64
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64

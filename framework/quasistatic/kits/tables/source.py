@@ -20,7 +20,17 @@ from quasistatic.kits.tables.files import RawTable, from_frame, is_frame, read_t
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
 from quasistatic.kits.tables.options import TableOptions
-from quasistatic.kits.tables.values import WRITTEN, Values, read_columns, read_values, to_matrix, to_text, typed, write_table
+from quasistatic.kits.tables.values import (
+    WRITTEN,
+    Values,
+    read_columns,
+    read_values,
+    to_matrix,
+    to_pandas,
+    to_text,
+    typed,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,16 +219,11 @@ class TableSource(
         """A data frame of events, of the library from which the data came, else of polars."""
         columns = self.layout.columns
         frame = typed(columns, to_text(columns, self.layout.snapped(self.layout.to_values(xs))))
-        if self._written.frame != "pandas":
-            return frame
-        import pandas
-
-        series = [(each.name, each.to_list() if each.dtype == pl.String else each.to_numpy()) for each in frame.get_columns()]
-        return pandas.DataFrame(dict(series))
+        return to_pandas(frame) if self._written.frame == "pandas" else frame
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order; those with a cell that no row can have are outside."""
-        return self._read(read_table(path, attrs.evolve(self._options, header="auto")))
+        return self._read(read_table(path, attrs.evolve(self._options, header="auto"), self.columns))
 
     def read_frame(self, frame: Any) -> qs.Data:
         """Rows of a data frame with these columns, by their names, in any order. Raises DataError for one that lacks."""

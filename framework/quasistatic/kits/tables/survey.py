@@ -18,6 +18,7 @@ from quasistatic.kits.tables.columns import Column, Kind
 from quasistatic.kits.tables.files import RawTable
 from quasistatic.kits.tables.forms import (
     CODE,
+    DIGITS,
     EXACT,
     MISSING,
     DateForm,
@@ -75,9 +76,10 @@ class Tally:
                 values = np.where(bare.is_in(list(self.gaps)).fill_null(False).to_numpy(), np.nan, values)
             is_word = np.isnan(values) & ~is_empty.to_numpy()
             if isinstance(self.form, NumberForm):
-                self.codes += int(self.form.bare(bare).str.contains(CODE).fill_null(False).sum())
-                long = bare.filter(pl.Series(np.abs(values) > EXACT))
-                self.codes += int((~long.str.contains(r"[eE]") & ~long.str.contains(self.form.decimal, literal=True)).sum())
+                written = self.form.bare(bare)
+                self.codes += int(written.str.contains(CODE).fill_null(False).sum())
+                beyond = written.filter(pl.Series(np.abs(values) > EXACT))
+                self.codes += int(beyond.str.contains(DIGITS).sum())
                 self._note_powers(bare)
                 self.decimals = max(self.decimals, _most_decimals(bare, self.form))
             self._count_words(bare.filter(pl.Series(is_word)), places[is_word])
@@ -197,8 +199,8 @@ def _proposed(
             forms = [form for form in number_forms(cells, decimal, table.delimiter) if _share(form, cells) > 0.5]
             is_given = any(form.format in options.dates for form in dates)
             forms = list(dates) if is_given or not forms else forms
-        form, gaps = forms[0] if forms else None, options.missing_words or ()
-        found.append(Tally(name, form, tuple(forms[1:]), sample=tuple(cells), gaps=gaps))
+        form = forms[0] if forms else None
+        found.append(Tally(name, form, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
     _refuse_unused(table, found, options)
     return found
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -20,6 +23,7 @@ from quasistatic.kits.tables.options import ColumnOptions
 from quasistatic.kits.tables.survey import Survey, survey
 
 WRITTEN = (".csv", ".tsv", ".parquet", ".jsonl")
+TEXTUAL = ("String", "Number")  # types whose cells are written as they are
 CHECKED = 100_000  # cells at the top that are compared with the file
 
 
@@ -192,9 +196,19 @@ def typed(columns: Sequence[Column], frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _typed(column: Column, cells: pl.Series) -> pl.Series:
-    cells = cells.replace([word for word in column.missing if word], None) if any(column.missing) else cells
     kind = column.type or ("Float64" if isinstance(column.form, NumberForm) else "String")
+    words = [word for word in column.missing if word and not (kind.startswith("Float") and word == "NaN")]
+    cells = cells.replace(words, None) if words and kind not in TEXTUAL else cells
     try:
+        if kind.startswith("Enum("):
+            return cells.cast(pl.Enum(ast.literal_eval(kind[len("Enum(categories=") : -1])))
+        if kind.startswith("Decimal("):
+            precision, scale = map(int, re.findall(r"\d+", kind))
+            return cells.cast(pl.Decimal(precision, scale))
+        if kind.startswith("Duration("):
+            return cells.cast(pl.Int64).cast(pl.Duration(re.findall(r"'(\w*)s'", kind)[0].replace("μ", "u") + "s"))
+        if kind == "Time":
+            return cells.str.to_time()
         if kind.startswith("Datetime"):
             parts = kind[len("Datetime(") :].replace("'", "").rstrip(")").split(", ")
             unit = parts[0].removeprefix("time_unit=")
@@ -205,14 +219,32 @@ def _typed(column: Column, cells: pl.Series) -> pl.Series:
             return cells.str.to_date("%Y-%m-%d")
         if kind == "Boolean":
             return cells == "true"
-        if kind in ("String", "Number") or not hasattr(pl, kind):
+        if kind in TEXTUAL or not hasattr(pl, kind):
             return cells
         if column.form is not None and (column.form.decimal != "." if isinstance(column.form, NumberForm) else True):
             return cells
-        found = cells.cast(pl.Float64) if kind.startswith(("Int", "UInt")) else cells
-        return found.cast(getattr(pl, kind))
+        return cells.cast(getattr(pl, kind))
     except pl.exceptions.PolarsError:
         return cells
+
+
+def to_pandas(frame: pl.DataFrame) -> Any:
+    """A typed frame as one of pandas: of numpy's types, but where cells are missing that these cannot leave out."""
+    import pandas
+
+    found: dict[str, Any] = {}
+    for each in frame.get_columns():
+        kind = each.dtype
+        if isinstance(kind, pl.Categorical | pl.Enum):
+            found[each.name] = pandas.Categorical(each.to_list())
+        elif isinstance(kind, pl.Datetime) and kind.time_zone:
+            plain = each.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+            found[each.name] = pandas.Series(plain).dt.tz_localize("UTC").dt.tz_convert(kind.time_zone)
+        elif each.null_count() and (kind.is_integer() or kind == pl.Boolean):
+            found[each.name] = pandas.array(each.to_list(), dtype="boolean" if kind == pl.Boolean else str(kind))
+        else:
+            found[each.name] = each.to_list() if kind == pl.String else each.to_numpy()
+    return pandas.DataFrame(found)
 
 
 def _json_lines(columns: Sequence[Column], frame: pl.DataFrame) -> str:
