@@ -3,11 +3,13 @@
 import csv
 import json
 
+import attrs
 import numpy as np
 import pytest
 
 import quasistatic as qs
 from quasistatic_plugins.classification.classes import Classes
+from quasistatic_plugins.classification.command import Told
 
 SMALL = {
     "model.width": 32, "model.depth": 1, "trajectory.steps": 8,
@@ -57,8 +59,14 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
 
 def test_every_record_of_a_file_has_a_line(cli, digits, tmp_path, monkeypatch):
     run, folder = digits
-    x = run.source.split("test", 4).x.copy()
-    x[1] = 1e30
+    x, told_of = run.source.split("test", 4).x, Told.of
+
+    def far(found):
+        """The second event is one whose K is not finite."""
+        told = told_of(found)
+        return attrs.evolve(told, per_event=np.where(np.arange(len(told.per_event)) == 1, -np.inf, told.per_event))
+
+    monkeypatch.setattr(Told, "of", far)
     found = qs.Data(x, outside=(qs.Outside(0, "no picture"), qs.Outside(5, "blurred")))
     monkeypatch.setattr(qs, "read_events", lambda source, path: found)
     told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv")
