@@ -36,7 +36,7 @@ REALS = [f"{each:.2f}" for each in np.random.RandomState(1).normal(170, 10, N)]
         (picked("1", "1.0", "2"), "categorical 1, 1.0, 2"),
         (picked("-0", "0", "1"), "categorical -0, 0, 1"),
         (picked("00534", "10789", "04407"), "categorical 00534, 04407, 10789"),
-        (picked("9007199254740992", "9007199254740993", "9007199254740994"), "categorical 9007199254740992, 9007199254740993, 9007199254740994"),
+        (picked("9007199254740992", "9007199254740993"), "binary 9007199254740992, 9007199254740993"),
         (picked("None", "Beer", "Wine"), "categorical Beer, None, Wine"),
         (picked("NA", "ZA", "BW"), "categorical BW, NA, ZA"),
         (picked("Infinity", "NaN", "None"), "categorical Infinity, NaN, None"),
