@@ -177,7 +177,10 @@ TEXT = "town,area\n" + "".join(f"{'Aïx é' if k % 2 else 'Bonn'},{k}.5\n" for k
         (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), "text is read as utf-16 (source.encoding)"),
         (TEXT.encode("utf-32"), "text is read as utf-32 (source.encoding)"),
         (TEXT.encode("latin-1"), "line 3 is not UTF-8, so that text is read as windows-1252 (source.encoding)"),
-        (TEXT.encode("latin-1").replace(b"Bonn", b"Bo\x81n"), "line 2 is not UTF-8, so that text is read as latin-1 (source.encoding)"),
+        (
+            TEXT.encode("latin-1").replace(b"Bonn", b"Bo\x81n"),
+            "line 2 is not UTF-8, so that text is read as latin-1 (source.encoding)",
+        ),
     ],
 )
 def test_an_encoding_is_recognised_and_reported(files, data, note):
@@ -301,5 +304,5 @@ def test_paths_that_are_no_tables(tmp_path):
     for path in (tmp_path, tmp_path / "none.csv", tmp_path / "my.pdf"):
         if path.suffix == ".pdf":
             path.touch()
-        with pytest.raises(qs.DataError, match="expected a file that ends in|there is no such file"):
+        with pytest.raises(qs.DataError, match=r"expected a file that ends in|there is no such file"):
             tables.read_table(path)

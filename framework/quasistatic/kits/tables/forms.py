@@ -196,12 +196,12 @@ def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple
             is_comma = decimal == "," or (decimal == "auto" and any("," in cell for cell in cells))
             yield "," if is_comma else ".", sign
             return
-    commas = [cell for cell in cells if "," in cell]
+    commas = [cell for cell in cells if "," in cell and any(each.fullmatch(cell) for each in (COMMA, GROUPED[","], GROUPED["."]))]
     if decimal == ",":
         yield ",", "." if any(GROUPED["."].fullmatch(cell) for cell in cells) else ""
         return
     groups = [cell for cell in commas if GROUPED[","].fullmatch(cell)]
-    if not commas or decimal == ".":
+    if not commas or decimal == "." or len(commas) < sum("." in cell for cell in cells if PLAIN.fullmatch(cell)):
         yield ".", "," if groups else ""
         return
     points = [cell for cell in commas if COMMA.fullmatch(cell) and not GROUPED[","].fullmatch(cell)]
@@ -281,7 +281,8 @@ class DateForm:
         scale = SCALE[self.unit]
         values = self.rounded(values)
         if self.has_time:
-            ticks = np.round(values * scale).astype(np.int64) + self.origin * scale
+            each = round(self.resolution * scale)  # counted, a float64 has more digits
+            ticks = np.round(values / self.resolution).astype(np.int64) * each + self.origin * scale
         else:
             ticks = np.round(values).astype(np.int64) * 86_400 * scale
         when = pl.Series(ticks).cast(pl.Datetime(self.unit, "UTC" if "%:z" in self.format else None))
@@ -330,8 +331,10 @@ def date_forms(cells: Sequence[str], given: Sequence[str]) -> list[DateForm]:
 
 
 def _different(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
-    """Those that read different dates; of equals the one that writes most cells as they are."""
+    """Those that read most cells, and different dates; of equals the one that writes most cells as they are."""
     found: dict[bytes, DateForm] = {}
+    read = [int((~np.isnan(form.parse(cells))).sum()) for form in forms]
+    forms = [form for form, count in zip(forms, read, strict=True) if count == max(read)]
     for form in sorted(forms, key=lambda form: -_same(form, cells)):
         found.setdefault((form.parse(cells) + form.origin).tobytes(), form)
     return sorted(found.values(), key=forms.index)

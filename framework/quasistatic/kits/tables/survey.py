@@ -265,7 +265,7 @@ def _recognised(number: int, tally: Tally, options: ColumnOptions, missing: froz
     if texts is not None and len(texts) == 1 and not gaps:
         return Column(tally.name, number, "constant", tuple(texts), type=type_)
     if asked in ("real", "count", "ordinal") and tally.form is None:
-        text = next(iter(texts or tally.words))
+        text = next(iter(tally.sample or texts or tally.words))
         raise qs.DataError(f"source.{asked}: column {tally.name!r} holds {text[:40]!r}, which is not a number")
     if is_numeric and tally.rivals:
         raise qs.DataError(_is_open(tally))
@@ -289,8 +289,7 @@ def _words(tally: Tally) -> Iterable[str]:
 
 
 def _is_open(tally: Tally) -> str:
-    assert tally.texts is not None or tally.form is not None
-    cell = next((text for text in tally.texts or () if _differs(tally, text)), next(iter(tally.texts or ("",))))
+    cell = next((text for text in tally.sample if _differs(tally, text)), "")
     if isinstance(tally.form, DateForm):
         ways = " or ".join(form.format for form in (tally.form, *tally.rivals) if isinstance(form, DateForm))
         return (

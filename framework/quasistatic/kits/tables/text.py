@@ -197,6 +197,8 @@ def _delimiter(lines: Sequence[str]) -> str:
     for delimiter in (*DELIMITERS, ""):
         widths = Counter(len(row) for row in split_lines(lines, delimiter))
         width, count = widths.most_common(1)[0] if widths else (1, 0)
+        if not delimiter and lines and len(lines[0].split()) == 1:
+            continue  # text of several words below its name
         if width > 1 and (count / widths.total(), width if delimiter else 1) > best:
             best, chosen = (count / widths.total(), width), delimiter
     return chosen
