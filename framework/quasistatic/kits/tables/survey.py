@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -222,7 +223,8 @@ def _most_decimals(cells: pl.Series, form: NumberForm) -> int:
     plain = cells.filter(~cells.str.contains(r"[eE]").fill_null(True)) if form.decimal == "." else cells
     plain = plain.str.strip_suffix(form.after) if form.after else plain
     behind = plain.str.len_bytes().cast(pl.Int64) - plain.str.find(form.decimal, literal=True).cast(pl.Int64) - 1
-    return int(behind.max() or 0)
+    most: Any = behind.max()
+    return int(most or 0)
 
 
 def _decimal(columns: Iterable[Sequence[str]], delimiter: str) -> str:
