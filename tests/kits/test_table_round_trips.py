@@ -159,7 +159,8 @@ def test_nullable_types_without_gaps_are_numpys():
 
 
 def test_frames_of_polars_and_arrow_and_mappings_come_back():
-    for data in (FRAME, FRAME.drop("enum").to_arrow(), {"a": R.poisson(300, N), "b": ["x", "y"] * (N // 2)}):
+    plain = FRAME.drop("duration")
+    for data in (plain, plain.drop("enum").to_arrow(), {"a": R.poisson(300, N), "b": ["x", "y"] * (N // 2)}):
         source = tables.frame_source(TableOptions(), data)
         read = source.read_frame(data)
         assert read.outside == ()
@@ -187,7 +188,7 @@ def test_data_in_memory_that_are_no_table_are_named():
 def test_what_is_written_in_any_format_is_read_again(tmp_path, ending):
     for first, frame in (("a.csv", FRAME), ("a.parquet", FRAME)):
         path = tmp_path / first
-        frame.write_csv(path) if first.endswith("csv") else frame.write_parquet(path)
+        frame.drop("duration").write_csv(path) if first.endswith("csv") else frame.write_parquet(path)
         source = tables.table_source(TableOptions(path=str(path)))
         xs = source.read_events(path).x
         other = tmp_path / f"b{ending}"
