@@ -34,7 +34,7 @@ def text(rows, names=None):
 
 @pytest.fixture
 def source(files):
-    return files.source(text(people()))
+    return files.source(text(people()), count=("age",))
 
 
 def equal(one, other):
