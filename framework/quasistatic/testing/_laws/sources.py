@@ -319,8 +319,9 @@ def reading(source: AbstractSource, setting: Setting) -> Reading:
 @law(
     "source",
     "written",
-    "A file that it writes of events is read as the same events, all of them, in order, and is written as the same bytes again.",
-    when=lambda source: has(AbstractWriting)(source) and has(AbstractReading)(source),
+    "A file that it writes of events without side information is read as the same events, all of them, in order, and is written as "
+    "the same bytes again.",
+    when=lambda source: source.side is None and has(AbstractWriting)(source) and has(AbstractReading)(source),
 )
 def written(source: AbstractSource, setting: Setting) -> Reading:
     writing, reading = capability(source, AbstractWriting), capability(source, AbstractReading)
