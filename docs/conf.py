@@ -161,7 +161,7 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins", "_process",
+    "cli", "kits", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins", "_process",
     "_storage", "errors",
 )  # fmt: skip
 

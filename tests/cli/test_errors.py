@@ -253,7 +253,7 @@ def test_what_is_wrong_with_a_file_is_said_before_jax_is_imported(python: Callab
     (tmp_path / "words.json").write_text("[]")
     (tmp_path / "words.fasta").write_text("a,b\n1,2\n")
     commands = {
-        ("run", tmp_path / "words.json"): "words.json: no recipe opens it, expected a file that ends in .csv, ",
+        ("run", tmp_path / "words.json"): "words.json: no recipe opens it, expected a file that ends in .arrow, .csv, ",
         ("run", tmp_path / "words.fasta"): "words.fasta: recipe 'sequences' does not open it: it begins with 'a,b",
         ("resume", changed): "recipe.toml: was changed after the run was started",
         ("evaluate", changed): "recipe.toml: was changed after the run was started",

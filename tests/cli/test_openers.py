@@ -63,9 +63,9 @@ def opened(cli, name, *more):
         ("my.SMILES.gz", SMILES, "molecules", {}),
         ("my.txt", PROSE, "text", {"length": 64}),
         ("my.md", PROSE, "text", {}),
-        ("my.txt", "1.5 2\n3 4e-2\n" * 20, "array", {}),
-        ("my.txt", ROWS, "array", {}),
-        ("my.CSV", ROWS, "array", {}),
+        ("my.txt", "1.5 2\n3 4e-2\n" * 20, "table", {}),
+        ("my.txt", ROWS, "table", {}),
+        ("my.CSV", ROWS, "table", {}),
         ("my.npy", np.zeros((20, 3)), "array", {}),
     ],
 )
@@ -91,13 +91,13 @@ def test_what_a_look_has_found_is_said_and_the_user_has_the_last_word(cli, here)
 
 
 def test_other_recipes_that_accept_it_are_named_with_their_command(cli, here):
-    (here / "my table.csv").write_text(ROWS)
-    _, said = opened(cli, "my table.csv")
+    (here / "my prose.txt").write_text(PROSE)
+    _, said = opened(cli, "my prose.txt")
     (line,) = said.splitlines()
-    assert line.startswith("my table.csv: opened by recipe 'array'; 'table' opens it too: quasistatic run table --set ")
+    assert line.startswith("my prose.txt: opened by recipe 'text'; 'table' opens it too: quasistatic run table --set ")
     words = shlex.split(line.partition("quasistatic run ")[2])
     found, silent = opened(cli, *words)
-    assert (found["use"], found["path"], silent) == ("table", "my table.csv", "")
+    assert (found["use"], found["path"], silent) == ("table", "my prose.txt", "")
 
 
 def test_quiet_is_silent(cli, here):
@@ -151,8 +151,8 @@ def test_a_name_of_a_recipe_is_no_path_and_a_path_with_a_separator_is_one(cli, h
     [
         ("gone.csv", "gone.csv: there is no such file in "),
         ("gone.FASTA.gz", "gone.FASTA.gz: there is no such file in "),
-        ("my.xyz", "my.xyz: no recipe opens it, expected a file that ends in .csv, .dat, .fa"),
-        ("my", "my: no recipe opens it, expected a file that ends in .csv, .dat, .fa"),
+        ("my.xyz", "my.xyz: no recipe opens it, expected a file that ends in .arrow, .csv, .dat, .fa"),
+        ("my", "my: no recipe opens it, expected a file that ends in .arrow, .csv, .dat, .fa"),
         ("my.fasta", "my.fasta: recipe 'sequences' does not open it: it begins with 'no record"),
         ("latin.md", "latin.md: recipe 'text' does not open it: is not UTF-8 text"),
         ("broken.fa.gz", "broken.fa.gz: recipe 'sequences' does not open it: Not a gzipped file"),
@@ -184,8 +184,12 @@ def inspected(cli, *arguments):
 def test_inspect_keeps_what_the_user_has_set_and_adds_what_is_needed(cli, here):
     (here / "people.csv").write_text("id,height,town,note\n" + "".join(f"{i},{150 + i % 7}.5,{i % 3}x,n{i}\n" for i in range(60)))
     told = inspected(cli, "people.csv", "--set", 'source.drop=["town"]', "--set", "seed=3")
-    assert told["options"] == {"source.drop": ["town", "id", "note"]} and told["recipe"] == "array"
-    assert told["command"] == """quasistatic run people.csv --set seed=3 --set 'source.drop=["town", "id", "note"]'"""
+    assert told["options"] == {} and told["recipe"] == "table"
+    assert told["command"] == """quasistatic run people.csv --set 'source.drop=["town"]' --set seed=3"""
+    np.save(here / "bits.npy", np.arange(60).reshape(20, 3) % 2)
+    told = inspected(cli, "bits.npy", "--set", "seed=3", "--set", "kernel.use=gaussian")
+    assert told["options"] == {"kernel.use": "binomial"} and told["recipe"] == "array"
+    assert told["command"] == "quasistatic run bits.npy --set seed=3 --set kernel.use=binomial"
     again = inspected(cli, *shlex.split(told["command"])[2:])
     assert again["options"] == {} and again["command"] == told["command"]
 
@@ -211,8 +215,9 @@ def test_inspect_for_a_recipe_builds_its_source(cli, here):
     assert told["notes"][-1] == "splits: 24 train, 6 validation, 30 test"
     assert told["command"] == "quasistatic run table --set source.path=people.csv --set source.test_share=0.5"
     assert told["options"] == {}
-    other = inspected(cli, "people.csv", "--set", "source.use=table")  # not the source for which the recipe looks itself
-    assert other["command"] == "quasistatic run people.csv --set source.use=table --set kernel.use=product"
+    (here / "numbers.csv").write_text("a,b\n" + "".join(f"{number}.5,{number**2}.5\n" for number in range(30)))
+    other = inspected(cli, "numbers.csv", "--set", "source.use=array")  # not the source for which the recipe looks itself
+    assert other["command"] == "quasistatic run numbers.csv --set source.use=array --set kernel.use=gaussian"
     result = cli("inspect", "people.csv", "--recipe", "tabel")
     assert result.exit_code == 2 and "no recipe is called 'tabel'; did you mean 'table'" in result.stderr
 
@@ -280,7 +285,7 @@ def test_recipes_are_asked_in_order_and_one_that_fails_is_passed_over(cli, here,
     (here / "my.csv").write_text(ROWS)
     result = cli("-p", "opener", "config", "my.csv", "--json")
     assert json.loads(result.stdout)["seed"] == 7
-    assert "my.csv: opened by recipe 'looks' with seed=7; 'array' opens it too: " in result.stderr
+    assert "my.csv: opened by recipe 'looks' with seed=7; 'table' opens it too: " in result.stderr
     (here / "my.worse").write_text("")
     said = cli("-p", "opener", "run", "my.worse").stderr
     assert "recipe 'raises' does not open it: its look inside failed, a defect of plugin 'opener'" in said

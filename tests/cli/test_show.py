@@ -28,7 +28,7 @@ def test_json_has_the_same_words(cli: Cli) -> None:
     listed = json.loads(cli("show", "--json").stdout)
     assert {(each["kind"], each["name"]) for each in listed} == {*COMPONENTS, *(("section", name) for name in SECTIONS)}
     kernel = json.loads(cli("show", "kernel", "gaussian", "--json").stdout)
-    assert kernel["fits"] == ["real", "levels"] and kernel["plugin"].startswith("'gaussian' (quasistatic ")
+    assert kernel["fits"] == ["real", "levels", "measured"] and kernel["plugin"].startswith("'gaussian' (quasistatic ")
     assert {each["option"]: each["default"] for each in kernel["options"]}["first_noise"] == 1e-4
     assert json.loads(cli("show", "training", "--json").stdout)["name"] == "training"
     required = json.loads(cli("show", "source", "swiss-roll", "--json").stdout)["options"]

@@ -19,6 +19,7 @@ from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.component import KINDS
 from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
+from quasistatic.kits import tables
 from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
@@ -83,7 +84,13 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 def test_the_reference_names_nothing_that_is_not_public() -> None:
     rows = re.findall(r"^\| (`.*?) \|", text_of("reference/library.md"), re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert names <= {*qs._HOMES}
+    assert names <= {*qs._HOMES, *tables._HOMES}
+
+
+def test_every_public_name_of_the_kit_of_tables_is_in_the_reference() -> None:
+    section = text_of("reference/library.md").split("## The kit of tables\n")[1].split("\n## ")[0]
+    assert set(rows_of(section)) == {*tables._HOMES}
+    assert {*tables._HOMES} <= {*dir(tables)} and all(hasattr(tables, name) for name in tables._HOMES)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -118,10 +125,11 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractPartDrawing", "AbstractReading", "AbstractWriting", "AbstractSymbolSource", "AbstractKept",
+    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
+    "AbstractKept", "AbstractRefitting",
     "AbstractKernel", "AbstractBridged", "AbstractFlowing",
     "AbstractJumping", "FiniteKernel",
-    "AbstractDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
+    "AbstractDistribution", "AbstractElementwiseDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
     "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",
     "AbstractObserver",
 )  # fmt: skip
@@ -271,7 +279,7 @@ def test_the_drawing_shows_the_layers_of_the_import_contract() -> None:
     assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
 
 
-NAMED = {"cli", "testing", "thermodynamics", "oracles", "errors"}  # wings and modules that are public
+NAMED = {"cli", "kits", "testing", "thermodynamics", "oracles", "errors"}  # wings and modules that are public
 
 
 def test_modules_that_the_drawings_name_exist() -> None:

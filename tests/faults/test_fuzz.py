@@ -26,6 +26,7 @@ from quasistatic._storage.folder import RunFolder
 from quasistatic.cli import main
 from quasistatic.cli._main import BUILT_IN
 from quasistatic.errors import InputError, QuasistaticError
+from quasistatic.kits.tables import TableOptions, table_source
 
 TINY = {
     "training.updates": 2,
@@ -191,9 +192,15 @@ def tables(count: int, folder: Path, draw: random.Random, tally: Tally) -> None:
         name, data = draw.choice(seeds)
         path = folder / name
         path.write_bytes(spoilt(data, draw))
-        tally.call(name, lambda path=path: refused(lambda: qs.read_array(path)))  # type: ignore[misc]
+        tally.call(name, lambda path=path: looked_at(path))  # type: ignore[misc]
         if draw.random() < 0.05:
             tally.call(f"inspect {path.read_bytes()!r}", lambda path=path: ask(["inspect", str(path)]))  # type: ignore[misc]
+
+
+def looked_at(path: Path) -> None:
+    refused(lambda: qs.read_array(path))
+    if not path.name.endswith((".npy", ".npz")):
+        refused(lambda: table_source(TableOptions(path=str(path))))
 
 
 def _tables() -> Iterator[tuple[str, bytes]]:

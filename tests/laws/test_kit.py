@@ -290,7 +290,7 @@ def test_a_kernel_is_built_for_every_support_that_it_fits():
     kernel = component("kernel", lambda options, event: Redraw(), supports=(qs.Categorical,))
     assert [built.label for built in builds(kernel)] == ["kernel mine on 2x1 of 3 categories"]
     anything = component("kernel", lambda options, event: Fading())
-    assert len(list(builds(anything))) == 5
+    assert len(list(builds(anything))) == 6
     counts = component("kernel", lambda options, event: Fading(), supports=(qs.Counts,))
     assert [built.label for built in builds(counts)] == ["kernel mine on 2x1 counts"]
 

@@ -202,7 +202,7 @@ def refused(cli: Cli, tmp_path: Path, *sets: str, recipe: str = "mixed", plugins
 
 def test_a_kernel_of_a_part_that_does_not_fit_it_is_named(cli: Cli, tmp_path: Path) -> None:
     said = refused(cli, tmp_path, "kernel.parts.kind.use=gaussian")
-    assert "kernel 'gaussian' takes real or levels data, but part 'kind' is 1 of 5 categories; kernels that fit: uniform, " in said
+    assert "kernel 'gaussian' takes real or levels or measured data, but part 'kind' is 1 of 5 categories; kernels that fit: uniform, " in said
 
 
 def test_a_part_that_the_source_has_not_is_named(cli: Cli, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_kernel_of_a_part_can_be_set_and_its_options_too() -> None:
 
 def test_a_kernel_for_one_field_is_refused_with_product_as_the_way_out(cli: Cli, tmp_path: Path) -> None:
     said = refused(cli, tmp_path, "kernel.use=gaussian")
-    assert "kernel 'gaussian' takes real or levels data, but source 'mixed' gives kind: 1 of 5 categories, " in said
+    assert "kernel 'gaussian' takes real or levels or measured data, but source 'mixed' gives kind: 1 of 5 categories, " in said
     assert "kernels that fit: product (--set kernel.use=product)" in said
 
 

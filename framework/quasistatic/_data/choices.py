@@ -22,7 +22,7 @@ class ArrayChoices:
     path: str = _option("", "the file; must be given, unless an array is handed over in Python")
     columns: tuple[str, ...] = _option((), "columns that are read, by name or number from 1; by default all")
     drop: tuple[str, ...] = _option((), "columns that are left out")
-    labels: str | None = _option(None, "a column of text or numbers that is not modelled, and stands beside K of every event")
+    labels: str | None = _option(None, "a column that is not modelled, and stands beside K of every event")
     missing: Literal["refuse", "drop-rows"] = _option("refuse", "what becomes of rows where a number is missing")
     support: Literal["auto", "real", "levels", "binary", "categorical"] = _option(
         "auto",

@@ -60,9 +60,17 @@ def _read_text(path: Path, choices: ArrayChoices) -> Table:
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise DataError(f"{path}: is empty")
-    delimiter = "," if "," in rows[0][1] else "\t" if "\t" in rows[0][1] else None
+    last = rows[-1][1].strip()  # the names in a header may have blanks
+    delimiter = "," if "," in last or len(last.split()) == 1 else "\t" if "\t" in last else None
     first = [cell.strip().strip('"') for cell in rows[0][1].split(delimiter)]
-    columns = None if all(_is_number(cell) for cell in first) else tuple(first)
+    are_numbers = [_is_number(cell) for cell in first]
+    if any(are_numbers) and not all(are_numbers):
+        place = are_numbers.index(False)
+        raise DataError(
+            f"{path}: line {rows[0][0]}, column {place + 1}: {first[place][:40]!r} is not a number, and the line is no header, as "
+            "it has numbers as well"
+        )
+    columns = None if any(are_numbers) else tuple(first)
     rows = rows[columns is not None :]
     if not rows:
         raise DataError(f"{path}: holds a header and no events")
@@ -77,7 +85,7 @@ def _read_text(path: Path, choices: ArrayChoices) -> Table:
 
 def _is_number(cell: str) -> bool:
     try:
-        return float(cell) is not None
+        return "_" not in cell and float(cell) is not None
     except ValueError:
         return False
 
@@ -90,7 +98,8 @@ def _first_misfit(rows: list[tuple[int, str]], delimiter: str | None, width: int
         for place, cell in enumerate(cells):
             if not _is_number(cell):
                 where = f"column {columns[place]!r}" if columns else f"column {place + 1}"
-                return f"line {number}, {where}: {cell[:40]!r} is not a number, as all cells of an array are"
+                what = f"{cell[:40]!r} is not a number, as all cells of an array are; source 'table' reads other cells"
+                return f"line {number}, {where}: {what}"
     return ""
 
 
@@ -149,9 +158,13 @@ def _columns(table: Table, choices: ArrayChoices) -> Table:
         raise DataError(
             f"{table.name}: has no columns but events {table.values.shape[1:]}; source.columns, drop and labels do not apply"
         )
-    kept, label = choose(table.name, None, table.values.shape[1], choices)
-    beside = None if label is None else (f"column {label + 1}", table.values[:, label].astype(str))
-    return attrs.evolve(table, values=table.values[:, kept], labels=beside)
+    names = table.columns
+    kept, label = choose(table.name, names, table.values.shape[1], choices)
+    beside = None
+    if label is not None:
+        beside = (names[label] if names else f"column {label + 1}", table.values[:, label].astype(str))
+    columns = None if names is None else tuple(names[number] for number in kept)
+    return attrs.evolve(table, values=table.values[:, kept], columns=columns, labels=beside)
 
 
 def conversion(path: Path) -> str:

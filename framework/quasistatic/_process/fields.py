@@ -155,10 +155,10 @@ class Fields(AbstractEvent, Mapping[str, AbstractField]):
             if wrong.any():
                 row, column = np.argwhere(wrong)[0]
                 gate, found = dict(self.gates)[name][column], array.reshape(len(array), -1)[row, column]
-                many = f"{wrong.any(axis=1).sum()} of {len(array)} events"
                 raise DataError(
                     f"events.{name}: event {row}, element {column} is {found!r}, expected 0, as it does not exist: element "
-                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({many})"
+                    f"{gate.element} of {gate.part!r} is not in state {gate.state} ({wrong.any(axis=1).sum()} of {len(array)} "
+                    "events)"
                 )
         return self.build(checked)
 

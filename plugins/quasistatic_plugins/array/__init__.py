@@ -1,4 +1,4 @@
-"""Your own data: any table or array in a file, or in memory."""
+"""Your own array, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class ArrayOptions(qs.ArrayChoices):
-    """Your own data, a row per event: a table (.csv and other text, .parquet, .xlsx) or an array (.npy, .npz), checked."""
+    """Your own array, a row per event: of numpy (.npy, .npz), or text of numbers alone; checked."""
 
 
 @qs.hookimpl

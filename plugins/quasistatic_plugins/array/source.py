@@ -11,7 +11,7 @@ from quasistatic_plugins.array import ArrayOptions
 def build(options: ArrayOptions) -> qs.ArraySource:
     """The source of the file that the options name. Raises DataError, which names the file, the place and a way out."""
     if not options.path:
-        raise qs.DataError("source.path: must be given, a table or an array (quasistatic run my.csv)")
+        raise qs.DataError("source.path: must be given, an array (quasistatic run my.npy)")
     return qs.ArraySource(qs.read_array(options.path, options), options)
 
 

@@ -180,6 +180,8 @@ class Column:
         """Raises KeyError, TypeError or ValueError for values of anything else."""
         values = dict(values)
         form = values.pop("form")
+        if not isinstance(values["name"], str):
+            raise TypeError(f"the name of a column is {values['name']!r:.80}")
         low, high = values.pop("low"), values.pop("high")
         return cls(
             **{
@@ -188,7 +190,8 @@ class Column:
                 "missing": tuple(map(str, values["missing"])),
                 "form": None if form is None else FORMS[form["form"]](**{key: each for key, each in form.items() if key != "form"}),
                 "atoms": tuple(np.nan if atom is None else float(atom) for atom in values["atoms"]),
-                "bend": Bend(**values["bend"]),
+                "bend": Bend(**{key: None if each is None else float(each) for key, each in values["bend"].items()}),
+                "step": float(values["step"]),
                 "low": -np.inf if low is None else float(low),
                 "high": np.inf if high is None else float(high),
             }

@@ -10,7 +10,7 @@ import numpy as np
 import quasistatic as qs
 from quasistatic.kits.tables.files import read_table
 from quasistatic.kits.tables.options import TableOptions
-from quasistatic.kits.tables.source import TableSource, table_source
+from quasistatic.kits.tables.source import SPLITS, TableSource, table_source
 from quasistatic.kits.tables.values import Values
 
 HEADER = ("column", "kind", "missing", "different", "lowest", "median", "highest")
@@ -28,7 +28,11 @@ def inspect_table(path: str, options: TableOptions) -> qs.Inspection:
         return qs.Inspection(names, table.notes, problem=problem)
     rows = tuple(_rows(source))
     lines = f"{table.counted}s in the file: {_last_place(source)}, rows read: {len(source.whole())}"
-    details = {"columns": [dict(zip(HEADER, row, strict=True)) for row in rows], "rows": len(source.whole())}
+    details = {
+        "columns": [dict(zip(HEADER, row, strict=True)) for row in rows],
+        "rows": len(source.whole()),
+        "splits": {name: len(source.split(name)) for name in SPLITS},
+    }
     return qs.Inspection(lines, source.notes, header=HEADER, rows=rows, details=details, source=source)
 
 

@@ -101,7 +101,8 @@ class TableSource(
             about = kept.about
             columns = [Column.of_json(each) for each in about["columns"]]
             layout = Layout.of(columns, kept.arrays["shift"], kept.arrays["scale"])
-            numbers = {name: np.asarray(kept.arrays[name], np.int64) for name in SPLITS}
+            numbers = {name: kept.arrays[name] for name in SPLITS}
+            _check_arrays(layout, numbers)
             origins = {str(name): qs.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
             source.notes = tuple(map(str, about["notes"]))
@@ -143,7 +144,10 @@ class TableSource(
         if "" not in self._parts:
             assert self._origin is not None
             table = read_table(self._origin.find(self._options.path), self._options)
-            self._parts[""] = read_values(table, self.layout.columns, self._options.labels)
+            found = read_values(table, self.layout.columns, self._options.labels)
+            if max(int(rows.max(initial=0)) for rows in self._numbers.values()) >= len(found):
+                raise qs.DataError(f"{table.name}: does not hold the rows that the run has kept the numbers of")
+            self._parts[""] = found
         return self._parts[""]
 
     def _rows(self, name: qs.Split, count: int | None = None) -> Values:
@@ -270,6 +274,18 @@ class TableSource(
             if outside:
                 found.append(f"{len(outside)} rows of it are left out, as the training file has nothing like them: {first}")
         return tuple(found)
+
+
+def _check_arrays(layout: Layout, numbers: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError for what is no shift, scale or numbers of rows."""
+    for name, own in (("shift", layout.shift), ("scale", layout.scale)):
+        if own.shape != (len(layout.part(NUMBERS)),) or not np.isfinite(own).all():
+            raise ValueError(name)
+    if (layout.scale <= 0.0).any():
+        raise ValueError("scale")
+    for name, rows in numbers.items():
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows < 0).any():
+            raise ValueError(name)
 
 
 def _refuse_untrained(name: str, layout: Layout, train: Values) -> None:

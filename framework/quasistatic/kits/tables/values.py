@@ -53,7 +53,7 @@ class Values:
 def read_values(table: RawTable, columns: Sequence[Column], labels: str | None = None) -> Values:
     """All rows of a table that has these columns, by their names, and one of labels if it has that.
 
-    Raises DataError for a column that is not there.
+    Raises DataError for a column that is not there, and for no rows.
     """
     if lost := [column.name for column in columns if column.name not in table.names]:
         raise qs.DataError(f"{table.name}: there is no column {lost[0]!r}  (it has: {', '.join(table.names[:20])})")
@@ -75,11 +75,13 @@ def read_values(table: RawTable, columns: Sequence[Column], labels: str | None =
             tags.append(np.array(piece.frame[str(beside)].fill_null("").to_list(), object))
         count += len(piece.places)
         qs.refuse_large(8 * count * len(columns))
+    if not count:
+        raise qs.DataError(f"{table.name}: holds a header and no rows")
     joined = []
     for k, column in enumerate(columns):
-        joined.append(np.concatenate(numbers[k]) if column.is_number and numbers[k] else None)
+        joined.append(np.concatenate(numbers[k]) if column.is_number else None)
         numbers[k] = []  # one column at a time is there twice
-    together = tuple(np.concatenate(each) if each else np.empty(0, np.int8) for each in states)
+    together = tuple(np.concatenate(each) for each in states)
     named = None if beside is None else np.concatenate(tags)
     return Values(together, tuple(joined), np.concatenate(places), dict(sorted(outside.items())), named)
 
