@@ -19,7 +19,9 @@ from quasistatic._data.source import (
     AbstractJudge,
     AbstractReading,
     AbstractSource,
+    AbstractWriting,
     capability,
+    judging_split,
     units_of,
 )
 from quasistatic._process.distribution import Key, State
@@ -36,6 +38,7 @@ from quasistatic.testing._tools.statistics import flat, largest_of
 # the held-out events whose neighbours are searched, and the numbers among which they are
 COMPARED, SEARCHED = 1_000, 4_000_000
 FEWEST = 20  # training events whose neighbours can be compared
+ROUNDED = 1e-2  # mean square by which a format may round real numbers, which have mean square 1
 
 
 def has(kind: type) -> Callable[[AbstractSource], bool]:
@@ -311,3 +314,40 @@ def reading(source: AbstractSource, setting: Setting) -> Reading:
             else:
                 bad.append(f"{path.name}: accepted")
     return faults(bad)
+
+
+@law(
+    "source",
+    "written",
+    "A file that it writes of events without side information is read as the same events, all of them, in order, and is written as "
+    "the same bytes again.",
+    when=lambda source: source.side is None and has(AbstractWriting)(source) and has(AbstractReading)(source),
+)
+def written(source: AbstractSource, setting: Setting) -> Reading:
+    writing, reading = capability(source, AbstractWriting), capability(source, AbstractReading)
+    assert writing is not None and reading is not None
+    xs, bad = source.split(judging_split(source), 100).x, []
+    with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
+        for ending in writing.endings:
+            path = Path(folder) / f"events{ending}"
+            path.write_bytes(writing.write_events(xs, ending))
+            data = reading.read_events(path)
+            if data.outside:
+                bad.append(f"{ending}: {len(data.outside)} events are outside: {data.outside[0].reason}")
+            elif changed := _changed_parts(source, xs, data.x):
+                bad.append(f"{ending}: {changed}")
+            elif writing.write_events(data.x, ending) != path.read_bytes():
+                bad.append(f"{ending}: other bytes when it is written again")
+    return faults(bad)
+
+
+def _changed_parts(source: AbstractSource, xs: State, found: State) -> str:
+    """What of events is not as it was, or ''."""
+    if count_of(xs) != count_of(found):
+        return f"{count_of(found)} events, {count_of(xs)} were written"
+    for name, field in source.event.parts().items():
+        one, other = (np.asarray(source.event.part_of(each, name)) for each in (xs, found))
+        same = np.array_equal(one, other) if field.is_discrete else np.mean((one - other) ** 2) <= ROUNDED
+        if not same:
+            return f"other events{f' in the part {name}' if name else ''}"
+    return ""
