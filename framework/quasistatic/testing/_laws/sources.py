@@ -54,6 +54,12 @@ def _equal(a: Any, b: Any) -> bool:
     return len(one) == len(other) and all(p == q and np.array_equal(x, y) for (p, x), (q, y) in zip(one, other, strict=True))
 
 
+def _first(leaf: Any) -> np.ndarray:
+    """The first of many, as kernels read it: a source may give real numbers with more digits."""
+    first = np.asarray(np.asarray(leaf)[0])
+    return first.astype(np.float32) if first.dtype == np.float64 else first
+
+
 @law(
     "source",
     "splits",
@@ -68,7 +74,7 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
                 bad += [] if tree is None else [f"{name}: side information that is not declared"]
                 continue
             wanted = Layout.of(event.structs)
-            found = None if tree is None else Layout.of(jax.tree.map(lambda leaf: np.asarray(leaf)[0], tree))
+            found = None if tree is None else Layout.of(jax.tree.map(_first, tree))
             if found != wanted:
                 bad.append(f"{name}: {part} {found and types_of(found.tree)}, declared {types_of(wanted.tree)}")
         if not _equal((data.x, data.side), (again.x, again.side)):
