@@ -54,6 +54,12 @@ def _equal(a: Any, b: Any) -> bool:
     return len(one) == len(other) and all(p == q and np.array_equal(x, y) for (p, x), (q, y) in zip(one, other, strict=True))
 
 
+def _first(leaf: Any) -> np.ndarray:
+    """The first of many, as kernels read it: a source may give real numbers with more digits."""
+    first = np.asarray(np.asarray(leaf)[0])
+    return first.astype(np.float32) if first.dtype == np.float64 else first
+
+
 @law(
     "source",
     "splits",
