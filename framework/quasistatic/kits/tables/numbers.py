@@ -42,18 +42,18 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     """A column of numbers with its kind, atoms, bounds and steps, from all its numbers (M,). Raises DataError."""
     if not len(numbers):
         return column
-    if np.abs(numbers).max() > LARGEST:
-        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {np.abs(numbers).max():.3g}")
-    asked = options.kinds.get(column.name)
     low, high = numbers.min(), numbers.max()
+    if (size := max(-low, high)) > LARGEST:
+        raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {size:.3g}")
+    asked = options.kinds.get(column.name)
     if len(numbers) > LARGE:  # what repeats in a hundredth of the numbers does so in these; ends are looked at whole
         some = np.random.RandomState(0).randint(0, len(numbers), LARGE)
         seen = np.concatenate([numbers[some], numbers[numbers == low], numbers[numbers == high]])
     else:
         seen = numbers
     values, counts = np.unique(seen, return_counts=True)
-    is_whole = bool(np.all(numbers == np.round(numbers))) and isinstance(column.form, DateForm) is False
-    if len(values) == 1 or asked == "ordinal" or (asked is None and (len(values) == 2 or (is_whole and len(values) <= FEW))):
+    is_few = len(values) <= FEW and not isinstance(column.form, DateForm) and bool(np.all(numbers == np.round(numbers)))
+    if len(values) == 1 or asked == "ordinal" or (asked is None and (len(values) == 2 or is_few)):
         return _of_states(column, values, "ordinal" if len(values) > 2 or asked else "binary")
     atoms = _atoms(values, counts) if options.atoms == "auto" and asked != "count" else np.empty(0)
     rest = numbers[~np.any([numbers == atom for atom in atoms], axis=0)] if len(atoms) else numbers
@@ -62,8 +62,10 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
         column = attrs.evolve(column, states=(*cells, *column.states), atoms=(*atoms.tolist(), *column.atoms))
     low, high = _bounds(column, rest, options.bounds.get(column.name))
     step = 0.0 if asked == "real" else step_of(column, rest)
-    # RandomState: its stream is frozen for all versions of numpy
-    some = rest[np.random.RandomState(0).permutation(len(rest))[:LOOKED_AT]]
+    some = rest
+    if step or low is not None or high is not None:  # else nothing looks at them, and an order of many takes time
+        # RandomState: its stream is frozen for all versions of numpy
+        some = rest[np.random.RandomState(0).permutation(len(rest))[:LOOKED_AT]]
     bend = fit_bend(some, low, high)
     as_count = _as_count(column, rest, step, low, high)
     is_count = asked == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
@@ -141,13 +143,18 @@ def step_of(column: Column, numbers: np.ndarray) -> float:
     resolution = column.form.resolution if column.form is not None else None
     if resolution is None:
         return 0.0
-    counted = numbers / resolution
-    if np.abs(counted).max() > 2.0**53:
+    first, last = np.round(np.array([numbers.min(), numbers.max()]) / resolution)
+    if max(-first, last) > 2.0**53:
         return 0.0
-    whole = np.round(counted).astype(np.int64)
-    whole -= whole.min()
-    step = int(np.gcd.reduce(whole))
-    return step * resolution if step and whole.max() / step <= MOST_STEPS else 0.0
+
+    def of(numbers: np.ndarray) -> int:
+        return int(np.gcd.reduce((np.round(numbers / resolution) - first).astype(np.int64)))
+
+    largest = of(numbers[:AROUND])  # the step of all divides that of some
+    if largest and (last - first) / largest > MOST_STEPS:
+        return 0.0
+    step = of(numbers)
+    return step * resolution if step and (last - first) / step <= MOST_STEPS else 0.0
 
 
 def _as_count(column: Column, rest: np.ndarray, step: float, low: float | None, high: float | None) -> Column:

@@ -23,7 +23,8 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.options import ReadingOptions
 
-PIECE = 2**23  # bytes of a file that are read together
+PIECE = 2**22  # bytes of a file that are read together
+SOME = 2**17  # of these bytes that are looked at together
 HEAD = 2**18  # bytes in which the format is recognised
 LOOKED_AT = 100  # lines
 DELIMITERS = (",", ";", "\t", "|")
@@ -34,11 +35,15 @@ NUMBER = r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?"
 
 @attrs.frozen
 class Piece:
-    """Rows of a table: text (N, columns), null where a cell is empty, the place of each row (N,), and how many rows were blank."""
+    """Rows of a table: text (N, columns), null where a cell is empty, the place of each row (N,), and how many rows were blank.
+
+    `is_plain` where cells are known to hold digits, points and minus signs alone, and none has a zero in front of a digit.
+    """
 
     frame: pl.DataFrame
     places: np.ndarray
     blank: int = 0
+    is_plain: bool = False
 
 
 @attrs.frozen
@@ -276,16 +281,42 @@ def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
             f"{path}: is not a table of text: {str(error).splitlines()[0][:120]}  ({_DELIMITED})"
         ) from error
     places = _places(form, block, place, frame)
-    is_blank = frame.select(pl.all_horizontal(pl.all().is_null() | (pl.all().str.strip_chars() == ""))).to_series()
+    is_blank = _are_blank(frame)
     inside = frame.select(pl.sum_horizontal(pl.all().str.count_matches(delimiter, literal=True).sum())).item() if b'"' in block else 0
     # polars fills a row up where cells lack: that delimiters lack is the sign of it
-    if block.count(delimiter.encode()) - inside < (len(frame) - _bare(block)) * (form.width - 1):
+    there = int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord(delimiter)))
+    lacking = len(frame) * (form.width - 1) - (there - inside)
+    if lacking > 0 and lacking > _bare(block) * (form.width - 1):
         uneven = _uneven(path, form, block, place)
         if uneven:
             raise uneven
     if form.width == 1:  # a cell that is quoted and empty is a row, an empty line is not
         is_blank = frame.to_series().is_null()
-    return Piece(frame.filter(~is_blank), places[~is_blank.to_numpy()], int(is_blank.sum()))
+    is_plain = _is_plain(block, delimiter)
+    if not is_blank.any():
+        return Piece(frame, places, 0, is_plain)
+    return Piece(frame.filter(~is_blank), places[~is_blank.to_numpy()], int(is_blank.sum()), is_plain)
+
+
+def _are_blank(frame: pl.DataFrame) -> pl.Series:
+    """Whether all cells of a row are."""
+    found = frame.select(pl.first().is_null() | (pl.first().str.strip_chars() == "")).to_series()
+    if not found.any():  # most tables have a cell in the first column of each row
+        return found
+    return frame.select(pl.all_horizontal(pl.all().is_null() | (pl.all().str.strip_chars() == ""))).to_series()
+
+
+def _is_plain(block: bytes, delimiter: str) -> bool:
+    if delimiter in ".-" or block.translate(None, f"0123456789.-\n{delimiter}".encode()):
+        return False
+    for start in range(0, len(block), SOME):  # as much as a cache holds
+        signs = np.frombuffer(b"\n" * (not start) + block[max(0, start - 1) : start + SOME + 1], np.uint8)
+        found = signs[1:-1] == ord("0")
+        found &= signs[2:] - np.uint8(ord("0")) < 10
+        found &= signs[:-2] - np.uint8(ord(".")) > ord("9") - ord(".")  # neither a digit nor a point: in bytes, -1 is 255
+        if found.any():
+            return False
+    return True
 
 
 def _bare(block: bytes) -> int:
