@@ -54,6 +54,8 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     else:
         seen = numbers
     values, counts = np.unique(seen, return_counts=True)
+    if len(numbers) > LARGE and (asked == "ordinal" or are_states(values, column.form)):  # rare ones are states too
+        values, counts = np.unique(numbers, return_counts=True)
     if len(values) == 1 or asked == "ordinal" or (asked is None and are_states(values, column.form)):
         return _of_states(column, values, "ordinal" if len(values) > 2 or asked else "binary")
     atoms = _atoms(values, counts) if options.atoms == "auto" and asked != "count" else np.empty(0)
