@@ -74,6 +74,16 @@ def test_numbers_that_repeat_are_states(files, cells, atoms):
     assert column(files.source(text, atoms="none")).states == ()
 
 
+def test_rare_numbers_are_states_too(files, monkeypatch):
+    monkeypatch.setattr("quasistatic.kits.tables.numbers.LARGE", 50)
+    cells = ["0", "2"] * 200
+    cells[7] = "1"
+    source = files.source(files.beside(cells))
+    assert column(source).states == ("0", "1", "2")
+    cells[7] = "0.5"
+    assert files.again(files.beside(cells)) == files.beside(cells)
+
+
 def test_a_positive_column_stays_positive(files):
     text = files.beside(in_place(positive(), "0.0", 0.6))
     source = files.source(text)

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 
+import attrs
 import numpy as np
 import pytest
 
@@ -298,6 +299,38 @@ def test_a_file_is_read_in_pieces(files, monkeypatch):
         assert np.array_equal(found.places, whole.places)
         assert all(np.array_equal(one, other) for one, other in zip(found.states, whole.states, strict=True))
         assert np.array_equal(found.numbers[1], whole.numbers[1])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "cells, is_plain",
+    [
+        (["1.5", "-0.25", "10.05", ".5", "1000"], True),
+        (["1.5", "", "2.0", "3.1", "4.0"], True),
+        (["1.5", "007", "2", "3", "4"], False),
+        (["1.5", "-07", "2", "3", "4"], False),
+        (["1.5", "1e3", "2", "3", "4"], False),
+        (["1.5", "+2", "2", "3", "4"], False),
+        (["1.5", " 2", "2", "3", "4"], False),
+        (["1.5", "NA", "2", "3", "4"], False),
+    ],
+)
+def test_cells_of_plain_digits_are_seen(files, monkeypatch, cells, is_plain, end):
+    text = files.csv(["a", "b"], cells, ["5.25"] * 5, end=end)
+    for some in (1, 3, 2**17):  # bytes that are looked at together
+        monkeypatch.setattr("quasistatic.kits.tables.pieces.SOME", some)
+        (piece,) = tables.read_table(files.file(text), tables.TableOptions(delimiter=",", header="yes")).pieces()
+        assert piece.is_plain == is_plain and piece.frame["0"].to_list() == [cell or None for cell in cells]
+
+
+def test_numbers_are_read_once_and_other_cells_again(files):
+    numbers = files.numbers(24)
+    for text, count in ((files.csv(["a", "b"], numbers, numbers), 1), (files.csv(["a", "town"], numbers, TOWNS), 2)):
+        table, read = tables.read_table(files.file(text)), []
+        counted = attrs.evolve(table, pieces=lambda table=table, read=read: (read.append(each) or each for each in table.pieces()))
+        found = tables.read_columns(counted, tables.TableOptions())
+        assert len(read) == count + 1  # the first piece is compared with what would be written
+        assert found.values.numbers[0].tolist() == list(map(float, numbers))
 
 
 def test_paths_that_are_no_tables(tmp_path):

@@ -75,8 +75,9 @@ class NumberForm:
             # a point that groups nothing is no decimal point here
             cells = pl.select(pl.when(cells.str.contains(".", literal=True)).then(None).otherwise(cells)).to_series()
             cells = cells.str.replace(self.decimal, ".", literal=True)
-        values = cells.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
-        return np.where(np.isfinite(values), values, np.nan)
+        values = cells.cast(pl.Float64, strict=False).to_numpy()  # null is nan
+        is_finite = np.isfinite(values)
+        return values if is_finite.all() else np.where(is_finite, values, np.nan)
 
     @property
     def resolution(self) -> float | None:
@@ -89,6 +90,10 @@ class NumberForm:
 
     def write(self, values: np.ndarray) -> list[str]:
         """The cell of each number."""
+        if self == NumberForm("fixed", self.digits):  # nothing else is to be written
+            pattern = f"%.{self.digits}f"
+            zero = pattern % -0.0
+            return [text if text != zero else zero[1:] for text in map(pattern.__mod__, values.tolist())]  # there is one zero
         return [self._dressed(self._plain(value)) for value in values.tolist()]
 
     def _plain(self, value: float) -> str:
@@ -149,20 +154,26 @@ def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
     decimals = max((len(each.partition(".")[2]) for each in bare if "e" not in each), default=0)
     mantissas = [each.partition("e") for each in bare if "e" in each]
     powers = max(1, min((len(power.lstrip("+-")) for _, _, power in mantissas), default=2))
-    counting = max((len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0") for each in bare), default=1)
-    digits = max((len(mantissa.partition(".")[2]) for mantissa, _, _ in mantissas), default=0)
     base = attrs.evolve(
         form,
         capital=any("E" in cell for cell in cells),
         exponent=powers,
         has_plus=any(cell.startswith("+") for cell in cells),
-        has_zero=any(re.match(r"-?0\.", each) for each in bare) or not any(re.match(r"-?\.", each) for each in bare),
+        has_zero=any(each.startswith(("0.", "-0.")) for each in bare) or not any(each.startswith((".", "-.")) for each in bare),
     )
     tried = [attrs.evolve(base, style=style, digits=decimals) for style in ("fixed", "short", "point")]
     if mantissas:
+        counting = max(len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0") for each in bare)
+        digits = max(len(mantissa.partition(".")[2]) for mantissa, _, _ in mantissas)
         general = attrs.evolve(base, style="general", digits=min(counting, 17))
         tried = [attrs.evolve(base, style="scientific", digits=digits), general, attrs.evolve(base, style="exact")]
-    return max(tried, key=lambda each: sum(map(str.__eq__, each.write(values), tried_on)))
+    best, chosen = -1, tried[0]
+    for each in tried:
+        count = sum(map(str.__eq__, each.write(values), tried_on))
+        best, chosen = max((best, chosen), (count, each), key=lambda found: found[0])
+        if best == len(tried_on):  # the first of equals is chosen
+            break
+    return chosen
 
 
 def _bare(cell: str, form: NumberForm) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
@@ -31,6 +30,7 @@ from quasistatic.kits.tables.forms import (
 )
 from quasistatic.kits.tables.numbers import are_states
 from quasistatic.kits.tables.options import KINDS, ColumnOptions
+from quasistatic.kits.tables.pieces import Piece
 
 SAMPLE = 20_000  # cells of which the form of a column is recognised
 TEXTS = 5_000  # different cells that are counted; a column with more has no states
@@ -45,7 +45,8 @@ class Tally:
 
     `texts` counts the different cells (None for too many), `words` those that are not numbers; `places` is where each word is
     first; `codes` have zeros in front, or more digits than float64; `decimals` is the largest number of those in a cell; `gaps` are
-    words that are set to be missing cells, also where they look like numbers.
+    words that are set to be missing cells, also where they look like numbers; `numbers` are those of all pieces, None where a cell
+    is none.
     """
 
     name: str
@@ -63,33 +64,56 @@ class Tally:
     places: dict[str, int] = attrs.field(factory=dict)
     plain: set[float] = attrs.field(factory=set)
     powers: set[float] = attrs.field(factory=set)
+    numbers: np.ndarray | None = attrs.field(factory=lambda: np.empty(0))
 
-    def add(self, cells: pl.Series, places: np.ndarray) -> None:
-        """Count the cells of a piece (N,), whose rows have these places."""
-        bare = cells.str.strip_chars()
+    def add(self, cells: pl.Series, piece: Piece) -> None:
+        """Count the cells (N,) of a piece."""
+        bare = cells if piece.is_plain else cells.str.strip_chars()
         self.cells += len(cells)
-        self.stripped += int((bare != cells).sum())
-        is_empty = bare.is_null() | (bare == "")
-        self.empty += int(is_empty.sum())
-        if self.form is not None:
-            values = self.form.parse(bare)
-            if self.gaps:
-                values = np.where(bare.is_in(list(self.gaps)).fill_null(False).to_numpy(), np.nan, values)
-            is_word = np.isnan(values) & ~is_empty.to_numpy()
-            if isinstance(self.form, NumberForm):
-                written = self.form.bare(bare)
-                self.codes += int(written.str.contains(CODE).fill_null(False).sum())
-                beyond = written.filter(pl.Series(np.abs(values) > EXACT))
-                self.codes += int(beyond.str.contains(DIGITS).sum())
-                self._note_powers(bare)
-                self.decimals = max(self.decimals, _most_decimals(bare, self.form))
-            self._count_words(bare.filter(pl.Series(is_word)), places[is_word])
+        self.stripped += 0 if piece.is_plain else int((bare != cells).sum())
+        is_empty = bare.is_null() if piece.is_plain else bare.is_null() | (bare == "")
+        empty = int(is_empty.sum())
+        self.empty += empty
+        values = self._parsed(bare, is_empty, piece)
+        if self.numbers is not None and values is not None:
+            before = len(self.numbers)
+            self.numbers.resize(before + len(values), refcheck=False)  # in place: pieces beside the whole would be twice the memory
+            self.numbers[before:] = values
+        else:
+            self.numbers = None
         if self.texts is not None:
-            counted = bare.filter(~is_empty).value_counts()
+            counted = (bare.filter(~is_empty) if empty else bare).value_counts()
             if len(counted) + len(self.texts) <= 2 * TEXTS:
                 self.texts.update(dict(counted.iter_rows()))
             if len(counted) > TEXTS or len(self.texts) > TEXTS:
                 self.texts = None
+
+    def _parsed(self, bare: pl.Series, is_empty: pl.Series, piece: Piece) -> np.ndarray | None:
+        """The numbers of cells (N,) where all are; counts those that are not."""
+        if self.form is None:
+            return None
+        values = self.form.parse(bare)
+        if self.gaps:
+            values = np.where(bare.is_in(list(self.gaps)).fill_null(False).to_numpy(), np.nan, values)
+        is_lost = np.isnan(values)
+        if isinstance(self.form, NumberForm):
+            self._note_digits(bare, values, piece.is_plain)
+        if not is_lost.any():
+            return values
+        is_word = is_lost & ~is_empty.to_numpy()
+        self._count_words(bare.filter(pl.Series(is_word)), piece.places[is_word])
+        return None
+
+    def _note_digits(self, bare: pl.Series, values: np.ndarray, is_plain: bool) -> None:
+        assert isinstance(self.form, NumberForm)
+        self.decimals = max(self.decimals, _most_decimals(bare, self.form, is_plain))
+        if not is_plain:
+            self.codes += int(self.form.bare(bare).str.contains(CODE).fill_null(False).sum())
+        is_beyond = np.abs(values) > EXACT
+        if is_beyond.any():
+            self.codes += int(self.form.bare(bare).filter(pl.Series(is_beyond)).str.contains(DIGITS).sum())
+        if not is_plain or self.powers:
+            self._note_powers(bare)
 
     def _note_powers(self, bare: pl.Series) -> None:
         """Whole numbers with an exponent (1E3) and without one, as far as there are few."""
@@ -127,13 +151,21 @@ class Tally:
 
 @attrs.frozen
 class Survey:
-    """All columns of a table: those that are modelled or constant, and sentences about what is left out and what is lost."""
+    """All columns of a table: those that are modelled or constant, and sentences about what is left out and what is lost.
+
+    `places` (N,) are where its rows stand; `blank` rows hold nothing.
+    """
 
     columns: tuple[Column, ...]
-    rows: int
+    places: np.ndarray
     blank: int
     notes: tuple[str, ...]
     tallies: tuple[Tally, ...]
+
+    def numbers(self, column: Column) -> np.ndarray | None:
+        """Those of all rows (N,), where they were found while cells were counted: where each cell is one."""
+        tally = next(tally for tally in self.tallies if tally.name == column.name)
+        return tally.numbers if column.is_number else None
 
 
 def survey(table: RawTable, options: ColumnOptions) -> Survey:
@@ -141,8 +173,8 @@ def survey(table: RawTable, options: ColumnOptions) -> Survey:
     _refuse_unknown(table, options)
     names = [name for name in options.columns or table.names if name not in (*options.drop, options.labels)]
     numbers = [table.names.index(name) for name in names]
-    tallies, rows, blank = _counted(table, names, numbers, options)
-    if not rows:
+    tallies, places, blank = _counted(table, names, numbers, options)
+    if not len(places):
         raise qs.DataError(f"{table.name}: holds a header and no rows")
     missing = _missing_words(tallies, options)
     found, out = [], []
@@ -157,7 +189,7 @@ def survey(table: RawTable, options: ColumnOptions) -> Survey:
             found.append(column)
     if not any(column.kind != "constant" for column in found):
         raise qs.DataError(f"{table.name}: no column is left: {'; '.join(out) or 'all are dropped or constant'}")
-    return Survey(tuple(found), rows, blank, (*table.notes, *out, *_losses(table, tallies, blank, found)), tuple(tallies))
+    return Survey(tuple(found), places, blank, (*table.notes, *out, *_losses(table, tallies, blank, found)), tuple(tallies))
 
 
 def _refuse_unknown(table: RawTable, options: ColumnOptions) -> None:
@@ -172,16 +204,17 @@ def _refuse_unknown(table: RawTable, options: ColumnOptions) -> None:
 
 def _counted(
     table: RawTable, names: Sequence[str], numbers: Sequence[int], options: ColumnOptions
-) -> tuple[list[Tally], int, int]:
+) -> tuple[list[Tally], np.ndarray, int]:
     tallies: list[Tally] = []
-    rows = blank = 0
+    places, rows, blank = [np.empty(0, np.int64)], 0, 0
     for piece in table.pieces():
         if not tallies and len(piece.frame):
             tallies = _proposed(table, piece.frame, names, numbers, options)
         for tally, number in zip(tallies, numbers, strict=False):
-            tally.add(piece.frame[str(number)], piece.places)
-        rows, blank = rows + len(piece.frame), blank + piece.blank
-    return tallies, rows, blank
+            tally.add(piece.frame[str(number)], piece)
+        places, rows, blank = [*places, piece.places], rows + len(piece.places), blank + piece.blank
+        qs.refuse_large(8 * rows * sum(tally.numbers is not None for tally in tallies))
+    return tallies, np.concatenate(places), blank
 
 
 def _proposed(
@@ -218,13 +251,12 @@ def _refuse_unused(table: RawTable, tallies: Sequence[Tally], options: ColumnOpt
         raise qs.DataError(f"{table.name}: source.dates: the cells of no column are dates as {unused[0]!r}{such}")
 
 
-def _most_decimals(cells: pl.Series, form: NumberForm) -> int:
+def _most_decimals(cells: pl.Series, form: NumberForm, is_plain: bool) -> int:
     """Of cells without an exponent."""
-    plain = cells.filter(~cells.str.contains(r"[eE]").fill_null(True)) if form.decimal == "." else cells
+    plain = cells.filter(~cells.str.contains(r"[eE]").fill_null(True)) if form.decimal == "." and not is_plain else cells
     plain = plain.str.strip_suffix(form.after) if form.after else plain
-    behind = plain.str.len_bytes().cast(pl.Int64) - plain.str.find(form.decimal, literal=True).cast(pl.Int64) - 1
-    most: Any = behind.max()
-    return int(most or 0)
+    behind = plain.str.len_bytes() - plain.str.find(form.decimal, literal=True)
+    return int(behind.max() or 1) - 1  # type: ignore[arg-type]
 
 
 def _decimal(columns: Iterable[Sequence[str]], delimiter: str) -> str:

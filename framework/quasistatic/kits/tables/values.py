@@ -98,9 +98,11 @@ class ReadTable:
 
 
 def read_columns(table: RawTable, options: ColumnOptions) -> ReadTable:
-    """Everything of a table. Reads it twice: once to see what columns are, once for their values. Raises DataError."""
+    """Everything of a table. Reads it once to see what columns are, and once more for those that have other cells than numbers.
+    Raises DataError.
+    """
     looked = survey(table, options)
-    drafts = read_values(table, looked.columns, options.labels)
+    drafts = _drafts(table, looked, options)
     columns: list[Column] = []
     states: list[np.ndarray] = []
     numbers: list[np.ndarray | None] = []
@@ -111,7 +113,8 @@ def read_columns(table: RawTable, options: ColumnOptions) -> ReadTable:
             numbers.append(None)
             continue
         try:
-            column = refined(draft, values[~np.isnan(values)], options)
+            is_lost = np.isnan(values)
+            column = refined(draft, values[~is_lost] if is_lost.any() else values, options)
         except qs.DataError as error:
             raise qs.DataError(f"{table.name}: {error}") from error
         new_state, new_values = _restated(draft, column, state, values)
@@ -126,6 +129,18 @@ def read_columns(table: RawTable, options: ColumnOptions) -> ReadTable:
     notes = [*looked.notes, *about(columns, shares), *_copies(found)]
     notes += digits_lost(table, columns, found)
     return ReadTable(tuple(columns), found, looked, tuple(notes))
+
+
+def _drafts(table: RawTable, looked: Survey, options: ColumnOptions) -> Values:
+    """The values of the columns of a survey: numbers that it has are not read again."""
+    known = {column.name: numbers for column in looked.columns if (numbers := looked.numbers(column)) is not None}
+    others = [column for column in looked.columns if column.name not in known]
+    rest = read_values(table, others, options.labels) if others or options.labels else Values((), (), looked.places)
+    found = iter(zip(rest.states, rest.numbers, strict=True))
+    pairs = [
+        (np.zeros(len(rest), np.int8), known[column.name]) if column.name in known else next(found) for column in looked.columns
+    ]
+    return attrs.evolve(rest, states=tuple(state for state, _ in pairs), numbers=tuple(numbers for _, numbers in pairs))
 
 
 def _restated(draft: Column, column: Column, state: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -157,11 +172,12 @@ def to_matrix(columns: Sequence[Column], values: Values) -> np.ndarray:
 
 def _copies(values: Values) -> list[str]:
     """How many rows are there before, cell by cell."""
-    keys = [np.asarray(each, np.float64) for each in values.states]
-    keys += [np.nan_to_num(each) for each in values.numbers if each is not None]
     mixed = np.zeros(len(values), np.uint64)
-    for key in keys:  # a digest of each row: the memory of all keys at once is not needed
-        mixed = (mixed ^ (key + 0.0).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    for key in (*(each for each in values.states if each.any()), *(each for each in values.numbers if each is not None)):
+        own = key + 0.0  # there is one zero
+        own[np.isnan(own)] = 0.0
+        mixed ^= own.view(np.uint64)  # a digest of each row: the memory of all keys at once is not needed
+        mixed *= np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     mixed.sort()
     again = int((mixed[1:] == mixed[:-1]).sum())
