@@ -198,7 +198,7 @@ def draws(source: AbstractSource, setting: Setting) -> Reading:
     if _is_stuck(source, setting):
         bad.append("64 keys, and as many rows, give one event")
     data = source.split("train", 4)
-    found, wanted = (Layout.of(take(tree, 0)) for tree in (batched, (data.x, data.side)))
+    found, wanted = (Layout.of(jax.tree.map(_first, tree)) for tree in (batched, (data.x, data.side)))
     if found != wanted:
         bad.append(f"draws {types_of(found.tree)}, splits hold {types_of(wanted.tree)}")
     elif not all(map(np.all, jax.tree.leaves(source.event.contains(batched[0])))):
