@@ -84,12 +84,6 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
     return faults(bad)
 
 
-def _first(leaf: np.ndarray) -> np.ndarray:
-    """The first of some events; real numbers may keep the precision of a file, float64, until a network reads them."""
-    event = np.asarray(leaf)[0]
-    return event.astype(np.float32) if event.dtype == np.float64 else event
-
-
 @law(
     "source",
     "disjoint",
