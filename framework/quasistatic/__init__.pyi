@@ -32,6 +32,7 @@ from quasistatic._data.pictures import origin_of as origin_of
 from quasistatic._data.reading import read_array as read_array
 from quasistatic._data.reading import read_bytes as read_bytes
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
+from quasistatic._data.source import AbstractColumns as AbstractColumns
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
 from quasistatic._data.source import AbstractFramed as AbstractFramed
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource

@@ -229,6 +229,14 @@ class AbstractOwnUnits(ABC):
         """How much lower log densities of events (N, ...) in model units are in the user's units, (N,), in nats."""
 
 
+class AbstractColumns(ABC):
+    """A source whose events are rows, some columns of which are numbers that can be drawn and compared."""
+
+    @abstractmethod
+    def number_columns(self, xs: State) -> Mapping[str, np.ndarray]:
+        """The numbers of events (N, ...) in the user's units by the names of their columns, (N,) each, nan where there is none."""
+
+
 class AbstractFramed(ABC):
     """A source whose events are the rows of a data frame, with columns by their names."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from quasistatic._data.source import AbstractBaselines, AbstractSource, capability, to_user
+from quasistatic._data.source import AbstractBaselines, AbstractColumns, AbstractSource, capability, to_user
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
 from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
@@ -23,21 +23,31 @@ POINTS = 500  # at most in a panel
 
 
 def is_table(source: AbstractSource) -> bool:
-    """Whether events are rows of real columns of somebody's own."""
+    """Whether events are rows with columns of numbers of somebody's own."""
+    columns = capability(source, AbstractColumns)
+    if columns is not None:
+        return bool(columns.number_columns(source.split("train", 1).x))
     own = capability(source, AbstractBaselines) is not None
     return own and isinstance(source.event, Real) and len(source.event.shape) == 1
 
 
-def column_names(source: AbstractSource) -> list[str]:
-    """Those of a header, or numbers from 1."""
+def number_columns(source: AbstractSource, xs: State) -> tuple[list[str], np.ndarray]:
+    """The names of the columns of numbers, those of a header or counted from 1, and the numbers (N, columns) of events in model
+    units, in the user's; nan where there is none.
+    """
+    columns = capability(source, AbstractColumns)
+    if columns is not None:
+        found = columns.number_columns(xs)
+        return list(found), np.stack(list(found.values()), axis=1)
     names = getattr(source, "columns", None)
-    return [*names] if names else [f"column {number + 1}" for number in range(source.event.size)]
+    rows = to_user(source, xs).reshape(len(xs), -1)
+    return [*names] if names else [f"column {number + 1}" for number in range(source.event.size)], rows
 
 
 def histograms(source: AbstractSource, data: State, samples: State | None = None) -> Figure:
-    """Every column of data (N, columns), and of samples, both in model units; drawn in the user's on axes that hold all data."""
-    rows = to_user(source, data).reshape(len(data), -1)
-    made = None if samples is None else to_user(source, samples).reshape(len(samples), -1)
+    """Every column of numbers of data, and of samples, both in model units; drawn in the user's on axes that hold all data."""
+    names, rows = number_columns(source, data)
+    made = None if samples is None else number_columns(source, samples)[1]
     shown = min(PANELS, rows.shape[1])
     across = min(ACROSS, shown)
     down = math.ceil(shown / across)
@@ -45,8 +55,8 @@ def histograms(source: AbstractSource, data: State, samples: State | None = None
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes in panels[shown:]:
         axes.set_axis_off()
-    for number, (axes, name) in enumerate(zip(panels[:shown], column_names(source)[:shown], strict=True)):
-        column = rows[:, number]
+    for number, (axes, name) in enumerate(zip(panels[:shown], names[:shown], strict=True)):
+        column = rows[:, number][~np.isnan(rows[:, number])]
         bins = int(np.clip(2 * np.sqrt(len(column)), 10, 40))
         edges = np.linspace(*limits(column, None if made is None else made[:, number]), bins + 1)
         axes.hist(column, edges, density=True, color=DATA, alpha=0.35, label="data")
@@ -65,8 +75,8 @@ def histograms(source: AbstractSource, data: State, samples: State | None = None
 
 def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
     """The first columns against one another: data below the diagonal, samples above it, on the same axes."""
-    rows, made = (to_user(source, x).reshape(len(x), -1) for x in (data, samples))
-    names = column_names(source)[:PAIRED]
+    (names, rows), (_, made) = (number_columns(source, x) for x in (data, samples))
+    names = names[:PAIRED]
     count = len(names)
     figure = new_figure(min(WIDTH, 2.0 * count + 0.6), min(WIDTH, 1.8 * count + 0.4))
     grid = figure.subplots(count, count, squeeze=False)
@@ -96,12 +106,13 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
 
 def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
     """The correlations of the columns of data and of samples, side by side on one scale."""
-    names = [_short(name) for name in column_names(source)]
+    (names, rows), (_, made) = (number_columns(source, x) for x in (data, samples))
+    names = [_short(name) for name in names]
     size = min(WIDTH, 5.0 + 0.5 * len(names))
     figure = new_figure(size, 0.48 * size + 0.9)
     image = None
-    for axes, events, title in zip(figure.subplots(1, 2), (data, samples), ("data", "samples"), strict=True):
-        image = axes.imshow(correlation(to_user(source, events)), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    for axes, events, title in zip(figure.subplots(1, 2), (rows, made), ("data", "samples"), strict=True):
+        image = axes.imshow(correlation(events), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
         axes.set_title(title, fontsize=NORMAL, color=TEXT)
         ticks = range(len(names)) if len(names) <= PANELS else []
         axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90)
@@ -116,16 +127,22 @@ def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
 
 
 def correlation(events: np.ndarray) -> np.ndarray:
-    """(columns, columns); 0 beside a column that is constant."""
-    centred = events.reshape(len(events), -1) - events.reshape(len(events), -1).mean(axis=0)
-    deviation = np.sqrt((centred**2).mean(axis=0))
-    return np.nan_to_num(centred.T @ centred / len(events) / np.maximum(np.outer(deviation, deviation), 1e-300))
+    """(columns, columns), of each pair over the events (N, columns) that have both; 0 beside a column that is constant."""
+    is_there = ~np.isnan(events)
+    both = np.maximum(is_there.T.astype(float) @ is_there, 1.0)
+    centred = np.nan_to_num(events - np.nan_to_num(events).sum(axis=0) / np.maximum(is_there.sum(axis=0), 1))
+    deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(is_there.sum(axis=0), 1))
+    return np.nan_to_num(centred.T @ centred / both / np.maximum(np.outer(deviation, deviation), 1e-300))
 
 
 def limits(data: np.ndarray, samples: np.ndarray | None = None) -> tuple[float, float]:
     """A range of axes that holds all data and all but the farthest samples."""
+    data = data[~np.isnan(data)]
+    samples = None if samples is None else samples[~np.isnan(samples)]
+    if not len(data):
+        return 0.0, 1.0
     low, high = float(data.min()), float(data.max())
-    if samples is not None:
+    if samples is not None and len(samples):
         low, high = min(low, float(np.quantile(samples, 0.005))), max(high, float(np.quantile(samples, 0.995)))
     room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     return low - room, high + room

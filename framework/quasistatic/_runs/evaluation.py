@@ -12,6 +12,7 @@ import numpy as np
 
 from quasistatic._data.answers import far_outside
 from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability, log_scale
+from quasistatic._process.blocks import events_together, rows_of, shared_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.estimate import Estimate, estimate
@@ -144,7 +145,10 @@ def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:
     """log rho of each event, (N,), where the kernel has a reference."""
     if diffusion.kernel.reference() is None:
         return None
-    return np.asarray(_reference_log_prob(diffusion, data.x, data.side), np.float64)
+    count, found = len(data), []
+    for rows in shared_blocks(count, events_together(diffusion)):  # of one shape, so that all splits are one program
+        found.append(np.asarray(_reference_log_prob(diffusion, *rows_of((data.x, data.side), rows)), np.float64))
+    return np.concatenate(found)[:count]
 
 
 @eqx.filter_jit

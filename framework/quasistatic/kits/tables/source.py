@@ -63,6 +63,7 @@ class TableSource(
     qs.AbstractReading,
     qs.AbstractWriting,
     qs.AbstractOwnUnits,
+    qs.AbstractColumns,
     qs.AbstractFramed,
     qs.AbstractRefitting,
     qs.AbstractKept,
@@ -209,6 +210,12 @@ class TableSource(
             lines = np.stack([bend.to_line(column) for bend, column in zip(bends, own.T, strict=True)], axis=1)
             found[NUMBERS] = np.nan_to_num((lines - self.layout.shift) / self.layout.scale)
         return found
+
+    def number_columns(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Those of columns of numbers, with their atoms."""
+        columns = self.layout.columns
+        found = to_matrix(columns, self.layout.to_values(xs))
+        return {column.name: own for column, own in zip(columns, found.T, strict=True) if column.is_number}
 
     def log_volume(self, xs: Mapping[str, np.ndarray]) -> np.ndarray:
         return self.layout.log_volume(self.layout.to_values(xs))
