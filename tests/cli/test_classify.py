@@ -3,13 +3,11 @@
 import csv
 import json
 
-import attrs
 import numpy as np
 import pytest
 
 import quasistatic as qs
 from quasistatic_plugins.classification.classes import Classes
-from quasistatic_plugins.classification.command import Told
 
 SMALL = {
     "model.width": 32, "model.depth": 1, "trajectory.steps": 8,

@@ -12,9 +12,18 @@ from faults_catalogue import Catalogue
 catalogue = Catalogue("source", lambda cls: cls())
 
 
-class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractBaselines, qs.AbstractDrawing, qs.AbstractReading):
+class Stored(
+    qs.AbstractSource,
+    qs.AbstractTruth,
+    qs.AbstractJudge,
+    qs.AbstractBaselines,
+    qs.AbstractDrawing,
+    qs.AbstractReading,
+    qs.AbstractWriting,
+):
     """A sound source: normal numbers, without their shift and in units of their deviation."""
 
+    endings = (".txt",)
     event = qs.Real((1,))
     units = qs.Units(shift=3.0, scale=2.0)
 
@@ -51,7 +60,10 @@ class Stored(qs.AbstractSource, qs.AbstractTruth, qs.AbstractJudge, qs.AbstractB
             raise qs.DataError(f"{path}: {error}") from error
         if len(values) == 0:
             raise qs.DataError(f"{path}: holds no numbers")
-        return qs.Data(self.event.check(self.units.to_model(values.reshape(-1, 1))))
+        return qs.Data(self.event.check(self.units.to_model(values.reshape(-1, *self.event.shape))))
+
+    def write_events(self, xs, ending):
+        return "".join(f"{value:.3f}\n" for value in np.ravel(self.units.to_user(np.asarray(xs, np.float64)))).encode()
 
 
 class Generated(qs.AbstractGeneratedSource):
@@ -268,6 +280,52 @@ class ErrorsOfItsReader(Stored):
 
     def read_events(self, path):
         return qs.Data(self.event.check(np.loadtxt(path, ndmin=2)))
+
+
+@catalogue.caught_by("written")
+class WritesInModelUnits(Stored):
+    """Writes numbers as the network has them, and reads them as the user has them."""
+
+    def write_events(self, xs, ending):
+        return "".join(f"{value:.3f}\n" for value in np.ravel(xs)).encode()
+
+
+@catalogue.caught_by("written")
+class WritesWholeNumbers(Stored):
+    """Writes no decimals, so that a good part of each number is lost."""
+
+    def write_events(self, xs, ending):
+        return "".join(f"{value:.0f}\n" for value in np.ravel(self.units.to_user(np.asarray(xs, np.float64)))).encode()
+
+
+@catalogue.caught_by("written")
+class WritesAllButOne(Stored):
+    """Leaves out the last event, as it has no line end."""
+
+    def write_events(self, xs, ending):
+        return super().write_events(xs[:-1], ending)
+
+
+@catalogue.caught_by("written")
+class WritesInAnotherOrder(Stored):
+    """Writes the events sorted."""
+
+    def write_events(self, xs, ending):
+        return super().write_events(np.sort(xs, axis=0), ending)
+
+
+@catalogue.caught_by("written")
+class WritesACounter(Stored):
+    """Reads a line of its own at the top, and counts in it how often it has written."""
+
+    count = 0
+
+    def write_events(self, xs, ending):
+        self.count += 1
+        return f"{self.count}\n".encode() + super().write_events(xs, ending)
+
+    def read_events(self, path):
+        return qs.Data(super().read_events(path).x[1:])
 
 
 # the truth, and copies

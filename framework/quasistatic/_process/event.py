@@ -239,6 +239,10 @@ class Levels(AbstractField):
         return min(max(1e-3, 4 * FLOAT32 * outermost / self.spacing), 0.499)
 
 
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
 def _numbers(values: Any) -> tuple[float | None, ...]:
     """Infinite is None: no bound."""
     return tuple(None if value is None or math.isinf(value) else float(value) for value in values)
@@ -252,7 +256,7 @@ class Measured(AbstractField):
     bound), and else one of `lows[i]`, `lows[i] + spacings[i]`, .. up to `highs[i]`.
     """
 
-    spacings: tuple[float, ...] = attrs.field(default=(), converter=lambda values: tuple(map(float, values)))
+    spacings: tuple[float, ...] = attrs.field(default=(), converter=_floats)
     lows: tuple[float | None, ...] = attrs.field(default=(), converter=_numbers)
     highs: tuple[float | None, ...] = attrs.field(default=(), converter=_numbers)
     kind: ClassVar[str] = "measured"

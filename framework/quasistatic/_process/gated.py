@@ -63,7 +63,7 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
         return False
 
     def _with(self, parts: Mapping[str, AbstractKernel]) -> Self:
-        return type(self)(dict(parts), self.event)  # type: ignore[arg-type]
+        return type(self)(dict(parts), self.event)
 
     def _measuring(self) -> Mapping[str, AbstractKernel]:
         """Not those of parts with gaps, which would take the zeros there for numbers: they stay as they are before they measure."""
@@ -231,7 +231,7 @@ def gated_kernel(parts: Mapping[str, AbstractKernel], event: Fields) -> GatedKer
             )
         if name in gaps:
             _check_elements(place, kernel)
-    return GatedKernel(dict(parts), event)  # type: ignore[arg-type]
+    return GatedKernel(dict(parts), event)
 
 
 def _check_elements(place: str, kernel: AbstractKernel) -> None:

@@ -54,7 +54,7 @@ def existing(event: Fields, x: State) -> dict[str, Bool[Array, "*event"]]:
     vectors = [jnp.ravel(x[name]).astype(jnp.int32) for name in states_of(event)]
     states = jnp.concatenate([jnp.zeros(0, jnp.int32), *vectors])
     return {
-        name: jnp.asarray(hung.always) if hung.always.all() else hung.always | (states[hung.places] == hung.states)
+        name: jnp.asarray(hung.always if hung.always.all() else hung.always | (states[hung.places] == hung.states))
         for name, hung in _table(event).items()
     }
 

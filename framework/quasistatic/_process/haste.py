@@ -25,7 +25,7 @@ def is_brief(diffusion: Diffusion, calls: int) -> bool:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`eqx.filter_jit`, with one argument more before all others: whether to compile in haste."""
-    usual, hasty = eqx.filter_jit(function), eqx.filter_jit(function, compiler_options=HASTE)
+    usual, hasty = eqx.filter_jit(function), eqx.filter_jit(function, compiler_options=HASTE)  # type: ignore[call-overload]
 
     @functools.wraps(function)
     def call(in_haste: bool, *arguments: Any) -> Any:

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import equinox as eqx
@@ -171,12 +171,13 @@ class Run:
         which were trained with it held out. Of events, those so far from the training data that K is not finite in float32 go to
         `data.outside` of the result. Raises DataError for a split without events.
         """
-        options, split = self.recipe.evaluation, judging_split(self.source) if split is None else split
+        options: Any = self.recipe.evaluation
+        split = judging_split(self.source) if split is None else split
         if not isinstance(split, str | Data):
             rows = rows_of_frame(self.source, split)
             split = Data(events_of(self.source, split)) if rows is None else rows
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
-        data = split if isinstance(split, Data) else self.source.split(split, options.events)
+        data: Data = split if isinstance(split, Data) else self.source.split(cast(Split, split), options.events)
         if not (isinstance(split, Data) or len(data)):
             raise DataError(f"the {split} split holds no events to measure K of")
         repeats = options.repeats if repeats is None else repeats
@@ -189,7 +190,7 @@ class Run:
         Raises InputError for another than Gaussian noise, and for a first step that is fixed.
         """
         data = self.source.split("validation", self.recipe.evaluation.events)
-        chain = {"key": role_key(seed, Role.VALIDATION), "steps": steps, "side": data.side}
+        chain: Any = {"key": role_key(seed, Role.VALIDATION), "steps": steps, "side": data.side}
         try:
             diffusion = with_fitted_variances(self.diffusion, data.x, **chain)
             held_out = None if self.held_out is None else with_fitted_variances(self.held_out, data.x, **chain)

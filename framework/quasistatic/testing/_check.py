@@ -183,7 +183,8 @@ def _instances(component: Component, options: Any, events: Events, once: bool) -
         from quasistatic.testing._tools.bench import three_parts
 
         parts = dict([*three_parts().items()][1 if once else 0 :])
-        kernel = build(options, Fields({name: part.event for name, part in parts.items()}), parts)
+        fields: Any = {name: part.event for name, part in parts.items()}
+        kernel = build(options, Fields(fields), parts)
         yield f" on {kernel.event.describe()}", kernel, {}
     elif component.kind in ("kernel", "potential"):
         # two axes, so that a slip in broadcasting changes a shape

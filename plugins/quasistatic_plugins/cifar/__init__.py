@@ -24,6 +24,7 @@ def quasistatic_components() -> list[qs.Component]:
             CifarOptions,
             build=f"{here}:build",
             restore=f"{here}:restore",
+            expected_failures={"written": "it reads the binary version alone and writes .tif, which the source images reads"},
             references=("Krizhevsky 2009, Learning multiple layers of features from tiny images",),
         )
     ]

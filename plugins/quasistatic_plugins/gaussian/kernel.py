@@ -232,7 +232,7 @@ class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
 
         Raises TypeError for another.
         """
-        blur = self._blur
+        blur: Any = self._blur
         if blur is not None and isinstance(data, qs.MeasuredNormal):
             blur, data = jnp.where(data.blur > 0, 0.0, blur), data.normal
         if isinstance(data, qs.BinnedNormal):

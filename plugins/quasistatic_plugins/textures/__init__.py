@@ -24,4 +24,13 @@ class TexturesOptions(qs.CutChoices):
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.textures.source"
-    return [qs.Component("source", "textures", TexturesOptions, build=f"{here}:build", restore=f"{here}:restore")]
+    return [
+        qs.Component(
+            "source",
+            "textures",
+            TexturesOptions,
+            build=f"{here}:build",
+            restore=f"{here}:restore",
+            expected_failures={"written": "it reads arrays alone and writes .tif, which the source images reads"},
+        )
+    ]

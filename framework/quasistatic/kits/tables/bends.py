@@ -49,9 +49,10 @@ class Bend:
     def from_line(self, y: np.ndarray) -> np.ndarray:
         """The way back; strictly within the bounds up to rounding."""
         y = np.asarray(y, np.float64)
-        if self.is_straight:
+        if self.low is None and self.high is None:
             return y
         if self.high is None:
+            assert self.low is not None
             return self.low + self.scale * np.logaddexp(0.0, (y - self.low) / self.scale)
         if self.low is None:
             return self.high - self.scale * np.logaddexp(0.0, (self.high - y) / self.scale)

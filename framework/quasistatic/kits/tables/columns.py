@@ -183,6 +183,7 @@ class Column:
         if not isinstance(values["name"], str):
             raise TypeError(f"the name of a column is {values['name']!r:.80}")
         low, high = values.pop("low"), values.pop("high")
+        bend: Any = {key: None if each is None else float(each) for key, each in values["bend"].items()}
         return cls(
             **{
                 **values,
@@ -190,7 +191,7 @@ class Column:
                 "missing": tuple(map(str, values["missing"])),
                 "form": None if form is None else FORMS[form["form"]](**{key: each for key, each in form.items() if key != "form"}),
                 "atoms": tuple(np.nan if atom is None else float(atom) for atom in values["atoms"]),
-                "bend": Bend(**{key: None if each is None else float(each) for key, each in values["bend"].items()}),
+                "bend": Bend(**bend),
                 "step": float(values["step"]),
                 "low": -np.inf if low is None else float(low),
                 "high": np.inf if high is None else float(high),

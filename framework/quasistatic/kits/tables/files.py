@@ -311,7 +311,7 @@ def _series(values: Any) -> pl.Series:
         return values
     if hasattr(values, "__arrow_c_stream__") and type(values).__module__.startswith("pyarrow"):
         return pl.Series("", values)
-    dtype = getattr(values, "dtype", None)
+    dtype: Any = getattr(values, "dtype", None)
     if str(dtype) in NULLABLE:  # of pandas
         return pl.Series("", [_cell_or_none(value) for value in values.to_list()], dtype=NULLABLE[str(dtype)])
     if getattr(dtype, "tz", None) is not None:

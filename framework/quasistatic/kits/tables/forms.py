@@ -376,7 +376,7 @@ def _as_spelt(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
     for form in forms:
         bare = [form.format, form.format.replace("%H", "%-H")]
         bare += [each.replace("%d", "%-d").replace("%m", "%-m") for each in bare]
-        cases = ("", "upper", "lower") if "%b" in form.format.lower() else ("",)
+        cases: Any = ("", "upper", "lower") if "%b" in form.format.lower() else ("",)
         tried = [attrs.evolve(form, format=format, case=case) for format in dict.fromkeys(bare) for case in cases]
         found.append(max(tried, key=lambda each: _same(each, cells)))
     return found

@@ -223,7 +223,8 @@ def _row_by_row(path: Path, form: TextFormat, block: bytes, place: int) -> tuple
                 where = f"line {place + before}"
                 raise qs.DataError(f"{path}: {where} has {len(row)} cells, the others have {form.width}  ({DELIMITED})")
             elif not is_comment:
-                rows.append([None] * form.width)
+                nothing: list[str | None] = [None] * form.width
+                rows.append(nothing)
                 places.append(before)
             before = reader.line_num
     except csv.Error as error:

@@ -101,7 +101,7 @@ class TableSource(
             about = kept.about
             columns = [Column.of_json(each) for each in about["columns"]]
             layout = Layout.of(columns, kept.arrays["shift"], kept.arrays["scale"])
-            numbers = {name: kept.arrays[name] for name in SPLITS}
+            numbers: Any = {name: kept.arrays[name] for name in SPLITS}
             _check_arrays(layout, numbers)
             origins = {str(name): qs.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
@@ -109,8 +109,9 @@ class TableSource(
             source.event.size  # noqa: B018
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise qs.DataError(f"{UNREADABLE}: {error!r:.200}") from error
-        source._parts = {}
         return source
+
+    _parts: dict[str, Values]
 
     def _settle(
         self, options: TableOptions, layout: Layout, numbers: Mapping[qs.Split, np.ndarray], written: Written,
@@ -120,7 +121,7 @@ class TableSource(
         self._origin, self._others = origin, dict(others)
         self.event = layout.event()
         self.units = {NUMBERS: qs.Units(layout.shift, layout.scale)} if NUMBERS in self.event else {}
-        self._parts: dict[str, Values] = {}
+        self._parts = {}
 
     def kept(self) -> qs.Kept | None:
         if self._origin is None:
@@ -132,7 +133,8 @@ class TableSource(
             "origins": origins,
             "notes": list(self.notes),
         }
-        return qs.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **self._numbers})
+        splits = {str(name): rows for name, rows in self._numbers.items()}
+        return qs.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **splits})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -251,7 +253,7 @@ class TableSource(
 
     def judge(self, xs: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Column shapes, pair trends and how well classifiers separate samples from test rows, beside those of training rows."""
-        held = "test" if len(self._rows("test")) else "validation" if len(self._rows("validation")) else "train"
+        held: qs.Split = "test" if len(self._rows("test")) else "validation" if len(self._rows("validation")) else "train"
         made = self.layout.snapped(self.layout.to_values(xs))
         columns = self.layout.columns
         samples, train, test = (to_matrix(columns, each) for each in (made, self._rows("train"), self._rows(held)))

@@ -61,7 +61,8 @@ def read_values(table: RawTable, columns: Sequence[Column], labels: str | None =
     states: list[list[np.ndarray]] = [[] for _ in columns]
     numbers: list[list[np.ndarray]] = [[] for _ in columns]
     beside = table.names.index(labels) if labels in table.names else None
-    places, tags, outside, count = [np.empty(0, np.int64)], [np.empty(0, object)], {}, 0
+    outside: dict[int, str] = {}
+    places, tags, count = [np.empty(0, np.int64)], [np.empty(0, object)], 0
     for piece in table.pieces():
         for k, (column, number) in enumerate(zip(columns, which, strict=True)):
             state, values, reasons = column.read(piece.frame[str(number)])
@@ -102,7 +103,9 @@ def read_columns(table: RawTable, options: ColumnOptions) -> ReadTable:
     """
     looked = survey(table, options)
     drafts = _drafts(table, looked, options)
-    columns, states, numbers = [], [], []
+    columns: list[Column] = []
+    states: list[np.ndarray] = []
+    numbers: list[np.ndarray | None] = []
     for draft, state, values in zip(looked.columns, drafts.states, drafts.numbers, strict=True):
         if values is None:
             columns.append(draft)

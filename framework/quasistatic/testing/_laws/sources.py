@@ -19,7 +19,9 @@ from quasistatic._data.source import (
     AbstractJudge,
     AbstractReading,
     AbstractSource,
+    AbstractWriting,
     capability,
+    judging_split,
     units_of,
 )
 from quasistatic._process.distribution import Key, State
@@ -36,6 +38,7 @@ from quasistatic.testing._tools.statistics import flat, largest_of
 # the held-out events whose neighbours are searched, and the numbers among which they are
 COMPARED, SEARCHED = 1_000, 4_000_000
 FEWEST = 20  # training events whose neighbours can be compared
+ROUNDED = 1e-2  # mean square by which a format may round real numbers, which have mean square 1
 
 
 def has(kind: type) -> Callable[[AbstractSource], bool]:
@@ -49,6 +52,12 @@ def dense_parts(source: AbstractSource) -> list[str]:
 def _equal(a: Any, b: Any) -> bool:
     one, other = (jax.tree.leaves_with_path(tree) for tree in (a, b))
     return len(one) == len(other) and all(p == q and np.array_equal(x, y) for (p, x), (q, y) in zip(one, other, strict=True))
+
+
+def _first(leaf: Any) -> np.ndarray:
+    """The first of many, as kernels read it: a source may give real numbers with more digits."""
+    first = np.asarray(np.asarray(leaf)[0])
+    return first.astype(np.float32) if first.dtype == np.float64 else first
 
 
 @law(
@@ -65,7 +74,7 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
                 bad += [] if tree is None else [f"{name}: side information that is not declared"]
                 continue
             wanted = Layout.of(event.structs)
-            found = None if tree is None else Layout.of(jax.tree.map(lambda leaf: np.asarray(leaf)[0], tree))
+            found = None if tree is None else Layout.of(jax.tree.map(_first, tree))
             if found != wanted:
                 bad.append(f"{name}: {part} {found and types_of(found.tree)}, declared {types_of(wanted.tree)}")
         if not _equal((data.x, data.side), (again.x, again.side)):
@@ -73,6 +82,12 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
         elif not _equal((first.x, first.side), take((data.x, data.side), slice(3))):
             bad.append(f"{name}: a count of 3 does not give the first 3")
     return faults(bad)
+
+
+def _first(leaf: np.ndarray) -> np.ndarray:
+    """The first of some events; real numbers may keep the precision of a file, float64, until a network reads them."""
+    event = np.asarray(leaf)[0]
+    return event.astype(np.float32) if event.dtype == np.float64 else event
 
 
 @law(
@@ -311,3 +326,40 @@ def reading(source: AbstractSource, setting: Setting) -> Reading:
             else:
                 bad.append(f"{path.name}: accepted")
     return faults(bad)
+
+
+@law(
+    "source",
+    "written",
+    "A file that it writes of events without side information is read as the same events, all of them, in order, and is written as "
+    "the same bytes again.",
+    when=lambda source: source.side is None and has(AbstractWriting)(source) and has(AbstractReading)(source),
+)
+def written(source: AbstractSource, setting: Setting) -> Reading:
+    writing, reading = capability(source, AbstractWriting), capability(source, AbstractReading)
+    assert writing is not None and reading is not None
+    xs, bad = source.split(judging_split(source), 100).x, []
+    with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
+        for ending in writing.endings:
+            path = Path(folder) / f"events{ending}"
+            path.write_bytes(writing.write_events(xs, ending))
+            data = reading.read_events(path)
+            if data.outside:
+                bad.append(f"{ending}: {len(data.outside)} events are outside: {data.outside[0].reason}")
+            elif changed := _changed_parts(source, xs, data.x):
+                bad.append(f"{ending}: {changed}")
+            elif writing.write_events(data.x, ending) != path.read_bytes():
+                bad.append(f"{ending}: other bytes when it is written again")
+    return faults(bad)
+
+
+def _changed_parts(source: AbstractSource, xs: State, found: State) -> str:
+    """What of events is not as it was, or ''."""
+    if count_of(xs) != count_of(found):
+        return f"{count_of(found)} events, {count_of(xs)} were written"
+    for name, field in source.event.parts().items():
+        one, other = (np.asarray(source.event.part_of(each, name)) for each in (xs, found))
+        same = np.array_equal(one, other) if field.is_discrete else np.mean((one - other) ** 2) <= ROUNDED
+        if not same:
+            return f"other events{f' in the part {name}' if name else ''}"
+    return ""
