@@ -255,8 +255,8 @@ def _most_decimals(cells: pl.Series, form: NumberForm, is_plain: bool) -> int:
     """Of cells without an exponent."""
     plain = cells.filter(~cells.str.contains(r"[eE]").fill_null(True)) if form.decimal == "." and not is_plain else cells
     plain = plain.str.strip_suffix(form.after) if form.after else plain
-    behind = plain.str.len_bytes() - plain.str.find(form.decimal, literal=True)
-    return int(behind.max() or 1) - 1  # type: ignore[arg-type]
+    most: Any = (plain.str.len_bytes() - plain.str.find(form.decimal, literal=True)).max()
+    return int(most or 1) - 1
 
 
 def _decimal(columns: Iterable[Sequence[str]], delimiter: str) -> str:
