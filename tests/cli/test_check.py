@@ -174,7 +174,7 @@ def test_a_quick_check_of_a_kernel_is_on_one_event(cli: Cli) -> None:
         return [verdict["component"] for verdict in json.loads(result.stdout)]
 
     assert labels("--quick") == labels()[:1]
-    assert len(labels()) == 2 and len(labels("--quick", "--set", "schedule=cosine")) == 1
+    assert len(labels()) == 3 and len(labels("--quick", "--set", "schedule=cosine")) == 1
 
 
 def test_one_law_can_be_chosen_and_read_in_one_setting(cli: Cli, laws: Laws) -> None:
@@ -238,8 +238,8 @@ def test_without_hypothesis_one_message_says_what_to_install(cli: Cli, monkeypat
         (["kernl", "gaussian"], "expected a plugin, or one of source, kernel"),
         (["kernel", "gaussian", "binomial"], "expected a plugin, or one of source, kernel"),
         (["exits"], "plugin 'exits' (bad-exits 0.1) is broken: it tried to end the program"),
-        (["kernel", "gaussian", "--event", "reel:3"], "--event: expected one of real, levels and a shape, such as real:8x8"),
-        (["kernel", "gaussian", "--event", "real:3y"], "--event: expected one of real, levels and a shape, such as real:8x8"),
+        (["kernel", "gaussian", "--event", "reel:3"], "--event: expected one of real, levels, measured and a shape, such as real:8x8"),
+        (["kernel", "gaussian", "--event", "real:3y"], "--event: expected one of real, levels, measured and a shape, such as real:8x8"),
         (["model", "dense", "--event", "real:3"], "--event: only kernels and potentials are checked on events"),
         (["recipes", "--set", "a=1"], "--set: needs the one component that it is about"),
         (["kernel", "gaussian", "--set", "men=data"], "did you mean 'mean'"),

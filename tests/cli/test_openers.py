@@ -116,6 +116,7 @@ def test_quiet_is_silent(cli, here):
     ],
 )
 def test_sequences_and_molecules_are_runs_of_their_path(cli, here, command, name, data, sets):
+    pytest.importorskip("rdkit" if name.endswith(".smi") else "Bio")
     (here / name).write_text(data)
     told = cli(command, name, *TINY, "--set", "model.depth=1", *(word for each in sets for word in ("--set", each)))
     assert told.exit_code == 0, told.output
@@ -195,6 +196,7 @@ def test_inspect_keeps_what_the_user_has_set_and_adds_what_is_needed(cli, here):
 
 
 def test_inspect_of_sequences_has_what_ambiguous_letters_need(cli, here):
+    pytest.importorskip("Bio")
     (here / "genome.fasta").write_text(DNA + f">n\n{letters('ACGT', 300)}NNN{letters('ACGT', 300)}\n")
     result = cli("inspect", "genome.fasta", "--set", "source.length=16", "-o", "some.png")
     assert result.exit_code == 0, result.output
@@ -223,6 +225,7 @@ def test_inspect_for_a_recipe_builds_its_source(cli, here):
 
 
 def test_inspect_of_what_its_recipe_refuses_is_one_message(cli, here):
+    pytest.importorskip("rdkit")
     (here / "my.smi").write_text("no molecules here\n")
     result = cli("inspect", "my.smi")
     assert (result.exit_code, result.stdout) == (2, "") and "my.smi: none of 1 lines is a molecule" in result.stderr
