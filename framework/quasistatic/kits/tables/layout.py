@@ -16,6 +16,7 @@ from quasistatic.kits.tables.columns import Column
 from quasistatic.kits.tables.values import Values
 
 NUMBERS, BITS = "numbers", "bits"
+SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
 
 @attrs.frozen
@@ -111,7 +112,7 @@ class Layout:
         return parts
 
     def to_values(self, parts: Mapping[str, np.ndarray]) -> Values:
-        """The way back, exactly but for rounding in float64."""
+        """The way back, to the last digit that float64 keeps when a number is scaled and back."""
         count = len(next(iter(parts.values())))
         states: list[np.ndarray] = [np.zeros(count, np.int32) for _ in self.columns]
         numbers: list[np.ndarray | None] = [None for _ in self.columns]
@@ -119,7 +120,8 @@ class Layout:
             own = np.asarray(parts[slot.part])[:, slot.place]
             if slot.part == NUMBERS:
                 line = own.astype(np.float64) * self.scale[slot.place] + self.shift[slot.place]
-                numbers[slot.column] = self.columns[slot.column].bend.from_line(line)
+                found = self.columns[slot.column].bend.from_line(line)
+                numbers[slot.column] = _without_noise(found, abs(float(self.shift[slot.place])))
             else:
                 states[slot.column] = np.round(own).astype(np.int32)
         there = (None if own is None else np.where(state == 0, own, np.nan) for own, state in zip(numbers, states, strict=True))
@@ -145,6 +147,17 @@ class Layout:
                 stretched = np.log(self.scale[slot.place]) - column.bend.log_slope(own)
                 found += np.where(np.isnan(own), 0.0, stretched)
         return found
+
+
+def _without_noise(numbers: np.ndarray, shift: float) -> np.ndarray:
+    """Numbers (N,) without the digits that adding a shift of this size has spoilt: 1.5 in the place of 1.5000000000000004."""
+    size = np.where(np.isfinite(numbers), np.abs(numbers), 0.0) + shift
+    decimals = np.floor(-np.log10(np.maximum(SPOILT * size, 1e-300))).astype(int)
+    found = np.array(numbers, np.float64)
+    for digits in np.unique(decimals):
+        is_one = decimals == digits
+        found[is_one] = np.round(found[is_one], int(np.clip(digits, -300, 300)))
+    return found
 
 
 def _parts(column: Column) -> list[str]:

@@ -23,6 +23,8 @@ from quasistatic.kits.tables.options import TableOptions
 from quasistatic.kits.tables.values import (
     WRITTEN,
     Values,
+    digits_lost,
+    first_rows,
     read_columns,
     read_values,
     to_matrix,
@@ -84,6 +86,7 @@ class TableSource(
             raise qs.DataError(f"{table.name}: holds {len(values)} rows, expected at least {FEWEST}")
         numbers = split_rows(len(values), options)
         layout = Layout.fitted(found.columns, values.rows(numbers["train"]))
+        again = layout.snapped(layout.to_values(layout.to_parts(first_rows(found.columns, values))))
         _refuse_untrained(table.name, layout, values.rows(numbers["train"]))
         others = {name: path for name, path in (("validation", options.validation_path), ("test", options.test_path)) if path}
         origins = {name: qs.Origin.of(path) for name, path in others.items()}
@@ -92,7 +95,8 @@ class TableSource(
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
         about = "; ".join(column.describe() for column in found.columns)
         read = f"read {len(values)} rows of {table.name}"
-        self.notes = (read, about, *found.notes, *self._about_missing(values), *self._about_others(), f"splits: {sizes}")
+        lost = (*digits_lost(table, found.columns, again), *self._about_missing(values))
+        self.notes = (read, about, *found.notes, *lost, *self._about_others(), f"splits: {sizes}")
 
     @classmethod
     def restored(cls, options: TableOptions, kept: qs.Kept) -> TableSource:

@@ -127,7 +127,6 @@ def read_columns(table: RawTable, options: ColumnOptions) -> ReadTable:
         for column, state in zip(columns, states, strict=True)
     }
     notes = [*looked.notes, *about(columns, shares), *_copies(found)]
-    notes += digits_lost(table, columns, found)
     return ReadTable(tuple(columns), found, looked, tuple(notes))
 
 
@@ -282,12 +281,17 @@ def _json_lines(columns: Sequence[Column], frame: pl.DataFrame) -> str:
     return "".join(lines)
 
 
+def first_rows(columns: Sequence[Column], values: Values) -> Values:
+    """As many of the rows at the top as are compared with the file."""
+    return values.rows(np.arange(min(len(values), max(1000, CHECKED // len(columns)))))
+
+
 def digits_lost(table: RawTable, columns: Sequence[Column], values: Values) -> list[str]:
-    """Sentences about cells of the first rows that would be written otherwise than the file has them."""
+    """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back."""
     piece = next(iter(table.pieces()), None)
     if piece is None:
         return []
-    count = min(len(piece.frame), max(1000, CHECKED // len(columns)))
+    count = min(len(piece.frame), len(values))
     written = to_text(columns, values.rows(np.arange(count)))
     found = []
     for column in columns:
