@@ -161,8 +161,8 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "kits", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins", "_process",
-    "_storage", "errors",
+    "cli", "kits", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins",
+    "_process", "_storage", "errors",
 )  # fmt: skip
 
 

@@ -95,13 +95,13 @@ def test_resume_of_a_finished_run_only_reports_again(finished, cli):
 
 def test_a_run_can_begin_with_the_weights_of_another(finished, cli, tmp_path):
     folder, first = finished
-    begun = cli("train", "swiss-roll", "--start-from", folder, "--out", tmp_path / "again", *SHORT)
+    begun = cli("train", "swiss-roll", "--from", folder, "--out", tmp_path / "again", *SHORT)
     assert begun.exit_code == 0, begun.output
     assert "begins with the weights of update" in begun.stderr and str(folder) in begun.stderr
     assert begun.stdout.startswith("began with the weights of update") and "trained:" in begun.stdout
-    wrong = cli("train", "swiss-roll", "--start-from", folder, "--out", tmp_path / "no", *SHORT, "--set", "model.width=8")
+    wrong = cli("train", "swiss-roll", "--from", folder, "--out", tmp_path / "no", *SHORT, "--set", "model.width=8")
     assert wrong.exit_code == 2 and "model.width: 16 there, 8 here" in wrong.stderr and not (tmp_path / "no").exists()
-    absent = cli("train", "swiss-roll", "--start-from", tmp_path / "nothing", *SHORT)
+    absent = cli("train", "swiss-roll", "--from", tmp_path / "nothing", *SHORT)
     assert absent.exit_code == 2 and "holds no run" in absent.stderr
     assert "the highest validation K" in first.stdout or "the kept weights are those before training" in first.stdout
 

@@ -125,7 +125,8 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractColumns", "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
+    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractColumns",
+    "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
     "AbstractKept", "AbstractRefitting",
     "AbstractKernel", "AbstractBridged", "AbstractFlowing",
     "AbstractJumping", "FiniteKernel",

@@ -35,7 +35,7 @@ out_option = click.option(
     help="Folder of the run; by default runs/RECIPE-001, -002 and so on.",
 )
 start_option = click.option(
-    "--start-from",
+    "--from",
     type=click.Path(path_type=Path),
     metavar="RUN",
     help="Begin with the weights of the run in this folder, which has the same event, kernel and network.",
