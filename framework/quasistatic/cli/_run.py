@@ -36,6 +36,7 @@ out_option = click.option(
 )
 start_option = click.option(
     "--from",
+    "start_from",
     type=click.Path(path_type=Path),
     metavar="RUN",
     help="Begin with the weights of the run in this folder, which has the same event, kernel and network.",
