@@ -57,8 +57,8 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     """The format of a text file, from its first lines, what `options` set, and names of columns that are `known` to be there.
     Raises DataError, OSError.
     """
-    if len(options.delimiter) > 1 or options.delimiter in ('"', "\n", "\r"):
-        raise qs.DataError(f"source.delimiter: expected one sign between cells, not a quotation mark, got {options.delimiter!r}")
+    if len(options.delimiter.encode()) > 1 or options.delimiter in ('"', "\n", "\r"):
+        raise qs.DataError(f"source.delimiter: expected one ASCII sign, not a quotation mark, got {options.delimiter!r}")
     with opened(path) as file:
         head = file.read(HEAD)
     encoding, note = _encoding(path, head, options.encoding)
