@@ -120,8 +120,11 @@ class Layout:
             own = np.asarray(parts[slot.part])[:, slot.place]
             if slot.part == NUMBERS:
                 line = own.astype(np.float64) * self.scale[slot.place] + self.shift[slot.place]
-                found = self.columns[slot.column].bend.from_line(line)
-                numbers[slot.column] = _without_noise(found, abs(float(self.shift[slot.place])))
+                bend = self.columns[slot.column].bend
+                found, size = bend.from_line(line), np.abs(line) + abs(self.shift[slot.place])
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                    noise = size if bend.is_straight else size * np.exp(-bend.log_slope(found)) + np.abs(found)
+                numbers[slot.column] = _without_noise(found, SPOILT * noise)
             else:
                 states[slot.column] = np.round(own).astype(np.int32)
         there = (None if own is None else np.where(state == 0, own, np.nan) for own, state in zip(numbers, states, strict=True))
@@ -149,14 +152,16 @@ class Layout:
         return found
 
 
-def _without_noise(numbers: np.ndarray, shift: float) -> np.ndarray:
-    """Numbers (N,) without the digits that adding a shift of this size has spoilt: 1.5 in the place of 1.5000000000000004."""
-    size = np.where(np.isfinite(numbers), np.abs(numbers), 0.0) + shift
-    decimals = np.floor(-np.log10(np.maximum(SPOILT * size, 1e-300))).astype(int)
+def _without_noise(numbers: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Numbers (N,) without the digits that scaling and back may have changed by this much: 1.5, not 1.5000000000000004."""
+    noise = np.where(np.isfinite(noise) & (noise > 0), noise, 1e-300)
+    decimals = np.clip(np.floor(-np.log10(noise)), -300, 300).astype(int)
     found = np.array(numbers, np.float64)
     for digits in np.unique(decimals):
         is_one = decimals == digits
-        found[is_one] = np.round(found[is_one], int(np.clip(digits, -300, 300)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.round(found[is_one], int(digits))
+        found[is_one] = np.where(np.isfinite(rounded), rounded, found[is_one])
     return found
 
 
