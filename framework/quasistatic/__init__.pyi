@@ -11,6 +11,7 @@ from quasistatic._data.answers import record_table as record_table
 from quasistatic._data.array import ArraySource as ArraySource
 from quasistatic._data.baselines import simple_models as simple_models
 from quasistatic._data.choices import ArrayChoices as ArrayChoices
+from quasistatic._data.conversion import to_user as to_user
 from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
 from quasistatic._data.draw import draw_field as draw_field
 from quasistatic._data.draw import draw_part as draw_part
@@ -52,7 +53,6 @@ from quasistatic._data.source import Outside as Outside
 from quasistatic._data.source import Rows as Rows
 from quasistatic._data.source import Split as Split
 from quasistatic._data.source import capability as capability
-from quasistatic._data.source import to_user as to_user
 from quasistatic._data.split_options import SplitOptions as SplitOptions
 from quasistatic._data.symbol_choices import SymbolChoices as SymbolChoices
 from quasistatic._data.symbols import AbstractSymbolSource as AbstractSymbolSource

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
-from quasistatic._data.source import log_scale, samples_to_user
+from quasistatic._data.conversion import log_scale, samples_to_user
 from quasistatic.testing._setting import Constant
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 import quasistatic as qs
 from quasistatic._data import decoding
-from quasistatic._data.source import samples_to_user
+from quasistatic._data.conversion import samples_to_user
 
 
 def levels(count, *shape, white=255, seed=0):

@@ -14,7 +14,7 @@ import pytest
 from scipy.special import ndtr
 
 import quasistatic as qs
-from quasistatic._data.source import log_scale
+from quasistatic._data.conversion import log_scale
 from quasistatic._report.pictures import Walks
 from quasistatic.kits.tables.mixture import Flat, best_mixture
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from quasistatic._data.source import AbstractDrawing, AbstractSource, capability, units_of
+from quasistatic._data.conversion import units_of
+from quasistatic._data.source import AbstractDrawing, AbstractSource, capability
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import State
 from quasistatic._process.event import AbstractField, Binary, Categorical, Levels, Real

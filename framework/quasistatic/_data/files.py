@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from quasistatic._data.choices import ArrayChoices
+from quasistatic._data.conversion import events_of, units_of
 from quasistatic._data.reading import read_array
-from quasistatic._data.source import AbstractReading, AbstractSource, Data, Outside, capability, events_of, units_of
+from quasistatic._data.source import AbstractReading, AbstractSource, Data, Outside, capability
 from quasistatic._data.tables import Table
 from quasistatic._data.units import Units
 from quasistatic._process.event import AbstractField

@@ -12,7 +12,7 @@ from PIL import Image
 from quasistatic.errors import DataError
 
 BYTE = 8
-MOST_BITS = 12  # float32 tells no more levels apart, whatever their mean
+MOST_BITS = 12  # float32 cannot distinguish more levels, whatever their mean
 DEPTHS = (8, 10, 12, 14, 16)  # of the cameras and scanners that store levels in 16 bits
 
 

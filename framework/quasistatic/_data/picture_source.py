@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from quasistatic._data.conversion import events_of
 from quasistatic._data.copies import copies, copies_notes
 from quasistatic._data.draw import draw_picture
 from quasistatic._data.picture_choices import PictureChoices
@@ -32,7 +33,6 @@ from quasistatic._data.source import (
     Kept,
     Outside,
     Split,
-    events_of,
 )
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State

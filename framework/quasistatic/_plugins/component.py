@@ -197,7 +197,7 @@ class NamedRecipe:
     path_option: str = "source.path"
 
     def may_open(self, path: Path) -> bool:
-        """Whether the recipe opens what is called so, as far as the name of a file tells."""
+        """Whether the recipe opens what is called so, judged by the name of a file alone."""
         return self.folder if path.is_dir() else path.name.lower().endswith(self.opens)
 
     def load_accepts(self) -> Callable[..., Any] | None:

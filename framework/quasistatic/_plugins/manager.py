@@ -106,7 +106,7 @@ class PluginManager:
         return self._values("recipe")
 
     def openers(self) -> tuple[NamedRecipe, ...]:
-        """The recipes that open paths, in the order in which they are asked.
+        """The recipes that open paths, in the order in which they are tried.
 
         Those that look inside come before those that go by an ending alone; then those of quasistatic before those of others,
         by the name of the plugin; then as their plugin has them.

@@ -1,4 +1,4 @@
-"""Events of states and numbers in order: which numbers exist is said by the states, and numbers are noised first.
+"""Events of states and numbers in order: the states decide which numbers exist, and numbers are noised first.
 
 Numbers are noised in the first half of time, states in the second. So wherever a number is uncertain its state is not, a step back
 to numbers knows which of them exist, and one that does not exist is 0, has no randomness and no term in K.
@@ -32,7 +32,7 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
     """Numbers are noised up to `turn`, states after it; see the module. Made by `join_kernels`, which says what does not fit.
 
     Before the turn states are those of the data. After it numbers are held as they are, each in its equilibrium or as near as its
-    kernel comes to that; one that does not exist is drawn from the equilibrium at the turn, so that nothing there tells it.
+    kernel comes to that; one that does not exist is drawn from the equilibrium at the turn, so that nothing there depends on it.
     """
 
     parts: dict[str, AbstractBridged]
@@ -237,11 +237,11 @@ def gated_kernel(parts: Mapping[str, AbstractKernel], event: Fields) -> GatedKer
 def _check_elements(place: str, kernel: AbstractKernel) -> None:
     """Raises ValueError where the distributions of a kernel for numbers with gaps are not of single elements."""
 
-    def asked(z: Array) -> list[AbstractDistribution]:
+    def given_by(z: Array) -> list[AbstractDistribution]:
         half, one, params = jnp.asarray(0.5), jnp.ones(()), kernel.zero_params()
         return [kernel.equilibrium(), kernel.marginal(z, one), kernel.posterior(z, z, half, one), kernel.decode(params, z, one)]
 
-    found = eqx.filter_eval_shape(asked, kernel.event.structs)
+    found = eqx.filter_eval_shape(given_by, kernel.event.structs)
     for each in found:
         if not isinstance(each, AbstractElementwiseDistribution) or (isinstance(each, Normal) and each.basis is not None):
             raise ValueError(

@@ -186,7 +186,7 @@ def _log_bins(
     """log of the mass of the bin around each x, `spacing` wide; those around `low` and `high` are open."""
     centre, half = (x - loc) / deviation, 0.5 * spacing / deviation
     first, last = x < low + 0.5 * spacing, x > high - 0.5 * spacing
-    # of a narrow bin the two ends are too close for the difference of their masses: its middle tells as much
+    # of a narrow bin the two ends are too close for the difference of their masses: its middle is as good
     is_narrow = half * jnp.maximum(jnp.abs(centre), 1.0) < NARROW_BIN
     narrow, wide = jnp.where(is_narrow, half, NARROW_BIN), jnp.where(is_narrow, NARROW_BIN, half)
     square = jnp.where(is_narrow, centre, 0.0) ** 2

@@ -1,4 +1,4 @@
-"""From a path to the recipe that opens it: the recipes are asked one after another, and the first that accepts is taken."""
+"""From a path to the recipe that opens it: recipes are tried one after another, and the first that accepts is taken."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Opening:
         return _command(self.recipe.name, [*own, *settings])
 
     def note(self) -> str:
-        """One line on what was not said by who gave the path: which settings were found, which recipes would open it too."""
+        """One line on choices that the user did not make: settings that were found, and other recipes that open the path."""
         found = ", ".join(as_override(path, value) for path, value in self.settings.items())
         too = [f"{each.recipe.name!r} opens it too: {each.command()}" for each in self.others]
         if not (found or too):
@@ -82,8 +82,8 @@ def open_path(text: str, manager: PluginManager, name: str | None = None) -> Ope
         raise RecipeError([f"{text}: is the folder of a run, which goes on with: quasistatic resume {text}"])
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"{text}: is {kind_of(path)}, expected a file or a folder")
-    asked = [named for named in manager.openers() if named.may_open(path)] if name is None else [manager.recipe(name)]
-    answers = [(named, _look(named, path, manager)) for named in asked]
+    tried = [named for named in manager.openers() if named.may_open(path)] if name is None else [manager.recipe(name)]
+    answers = [(named, _look(named, path, manager)) for named in tried]
     accepted = [Opening(text, named, found, (), True) for named, found in answers if not isinstance(found, str)]
     if accepted:
         first, *others = accepted

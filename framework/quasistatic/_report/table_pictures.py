@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from quasistatic._data.source import AbstractBaselines, AbstractColumns, AbstractSource, capability, to_user
+from quasistatic._data.conversion import to_user
+from quasistatic._data.source import AbstractBaselines, AbstractColumns, AbstractSource, capability
 from quasistatic._process.distribution import State
 from quasistatic._process.event import Real
 from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
@@ -23,7 +24,7 @@ POINTS = 500  # at most in a panel
 
 
 def is_table(source: AbstractSource) -> bool:
-    """Whether events are rows with columns of numbers of somebody's own."""
+    """Whether events are rows of a user's table, with columns of numbers."""
     columns = capability(source, AbstractColumns)
     if columns is not None:
         return bool(columns.number_columns(source.split("train", 1).x))

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from quasistatic._data.answers import far_outside
-from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability, log_scale
+from quasistatic._data.conversion import log_scale
+from quasistatic._data.source import AbstractSource, AbstractTruth, Data, capability
 from quasistatic._process.blocks import events_together, rows_of, shared_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State

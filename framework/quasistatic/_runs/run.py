@@ -13,19 +13,8 @@ from typing import Any, cast
 import attrs
 import equinox as eqx
 
-from quasistatic._data.source import (
-    AbstractFramed,
-    AbstractKept,
-    AbstractSource,
-    Data,
-    Kept,
-    Split,
-    capability,
-    events_of,
-    judging_split,
-    rows_of_frame,
-    samples_to_user,
-)
+from quasistatic._data.conversion import events_of, rows_of_frame, samples_to_user
+from quasistatic._data.source import AbstractFramed, AbstractKept, AbstractSource, Data, Kept, Split, capability, judging_split
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State

@@ -130,7 +130,7 @@ def refuse_both(steps: int | None, grid: Path | None) -> None:
 
 
 def recipe_of(ctx: click.Context, name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The resolved recipe that RECIPE and --set name; of data, how they were opened is said on stderr unless --quiet is."""
+    """The resolved recipe that RECIPE and --set name; of data, how they were opened is printed on stderr, but not with --quiet."""
     from quasistatic._recipes.opening import opening_of
     from quasistatic._recipes.recipe import load_opened, load_recipe
 

@@ -28,7 +28,7 @@ SUMMARIES = {
     "dead-leaves-2015": "occluding discs with the 2015 paper's network, T = 1000, for an accelerator",
     "mixed": "events of three parts: a category, bits and real numbers, with the truth beside K",
     "dna": "DNA of a hidden Markov chain, with the truth beside K",
-    # those that open data; one that stands before another is asked first
+    # those that open data; one that stands before another is tried first
     "images": "a folder of your own pictures: quasistatic run FOLDER",
     "sequences": "DNA, RNA or proteins of your file: quasistatic run my.fasta",
     "molecules": "SMILES of 4,999 molecules that ship with rdkit, or of yours: quasistatic run my.smi",

@@ -1,4 +1,4 @@
-"""Which letters a file of sequences has, by its first records, and what its reader would need to be told."""
+"""Which letters a file of sequences has, by its first records, and the options that its reader needs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _letters(text: str, form: str) -> Iterator[str]:
 
 
 def inspects(path: str, options: SequencesOptions) -> qs.Inspection:
-    """What would be read; where letters are ambiguous and nothing is said of them, without the windows that have one."""
+    """What would be read; where letters are ambiguous and no option covers them, without the windows that have one."""
     from quasistatic_plugins.sequences.source import build
 
     try:

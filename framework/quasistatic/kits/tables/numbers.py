@@ -47,32 +47,32 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     low, high = numbers.min(), numbers.max()
     if (size := max(-low, high)) > LARGEST:
         raise qs.DataError(f"column {column.name!r}: expected numbers up to {LARGEST:g}, got one of size {size:.3g}")
-    asked = options.kinds.get(column.name)
+    wanted = options.kinds.get(column.name)
     if len(numbers) > LARGE:  # what repeats in a hundredth of the numbers does so in these; ends are looked at whole
         some = np.random.RandomState(0).randint(0, len(numbers), LARGE)
         seen = np.concatenate([numbers[some], numbers[numbers == low], numbers[numbers == high]])
     else:
         seen = numbers
     values, counts = np.unique(seen, return_counts=True)
-    if len(numbers) > LARGE and (asked == "ordinal" or are_states(values, column.form)):  # rare ones are states too
+    if len(numbers) > LARGE and (wanted == "ordinal" or are_states(values, column.form)):  # rare ones are states too
         values, counts = np.unique(numbers, return_counts=True)
-    if len(values) == 1 or asked == "ordinal" or (asked is None and are_states(values, column.form)):
-        return _of_states(column, values, "ordinal" if len(values) > 2 or asked else "binary")
-    atoms = _atoms(values, counts) if options.atoms == "auto" and asked != "count" else np.empty(0)
+    if len(values) == 1 or wanted == "ordinal" or (wanted is None and are_states(values, column.form)):
+        return _of_states(column, values, "ordinal" if len(values) > 2 or wanted else "binary")
+    atoms = _atoms(values, counts) if options.atoms == "auto" and wanted != "count" else np.empty(0)
     rest = numbers[~np.any([numbers == atom for atom in atoms], axis=0)] if len(atoms) else numbers
     if len(atoms):
         cells = column.form.write(atoms)  # type: ignore[union-attr]
         column = attrs.evolve(column, states=(*cells, *column.states), atoms=(*atoms.tolist(), *column.atoms))
     low, high = _bounds(column, rest, options.bounds.get(column.name))
-    step = 0.0 if asked == "real" else step_of(column, rest)
+    step = 0.0 if wanted == "real" else step_of(column, rest)
     some = rest
     if step or low is not None or high is not None:  # else nothing looks at them, and an order of many takes time
         # RandomState: its stream is frozen for all versions of numpy
         some = rest[np.random.RandomState(0).permutation(len(rest))[:LOOKED_AT]]
     bend = fit_bend(some, low, high)
     as_count = _as_count(column, rest, step, low, high)
-    is_count = asked == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
-    if asked == "count" and not step:
+    is_count = wanted == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
+    if wanted == "count" and not step:
         raise qs.DataError(f"source.count: column {column.name!r} holds numbers that are not multiples of a step")
     return as_count if is_count else attrs.evolve(column, kind="real", bend=bend)
 
@@ -208,6 +208,6 @@ def about(columns: Sequence[Column], shares: Mapping[str, Mapping[str, float]]) 
     for column in columns:
         atoms = [state for state, atom in zip(column.states, column.atoms, strict=False) if not math.isnan(atom)]
         if column.is_number and atoms:
-            said = ", ".join(f"{atom} in {100 * shares[column.name].get(atom, 0.0):.0f} % of the rows" for atom in atoms)
-            found.append(f"{column.name}: {said}, as {'a state' if len(atoms) == 1 else 'states'} of its own (source.atoms)")
+            shown = ", ".join(f"{atom} in {100 * shares[column.name].get(atom, 0.0):.0f} % of the rows" for atom in atoms)
+            found.append(f"{column.name}: {shown}, as {'a state' if len(atoms) == 1 else 'states'} of its own (source.atoms)")
     return found

@@ -111,7 +111,6 @@ class TableSource(
             origins = {str(name): qs.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
             source.notes = tuple(map(str, about["notes"]))
-            source.event.size  # noqa: B018
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise qs.DataError(f"{UNREADABLE}: {error!r:.200}") from error
         return source

@@ -289,30 +289,30 @@ def _is_mostly_numbers(tally: Tally) -> bool:
 
 def _recognised(number: int, tally: Tally, options: ColumnOptions, missing: frozenset[str], table: RawTable) -> Column | str:
     """The column that these cells are, or why it is left out."""
-    asked = options.kinds.get(tally.name)
+    wanted = options.kinds.get(tally.name)
     type_ = table.types[number - 1] if table.types else ""
     gaps = tuple([""] * bool(tally.empty) + sorted(word for word in _words(tally) if word in missing))
     others = {word: count for word, count in tally.words.items() if word not in missing}
-    is_numeric = tally.form is not None and asked != "categorical" and (not tally.are_codes or asked is not None)
+    is_numeric = tally.form is not None and wanted != "categorical" and (not tally.are_codes or wanted is not None)
     texts = None if tally.texts is None else {text: count for text, count in tally.texts.items() if text not in missing}
     if texts is not None and not texts:
         return "is empty"
     if texts is not None and len(texts) == 1 and not gaps:
         return Column(tally.name, number, "constant", tuple(texts), type=type_)
-    if asked in ("real", "count", "ordinal") and tally.form is None:
+    if wanted in ("real", "count", "ordinal") and tally.form is None:
         text = next(iter(tally.sample or texts or tally.words))
-        raise qs.DataError(f"source.{asked}: column {tally.name!r} holds {text[:40]!r}, which is not a number")
+        raise qs.DataError(f"source.{wanted}: column {tally.name!r} holds {text[:40]!r}, which is not a number")
     if is_numeric and tally.rivals:
         raise qs.DataError(_is_open(tally))
     if is_numeric and others:
         few = texts is not None and len(texts) <= min(options.most_categories, tally.filled // 2)
-        if asked is None and few:
+        if wanted is None and few:
             is_numeric = False  # categories of which some look like numbers
         elif not (len(others) <= WORDS and min(others.values()) > 1):
             raise qs.DataError(_misfit(tally, others, table.counted))
     if is_numeric:
-        return _numeric(number, tally, gaps, tuple(sorted(others)), asked, type_)
-    if texts is None or (len(texts) > options.most_categories and asked is None):
+        return _numeric(number, tally, gaps, tuple(sorted(others)), wanted, type_)
+    if texts is None or (len(texts) > options.most_categories and wanted is None):
         many = "more than 5,000" if texts is None else f"{len(texts)}"
         return f"is text with {many} different values, more than source.most_categories = {options.most_categories}"
     kind: Kind = "binary" if len(texts) == 2 and not gaps else "categorical"
@@ -356,7 +356,7 @@ def _misfit(tally: Tally, others: Mapping[str, int], counted: str) -> str:
     )
 
 
-def _numeric(number: int, tally: Tally, gaps: tuple[str, ...], words: tuple[str, ...], asked: str | None, type_: str) -> Column:
+def _numeric(number: int, tally: Tally, gaps: tuple[str, ...], words: tuple[str, ...], wanted: str | None, type_: str) -> Column:
     """A draft: which numbers are atoms, steps and bounds is found when the numbers are read."""
     form = tally.form
     assert form is not None
@@ -365,7 +365,7 @@ def _numeric(number: int, tally: Tally, gaps: tuple[str, ...], words: tuple[str,
         form = fit_number_form(known.filter(pl.Series(~np.isnan(form.parse(known)))).to_list(), form)
         if form.resolution is not None:
             form = attrs.evolve(form, digits=max(form.digits, tally.decimals))
-    return Column(tally.name, number, (asked or "real"), (*words, *gaps), gaps, form, (np.nan,) * len((*words, *gaps)), type=type_)  # type: ignore[arg-type]
+    return Column(tally.name, number, (wanted or "real"), (*words, *gaps), gaps, form, (np.nan,) * len((*words, *gaps)), type=type_)  # type: ignore[arg-type]
 
 
 def _losses(table: RawTable, tallies: Sequence[Tally], blank: int, columns: Sequence[Column]) -> list[str]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quasistatic._data.conversion import units_of
 from quasistatic._data.source import (
     SPLITS,
     AbstractBaselines,
@@ -22,7 +23,6 @@ from quasistatic._data.source import (
     AbstractWriting,
     capability,
     judging_split,
-    units_of,
 )
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import Levels, Real
