@@ -1,5 +1,6 @@
 """Own pictures, from a folder to a run that stands alone: what it shows, what it does without them, what it refuses."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -101,10 +102,9 @@ def test_a_run_without_its_pictures_samples_and_looks_at_others(trained, moved, 
     fill(moved / "others", 5, seed=1)
     result = cli("evaluate", moved / "run", "--data", "others", "--per-event", "each.csv")
     assert result.exit_code == 0, result.output
-    assert [line.split(",")[1] for line in Path("each.csv").read_text().splitlines()] == [
-        "file",
-        *(f"0{n}.png" for n in range(1, 5)),
-    ]
+    lines = list(csv.DictReader(Path("each.csv").read_text().splitlines()))
+    assert [line["file"] for line in lines] == [f"0{n}.png" for n in range(5)]
+    assert ["damaged" in str(line) for line in lines] == [True, False, False, False, False]
     result = cli("evaluate", moved / "run")
     assert result.exit_code == 2 and "there is no such folder" in result.stderr
 
