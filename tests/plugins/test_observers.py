@@ -196,6 +196,17 @@ class TestTensorBoard:
             image = values[tag, 200].image
             assert image.encoded_image_string.startswith(b"\x89PNG") and image.width > image.height / 2 > 0
 
+    @pytest.mark.parametrize(("reason", "last"), [("done", [900]), ("stopped", []), ("failed", [])])
+    def test_samples_are_drawn_at_doublings_and_at_the_end(self, tmp_path, info, diffusion, reason, last):
+        observer = TensorBoard(TensorboardOptions(), tmp_path)
+        observer.start(info)
+        for update in range(0, 901, 100):
+            observer.validation(update, make_ledger(-1.5), diffusion)
+        observer.finish(900, reason)
+        values = values_of(tmp_path)
+        assert [update for tag, update in values if tag == "samples"] == [100, 200, 300, 600, *last]
+        assert [update for tag, update in values if tag == "validation/bound_nats"] == list(range(0, 901, 100))
+
     @pytest.mark.parametrize("fails", [False, True])
     def test_small_events_are_measured_in_haste_and_nothing_else_is(self, tmp_path, info, diffusion, monkeypatch, fails):
         """A training that went on without optimisation would be slow, and nobody would know why."""

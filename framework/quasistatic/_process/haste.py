@@ -12,7 +12,11 @@ import jax
 from quasistatic._process.blocks import WIDTHS, events_together
 from quasistatic._process.diffusion import Diffusion
 
-HASTE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+HASTE = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,  # half of what is left of compiling
+}
 MOMENT = 2**34  # calls of a network times its numbers: half a second on one core, a few in haste, as long as to optimise
 
 

@@ -14,25 +14,36 @@ from quasistatic._data.source import Rows
 ROUNDS = 6  # of the Feistel network
 
 
-def permuted(positions: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
-    """Where a random permutation of 0 .. count - 1 sends each position; no array of all numbers is ever made.
+def permuted(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Where positions (n,) of all epochs, one after another, are sent by the random permutation of 0 .. count - 1 of each epoch.
 
-    A Feistel network permutes the numbers below a power of four; what falls outside is sent on until it is inside.
+    A Feistel network permutes the numbers below a power of four; what falls outside is sent on until it is inside. No array of all
+    numbers is ever made.
     """
     half = np.uint64(max(1, ((count - 1).bit_length() + 1) // 2))
-    mask = (np.uint64(1) << half) - np.uint64(1)
-    keys = (
-        np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64))).integers(2**63, size=ROUNDS).astype(np.uint64)
-    )
-    found = positions.astype(np.uint64)
-    outside = np.ones(found.shape, bool)
-    while outside.any():
-        left, right = found[outside] >> half, found[outside] & mask
-        for key in keys:
-            left, right = right, left ^ (_mixed(right ^ key) & mask)
-        found[outside] = (left << half) | right
-        outside = found >= count
+    epochs, places = np.divmod(positions, count)
+    first, last = int(epochs.min()), int(epochs.max())
+    keys = np.stack([_keys(seed, epoch) for epoch in range(first, last + 1)], axis=1)[:, epochs - first]
+    found = _sent(places.astype(np.uint64), keys, half)
+    outside = np.flatnonzero(found >= count)
+    while len(outside):
+        found[outside] = _sent(found[outside], keys[:, outside], half)
+        outside = outside[found[outside] >= count]
     return found.astype(np.int64)
+
+
+def _keys(seed: int, epoch: int) -> np.ndarray:
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))
+    return generator.integers(2**63, size=ROUNDS).astype(np.uint64)
+
+
+def _sent(numbers: np.ndarray, keys: np.ndarray, half: np.uint64) -> np.ndarray:
+    """Numbers (n,) once through the network of keys (rounds, n)."""
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    left, right = numbers >> half, numbers & mask
+    for key in keys:
+        left, right = right, left ^ (_mixed(right ^ key) & mask)
+    return (left << half) | right
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
@@ -59,17 +70,11 @@ class Batches:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._reader.shutdown(cancel_futures=True)
 
-    def numbers(self, update: int) -> np.ndarray:
-        """Row numbers of the batch of this update, shape (batch,)."""
+    def numbers(self, first: int, updates: int) -> np.ndarray:
+        """Row numbers of the batches of `updates` updates from `first` on, shape (updates, batch)."""
         assert self._stored is not None
-        count = len(self._stored)
-        positions = np.arange(update * self._batch, (update + 1) * self._batch)
-        epochs = positions // count
-        found = np.empty(self._batch, np.int64)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            found[chosen] = permuted(positions[chosen] % count, count, self._seed, int(epoch))
-        return found
+        positions = np.arange(first * self._batch, (first + updates) * self._batch)
+        return permuted(positions, len(self._stored), self._seed).reshape(updates, self._batch)
 
     def chunk(self, first: int) -> Any:
         """The rows of the `fuse` updates from `first` on, with leading axes (fuse, batch)."""
@@ -86,5 +91,5 @@ class Batches:
 
     def _read(self, first: int) -> Any:
         assert self._stored is not None
-        rows = self._stored[np.stack([self.numbers(first + i) for i in range(self._fuse)])]
+        rows = self._stored[self.numbers(first, self._fuse)]
         return jax.tree.map(np.asarray, rows)

@@ -23,16 +23,19 @@ from quasistatic import thermodynamics as td
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
-DPI = 100  # drawn at every validation: half the time of a picture for the page
-# of a picture; a longer chain is walked in coarser steps. Large events are few: a look at a validation is to cost little beside
-# the updates before it
+DPI = 100  # drawn during training: half the time of a picture for the page
+# of a picture; a longer chain is walked in coarser steps. Large events are few: a look is to cost little beside the updates
+# before it
 SAMPLES, FEW, STEPS = 64, 16, 100
 HASTY = 64  # numbers of an event, at most, that are measured by programs compiled in haste
 HALVED, LEVELS = 25, 9  # steps whose dissipation is measured, and times at which the susceptibility is
 
 
 class TensorBoard(qs.AbstractObserver):
-    """Losses now and then; K, weights, samples and the ledger at every validation. Without a folder it does nothing.
+    """Losses now and then; K and weights at every validation. Without a folder it does nothing.
+
+    Samples, pictures and what the steps dissipate cost more than the updates between two validations of a small network. They are
+    there at each doubling of the update, at the first validation beyond a power of two, and at the end.
 
     Events are written here and now: on a full disk, the queue and the thread of tensorboardX's `SummaryWriter` would block
     training for ever.
@@ -43,11 +46,13 @@ class TensorBoard(qs.AbstractObserver):
         self._writer: EventsWriter | None = None
         self._info: qs.RunInfo | None = None
         self._written = 0
+        self._looked = 0  # at samples, at this update
+        self._newest: tuple[int, qs.Ledger, qs.Diffusion] | None = None
 
     def start(self, info: qs.RunInfo) -> None:
         if self._folder is None:
             return
-        self._info, self._written = info, info.first_update
+        self._info, self._written, self._looked = info, info.first_update, info.first_update
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
@@ -66,16 +71,34 @@ class TensorBoard(qs.AbstractObserver):
     def validation(self, update: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:
         if self._writer is None or self._info is None:
             return
-        with self._explained():
-            for summary in _validation(ledger, diffusion, self._info):
-                self._write(update, summary=summary)
-            self._writer.flush()
+        self._newest = update, ledger, diffusion
+        self._write_all(update, _measured(ledger, diffusion))
+        if update.bit_length() > self._looked.bit_length():
+            self._look()
 
     def finish(self, update: int, reason: str) -> None:
+        if self._writer is None:
+            return
+        if reason == "done" and self._newest is not None:  # whoever stops a run does not wait for pictures
+            self._look()
         if self._writer is not None:
             with self._explained():
                 self._writer.close()
             self._writer = None
+
+    def _look(self) -> None:
+        """Samples and pictures of the newest validation, once."""
+        assert self._newest is not None and self._info is not None
+        self._looked, ledger, diffusion = self._newest
+        self._newest = None
+        self._write_all(self._looked, _looks(ledger, diffusion, self._info))
+
+    def _write_all(self, update: int, summaries: Iterator[Summary]) -> None:
+        with self._explained():
+            for summary in summaries:
+                self._write(update, summary=summary)
+            if self._writer is not None:
+                self._writer.flush()
 
     def _write(self, step: int, **content: Any) -> None:
         assert self._writer is not None
@@ -90,8 +113,8 @@ class TensorBoard(qs.AbstractObserver):
             raise qs.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
 
 
-def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iterator[Summary]:
-    """K and its terms, the weights, samples, and the ledger's picture."""
+def _measured(ledger: qs.Ledger, diffusion: qs.Diffusion) -> Iterator[Summary]:
+    """K and its terms, and the weights."""
     yield _scalars(
         {
             "validation/bound_nats": ledger.bound.value,
@@ -107,6 +130,10 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size:
                 yield histogram(name + jax.tree_util.keystr(path), np.asarray(leaf), bins=50)
+
+
+def _looks(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iterator[Summary]:
+    """What the steps dissipate, samples, and the ledger's picture."""
     is_small = info.source.event.size <= 2
     count = SAMPLES if is_small else FEW
     data = info.source.split("validation", count)
