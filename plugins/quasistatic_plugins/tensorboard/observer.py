@@ -23,6 +23,7 @@ from quasistatic import thermodynamics as td
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
+PATIENCE = 20  # seconds of training before the first samples: what ends sooner has its last ones, and the report's
 DPI = 100  # drawn during training: half the time of a picture for the page
 # of a picture; a longer chain is walked in coarser steps. Large events are few: a look is to cost little beside the updates
 # before it
@@ -35,7 +36,7 @@ class TensorBoard(qs.AbstractObserver):
     """Losses now and then; K and weights at every validation. Without a folder it does nothing.
 
     Samples, pictures and what the steps dissipate cost more than the updates between two validations of a small network. They are
-    there at each doubling of the update, at the first validation beyond a power of two, and at the end.
+    there at the first validation beyond each power of two, once training has lasted for a while, and at the end.
 
     Events are written here and now: on a full disk, the queue and the thread of tensorboardX's `SummaryWriter` would block
     training for ever.
@@ -46,13 +47,14 @@ class TensorBoard(qs.AbstractObserver):
         self._writer: EventsWriter | None = None
         self._info: qs.RunInfo | None = None
         self._written = 0
-        self._looked = 0  # at samples, at this update
+        self._started, self._looked = 0.0, 0  # when, and at which update there were samples last
         self._newest: tuple[int, qs.Ledger, qs.Diffusion] | None = None
 
     def start(self, info: qs.RunInfo) -> None:
         if self._folder is None:
             return
-        self._info, self._written, self._looked = info, info.first_update, info.first_update
+        self._info, self._written = info, info.first_update
+        self._started, self._looked = time.monotonic(), info.first_update
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
@@ -73,7 +75,7 @@ class TensorBoard(qs.AbstractObserver):
             return
         self._newest = update, ledger, diffusion
         self._write_all(update, _measured(ledger, diffusion))
-        if update.bit_length() > self._looked.bit_length():
+        if update.bit_length() > self._looked.bit_length() and time.monotonic() > self._started + PATIENCE:
             self._look()
 
     def finish(self, update: int, reason: str) -> None:
