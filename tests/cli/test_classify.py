@@ -33,15 +33,15 @@ def test_classes_are_told_and_k_without_them_is_lower_than_with_them(cli, digits
     # log p(x) is at least log p(x, class), and less than log p(x given class) by what the class tells
     assert values["bound_given_class"] - 2.8 < values["bound_without_class"] < values["bound_given_class"]
     assert values["bound_given_class"] == pytest.approx(run.evaluate(repeats=3).bound.value, abs=1.0)
-    assert values["log_prob_of_its_class"] < 0.0 <= values["told_right"] <= 1.0
-    assert values["told_right"] > 0.25  # a tenth is chance
+    assert values["log_prob_of_its_class"] < 0.0 <= values["accuracy"] <= 1.0
+    assert values["accuracy"] > 0.25  # a tenth is chance
     with (tmp_path / "classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     shares = np.array([[float(row[f"probability_of_{digit}"]) for digit in range(10)] for row in rows])
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-6)
     assert [row["class"] for row in rows] == [str(digit) for digit in shares.argmax(axis=1)]
     right = [row["class"] == row["label"] for row in rows]
-    assert np.mean(right) == pytest.approx(values["told_right"])
+    assert np.mean(right) == pytest.approx(values["accuracy"])
     bounds = [float(row["bound_nats"]) for row in rows]
     assert np.mean(bounds) == pytest.approx(values["bound_without_class"])
 
@@ -51,7 +51,7 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
     np.save(tmp_path / "mine.npy", run.source.split("test", 3).x)
     told = cli("classify", folder, "--data", tmp_path / "mine.npy")
     assert told.exit_code == 0, told.output
-    assert "bound without class" in told.stdout and "told right" not in told.stdout
+    assert "bound without class" in told.stdout and "accuracy" not in told.stdout
     assert "3 events, 10 classes, T = 8, 2 passes" in told.stdout
 
 

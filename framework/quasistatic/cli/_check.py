@@ -55,7 +55,7 @@ def check(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Hold what a plugin offers against its laws.
+    """Test what a plugin offers against its laws.
 
     Everything that PLUGIN offers is checked, or the one component KIND NAME. Each law is read in several settings: other
     keys, times and params; as many laws at a time as there are cores, at most four. When one ends a line on stderr says

@@ -27,7 +27,7 @@ PICTURES = (".png", ".svg", ".pdf")
 @json_option
 @click.pass_context
 def inspect(ctx: click.Context, path: str, overrides: tuple[str, ...], name: str | None, out: Path | None, as_json: bool) -> None:
-    """Say what would be read from a file or folder of data, and which options it needs; nothing is trained.
+    """Preview how a file or folder of data would be read, and which options it needs; nothing is trained.
 
     PATH is what a recipe opens: a table, an array, sequences, molecules, text, a folder of pictures and what plugins add
     (`quasistatic recipes` lists all). The last line is the command that trains on it.

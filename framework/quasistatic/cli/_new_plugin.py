@@ -39,7 +39,7 @@ def new_plugin(ctx: click.Context, name: str, kind: str, into: Path | None) -> N
     """Write a small plugin project that works, with its tests.
 
     The project is a complete distribution: the component or command NAME as an example to change, a recipe to try it, tests
-    that hold it against the laws, and what is needed to publish it.
+    of the laws that hold for it, and what is needed to publish it.
     """
     _check_name(name, kind, manager_of(ctx))
     folder = into or Path(PREFIX + name)

@@ -13,7 +13,7 @@ from quasistatic.cli._common import echo_json, echo_table, json_option, manager_
 @click.option("--trace", is_flag=True, help="Show what loading each plugin took, and what it was the first to import.")
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool, trace: bool) -> None:
-    """List all plugins and what became of them.
+    """List all plugins and their status.
 
     A plugin is loaded, blocked (by --no-plugin or QUASISTATIC_DISABLE, or because it is not among those of --only-plugin
     or QUASISTATIC_ONLY), broken, in conflict with another over a name, or incompatible (its distribution needs another

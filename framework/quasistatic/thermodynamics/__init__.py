@@ -9,6 +9,8 @@ from quasistatic.thermodynamics._accounts import EnergyMeter as EnergyMeter
 from quasistatic.thermodynamics._accounts import chain_flops as chain_flops
 from quasistatic.thermodynamics._accounts import landauer_joules as landauer_joules
 from quasistatic.thermodynamics._accounts import learning_dissipation as learning_dissipation
+from quasistatic.thermodynamics._anomaly import AnomalyScores as AnomalyScores
+from quasistatic.thermodynamics._anomaly import anomaly_scores as anomaly_scores
 from quasistatic.thermodynamics._classes import ClassTimeline as ClassTimeline
 from quasistatic.thermodynamics._classes import class_timeline as class_timeline
 from quasistatic.thermodynamics._dissipation import Dissipation as Dissipation
@@ -64,8 +66,6 @@ from quasistatic.thermodynamics._landscape import merge_tree as merge_tree
 from quasistatic.thermodynamics._landscape import modes as modes
 from quasistatic.thermodynamics._lengths import Lengths as Lengths
 from quasistatic.thermodynamics._lengths import lengths as lengths
-from quasistatic.thermodynamics._oddness import Oddness as Oddness
-from quasistatic.thermodynamics._oddness import oddness as oddness
 from quasistatic.thermodynamics._two_sided import Crooks as Crooks
 from quasistatic.thermodynamics._two_sided import PairedCrooks as PairedCrooks
 from quasistatic.thermodynamics._two_sided import TwoSided as TwoSided

@@ -10,7 +10,7 @@ def quasistatic_commands() -> list[qs.Command]:
     return [
         qs.Command(
             "classify",
-            "Tell the class of events by K, and K without it.",
+            "Classify events by K, and K without the class.",
             "quasistatic_plugins.classification.command:classify",
         )
     ]

@@ -38,7 +38,7 @@ def classify(
     per_event: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell the class of events by K, for a finished RUN whose network is told it; and K of events whose class is not told.
+    """Classify events by K, for a finished RUN whose network reads the class; and K of events of unknown class.
 
     p(class given x) is the share of the class times exp(K given the class), over the sum of that over all classes; K without the
     class is the logarithm of that sum, from below.
@@ -127,7 +127,7 @@ def _values(classes: Classes, events: qs.Data, found: Told) -> dict[str, Value]:
         rows, posteriors = np.arange(len(known)), found.log_posteriors
         of_events["bound_given_class"] = (found.joint[rows, known] - classes.log_shares[known], "nats per event")
         of_events["log_prob_of_its_class"] = (posteriors[rows, known], "nats per event")
-        of_events["told_right"] = ((posteriors.argmax(axis=1) == known).astype(float), "of events")
+        of_events["accuracy"] = ((posteriors.argmax(axis=1) == known).astype(float), "of events")
 
     def mean(x: np.ndarray, unit: str) -> Value:
         return Value(float(x.mean()), float(x.std(ddof=1) / len(x) ** 0.5) if len(x) > 1 else None, unit)

@@ -29,7 +29,8 @@ class MoleculesOptions(qs.SymbolChoices):
     augment: bool = attrs.field(
         default=False,
         metadata={
-            "help": "write half of the training molecules in another order of their atoms; the network is told, and asked for none"
+            "help": "write half of the training molecules in another order of their atoms; the network knows which, K and samples "
+            "are of the others"
         },
     )
     versions: int = attrs.field(

@@ -64,7 +64,7 @@ class SubstitutionOptions(FadingOptions):
     rates: str = attrs.field(
         default="jc69",
         metadata={
-            "help": "jc69 (all alike), k80 or hky85 (letters A, C, G, T), or a file: a square table of exchange rates, "
+            "help": "jc69 (all equal), k80 or hky85 (letters A, C, G, T), or a file: a square table of exchange rates, "
             "one row a line, symmetric"
         },
     )

@@ -86,7 +86,8 @@ def thermo(
     type=click.Choice(["bound", "ancestral", "ode", "entropic"]),
     default="bound",
     show_default=True,
-    help="What all steps are to have alike: cost in K, in the samples of the chain, or of the probability flow; or information.",
+    help="Quantity to equalise over the steps: loss in K (bound), sampling error (ancestral), ODE error (ode) or information "
+    "(entropic).",
 )
 @click.option("-n", "--events", type=click.IntRange(2), default=512, show_default=True, help="Validation events, and test events.")
 @click.option("--rounds", type=click.IntRange(1), default=6, show_default=True, help="How often the steps are moved, at most.")

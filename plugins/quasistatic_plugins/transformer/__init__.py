@@ -33,15 +33,15 @@ class TransformerOptions:
     counts: bool = attrs.field(
         default=False,
         metadata={
-            "help": "tell each token how many of each symbol come before and after; a causal one also which came in odd numbers: "
+            "help": "add running counts of every symbol to each token (causal: also their parity): "
             "for notations with brackets and pairs"
         },
     )
     causal: bool = attrs.field(
         default=False,
         metadata={
-            "help": "a place reads of what stands before it alone: where kernel.order = 'last-first', training then asks for all "
-            "places in one call"
+            "help": "causal attention: each position reads earlier ones alone; with kernel.order = 'last-first' one call gives "
+            "the params of all positions"
         },
     )
 

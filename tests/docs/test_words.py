@@ -1,0 +1,77 @@
+"""Words that these pages and the help do not use: the language is plain English, and numbers do not speak."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import quasistatic as qs
+from quasistatic._plugins.component import KINDS
+from quasistatic._recipes.options import describe
+from quasistatic._recipes.sections import SECTIONS
+from quasistatic.cli._main import main
+
+from .conftest import PAGES, ROOT
+
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+NOT_USED = {
+    r"\btold\b": "given, known, or reported; 'classified' of a class",
+    r"\bask(s|ed)? (of|to|with|whether|once|for each|for all|for none)\b": "called, evaluated, requested",
+    r"\bno network is asked\b": "without a network",
+    r"\bodd\b": "unusual, anomalous",
+    r"\bby heart\b": "memorised",
+    r"\balike\b": "the same, in the same way",
+    r"\b(no|some)body\b": "no one; or name who",
+    r"(?<!there )\b(is|are) none\b": "is not a ...",
+    r"\bsaid (of|by|to|in)\b": "given, printed, named",
+    r"\bwhat became of\b": "status of",
+    r"\bhold\b.{0,30}\bagainst (its|the) laws\b": "test",
+}
+
+
+def found_in(text: str) -> list[str]:
+    """Every use of such a word, with what to write."""
+    return [
+        f"{text[max(0, found.start() - 40) : found.end() + 20]!r}: {better}"
+        for pattern, better in NOT_USED.items()
+        for found in re.finditer(pattern, text)
+    ]
+
+
+# what was written of past versions stays as it was; most of the protocols is docstrings
+WRITTEN = [page for page in PAGES if page.name not in ("changelog.md", "protocols.md")]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_use_plain_words(page: Path) -> None:
+    assert found_in(CODE.sub("", page.read_text())) == []
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """Every text that `--help`, `show` and `config` print, with where it is."""
+    with click.Context(main, info_name="quasistatic", **main.context_settings) as parent:
+        for name in main.list_commands(parent):
+            command = main.get_command(parent, name)
+            assert command is not None
+            with click.Context(command, info_name=name, parent=parent) as context:
+                yield name, command.get_help(context)
+    options = list(SECTIONS.items())
+    manager = qs.PluginManager()
+    for kind in KINDS:
+        for component in manager.components(kind):
+            yield f"{kind} {component.name}", component.description
+            options.append((f"{kind} {component.name}", component.options))
+    for where, fields in options:
+        yield from ((f"{where}.{field.name}", field.help) for field in describe(fields))
+
+
+def test_helps_use_plain_words() -> None:
+    assert [f"{where}: {use}" for where, text in helps() for use in found_in(" ".join(text.split()))] == []
+
+
+def test_such_a_word_is_found() -> None:
+    assert found_in("The network is told the class, and `told` in code is left alone.")
