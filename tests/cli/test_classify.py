@@ -105,9 +105,9 @@ def test_shares_of_classes_are_those_of_the_training_split(digits):
     assert [run.source.side.part_of(side, classes.part).tolist() for side in sides] == [[digit] * 5 for digit in range(10)]
 
 
-def test_a_run_that_is_told_no_class_is_refused(cli, tmp_path):
+def test_a_run_without_classes_is_refused(cli, tmp_path):
     folder = tmp_path / "run"
     qs.train(qs.load_recipe("digits", {**SMALL, "training.updates": 1}), out=folder)
     told = cli("classify", folder)
     assert told.exit_code == 2
-    assert f"{folder}: expected a run whose network is told one class of each event, it is told" in told.stderr
+    assert f"{folder}: expected a run whose network reads one class of each event, it reads" in told.stderr

@@ -19,7 +19,8 @@ import attrs
 import click
 
 from quasistatic._plugins.component import KINDS
-from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, shape_of
+from quasistatic.cli._common import manager_of, shape_of
+from quasistatic.cli.parts import echo, echo_json, echo_table, json_option
 from quasistatic.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:

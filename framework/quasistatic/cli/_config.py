@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from quasistatic.cli._common import echo, echo_json, json_option, recipe_argument, recipe_of, set_option
+from quasistatic.cli._common import recipe_argument, recipe_of, set_option
+from quasistatic.cli.parts import echo, echo_json, json_option
 
 
 @click.command()

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic.cli._common import (
+from quasistatic.cli._common import manager_of
+from quasistatic.cli.parts import (
     WholeNumber,
     chain_of,
+    data_option,
     echo,
     echo_json,
     echo_values,
-    folder_argument,
     grid_option,
     json_option,
-    manager_of,
+    per_event_option,
     refuse_absent,
     refuse_both,
+    run_argument,
     run_folder,
+    seed_option,
+    steps_option,
 )
 
 if TYPE_CHECKING:
@@ -29,18 +33,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@folder_argument
-@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@run_argument
+@steps_option()
 @grid_option
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split of the run's own source; by default test.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events from a table or an array instead.")
+@data_option
 @click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
 @click.option(
     "--fitted-variances", is_flag=True, help="Steps of Gaussian noise have the constant variances that fit validation events."
 )
-@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write K of every record.")
+@per_event_option
 @click.option("--strict", is_flag=True, help="Refuse a file with a record that is outside of the model's support.")
-@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise of this measurement.")
+@seed_option
 @json_option
 @click.pass_context
 def evaluate(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import echo, echo_json, echo_table, json_option, manager_of, set_option
+from quasistatic.cli._common import manager_of, set_option
+from quasistatic.cli.parts import PICTURES, echo, echo_json, echo_table, json_option
 
 if TYPE_CHECKING:
     from quasistatic._data.source import AbstractSource
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from quasistatic._plugins.manager import PluginManager
     from quasistatic._recipes.opening import Opening
     from quasistatic._recipes.recipe import Recipe
-
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command()

@@ -12,9 +12,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic.cli._common import completer, echo, manager_of
+from quasistatic.cli._common import completer, manager_of
 from quasistatic.cli._jax import set_xla_flags
 from quasistatic.cli._waiting import shown_waiting
+from quasistatic.cli.parts import echo
 from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line, printable
 
 # name: (module:attribute, summary); the module is imported when the command is called

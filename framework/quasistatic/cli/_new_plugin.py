@@ -20,7 +20,8 @@ import click
 from quasistatic._plugins.component import KINDS
 from quasistatic._plugins.manager import RESERVED_COMMANDS, PluginManager
 from quasistatic._storage.files import UNTOUCHED, committed, explained, write_synced
-from quasistatic.cli._common import echo, manager_of
+from quasistatic.cli._common import manager_of
+from quasistatic.cli.parts import echo
 from quasistatic.errors import InputError
 
 SKELETON = Path(__file__).parents[1] / "_skeleton"

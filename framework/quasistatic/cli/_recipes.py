@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from quasistatic.cli._common import echo_json, echo_table, json_option, manager_of
+from quasistatic.cli._common import manager_of
+from quasistatic.cli.parts import echo_json, echo_table, json_option
 
 
 @click.command()

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from quasistatic._process.progress import told_to
-from quasistatic.cli._common import (
+from quasistatic.cli._common import manager_of, recipe_argument, recipe_of, set_option
+from quasistatic.cli.parts import (
+    SEEDS,
     WholeNumber,
     echo,
     echo_json,
     echo_values,
-    folder_argument,
     json_option,
-    manager_of,
-    recipe_argument,
-    recipe_of,
     refuse_absent,
+    run_argument,
     run_folder,
-    set_option,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ start_option = click.option(
     metavar="RUN",
     help="Begin with the weights of the run in this folder, which has the same event, kernel and network.",
 )
-seed_option = click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="Seed of the run; by default the recipe's.")
+seed_option = click.option("--seed", type=WholeNumber(*SEEDS), help="Seed of the run; by default the recipe's.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 
 
@@ -105,7 +103,7 @@ def train(
 
 
 @click.command()
-@folder_argument
+@run_argument
 @quiet_option
 @json_option
 @click.pass_context

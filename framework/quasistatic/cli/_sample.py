@@ -8,21 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quasistatic.cli._common import WholeNumber, chain_of, echo, folder_argument, grid_option, manager_of, refuse_both, run_folder
+from quasistatic.cli._common import manager_of
+from quasistatic.cli.parts import (
+    PICTURES,
+    chain_of,
+    echo,
+    grid_option,
+    number_option,
+    refuse_both,
+    run_argument,
+    run_folder,
+    seed_option,
+    steps_option,
+)
 from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
     from quasistatic._process.grid import Steps
     from quasistatic._runs.run import Run
 
-PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".webp")
+FILMS = (".gif", ".webp")
 
 
 @click.command()
-@folder_argument
-@click.option("-n", "--number", type=WholeNumber(1), default=64, show_default=True, help="Number of samples.")
-@click.option("--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--steps", type=WholeNumber(1), help="T of the chain; by default that of training.")
+@run_argument
+@number_option(64, "Number of samples.")
+@seed_option
+@steps_option()
 @grid_option
 @click.option(
     "-o",

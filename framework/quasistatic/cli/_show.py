@@ -10,7 +10,8 @@ from click.shell_completion import CompletionItem
 
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._common import completer, echo, echo_json, echo_table, json_option, manager_of, shape_of
+from quasistatic.cli._common import completer, manager_of, shape_of
+from quasistatic.cli.parts import echo, echo_json, echo_table, json_option
 from quasistatic.errors import did_you_mean
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quasistatic._process.progress import told_to
-from quasistatic.cli._common import echo
+from quasistatic.cli.parts import echo
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -1,4 +1,4 @@
-"""Which class an event is of, and K of events whose class is not told."""
+"""Which class an event is of, and K of events of unknown class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes of a run whose network is told them."""
+"""Classes of a run whose network reads them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Classes:
         parts = {} if event is None else event.parts()
         found = [name for name, field in parts.items() if isinstance(field, qs.Categorical) and field.shape == ()]
         if event is None or len(found) != 1:
-            told = "nothing" if event is None else event.describe()
-            raise qs.InputError(f"{folder}: expected a run whose network is told one class of each event, it is told {told}")
+            read = "nothing" if event is None else event.describe()
+            raise qs.InputError(f"{folder}: expected a run whose network reads one class of each event, it reads {read}")
         (part,) = found
         field = parts[part]
         assert isinstance(field, qs.Categorical)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import attrs
 import click
 
 import quasistatic as qs
+from quasistatic.cli import parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(2), help="Events, at most; by default as many as the run evaluates.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Events of this file; by default test events.")
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option("--repeats", type=click.IntRange(2), default=2, show_default=True, help="Passes over the events and classes.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the noise.")
-@click.option("--per-event", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write the classes of every event.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@parts.run_argument
+@parts.number_option(None, "Events, at most; by default as many as the run evaluates.", least=2)
+@parts.data_option
+@parts.steps_option()
+@click.option("--repeats", type=parts.WholeNumber(2), default=2, show_default=True, help="Passes over the events and classes.")
+@parts.seed_option
+@parts.per_event_option
+@parts.json_option
 @click.pass_obj
 def classify(
     manager: qs.PluginManager,
@@ -56,29 +56,33 @@ def classify(
     chain = steps or run.recipe.trajectory.steps
     if len(events):
         shares, key = classes.log_shares, jr.key(seed)
-        found = qs.alternatives(run.diffusion, events.x, classes.sides(events), shares, key=key, steps=steps, repeats=repeats)
-        events, told = _near(events, Told.of(found)) if data is not None else (events, Told.of(found))
+        alternatives = qs.alternatives(
+            run.diffusion, events.x, classes.sides(events), shares, key=key, steps=steps, repeats=repeats
+        )
+        found = Bounds.of(alternatives)
+        if data is not None:
+            events, found = _near(events, found)
     else:
-        told = Told.nothing(len(classes.names))
+        found = Bounds.nothing(len(classes.names))
     if per_event is not None:
-        qs.write_durably(per_event, _table(classes, events, told))
-    values = _values(classes, events, told) if len(events) else {}
+        qs.write_durably(per_event, _table(classes, events, found))
+    values = _values(classes, events, found) if len(events) else {}
     outside = qs.about_outside(events)
     if as_json:
         listed = {name: attrs.asdict(each) for name, each in values.items()}
         about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": chain}
-        click.echo(json.dumps({**about, "values": listed, **qs.answers_to_json(events)}, indent=2))
+        parts.echo_json({**about, "values": listed, **qs.answers_to_json(events)})
         return
     for name, each in values.items():
         error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
-        click.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{error} {each.unit}")
-    click.echo(f"{len(events)} events, {len(classes.names)} classes, T = {chain}, {repeats} passes")
+        parts.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{error} {each.unit}")
+    parts.echo(f"{len(events)} events, {len(classes.names)} classes, T = {chain}, {repeats} passes")
     if outside is not None:
-        click.echo(outside)
+        parts.echo(outside)
 
 
 @attrs.frozen(eq=False)
-class Told:
+class Bounds:
     """Of events: K without the class (N,), log p of each class (N, C), and the logarithm of p(class) p(x given class) (N, C)."""
 
     per_event: np.ndarray
@@ -86,26 +90,28 @@ class Told:
     joint: np.ndarray
 
     @classmethod
-    def of(cls, found: qs.Alternatives) -> Told:
+    def of(cls, found: qs.Alternatives) -> Bounds:
         import numpy as np
 
         with np.errstate(invalid="ignore"):  # what an event costs may be infinite
             return cls(found.per_event, found.log_posteriors, found.joint.mean(axis=0))
 
     @classmethod
-    def nothing(cls, classes: int) -> Told:
+    def nothing(cls, classes: int) -> Bounds:
         """Of no events."""
         import numpy as np
 
         return cls(np.empty(0), np.empty((0, classes)), np.empty((0, classes)))
 
 
-def _near(events: qs.Data, told: Told) -> tuple[qs.Data, Told]:
+def _near(events: qs.Data, found: Bounds) -> tuple[qs.Data, Bounds]:
     """Without events whose K is not finite in float32: they are outside, too."""
     import numpy as np
 
-    is_near = np.isfinite(told.per_event)
-    return qs.far_outside(events, is_near), Told(*(each[is_near] for each in (told.per_event, told.log_posteriors, told.joint)))
+    is_near = np.isfinite(found.per_event)
+    return qs.far_outside(events, is_near), Bounds(
+        *(each[is_near] for each in (found.per_event, found.log_posteriors, found.joint))
+    )
 
 
 @attrs.frozen
@@ -117,8 +123,8 @@ class Value:
     unit: str
 
 
-def _values(classes: Classes, events: qs.Data, found: Told) -> dict[str, Value]:
-    """What is said of all events together; of those whose class is known also how well it is told."""
+def _values(classes: Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
+    """Means over all events; where their class is known also the accuracy."""
     import numpy as np
 
     of_events = {"bound_without_class": (found.per_event, "nats per event")}
@@ -135,11 +141,11 @@ def _values(classes: Classes, events: qs.Data, found: Told) -> dict[str, Value]:
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: Classes, events: qs.Data, found: Told) -> bytes:
+def _table(classes: Classes, events: qs.Data, found: Bounds) -> bytes:
     """Every record beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
     posteriors = found.log_posteriors
-    told = np.array(classes.names)[posteriors.argmax(axis=1)]
+    likeliest = np.array(classes.names)[posteriors.argmax(axis=1)]
     shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
-    return qs.record_table(events, {"class": told, "bound_nats": found.per_event, **shares})
+    return qs.record_table(events, {"class": likeliest, "bound_nats": found.per_event, **shares})

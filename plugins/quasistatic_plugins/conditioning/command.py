@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import math
 import tomllib
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import attrs
 import click
 
 import quasistatic as qs
+from quasistatic.cli import parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 METHODS = ("exact", "bridged", "paper", "paper-ramp")
 ERROR = "_standard_error"
-ENDINGS = (".npz", ".png", ".svg", ".pdf")
 
 
 @attrs.frozen
@@ -41,14 +40,6 @@ class How:
     draws: int = 1
 
 
-def _out(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
-    if out.suffix.lower() not in ENDINGS:
-        raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(ENDINGS)}")
-    if not out.absolute().parent.is_dir():
-        raise click.BadParameter(f"{out}: the folder {out.parent} does not exist")
-    return out
-
-
 def how_options(command: F) -> F:
     """The options of `How`, as one argument `how`."""
 
@@ -59,15 +50,15 @@ def how_options(command: F) -> F:
 
     for option in reversed(
         (
-            click.argument("folder", metavar="RUN", type=click.Path(path_type=Path)),
+            parts.run_argument,
             click.option("--method", type=click.Choice(METHODS), default="exact", show_default=True,
                          help="Weighted particles; the tilted walk without weights; or the scheme of the 2015 paper (biased)."),
-            click.option("--particles", type=click.IntRange(1), default=64, show_default=True, help="Of the exact method."),
-            click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training."),
-            click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise."),
-            click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-            click.option("-o", "--out", type=click.Path(path_type=Path), required=True, callback=_out, metavar="FILE",
-                         help="A picture, or all arrays as .npz."),
+            click.option("--particles", type=parts.WholeNumber(1), default=64, show_default=True,
+                         help="Number of particles (method `exact` only)."),
+            parts.steps_option(),
+            parts.seed_option,
+            parts.json_option,
+            parts.out_option((".npz", *parts.PICTURES), "A picture, or all arrays as .npz.", required=True),
         )
     ):  # fmt: skip
         wrapped = option(wrapped)
@@ -77,11 +68,9 @@ def how_options(command: F) -> F:
 def event_options(command: F) -> F:
     """Which events are looked at, and how often each is drawn."""
     for option in (
-        click.option("--draws", type=click.IntRange(1), default=4, show_default=True, help="Draws for each event."),
-        click.option("-n", "--number", type=click.IntRange(1), default=4, show_default=True, help="Number of events."),
-        click.option(
-            "--data", type=click.Path(path_type=Path), metavar="FILE", help="Events of a file; by default of the test split."
-        ),
+        click.option("--draws", type=parts.WholeNumber(1), default=4, show_default=True, help="Draws for each event."),
+        parts.number_option(4, "Number of events."),
+        parts.data_option,
     ):
         command = option(command)
     return command
@@ -104,7 +93,7 @@ def inpaint(manager: qs.PluginManager, how: How, number: int, data: Path | None,
     run, event, events = _opened(manager, how, data, number)
     hidden = draws.hidden_elements(hide, event.shape, how.seed)
     found = draws.inpainted(run, events, hidden, how)
-    _told(run, how, found, "hidden", hidden)
+    _show(run, how, found, "hidden", hidden)
 
 
 @click.command()
@@ -125,13 +114,13 @@ def denoise(manager: qs.PluginManager, how: How, number: int, data: Path | None,
     run, event, events = _opened(manager, how, data, number)
     if isinstance(event, qs.Binary) and noise >= 0.5:
         raise click.UsageError(f"--noise: of bits at most half can be flipped, expected a share below 0.5, got {noise}")
-    _told(run, how, draws.denoised(run, events, noise, noisy, how), "all", None)
+    _show(run, how, draws.denoised(run, events, noise, noisy, how), "all", None)
 
 
 @click.command()
 @how_options
 @click.argument("name", metavar="POTENTIAL")
-@click.option("-n", "--number", type=click.IntRange(1), default=16, show_default=True, help="Number of events.")
+@parts.number_option(16, "Number of events.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the potential; may be repeated.")
 @click.pass_obj
 def condition(manager: qs.PluginManager, how: How, name: str, number: int, settings: tuple[str, ...]) -> None:
@@ -142,7 +131,7 @@ def condition(manager: qs.PluginManager, how: How, name: str, number: int, setti
     options = dict(_option(setting) for setting in settings)
     potential = qs.make("potential", name, run.source.event, manager=manager, **options)
     found = draws.under(run, potential, number, how)
-    _told(run, how, found, "all", None)
+    _show(run, how, found, "all", None)
 
 
 def _option(setting: str) -> tuple[str, Any]:
@@ -169,11 +158,11 @@ def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int)
     if outside := qs.about_outside(events):
         if not len(events):
             raise qs.DataError(f"{data}: {outside}")
-        click.echo(f"note: left out: {outside}", err=True)
+        parts.echo(f"note: left out: {outside}", err=True)
     return run, event, events
 
 
-def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | None) -> None:
+def _show(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | None) -> None:
     from quasistatic_plugins.conditioning import draws, picture
 
     if how.out.suffix.lower() == ".npz":
@@ -186,14 +175,14 @@ def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | 
         qs.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
     values = found.values(run.source, where, hidden)
     if how.as_json:
-        click.echo(json.dumps({"run": str(how.folder), "method": how.method, "out": str(how.out), **values}))
+        parts.echo_json({"run": str(how.folder), "method": how.method, "out": str(how.out), **values})
         return
     for name, value in values.items():
         if value is not None and not name.endswith(ERROR):
             label, unit = draws.LABELS[name]
             error = values.get(f"{name}{ERROR}")
-            click.echo(f"{label:>45}  {value:.4f}{'' if error is None else f' +- {error:.4f}'}{unit}")
+            parts.echo(f"{label:>45}  {value:.4f}{'' if error is None else f' +- {error:.4f}'}{unit}")
     if found.few:
-        alike = "draws of one event are alike and its log evidence is not known; more --particles help"
-        click.echo(f"note: of {found.few} events few particles carried all the weight: {alike}", err=True)
-    click.echo(f"{len(found.draws)} events, {found.draws.shape[1]} draws each: {how.out}")
+        same = "draws of one event are the same and its log evidence is not known; more --particles help"
+        parts.echo(f"note: of {found.few} events few particles carried all the weight: {same}", err=True)
+    parts.echo(f"{len(found.draws)} events, {found.draws.shape[1]} draws each: {how.out}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import attrs
 import click
 
 import quasistatic as qs
+from quasistatic.cli import parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +21,11 @@ FLAW = (
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(2), default=10_000, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@parts.run_argument
+@parts.number_option(10_000, "Number of samples.", least=2)
+@parts.seed_option
+@parts.steps_option()
+@parts.json_option
 @click.pass_obj
 def parzen(manager: qs.PluginManager, folder: Path, number: int, seed: int, steps: int | None, as_json: bool) -> None:
     """Parzen-window log-likelihood of the test pictures of a finished RUN under its samples, by the protocol of 2014.
@@ -43,15 +43,15 @@ def parzen(manager: qs.PluginManager, folder: Path, number: int, seed: int, step
     }
     found = {name: window.parzen(_unit(run.source, xs), validation, test) for name, xs in drawn.items()}
     if as_json:
-        click.echo(json.dumps({name: attrs.asdict(each) for name, each in found.items()}, indent=2))
+        parts.echo_json({name: attrs.asdict(each) for name, each in found.items()})
         return
     for name, each in found.items():
         bits = [value / math.log(2.0) for value in (each.nats, each.standard_error)]
-        click.echo(
+        parts.echo(
             f"{each.samples} {name}: {each.nats:.2f} +- {each.standard_error:.2f} nats per event "
             f"({bits[0]:.2f} +- {bits[1]:.2f} bits), bandwidth {each.bandwidth:.3g}, {each.events} test pictures"
         )
-    click.echo(FLAW)
+    parts.echo(FLAW)
 
 
 def _unit(source: qs.AbstractSource, xs: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 import quasistatic as qs
+from quasistatic.cli import parts
 
 if TYPE_CHECKING:
     from quasistatic_plugins.thermodynamics.lines import Line
 
-PICTURES = (".png", ".svg", ".pdf")
 CAPTION = (
     "What each step adds to -K, and how much of that is dissipated. Log-weights of forward paths and of the model's own, which "
     "cross at log p. What a state has of its event. The entropy of each step back, above the least that the data "
@@ -24,35 +23,18 @@ CAPTION = (
 MODES = "Modes of noisy data, and how they merge as the noise rises"
 
 
-def _checked(out: Path, endings: tuple[str, ...]) -> Path:
-    if out.suffix.lower() not in endings:
-        raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(endings)}")
-    if not out.absolute().parent.is_dir():
-        raise click.BadParameter(f"{out}: the folder {out.parent} does not exist")
-    return out
-
-
-def _picture(_ctx: click.Context, _parameter: click.Parameter, out: Path | None) -> Path | None:
-    return None if out is None else _checked(out, PICTURES)
-
-
-def _grid(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:
-    return _checked(out, (".json",))
-
-
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@parts.run_argument
+@parts.number_option(256, "Test events, and as many of the model.", least=2, name="--events")
 @click.option(
-    "-n", "--events", type=click.IntRange(2), default=256, show_default=True, help="Test events, and as many of the model."
+    "--paths",
+    type=parts.WholeNumber(2),
+    help="Forward paths of each event; by default 128, and 8 of events of more than 32 elements.",
 )
-@click.option(
-    "--paths", type=click.IntRange(2), help="Forward paths of each event; by default 128, and 8 of events of more than 32 elements."
-)
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), callback=_picture, metavar="FILE",
-              help="Where the picture goes; by default it and thermodynamics.html go to the run.")  # fmt: skip
+@parts.steps_option()
+@parts.seed_option
+@parts.json_option
+@parts.out_option(parts.PICTURES, "Where the picture goes; by default it and thermodynamics.html go to the run.")
 @click.pass_obj
 def thermo(
     manager: qs.PluginManager,
@@ -75,12 +57,12 @@ def thermo(
     drawn = drawing.panels(found, run.source.event.size)
     kept = pages.kept(run, folder, "thermodynamics", "Work and dissipation", drawn, found.lines, [CAPTION, *found.notes], out)
     about = {"run": str(folder), "trajectory_steps": found.steps, "notes": found.notes, **kept}
-    _told(about, found.lines, (*found.notes, *_places(kept)), as_json)
+    _show(about, found.lines, (*found.notes, *_places(kept)), as_json)
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--steps", type=click.IntRange(2), help="T of the chain; by default that of training.")
+@parts.run_argument
+@parts.steps_option(2)
 @click.option(
     "--objective",
     type=click.Choice(["bound", "ancestral", "ode", "entropic"]),
@@ -89,12 +71,11 @@ def thermo(
     help="Quantity to equalise over the steps: loss in K (bound), sampling error (ancestral), ODE error (ode) or information "
     "(entropic).",
 )
-@click.option("-n", "--events", type=click.IntRange(2), default=512, show_default=True, help="Validation events, and test events.")
-@click.option("--rounds", type=click.IntRange(1), default=6, show_default=True, help="How often the steps are moved, at most.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, callback=_grid, metavar="FILE.json",
-              help="The grid, for `sample --grid` and `evaluate --grid`.")  # fmt: skip
+@parts.number_option(512, "Validation events, and test events.", least=2, name="--events")
+@click.option("--rounds", type=parts.WholeNumber(1), default=6, show_default=True, help="How often the steps are moved, at most.")
+@parts.seed_option
+@parts.json_option
+@parts.out_option([".json"], "The grid, for `sample --grid` and `evaluate --grid`.", required=True)
 @click.pass_obj
 def schedule(
     manager: qs.PluginManager,
@@ -121,12 +102,12 @@ def schedule(
     drawn = drawing.steps(found, name, run.source.event.size)
     kept = pages.kept(run, folder, "schedule", "Better steps", drawn, found.lines, [f"Grid {name}: {out}"])
     about = {"run": str(folder), "name": name, "grid": str(out), **kept}
-    _told(about, found.lines, (f"grid {name}: {out}", *_places(kept)), as_json)
+    _show(about, found.lines, (f"grid {name}: {out}", *_places(kept)), as_json)
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-n", "--events", type=click.IntRange(2), default=64, show_default=True, help="Test events that ascend to modes.")
+@parts.run_argument
+@parts.number_option(64, "Test events that ascend to modes.", least=2, name="--events")
 @click.option(
     "--smallest",
     type=click.FloatRange(0, min_open=True),
@@ -134,10 +115,9 @@ def schedule(
     show_default=True,
     help="Deviation of the noise, in model units, at which modes are first looked for.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all noise.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), callback=_picture, metavar="FILE",
-              help="Where the picture goes; by default it and landscape.html go to the run.")  # fmt: skip
+@parts.seed_option
+@parts.json_option
+@parts.out_option(parts.PICTURES, "Where the picture goes; by default it and landscape.html go to the run.")
 @click.pass_obj
 def landscape(
     manager: qs.PluginManager, folder: Path, events: int, smallest: float, seed: int, as_json: bool, out: Path | None
@@ -155,33 +135,24 @@ def landscape(
     found = survey.survey(run, events=events, smallest=smallest, seed=seed)
     drawn = survey.panels(found, qs.pictures.customary_unit(run.source.event.size))
     kept = pages.kept(run, folder, "landscape", "The energy landscape", drawn, found.lines, [MODES], out)
-    _told({"run": str(folder), **kept}, found.lines, _places(kept), as_json)
+    _show({"run": str(folder), **kept}, found.lines, _places(kept), as_json)
 
 
 def _places(kept: Mapping[str, str]) -> Iterable[str]:
     return (f"{what}: {place}" for what, place in kept.items())
 
 
-def _told(about: Mapping[str, Any], lines: Iterable[Line], ending: Iterable[str], as_json: bool) -> None:
+def _show(about: Mapping[str, Any], lines: Iterable[Line], ending: Iterable[str], as_json: bool) -> None:
     """Lines for people with an ending, or one JSON object with what it is about."""
     if as_json:
         values = {line.name: line.to_dict() for line in lines}
-        click.echo(json.dumps(_finite({**about, "values": values}), indent=2))
+        parts.echo_json({**about, "values": values})
         return
     for text in (*map(_row, lines), *ending):
-        click.echo(text)
+        parts.echo(text)
 
 
 def _row(line: Line) -> str:
     if line.doubt is not None:
         return f"{line.label:48} refused: {line.doubt}"
     return f"{line.label:48} {line.shown():28} per {line.per}; {line.samples}"
-
-
-def _finite(value: object) -> object:
-    """JSON has no number for what is not finite: null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import quasistatic as qs
+from quasistatic.cli import parts
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@parts.run_argument
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(1), default=64, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the samples.")
-@click.option("--steps", type=click.IntRange(1), help="T of the chain; by default that of training.")
+@parts.number_option(64, "Number of samples.")
+@parts.seed_option
+@parts.steps_option()
 @click.pass_obj
 def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed: int, steps: int | None) -> None:
     """Write samples of a finished RUN, in the units of its data, to OUT: .npy, or .csv with a row per event.
@@ -37,7 +38,7 @@ def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed
     write(out, run.sample(number, seed=seed, steps=steps))
     beside = out.with_name(f"{out.name}.json")
     qs.write_durably(beside, json.dumps(describe(run, number, seed, steps), indent=2).encode())
-    click.echo(f"{number} samples: {out}, described in {beside}")
+    parts.echo(f"{number} samples: {out}, described in {beside}")
 
 
 def write(out: Path, xs: np.ndarray) -> None:
