@@ -5,18 +5,19 @@ to numbers knows which of them exist, and one that does not exist is 0, has no r
 """
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple, Self
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple, Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Int
 
 from quasistatic._process.distribution import AbstractDistribution, AbstractElementwiseDistribution, State, Time
 from quasistatic._process.fields import Fields
-from quasistatic._process.gates import Gated, existing, states_of, with_gaps
+from quasistatic._process.gates import Gated, existing, state_vector, states_of, with_gaps
 from quasistatic._process.held import Phases, Point
 from quasistatic._process.kernel import AbstractBridged, AbstractKernel
 from quasistatic._process.normal import Normal
@@ -26,6 +27,25 @@ from quasistatic._process.product import AbstractJoinedKernel, AbstractProduct, 
 FINE = 1000
 # what a number loses in a chain, in states: measured on strongly correlated ones, where a state loses 0.3 / n nats, a number 1 / n
 NUMBER = 4.0
+
+
+class AbstractGivenStates(AbstractBridged):
+    """A kernel of numbers some of which need not exist, whose zero params may reverse a distribution of numbers given the states.
+
+    The states of an event are those of all its parts without gates, in the order of the parts, each read as a vector.
+    """
+
+    @abstractmethod
+    def measure_given_states(
+        self, cells: Callable[[Literal["train", "validation"]], tuple[np.ndarray, np.ndarray]], categories: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        """As `measure`: `cells(split)` gives all numbers (N, *event) of a split, nan where there is none, and all states (N, S),
+        each one of so many `categories` (S,).
+        """
+
+    @abstractmethod
+    def given_states(self, states: Int[Array, " states"], there: Bool[Array, "*event"]) -> Self:
+        """The kernel of numbers that exist where `there` holds, of an event with these states; a state below 0 is not known yet."""
 
 
 class GatedKernel(AbstractJoinedKernel, AbstractBridged):
@@ -66,9 +86,36 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
         return type(self)(dict(parts), self.event)
 
     def _measuring(self) -> Mapping[str, AbstractKernel]:
-        """Not those of parts with gaps, which would take the zeros there for numbers: they stay as they are before they measure."""
+        """Not those of parts with gaps, which would take the zeros there for numbers: see `measure`."""
         gaps = with_gaps(self.event)
         return {name: kernel for name, kernel in self.parts.items() if name not in gaps}
+
+    def measure(self, events: Callable[[Literal["train", "validation"]], State]) -> dict[str, np.ndarray]:
+        """Kernels of parts with gaps stay as they are, but for those that know of gaps."""
+        found = super().measure(events)
+        fields = [self.event[name] for name in states_of(self.event)]
+        categories = tuple(getattr(field, "categories", 2) for field in fields for _ in range(field.size))
+        for name in with_gaps(self.event):
+            kernel = self.parts[name]
+            if isinstance(kernel, AbstractGivenStates):
+                arrays = kernel.measure_given_states(lambda split, name=name: self._beside_states(events(split), name), categories)
+                found |= {f"{name}.{key}": array for key, array in arrays.items()}
+        return found
+
+    def _beside_states(self, xs: State, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers (N, *event) of a part, nan where there is none, and all states (N, S)."""
+        numbers = np.where(self.event.there(xs)[name], np.asarray(xs[name], np.float64), np.nan)
+        states = [np.asarray(xs[each]).reshape(len(numbers), -1) for each in states_of(self.event)]
+        return numbers, np.concatenate(states, axis=1).astype(np.int32)
+
+    def _numbers_given(self, z: State, are_known: Array) -> dict[str, AbstractBridged]:
+        """The kernels of numbers as they are beside the states of z, where these are those of data."""
+        states, there, found = state_vector(self.event, z), existing(self.event, z), self._numbers
+        for name in with_gaps(self.event):
+            kernel = found[name]
+            if isinstance(kernel, AbstractGivenStates):
+                found[name] = kernel.given_states(jnp.where(are_known, states, -1), there[name] & are_known)
+        return found
 
     def times(self, steps: int) -> np.ndarray:
         """The turn is in it. In n steps a half of time loses about as many nats as it has elements, over n, and a number several
@@ -152,7 +199,7 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
         for name, kernel in self._states.items():
             data = kernel.decode(params[name], z[name], at.late)
             parts[name] = Phases((self._point(name, z, is_data=True), data, data), at.phase)
-        for name, kernel in self._numbers.items():
+        for name, kernel in self._numbers_given(z, at.phase == 0).items():
             parts[name] = kernel.decode(params[name], z[name], at.early_end)
         return self._gated(parts, jnp.asarray(True))
 
@@ -177,7 +224,7 @@ class GatedKernel(AbstractJoinedKernel, AbstractBridged):
             # what they are before the turn is what they are at the first time of a fine chain
             found[name] = kernel.encode(z[name], jnp.where(at.phase == 0, kernel.times(FINE)[0], at.late))
         there = existing(self.event, z)
-        for name, kernel in self._numbers.items():
+        for name, kernel in self._numbers_given(z, at.phase == 0).items():
             found[name] = kernel.encode(jnp.where(there[name] & (at.phase == 0), z[name], 0.0), at.early_end)
         return found
 

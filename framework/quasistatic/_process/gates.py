@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
 from quasistatic._process.distribution import AbstractDistribution, AbstractElementwiseDistribution, Key, Scalar, State
 from quasistatic._process.fields import Fields
@@ -49,10 +49,15 @@ def with_gaps(event: Fields) -> list[str]:
     return [name for name, gates in event.gates if any(gate is not None for gate in gates)]
 
 
+def state_vector(event: Fields, x: State) -> Int[Array, " states"]:
+    """The states of one event, of all parts without gates, in the order of `states_of`."""
+    vectors = [jnp.ravel(x[name]).astype(jnp.int32) for name in states_of(event)]
+    return jnp.concatenate([jnp.zeros(0, jnp.int32), *vectors])
+
+
 def existing(event: Fields, x: State) -> dict[str, Bool[Array, "*event"]]:
     """Which numbers of an event exist, by gated part."""
-    vectors = [jnp.ravel(x[name]).astype(jnp.int32) for name in states_of(event)]
-    states = jnp.concatenate([jnp.zeros(0, jnp.int32), *vectors])
+    states = state_vector(event, x)
     return {
         name: jnp.asarray(hung.always if hung.always.all() else hung.always | (states[hung.places] == hung.states))
         for name, hung in _table(event).items()

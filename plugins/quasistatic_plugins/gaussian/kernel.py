@@ -21,7 +21,14 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.gaussian import GaussianOptions
-from quasistatic_plugins.gaussian.mixture import ARRAYS, NormalMixture, fitted_arrays
+from quasistatic_plugins.gaussian.mixture import (
+    ARRAYS,
+    STATE_ARRAYS,
+    NormalMixture,
+    StatesMixture,
+    fitted_arrays,
+    fitted_beside_states,
+)
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
@@ -252,22 +259,37 @@ class GaussianKernel(AbstractAveragingKernel):
     event: qs.AbstractField = eqx.field(static=True)
 
 
-class MixtureKernel(AbstractAveragingKernel):
+class MixtureKernel(AbstractAveragingKernel, qs.AbstractGivenStates):
     """Zero params reverse a mixture of normal distributions, up to what a step back of independent elements leaves out.
 
     The mixture is fitted to the training split; until then it is a unit normal. A network then learns what it lacks, and
-    starts from a model that few data suffice for.
+    starts from a model that few data suffice for. Of numbers that need not exist it is that of those that do, given the states
+    of the event.
     """
 
     options: GaussianOptions = eqx.field(static=True)
     event: qs.AbstractField = eqx.field(static=True)
     mixture: NormalMixture
+    beside: StatesMixture | None = None  # what `mixture` is taken from, by states
     is_exact_at_zero: ClassVar[bool] = False
 
     def measure(self, events: Callable[[qs.Split], Any]) -> dict[str, np.ndarray]:
         if self.event.size > LARGEST_MIXED:
             return {}
         return fitted_arrays(*(self._blurred(events(split)) for split in ("train", "validation")))
+
+    def measure_given_states(
+        self, cells: Callable[[qs.Split], tuple[np.ndarray, np.ndarray]], categories: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        if self.event.size > LARGEST_MIXED:
+            return {}
+        train, validation = ((self._blurred(numbers), states) for numbers, states in map(cells, ("train", "validation")))
+        return fitted_beside_states(train, validation, categories)
+
+    def given_states(self, states: jax.Array, there: jax.Array) -> "MixtureKernel":
+        if self.beside is None:
+            return self
+        return MixtureKernel(self.options, self.event, self.beside.given(states, there))
 
     def _blurred(self, xs: np.ndarray) -> np.ndarray:
         """Events as they fade. The same noise each time: a run's mixture is a function of its data."""
@@ -276,6 +298,10 @@ class MixtureKernel(AbstractAveragingKernel):
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "MixtureKernel":
         if not arrays:
             return self
+        if "log_shares" in arrays:
+            log_weights, means, variances, log_shares = (jnp.asarray(arrays[name]) for name in STATE_ARRAYS)
+            numbers = NormalMixture(log_weights, means, None, variances, self.event.shape)
+            return MixtureKernel(self.options, self.event, numbers, StatesMixture(numbers, log_shares))
         mixture = NormalMixture(*(jnp.asarray(arrays[name]) for name in ARRAYS), self.event.shape)
         return MixtureKernel(self.options, self.event, mixture)
 

@@ -1,4 +1,4 @@
-"""A mixture of normal distributions of data, and what noise leaves of it in closed form."""
+"""A mixture of normal distributions of data, and what noise leaves of it in closed form, also where numbers need not exist."""
 
 import math
 from typing import ClassVar
@@ -10,19 +10,26 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits.tables.mixture import Flat, best_mixture
 
 LOG_TAU = math.log(2.0 * math.pi)
 ARRAYS = ("log_weights", "means", "axes", "variances")
+STATE_ARRAYS = ("log_weights", "means", "variances", "log_shares")
+ROWS, CHOOSING = 4_000, 1_000  # training and validation events at most that a mixture beside states is fitted to and chosen on
 
 
 class NormalMixture(qs.AbstractDistribution):
-    """C normal distributions of an event of `shape`, read as a vector: each has a mean, and variances along axes of its own."""
+    """C normal distributions of an event of `shape`, read as a vector: each has a mean, and variances along axes of its own.
+
+    Without axes elements are independent in each, and some may be left out: the distribution is that of those that are `there`.
+    """
 
     log_weights: jax.Array  # (C,)
     means: jax.Array  # (C, size)
-    axes: jax.Array  # (C, size, size): the columns of each are its axes
+    axes: jax.Array | None  # (C, size, size): the columns of each are its axes; None for those of the event
     variances: jax.Array  # (C, size), along these axes
     shape: tuple[int, ...] = eqx.field(static=True)
+    there: jax.Array | None = None  # (size,), of a mixture without axes; None for all
     is_reparametrised: ClassVar[bool] = False
 
     @classmethod
@@ -35,7 +42,8 @@ class NormalMixture(qs.AbstractDistribution):
         key_part, key_noise = jr.split(key)
         part = jr.categorical(key_part, self.log_weights)
         noise = jnp.sqrt(self.variances[part]) * jr.normal(key_noise, self.variances.shape[1:])
-        return (self.means[part] + self.axes[part] @ noise).reshape(self.shape)
+        found = self.means[part] + (noise if self.axes is None else self.axes[part] @ noise)
+        return (found if self.there is None else jnp.where(self.there, found, 0.0)).reshape(self.shape)
 
     def log_prob(self, x: jax.Array) -> jax.Array:
         return jax.nn.logsumexp(self._log_joint(self._along_axes(x.reshape(-1), 1.0), self.variances))
@@ -45,18 +53,24 @@ class NormalMixture(qs.AbstractDistribution):
         total = a**2 * self.variances + noise
         along = self._along_axes(z.reshape(-1), a)
         share = jax.nn.softmax(self._log_joint(along, total))
-        locs = self.means + jnp.einsum("cde,ce->cd", self.axes, a * self.variances / total * along)
-        spreads = jnp.einsum("cde,ce->cd", self.axes**2, self.variances * noise / total)
+        moved, spreads = a * self.variances / total * along, self.variances * noise / total
+        if self.axes is not None:
+            moved, spreads = jnp.einsum("cde,ce->cd", self.axes, moved), jnp.einsum("cde,ce->cd", self.axes**2, spreads)
+        locs = self.means + moved
         loc = share @ locs
         return loc.reshape(self.shape), (share @ (spreads + (locs - loc) ** 2)).reshape(self.shape)
 
     def _along_axes(self, z: jax.Array, a: jax.Array | float) -> jax.Array:
-        """How far z is from a times each mean, along its axes, (C, size)."""
-        return jnp.einsum("cde,cd->ce", self.axes, z - a * self.means)
+        """How far z is from a times each mean, along its axes, (C, size); 0 for what is not there."""
+        away = z - a * self.means
+        if self.axes is not None:
+            return jnp.einsum("cde,cd->ce", self.axes, away)
+        return away if self.there is None else jnp.where(self.there, away, 0.0)
 
     def _log_joint(self, along: jax.Array, variances: jax.Array) -> jax.Array:
         """log p(part, z), (C,)."""
-        return self.log_weights - 0.5 * jnp.sum(along**2 / variances + jnp.log(variances) + LOG_TAU, axis=1)
+        terms = along**2 / variances + jnp.log(variances) + LOG_TAU
+        return self.log_weights - 0.5 * jnp.sum(terms if self.there is None else jnp.where(self.there, terms, 0.0), axis=1)
 
 
 def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,3 +79,39 @@ def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.nda
     variances, axes = np.linalg.eigh(found.covariances)
     arrays = (np.log(found.weights), found.means, axes, variances)
     return {name: np.asarray(array, np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}
+
+
+class StatesMixture(eqx.Module):
+    """A mixture of numbers and states, independent in each part: it gives numbers a mixture that depends on the states.
+
+    `log_shares` (S, most categories, C) are the log-probabilities of each state, by its number, in each part.
+    """
+
+    numbers: NormalMixture
+    log_shares: jax.Array
+
+    def given(self, states: jax.Array, there: jax.Array) -> NormalMixture:
+        """That of the numbers that are `there` (*shape), given states (S,), of which one below 0 is not known."""
+        known = (states >= 0)[:, None]
+        by_part = jnp.take_along_axis(self.log_shares, jnp.maximum(states, 0)[:, None, None], axis=1)[:, 0]
+        log_weights = self.numbers.log_weights + jnp.sum(jnp.where(known, by_part, 0.0), axis=0)
+        own = self.numbers
+        return NormalMixture(jax.nn.log_softmax(log_weights), own.means, None, own.variances, own.shape, there.reshape(-1))
+
+
+def fitted_beside_states(
+    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], categories: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    """The arrays of a mixture that is fitted to numbers (N, *shape), nan where there is none, and states (N, S), in float32."""
+    found = best_mixture(_flat(*train, categories).rows(slice(ROWS)), _flat(*validation, categories).rows(slice(CHOOSING)))
+    log_shares = np.zeros((len(categories), max(categories), len(found.weights)))
+    for own, by_part in zip(log_shares, found.log_shares, strict=True):
+        own[: by_part.shape[1]] = by_part.T
+    arrays = (np.log(found.weights), found.means, found.deviations**2, log_shares)
+    return {name: np.asarray(array, np.float32) for name, array in zip(STATE_ARRAYS, arrays, strict=True)}
+
+
+def _flat(numbers: np.ndarray, states: np.ndarray, categories: tuple[int, ...]) -> Flat:
+    size = math.prod(numbers.shape[1:])
+    ends = np.array([[-np.inf], [np.inf]]) * np.ones(size)
+    return Flat(numbers.reshape(len(numbers), size), np.zeros(size), ends, states, categories)
