@@ -205,3 +205,9 @@ def test_why_a_cell_has_no_state_is_one_sentence(files):
         (2, "w: 'd' is not among what the column holds (categorical a, b, c)"),
     ]
     assert [each.tags["line"] for each in data.outside] == [2, 3, 4] and data.tags["line"].tolist() == [5]
+
+
+@pytest.mark.parametrize("cells", [("1e5", "2e5"), ("1.0", "2"), ("1e5", "")], ids=str)
+def test_few_numbers_in_a_spelling_of_their_own_are_text(files, cells):
+    text = files.beside([cells[k % len(cells)] for k in range(N)])
+    assert files.again(text) == text

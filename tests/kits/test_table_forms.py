@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quasistatic.kits.tables.forms import DateForm, NumberForm, date_forms, fit_number_form, number_forms
+from quasistatic.kits.tables.dates import DateForm, date_forms
+from quasistatic.kits.tables.forms import NumberForm, fit_number_form, number_forms
 
 COUNT = 40
 
@@ -27,7 +28,7 @@ NUMBERS = {
     "whole": (lambda x: f"{x:.0f}", ","),
     "as short as it goes": (lambda x: repr(round(x, 2)).removesuffix(".0"), ","),
     "without a zero": (lambda x: f"{x / 60_000:.3f}"[1:], ","),
-    "of Python": (lambda x: repr(float(f'{x * 10.0 ** -(int(x) % 12):.12g}')), ","),
+    "of Python": (lambda x: repr(float(f"{x * 10.0 ** -(int(x) % 12):.12g}")), ","),
     "of R": (lambda x: f"{x * 1e-9:.4g}", ","),
     "scientific": (lambda x: f"{x * 1e-9:.2e}", ","),
     "in capitals": (lambda x: f"{x * 1e-9:.2E}", ","),

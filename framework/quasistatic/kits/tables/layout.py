@@ -13,9 +13,15 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column
+from quasistatic.kits.tables.dates import DateForm, Form
+from quasistatic.kits.tables.forms import SURE
 from quasistatic.kits.tables.values import Values
 
 NUMBERS, BITS = "numbers", "bits"
+# numbers of float64 that are tried for one that does not come back
+BESIDE = (0, *(sign * step for step in range(1, 9) for sign in (1, -1)))
+RARE = 3  # digits fewer than are kept: few numbers have no more than these by chance
+MOST = 300  # digits after the point
 SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
 
@@ -105,26 +111,49 @@ class Layout:
             if slot.part == NUMBERS:
                 numbers = values.numbers[slot.column]
                 assert numbers is not None
-                line = self.columns[slot.column].bend.to_line(numbers)
-                own[:, slot.place] = np.nan_to_num((line - self.shift[slot.place]) / self.scale[slot.place])
+                own[:, slot.place] = self.to_model(slot, numbers)
             else:
                 own[:, slot.place] = values.states[slot.column]
         return parts
 
+    def to_model(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
+        """Numbers (N,) of a column in model units, 0 where there is none: of those next to each other the ones that come back."""
+        shift, scale = self.shift[slot.place], self.scale[slot.place]
+        bend = self.columns[slot.column].bend
+        line = bend.to_line(numbers)
+        found = np.nan_to_num((line - shift) / scale)
+        back = self.from_model(slot, found)
+        lost = np.flatnonzero((back != numbers) & ~np.isnan(numbers))
+        nearer = found[lost] + (numbers - back)[lost] * np.exp(bend.log_slope(numbers[lost])) / scale
+        step = np.maximum(np.spacing(np.abs(nearer)), 0.25 * np.spacing(np.maximum(np.abs(line[lost]), abs(shift))) / scale)
+        for steps in BESIDE:
+            tried = nearer + steps * step
+            is_found = self.from_model(slot, tried) == numbers[lost]
+            found[lost[is_found]] = tried[is_found]
+            lost, nearer, step = lost[~is_found], nearer[~is_found], step[~is_found]
+            if not len(lost):
+                break
+        return found
+
+    def from_model(self, slot: Slot, found: np.ndarray) -> np.ndarray:
+        """The numbers (N,) of a column that these in model units are, to the last digit that float64 keeps."""
+        column, shift = self.columns[slot.column], self.shift[slot.place]
+        line = found.astype(np.float64) * self.scale[slot.place] + shift
+        numbers, size = column.bend.from_line(line), np.abs(line) + abs(shift)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            noise = size if column.bend.is_straight else size * np.exp(-column.bend.log_slope(numbers)) + np.abs(numbers)
+        assert column.form is not None
+        return _without_noise(numbers, SPOILT * noise, column.form)
+
     def to_values(self, parts: Mapping[str, np.ndarray]) -> Values:
-        """The way back, to the last digit that float64 keeps when a number is scaled and back."""
+        """The way back."""
         count = len(next(iter(parts.values())))
         states: list[np.ndarray] = [np.zeros(count, np.int32) for _ in self.columns]
         numbers: list[np.ndarray | None] = [None for _ in self.columns]
         for slot in self.slots:
             own = np.asarray(parts[slot.part])[:, slot.place]
             if slot.part == NUMBERS:
-                line = own.astype(np.float64) * self.scale[slot.place] + self.shift[slot.place]
-                bend = self.columns[slot.column].bend
-                found, size = bend.from_line(line), np.abs(line) + abs(self.shift[slot.place])
-                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    noise = size if bend.is_straight else size * np.exp(-bend.log_slope(found)) + np.abs(found)
-                numbers[slot.column] = _without_noise(found, SPOILT * noise)
+                numbers[slot.column] = self.from_model(slot, own)
             else:
                 states[slot.column] = np.round(own).astype(np.int32)
         there = (None if own is None else np.where(state == 0, own, np.nan) for own, state in zip(numbers, states, strict=True))
@@ -152,16 +181,40 @@ class Layout:
         return found
 
 
-def _without_noise(numbers: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Numbers (N,) without the digits that scaling and back may have changed by this much: 1.5, not 1.5000000000000004."""
-    noise = np.where(np.isfinite(noise) & (noise > 0), noise, 1e-300)
-    decimals = np.clip(np.floor(-np.log10(noise)), -300, 300).astype(int)
+def _without_noise(numbers: np.ndarray, noise: np.ndarray, form: Form) -> np.ndarray:
+    """Numbers (N,) that scaling and back may have changed by this much: one as near as that to a number that the file writes, or
+    to a short one, is it: 1.5, not 1.5000000000000004.
+    """
+    if isinstance(form, DateForm):
+        return _where_near(numbers, form.rounded(numbers), noise)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sure = SURE - 1 - np.floor(np.log10(np.abs(numbers)))  # decimals of which float64 tells all numbers apart
+        short = np.floor(-np.log10(noise)) - RARE
+    all_digits = sure + form.most_counting - SURE
+    own = all_digits
+    if form.resolution is not None:
+        own, short = np.minimum(own, form.digits), np.minimum(short, form.digits)
+    near = np.where(own > sure, numbers, _to_decimals(numbers, own))
+    is_cut = (own > sure) & (own < all_digits)
+    near[is_cut] = form.rounded(numbers[is_cut])
+    for rounded in (near, _to_decimals(numbers, short)):
+        numbers = _where_near(numbers, rounded, noise)
+    return numbers
+
+
+def _where_near(numbers: np.ndarray, near: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(near - numbers) <= noise, near, numbers)
+
+
+def _to_decimals(numbers: np.ndarray, decimals: np.ndarray) -> np.ndarray:
+    """Numbers (N,) with so many digits after the point."""
+    decimals = np.clip(np.nan_to_num(decimals), -MOST, MOST).astype(int)
     found = np.array(numbers, np.float64)
     for digits in np.unique(decimals):
         is_one = decimals == digits
         with np.errstate(over="ignore", invalid="ignore"):
-            rounded = np.round(found[is_one], int(digits))
-        found[is_one] = np.where(np.isfinite(rounded), rounded, found[is_one])
+            found[is_one] = np.round(found[is_one], int(digits))
     return found
 
 

@@ -209,9 +209,9 @@ class TableSource(
         found = {name: np.asarray(own) for name, own in values.items()}
         if NUMBERS in found:
             own = np.asarray(found[NUMBERS], np.float64)
-            bends = [self.layout.columns[slot.column].bend for slot in self.layout.part(NUMBERS)]
-            lines = np.stack([bend.to_line(column) for bend, column in zip(bends, own.T, strict=True)], axis=1)
-            found[NUMBERS] = np.nan_to_num((lines - self.layout.shift) / self.layout.scale)
+            slots = self.layout.part(NUMBERS)
+            columns = [self.layout.to_model(slot, column) for slot, column in zip(slots, own.T, strict=True)]
+            found[NUMBERS] = np.stack(columns, axis=1)
         return found
 
     def number_columns(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -16,16 +16,14 @@ import polars as pl
 
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column, Kind
+from quasistatic.kits.tables.dates import DateForm, Form, date_forms
 from quasistatic.kits.tables.files import RawTable
 from quasistatic.kits.tables.forms import (
     CODE,
     DIGITS,
     EXACT,
     MISSING,
-    DateForm,
-    Form,
     NumberForm,
-    date_forms,
     fit_number_form,
     number_forms,
 )
@@ -141,13 +139,17 @@ class Tally:
         return bool(self.codes) or bool(self.powers & self.plain) or self._are_spelt_twice()
 
     def _are_spelt_twice(self) -> bool:
-        """Whether few numbers, which would be states, are written in several ways, such as 1 and 1.0."""
+        """Whether few numbers, which would be states, are written in several ways, such as 1 and 1.0, or in one of their own."""
         if self.form is None or self.texts is None or len(self.texts) > MOST_SPELT:
             return False
-        values = self.form.parse(pl.Series(list(self.texts), dtype=pl.String))
+        texts = list(self.texts)
+        values = self.form.parse(pl.Series(texts, dtype=pl.String))
+        cells = [text for text, value in zip(texts, values.tolist(), strict=True) if value == value]
         known = values[~np.isnan(values)]
-        different = np.unique(known)
-        return len(different) < len(known) and are_states(different, self.form)
+        if not are_states(np.unique(known), self.form):
+            return False
+        form = fit_number_form(cells, self.form) if isinstance(self.form, NumberForm) else self.form
+        return form.write(known) != cells
 
 
 @attrs.frozen
