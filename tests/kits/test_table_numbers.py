@@ -280,6 +280,18 @@ def test_samples_with_15_digits_are_read_as_they_were_written(files, name):
     assert source.write_events(source.read_events(files.file(first)).x, ".csv") == first
 
 
+def test_a_number_far_down_that_changes_is_said(files, monkeypatch):
+    monkeypatch.setattr("quasistatic.kits.tables.values.CHECKED", 1)  # and 1,000 rows at least
+    random = np.random.RandomState(8)
+    cells = [
+        *(f"{each:.6g}" for each in random.uniform(1e3, 9e3, 1200)),
+        *(f"{each:.15g}" for each in random.uniform(1e-3, 2e-3, 50)),
+    ]
+    text = files.beside(cells)
+    changed = sum(own != cell for own, cell in zip(files.again(text).splitlines(), text.splitlines(), strict=True))
+    assert changed and any(f"v: {changed} of {len(cells)} cells are written otherwise" in each for each in files.source(text).notes)
+
+
 def test_zero_and_short_numbers_come_back_among_long_ones(files):
     long = [f"{each:.15g}" for each in np.random.RandomState(6).normal(3.5, 1.0, N)]
     cells = [each if k % 3 else ("0", "1.5", "-0.25")[k // 3 % 3] for k, each in enumerate(long)]

@@ -23,6 +23,7 @@ from quasistatic.kits.tables.text import opened, recognise
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
 SIZES = (8, 16, 32, 64)
+LAST = 7_800_000_000_000  # seconds from 1970, in the year 249,000
 NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
 NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
@@ -87,7 +88,7 @@ def readable(path: Path) -> Iterator[None]:
         raise qs.DataError(f"{path}: is not a .gz file, or is damaged: {error}") from error
     except OSError as error:
         raise qs.DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged: {str(error).splitlines()[0][:160]}") from error
 
 
@@ -129,6 +130,8 @@ def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
     def read() -> Iterator[Piece]:
         for start in range(0, rows, ROWS):
             frame = lazy.slice(start, ROWS).collect()
+            for series in frame.get_columns():
+                _refuse_beyond(str(path), series.name, series, start + 1)
             yield Piece(as_text(frame), np.arange(start + 1, start + 1 + len(frame)))
 
     return RawTable(str(path), tuple(schema), read, "row", (), types)
@@ -149,6 +152,20 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
             text = series.cast(pl.String)
         columns.append(text.alias(str(number)))
     return pl.DataFrame(columns)
+
+
+def _refuse_beyond(where: str, name: str, series: pl.Series, first: int = 0) -> None:
+    """Raises DataError for a date that no calendar has, as damaged files do: polars ends where it is to write one."""
+    kind = series.dtype
+    if not isinstance(kind, pl.Date | pl.Datetime):
+        return
+    last = LAST // 86_400 if isinstance(kind, pl.Date) else LAST * {"ns": 10**9, "us": 10**6, "ms": 10**3}[kind.time_unit]
+    if last < 2**63:
+        lost = ~series.to_physical().is_between(-last, last).fill_null(True)
+        if lost.any():
+            raise qs.DataError(
+                f"{where}: column {name!r}, row {first + (lost.arg_max() or 0)}: holds a date beyond the year 249,000"
+            )
 
 
 def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
@@ -294,6 +311,7 @@ def from_frame(data: Any) -> RawTable:
     for name, each in zip(names, series, strict=True):
         if each.dtype.is_nested():
             raise qs.DataError(f"data: column {name!r} holds {each.dtype} in each cell, expected one number or text")
+        _refuse_beyond("data", str(name), each)
     frame = pl.DataFrame([each.alias(str(number)) for number, each in enumerate(series)])
     piece = Piece(as_text(frame), np.arange(len(frame)))
     types = tuple(str(each.dtype) for each in series)

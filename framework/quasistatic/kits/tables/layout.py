@@ -15,13 +15,14 @@ import quasistatic as qs
 from quasistatic.kits.tables.columns import Column
 from quasistatic.kits.tables.dates import DateForm, Form
 from quasistatic.kits.tables.forms import SURE
-from quasistatic.kits.tables.values import Values
+from quasistatic.kits.tables.values import Spoilt, Values
 
 NUMBERS, BITS = "numbers", "bits"
 # numbers of float64 that are tried for one that does not come back
 BESIDE = (0, *(sign * step for step in range(1, 9) for sign in (1, -1)))
 RARE = 3  # digits fewer than are kept: few numbers have no more than these by chance
 MOST = 300  # digits after the point
+MANY = 14  # digits that count, of which some may be lost
 SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
 
@@ -145,6 +146,19 @@ class Layout:
         assert column.form is not None
         return _without_noise(numbers, SPOILT * noise, column.form)
 
+    def spoilt(self, values: Values) -> dict[str, Spoilt]:
+        """Numbers that do not come back from model units, by the names of columns whose numbers have many digits."""
+        found = {}
+        for slot in self.part(NUMBERS):
+            column, numbers = self.columns[slot.column], values.numbers[slot.column]
+            if numbers is None or column.form is None or _most_digits(column.form, numbers) < MANY:
+                continue
+            made = self.from_model(slot, self.to_model(slot, numbers))
+            rows = np.flatnonzero((made != numbers) & ~np.isnan(numbers))
+            if len(rows):
+                found[column.name] = Spoilt(rows, numbers[rows], made[rows])
+        return found
+
     def to_values(self, parts: Mapping[str, np.ndarray]) -> Values:
         """The way back."""
         count = len(next(iter(parts.values())))
@@ -179,6 +193,14 @@ class Layout:
                 stretched = np.log(self.scale[slot.place]) - column.bend.log_slope(own)
                 found += np.where(np.isnan(own), 0.0, stretched)
         return found
+
+
+def _most_digits(form: Form, numbers: np.ndarray) -> float:
+    """How many digits of some number (N,) count, at most."""
+    if form.resolution is None:
+        return form.most_counting
+    size = np.nanmax(np.abs(numbers), initial=0.0)
+    return float(np.log10(max(size / form.resolution, 1.0))) + 1.0
 
 
 def _without_noise(numbers: np.ndarray, noise: np.ndarray, form: Form) -> np.ndarray:

@@ -95,7 +95,7 @@ class TableSource(
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
         about = "; ".join(column.describe() for column in found.columns)
         read = f"read {len(values)} rows of {table.name}"
-        lost = (*digits_lost(table, found.columns, again), *self._about_missing(values))
+        lost = (*digits_lost(table, found.columns, again, layout.spoilt(values), len(values)), *self._about_missing(values))
         self.notes = (read, about, *found.notes, *lost, *self._about_others(), f"splits: {sizes}")
 
     @classmethod

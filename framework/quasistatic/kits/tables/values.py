@@ -286,8 +286,19 @@ def first_rows(columns: Sequence[Column], values: Values) -> Values:
     return values.rows(np.arange(min(len(values), max(1000, CHECKED // len(columns)))))
 
 
-def digits_lost(table: RawTable, columns: Sequence[Column], values: Values) -> list[str]:
-    """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back."""
+@attrs.frozen(eq=False)
+class Spoilt:
+    """Numbers of a column that do not come back: their `rows`, the numbers, and what they become, (M,) each."""
+
+    rows: np.ndarray
+    numbers: np.ndarray
+    made: np.ndarray
+
+
+def digits_lost(table: RawTable, columns: Sequence[Column], values: Values, spoilt: Mapping[str, Spoilt], total: int) -> list[str]:
+    """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back, and
+    `spoilt` are numbers of all its rows, so many as `total`, by the names of columns.
+    """
     piece = next(iter(table.pieces()), None)
     if piece is None:
         return []
@@ -297,11 +308,17 @@ def digits_lost(table: RawTable, columns: Sequence[Column], values: Values) -> l
     for column in columns:
         cells = piece.frame[str(table.names.index(column.name))].head(count).str.strip_chars().fill_null("")
         own = written[column.name].fill_null("")
-        differ = (cells != own).to_numpy()
-        if differ.any():
-            first = int(np.flatnonzero(differ)[0])
-            found.append(
-                f"{column.name}: {differ.sum()} of {count} cells are written otherwise than in the file, such as "
-                f"{cells[first]!r} as {own[first]!r}"
-            )
+        differ = np.flatnonzero((cells != own).to_numpy())
+        others = spoilt.get(column.name)
+        below = np.empty(0, int) if others is None else np.flatnonzero(others.rows >= count)
+        if len(differ):
+            such = f"{cells[int(differ[0])]!r} as {own[int(differ[0])]!r}"
+        elif others is not None and len(below):
+            such = " as ".join(repr(column.cell(float(each[below[0]]))) for each in (others.numbers, others.made))
+        else:
+            continue
+        looked = count if others is None else total
+        found.append(
+            f"{column.name}: {len(differ) + len(below)} of {looked} cells are written otherwise than in the file, such as {such}"
+        )
     return found
