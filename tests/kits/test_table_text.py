@@ -304,6 +304,12 @@ def test_dates_that_no_calendar_has_are_named(files, kind):
         tables.frame_source(tables.TableOptions(), frame)
 
 
+@pytest.mark.parametrize("line", ['{"area": "\\ud800"}', '{"\\udfff": 3}'])
+def test_half_a_letter_in_a_line_of_json_is_named(files, line):
+    said = files.problem("\n".join(['{"area": 1}'] * 20 + [line]), ".jsonl")
+    assert "FILE: line 21, column" in said and "one half of a surrogate pair" in said
+
+
 def test_a_file_is_read_in_pieces(files, monkeypatch):
     text = files.csv(["note", "area"], ["two\nlines, one", "one"] * 500, files.numbers(1000))
     whole = files.source(text).whole()

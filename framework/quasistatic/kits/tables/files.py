@@ -18,7 +18,7 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
 from quasistatic.kits.tables.pieces import Piece, pieces
-from quasistatic.kits.tables.text import opened, recognise
+from quasistatic.kits.tables.text import named, opened, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
@@ -186,7 +186,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             qs.refuse_large(sum(each.file_size for each in archive.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with contextlib.closing(book):
-            sheets = book.sheetnames
+            sheets = [each.title for each in book.worksheets]  # those of charts have no cells
             if options.sheet and options.sheet not in sheets:
                 raise qs.DataError(f"{path}: source.sheet: there is no sheet {options.sheet!r}  (it has: {', '.join(sheets)})")
             sheet = book[options.sheet] if options.sheet else book.worksheets[0]
@@ -200,12 +200,13 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
     except Exception as error:  # a damaged file makes anything of a reader of XML
         raise qs.DataError(f"{path}: is not an .xlsx file, or is damaged: {type(error).__name__}") from error
     if not rows:
-        raise qs.DataError(f"{path}: is empty")
+        others = "" if len(sheets) == 1 else f": sheet {sheet.title!r}  (it has: {', '.join(sheets)}; source.sheet)"
+        raise qs.DataError(f"{path}: is empty{others}")
     width = max(len(cells) for _, cells in rows)
     rows = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
     notes = () if len(sheets) == 1 else (f"sheet {sheet.title!r} of {len(sheets)} is read (source.sheet)",)
     header = options.header != "no" and not any(cell and _is_number(cell) for cell in rows[0][1])
-    names = tuple(rows[0][1]) if header else tuple(f"column {number}" for number in range(1, width + 1))
+    names = tuple(named(rows[0][1])) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
     return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
 
@@ -258,9 +259,16 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
         shown = line.decode(errors="replace").strip()[:40]
         raise qs.DataError(f'{path}: line {number} holds {shown!r}, expected an object such as {{"age": 3}}')
     for name, value in row.items():
+        if not (_is_text(name) and _is_text(value)):
+            raise qs.DataError(f"{path}: line {number}, column {name!a}: holds one half of a surrogate pair, which is no text")
         if isinstance(value, dict | list):
             raise qs.DataError(f"{path}: line {number}, column {name!r}: holds {str(value)[:40]}, expected one number or text")
     return row
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is no text, or text that can be encoded."""
+    return not (isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value))
 
 
 def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[str]]], counted: str) -> RawTable:
