@@ -22,6 +22,10 @@ AFFIXED = re.compile(  # a # before a number makes it a code
     r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
     r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
 )
+UNREAD = {  # cells that a person reads as numbers
+    "times of day": re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?"),
+    "amounts with a currency": re.compile(r"[A-Z]{3} ?\d[\d.,']*"),
+}
 CODE = r"^[-+]?0\d"  # 007
 DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers

@@ -23,6 +23,7 @@ from quasistatic.kits.tables.forms import (
     DIGITS,
     EXACT,
     MISSING,
+    UNREAD,
     NumberForm,
     fit_number_form,
     number_forms,
@@ -380,6 +381,9 @@ def _losses(table: RawTable, tallies: Sequence[Tally], blank: int, columns: Sequ
     codes = [tally.name for tally in tallies if tally.form is not None and tally.are_codes]
     if codes:
         found.append(f"cells of {', '.join(map(repr, codes))} look like numbers but are codes, and are read as text")
+    for what, pattern in UNREAD.items():
+        alike = [each for each in tallies if each.form is None and each.sample and all(map(pattern.fullmatch, each.sample[:WORDS]))]
+        found += [f"cells of {each.name!r} are {what}, such as {each.sample[0]!r}, and are read as text" for each in alike]
     words = {word for column in columns for word in column.missing if word}
     if words:
         found.append(f"missing cells are also written {', '.join(map(repr, sorted(words)))} (source.missing_words)")

@@ -87,9 +87,7 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     if options.header != "auto":
         has_header = options.header == "yes"
     elif known:
-        has_header = (
-            bool(commented) or not set(known).isdisjoint(rows[0]) or (not all(map(is_made_up, known)) and _is_header(rows))
-        )
+        has_header = bool(commented) or not set(known).isdisjoint(rows[0]) or (not all(map(is_made_up, known)) and _is_header(rows))
     else:
         has_header = bool(commented) or _is_header(rows)
     first = leading + 1
