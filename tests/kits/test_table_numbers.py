@@ -1,5 +1,7 @@
 """Columns of numbers: atoms, sentinels, steps and bounds; and bends, which keep numbers within bounds."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -296,3 +298,12 @@ def test_zero_and_short_numbers_come_back_among_long_ones(files):
     long = [f"{each:.15g}" for each in np.random.RandomState(6).normal(3.5, 1.0, N)]
     cells = [each if k % 3 else ("0", "1.5", "-0.25")[k // 3 % 3] for k, each in enumerate(long)]
     assert files.again(files.beside(cells)) == files.beside(cells)
+
+
+def test_numbers_too_near_to_a_bound_have_none(files):
+    text = files.beside(["1e-210", *(f"{each:.3e}" for each in 1e120 * np.random.RandomState(9).rand(N - 1))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        source = files.source(text)
+        assert column(source).bend.is_straight and np.isfinite(source.split("train").x["numbers"]).all()
+    assert "1e300 times as far" in files.problem(text, bounds={"v": "positive"})

@@ -63,13 +63,19 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     if len(atoms):
         cells = column.form.write(atoms)  # type: ignore[union-attr]
         column = attrs.evolve(column, states=(*cells, *column.states), atoms=(*atoms.tolist(), *column.atoms))
-    low, high = _bounds(column, rest, options.bounds.get(column.name))
+    given = options.bounds.get(column.name)
+    low, high = _bounds(column, rest, given)
     step = 0.0 if wanted == "real" else step_of(column, rest)
     some = rest
     if step or low is not None or high is not None:  # else nothing looks at them, and an order of many takes time
         # RandomState: its stream is frozen for all versions of numpy
         some = rest[np.random.RandomState(0).permutation(len(rest))[:LOOKED_AT]]
     bend = fit_bend(some, low, high)
+    if not bend.keeps(np.array([rest.min(), rest.max()])):
+        if given is not None:
+            said = "expected numbers of which none is 1e300 times as far from a bound as another"
+            raise qs.DataError(f"source.bounds: column {column.name!r}: {said}")
+        low, bend = None, Bend()
     as_count = _as_count(column, rest, step, low, high)
     is_count = wanted == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
     if wanted == "count" and not step:
