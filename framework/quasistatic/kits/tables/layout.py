@@ -22,6 +22,7 @@ NUMBERS, BITS = "numbers", "bits"
 BESIDE = (0, *(sign * step for step in range(1, 9) for sign in (1, -1)))
 RARE = 3  # digits fewer than are kept: few numbers have no more than these by chance
 MOST = 300  # digits after the point
+LOOKED_AT = 20_000  # rows
 MANY = 14  # digits that count, of which some may be lost
 SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
@@ -103,8 +104,8 @@ class Layout:
         states = [self.state_of(slot.column) for slot in self.part(NUMBERS)]
         return {NUMBERS: tuple(None if slot is None else qs.Gate(slot.part, slot.place, 0) for slot in states)}
 
-    def to_parts(self, values: Values) -> dict[str, np.ndarray]:
-        """Events of rows: numbers in model units in float64, 0 where there is none."""
+    def to_parts(self, values: Values, is_exact: bool = True) -> dict[str, np.ndarray]:
+        """Events of rows: numbers in model units in float64, 0 where there is none; where they need not be exact, sooner."""
         parts: dict[str, np.ndarray] = {}
         for slot in self.slots:
             kind = np.float64 if slot.part == NUMBERS else np.float32 if slot.part == BITS else np.int32
@@ -112,21 +113,23 @@ class Layout:
             if slot.part == NUMBERS:
                 numbers = values.numbers[slot.column]
                 assert numbers is not None
-                own[:, slot.place] = self.to_model(slot, numbers)
+                own[:, slot.place] = self.to_model(slot, numbers) if is_exact else self._scaled(slot, numbers)
             else:
                 own[:, slot.place] = values.states[slot.column]
         return parts
 
     def to_model(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
         """Numbers (N,) of a column in model units, 0 where there is none: of those next to each other the ones that come back."""
-        shift, scale = self.shift[slot.place], self.scale[slot.place]
-        bend = self.columns[slot.column].bend
-        line = bend.to_line(numbers)
-        found = np.nan_to_num((line - shift) / scale)
+        found = self._scaled(slot, numbers)
         back = self.from_model(slot, found)
         lost = np.flatnonzero((back != numbers) & ~np.isnan(numbers))
+        if not len(lost):
+            return found
+        shift, scale = self.shift[slot.place], self.scale[slot.place]
+        bend = self.columns[slot.column].bend
+        size = np.maximum(np.abs(bend.to_line(numbers[lost])), abs(shift))
         nearer = found[lost] + (numbers - back)[lost] * np.exp(bend.log_slope(numbers[lost])) / scale
-        step = np.maximum(np.spacing(np.abs(nearer)), 0.25 * np.spacing(np.maximum(np.abs(line[lost]), abs(shift))) / scale)
+        step = np.maximum(np.spacing(np.abs(nearer)), 0.25 * np.spacing(size) / scale)
         for steps in BESIDE:
             tried = nearer + steps * step
             is_found = self.from_model(slot, tried) == numbers[lost]
@@ -135,6 +138,10 @@ class Layout:
             if not len(lost):
                 break
         return found
+
+    def _scaled(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
+        line = self.columns[slot.column].bend.to_line(numbers)
+        return np.nan_to_num((line - self.shift[slot.place]) / self.scale[slot.place])
 
     def from_model(self, slot: Slot, found: np.ndarray) -> np.ndarray:
         """The numbers (N,) of a column that these in model units are, to the last digit that float64 keeps."""
@@ -147,16 +154,20 @@ class Layout:
         return _without_noise(numbers, SPOILT * noise, column.form)
 
     def spoilt(self, values: Values) -> dict[str, Spoilt]:
-        """Numbers that do not come back from model units, by the names of columns whose numbers have many digits."""
+        """Numbers that do not come back from model units, by the names of columns whose numbers have many digits; of a large table
+        rows at equal distances are looked at.
+        """
+        looked = np.arange(0, len(values), max(1, len(values) // LOOKED_AT))
         found = {}
         for slot in self.part(NUMBERS):
             column, numbers = self.columns[slot.column], values.numbers[slot.column]
             if numbers is None or column.form is None or _most_digits(column.form, numbers) < MANY:
                 continue
-            made = self.from_model(slot, self.to_model(slot, numbers))
-            rows = np.flatnonzero((made != numbers) & ~np.isnan(numbers))
-            if len(rows):
-                found[column.name] = Spoilt(rows, numbers[rows], made[rows])
+            some = numbers[looked]
+            made = self.from_model(slot, self.to_model(slot, some))
+            lost = (made != some) & ~np.isnan(some)
+            if lost.any():
+                found[column.name] = Spoilt(looked, lost, some, made)
         return found
 
     def to_values(self, parts: Mapping[str, np.ndarray]) -> Values:

@@ -288,16 +288,19 @@ def first_rows(columns: Sequence[Column], values: Values) -> Values:
 
 @attrs.frozen(eq=False)
 class Spoilt:
-    """Numbers of a column that do not come back: their `rows`, the numbers, and what they become, (M,) each."""
+    """Which numbers of a column do not come back: the `rows` that were looked at, whether they are `lost`, their numbers, and what
+    these become, (M,) each.
+    """
 
     rows: np.ndarray
+    lost: np.ndarray
     numbers: np.ndarray
     made: np.ndarray
 
 
-def digits_lost(table: RawTable, columns: Sequence[Column], values: Values, spoilt: Mapping[str, Spoilt], total: int) -> list[str]:
+def digits_lost(table: RawTable, columns: Sequence[Column], values: Values, spoilt: Mapping[str, Spoilt]) -> list[str]:
     """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back, and
-    `spoilt` are numbers of all its rows, so many as `total`, by the names of columns.
+    `spoilt` are numbers of all its rows, by the names of columns.
     """
     piece = next(iter(table.pieces()), None)
     if piece is None:
@@ -309,16 +312,14 @@ def digits_lost(table: RawTable, columns: Sequence[Column], values: Values, spoi
         cells = piece.frame[str(table.names.index(column.name))].head(count).str.strip_chars().fill_null("")
         own = written[column.name].fill_null("")
         differ = np.flatnonzero((cells != own).to_numpy())
-        others = spoilt.get(column.name)
-        below = np.empty(0, int) if others is None else np.flatnonzero(others.rows >= count)
-        if len(differ):
-            such = f"{cells[int(differ[0])]!r} as {own[int(differ[0])]!r}"
-        elif others is not None and len(below):
-            such = " as ".join(repr(column.cell(float(each[below[0]]))) for each in (others.numbers, others.made))
-        else:
-            continue
-        looked = count if others is None else total
-        found.append(
-            f"{column.name}: {len(differ) + len(below)} of {looked} cells are written otherwise than in the file, such as {such}"
-        )
+        looked, lost = count, len(differ)
+        such = f"{cells[int(differ[0])]!r} as {own[int(differ[0])]!r}" if lost else ""
+        if (others := spoilt.get(column.name)) is not None:
+            is_below = others.rows >= count
+            below = np.flatnonzero(others.lost & is_below)
+            looked, lost = looked + int(is_below.sum()), lost + len(below)
+            if len(below) and not such:
+                such = " as ".join(repr(column.cell(float(each[below[0]]))) for each in (others.numbers, others.made))
+        if lost:
+            found.append(f"{column.name}: {lost} of {looked} cells are written otherwise than in the file, such as {such}")
     return found
