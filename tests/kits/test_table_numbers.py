@@ -307,3 +307,11 @@ def test_numbers_too_near_to_a_bound_have_none(files):
         source = files.source(text)
         assert column(source).bend.is_straight and np.isfinite(source.split("train").x["numbers"]).all()
     assert "1e300 times as far" in files.problem(text, bounds={"v": "positive"})
+
+
+def test_small_samples_are_the_numbers_that_are_read(files):
+    source = files.source(files.beside([f"{each:.6g}" for each in np.random.RandomState(10).normal(size=N) * 1e-13]))
+    xs = {name: np.zeros((N, *own.shape), own.dtype) for name, own in source.event.parts().items()}
+    xs["numbers"] = np.random.RandomState(11).normal(size=(N, 1)).astype(np.float32)
+    made = source.layout.snapped(source.values(xs)).numbers[0]
+    assert np.array_equal(source.values(source.read_events(files.file(source.write_events(xs, ".csv"))).x).numbers[0], made)

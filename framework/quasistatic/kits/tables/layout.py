@@ -23,6 +23,7 @@ BESIDE = (0, *(sign * step for step in range(1, 9) for sign in (1, -1)))
 RARE = 3  # digits fewer than are kept: few numbers have no more than these by chance
 MOST = 300  # digits after the point
 LOOKED_AT = 20_000  # rows
+POWER = 22  # the highest power of ten that float64 has
 MANY = 14  # digits that count, of which some may be lost
 SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
@@ -230,9 +231,8 @@ def _without_noise(numbers: np.ndarray, noise: np.ndarray, form: Form) -> np.nda
     near = np.where(own > sure, numbers, _to_decimals(numbers, own))
     is_cut = (own > sure) & (own < all_digits)
     near[is_cut] = form.rounded(numbers[is_cut])
-    for rounded in (near, _to_decimals(numbers, short)):
-        numbers = _where_near(numbers, rounded, noise)
-    return numbers
+    shorter = np.where(short < own, _to_decimals(numbers, short), np.nan)
+    return _where_near(_where_near(numbers, near, noise), shorter, noise)
 
 
 def _where_near(numbers: np.ndarray, near: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -246,6 +246,9 @@ def _to_decimals(numbers: np.ndarray, decimals: np.ndarray) -> np.ndarray:
     found = np.array(numbers, np.float64)
     for digits in np.unique(decimals):
         is_one = decimals == digits
+        if digits > POWER:
+            found[is_one] = [round(each, int(digits)) for each in found[is_one].tolist()]
+            continue
         with np.errstate(over="ignore", invalid="ignore"):
             found[is_one] = np.round(found[is_one], int(digits))
     return found
