@@ -229,3 +229,8 @@ def test_times_and_amounts_that_are_text_are_said(files, cells, said):
         said in source.notes and column(source).kind in ("binary", "categorical") and files.again(text, most_categories=N) == text
     )
     assert not any("read as text" in each for each in files.source(files.beside([f"{k} USD" for k in range(N)])).notes)
+
+
+def test_digits_of_other_scripts_beside_powers_are_no_defect(files):
+    said = files.problem(files.beside(["1e5", "\u0661\u0662", *(str(k) for k in range(N - 2))]))
+    assert "numbers; line 3 has" in said

@@ -117,11 +117,11 @@ class Tally:
 
     def _note_powers(self, bare: pl.Series) -> None:
         """Whole numbers with an exponent (1E3) and without one, as far as there are few."""
-        powers = bare.filter(bare.str.contains(r"^\d+[eE]\d+$").fill_null(False))
+        powers = bare.filter(bare.str.contains(r"^[0-9]+[eE][0-9]+$").fill_null(False))
         if len(powers) and len(self.powers) < TEXTS:
             self.powers.update(powers.unique().cast(pl.Float64).to_list())
         if self.powers and len(self.plain) < TEXTS:
-            whole = bare.filter(bare.str.contains(r"^\d+$").fill_null(False)).unique()
+            whole = bare.filter(bare.str.contains(r"^[0-9]+$").fill_null(False)).unique()
             self.plain.update(whole.cast(pl.Float64).to_list()[:TEXTS])
 
     def _count_words(self, words: pl.Series, places: np.ndarray) -> None:
