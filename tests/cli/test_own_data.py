@@ -295,7 +295,8 @@ def test_inspect_of_arrays_and_of_what_cannot_be_mended(cli, tmp_path):
     assert told["event"] == "4x4 real in 256 levels" and (tmp_path / "x.png").exists()
     write(tmp_path / "few.csv", table(5))
     result = cli("inspect", tmp_path / "few.csv")
-    assert result.exit_code == 0 and "this cannot be used yet" in result.stdout and "holds 5 rows" in result.stdout
+    assert result.exit_code == 2 and "this cannot be used yet" in result.stdout and "holds 5 rows" in result.stdout
+    assert cli("inspect", tmp_path / "few.csv", "--json").exit_code == 2
     (tmp_path / "empty.csv").write_text("")
     assert cli("inspect", tmp_path / "empty.csv").exit_code == 2
 

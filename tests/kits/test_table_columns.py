@@ -205,3 +205,32 @@ def test_why_a_cell_has_no_state_is_one_sentence(files):
         (2, "w: 'd' is not among what the column holds (categorical a, b, c)"),
     ]
     assert [each.tags["line"] for each in data.outside] == [2, 3, 4] and data.tags["line"].tolist() == [5]
+
+
+@pytest.mark.parametrize("cells", [("1e5", "2e5"), ("1.0", "2"), ("1e5", "")], ids=str)
+def test_few_numbers_in_a_spelling_of_their_own_are_text(files, cells):
+    text = files.beside([cells[k % len(cells)] for k in range(N)])
+    assert files.again(text) == text
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["9:30 AM", "12:05 PM", "1:00 am"], "cells of 'v' are times of day, such as '9:30 AM', and are read as text"),
+        ([f"{k % 24:02d}:{k % 60:02d}" for k in range(N)], "cells of 'v' are times of day, such as '00:00', and are read as text"),
+        (["USD 12", "EUR 1,200.50"], "cells of 'v' are amounts with a currency, such as 'USD 12', and are read as text"),
+    ],
+    ids=["am and pm", "hours", "currencies"],
+)
+def test_times_and_amounts_that_are_text_are_said(files, cells, said):
+    text = files.beside([cells[k % len(cells)] for k in range(N)])
+    source = files.source(text, most_categories=N)
+    assert (
+        said in source.notes and column(source).kind in ("binary", "categorical") and files.again(text, most_categories=N) == text
+    )
+    assert not any("read as text" in each for each in files.source(files.beside([f"{k} USD" for k in range(N)])).notes)
+
+
+def test_digits_of_other_scripts_beside_powers_are_no_defect(files):
+    said = files.problem(files.beside(["1e5", "\u0661\u0662", *(str(k) for k in range(N - 2))]))
+    assert "numbers; line 3 has" in said

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quasistatic.kits.tables.forms import DateForm, NumberForm, date_forms, fit_number_form, number_forms
+from quasistatic.kits.tables.dates import DateForm, date_forms
+from quasistatic.kits.tables.forms import NumberForm, fit_number_form, number_forms
 
 COUNT = 40
 

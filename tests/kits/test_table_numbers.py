@@ -1,5 +1,7 @@
 """Columns of numbers: atoms, sentinels, steps and bounds; and bends, which keep numbers within bounds."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,7 +9,10 @@ from hypothesis import strategies as st
 
 import quasistatic as qs
 from quasistatic.kits.tables.bends import Bend, fit_bend
-from quasistatic.kits.tables.numbers import parse_bounds
+from quasistatic.kits.tables.columns import Column
+from quasistatic.kits.tables.forms import NumberForm
+from quasistatic.kits.tables.numbers import parse_bounds, refined
+from quasistatic.kits.tables.options import ColumnOptions
 
 N = 400
 
@@ -225,3 +230,88 @@ def test_a_bend_is_a_logarithm_where_that_fits_and_straight_where_no_bound_is_ne
     skewness = float(np.mean(((line - line.mean()) / line.std()) ** 3))
     assert abs(skewness) < 1.0 < float(np.mean(((skewed - skewed.mean()) / skewed.std()) ** 3))
     assert fit_bend(far, None, None).is_straight
+
+
+def test_a_sample_written_as_an_atom_is_the_next_number_that_is_none():
+    whole = Column("a", 1, "count", ("0", "1", "2"), (), NumberForm("fixed", 0), (0.0, 1.0, 2.0), step=1.0, low=0.0, high=9.0)
+    assert whole.snapped(np.array([-3.0, 0.2, 0.9, 1.6, 2.4, 3.0])).tolist() == [3.0] * 6
+    tenths = Column("b", 1, "real", ("1.0", "1.1"), (), NumberForm("fixed", 1), (1.0, 1.1), Bend(low=0.0))
+    assert tenths.snapped(np.array([0.98, 1.02, 1.08, 1.12])).tolist() == [0.9, 0.9, 1.2, 1.2]
+    powers = Column("c", 1, "real", ("1.00e-3",), (), NumberForm("scientific", 2), (1e-3,))
+    assert powers.form.write(powers.snapped(np.array([0.9999e-3, 1.0001e-3]))) == ["9.90e-04", "1.01e-03"]
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3, 4])
+def test_both_ends_of_a_lattice_are_written_and_read(decimals):
+    for seed in range(10):
+        numbers = np.random.RandomState(seed).normal(0.3, 0.2, 200).round(decimals)
+        draft = Column("v", 1, "real", form=NumberForm("fixed", decimals))
+        found = refined(draft, numbers, ColumnOptions(count=("v",)))
+        cells = found.write(np.zeros(2, int), found.snapped(np.array([-1e9, 1e9])))
+        assert found.read(cells)[0].tolist() == [0, 0], (found.low, found.high)
+
+
+DRAWN = {
+    "around 0": lambda random: random.normal(size=N),
+    "far from 0": lambda random: random.normal(170.0, 9.0, N),
+    "positive": lambda random: random.gamma(2.0, 20.0, N),
+    "over decades": lambda random: random.lognormal(3.0, 2.0, N),
+    "small": lambda random: random.normal(size=N) * 1e-9,
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize(("written", "lost"), [("{:.15g}", 0.0), ("{!r}", 0.2)], ids=["15 digits", "all"])
+def test_all_digits_come_back_that_float64_keeps_in_model_units(files, name, written, lost):
+    cells = [written.format(each) for each in DRAWN[name](np.random.RandomState(3)).tolist()]
+    text = files.beside(cells)
+    changed = sum(own != cell for own, cell in zip(files.again(text).splitlines(), text.splitlines(), strict=True))
+    if name == "over decades":  # deviations of a logarithm have fewer digits than its numbers
+        lost = 0.05 if lost == 0.0 else 1.0
+    assert changed <= lost * N + 2
+    assert changed == 0 or any(f"{changed} of {N} cells are written otherwise" in each for each in files.source(text).notes)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_samples_with_15_digits_are_read_as_they_were_written(files, name):
+    source = files.source(files.beside([f"{each:.15g}" for each in DRAWN[name](np.random.RandomState(4))]))
+    shapes = {part: own.shape for part, own in source.event.parts().items()}
+    random = np.random.RandomState(5)
+    xs = {part: random.normal(size=(N, *shape)).astype(np.float32) * (part == "numbers") for part, shape in shapes.items()}
+    first = source.write_events(xs, ".csv")
+    assert source.write_events(source.read_events(files.file(first)).x, ".csv") == first
+
+
+def test_a_number_far_down_that_changes_is_said(files, monkeypatch):
+    monkeypatch.setattr("quasistatic.kits.tables.values.CHECKED", 1)  # and 1,000 rows at least
+    random = np.random.RandomState(8)
+    cells = [
+        *(f"{each:.6g}" for each in random.uniform(1e3, 9e3, 1200)),
+        *(f"{each:.15g}" for each in random.uniform(1e-3, 2e-3, 50)),
+    ]
+    text = files.beside(cells)
+    changed = sum(own != cell for own, cell in zip(files.again(text).splitlines(), text.splitlines(), strict=True))
+    assert changed and any(f"v: {changed} of {len(cells)} cells are written otherwise" in each for each in files.source(text).notes)
+
+
+def test_zero_and_short_numbers_come_back_among_long_ones(files):
+    long = [f"{each:.15g}" for each in np.random.RandomState(6).normal(3.5, 1.0, N)]
+    cells = [each if k % 3 else ("0", "1.5", "-0.25")[k // 3 % 3] for k, each in enumerate(long)]
+    assert files.again(files.beside(cells)) == files.beside(cells)
+
+
+def test_numbers_too_near_to_a_bound_have_none(files):
+    text = files.beside(["1e-210", *(f"{each:.3e}" for each in 1e120 * np.random.RandomState(9).rand(N - 1))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        source = files.source(text)
+        assert column(source).bend.is_straight and np.isfinite(source.split("train").x["numbers"]).all()
+    assert "1e300 times as far" in files.problem(text, bounds={"v": "positive"})
+
+
+def test_small_samples_are_the_numbers_that_are_read(files):
+    source = files.source(files.beside([f"{each:.6g}" for each in np.random.RandomState(10).normal(size=N) * 1e-13]))
+    xs = {name: np.zeros((N, *own.shape), own.dtype) for name, own in source.event.parts().items()}
+    xs["numbers"] = np.random.RandomState(11).normal(size=(N, 1)).astype(np.float32)
+    made = source.layout.snapped(source.values(xs)).numbers[0]
+    assert np.array_equal(source.values(source.read_events(files.file(source.write_events(xs, ".csv"))).x).numbers[0], made)

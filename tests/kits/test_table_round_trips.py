@@ -124,6 +124,18 @@ def test_one_of_several_sheets_is_named_and_set(tmp_path):
         tables.table_source(TableOptions(path=str(path), sheet="third"))
 
 
+def test_an_empty_sheet_is_named_and_columns_without_a_name_have_a_number(tmp_path):
+    path = tmp_path / "some.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame().to_excel(book, sheet_name="notes", index=False)
+        frame = FRAME.select("int64", "text", "codes").rename({"text": " ", "codes": "  "})
+        frame.to_pandas().to_excel(book, sheet_name="data", index=False)
+    with pytest.raises(qs.DataError, match=r"is empty: sheet 'notes'  \(it has: notes, data; source.sheet\)"):
+        tables.table_source(TableOptions(path=str(path)))
+    found = tables.table_source(TableOptions(path=str(path), sheet="data"))
+    assert found.columns[0] == "int64" and len(set(found.columns)) == 3
+
+
 PANDAS = pd.DataFrame(
     {
         "int64": R.poisson(300, N),

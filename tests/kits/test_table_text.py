@@ -2,9 +2,11 @@
 
 import codecs
 import gzip
+import io
 
 import attrs
 import numpy as np
+import polars as pl
 import pytest
 
 import quasistatic as qs
@@ -288,6 +290,24 @@ def test_other_files_that_are_none_are_one_message(files, ending):
     for data in (b"", b"hello", b"\x00" * 100):
         assert files.problem(data, ending).startswith("FILE: ")
         assert "os error" not in files.problem(data, ending)
+
+
+@pytest.mark.parametrize("kind", [pl.Date, pl.Datetime("ms"), pl.Datetime("us")], ids=str)
+def test_dates_that_no_calendar_has_are_named(files, kind):
+    ticks = pl.Series([*range(20), 2**31 - 1 if kind == pl.Date else 2**63 - 1]).cast(pl.Int32 if kind == pl.Date else pl.Int64)
+    frame = pl.DataFrame({"area": range(21), "at": ticks.cast(kind)})
+    for ending, write in ((".parquet", frame.write_parquet), (".arrow", frame.write_ipc)):
+        out = io.BytesIO()
+        write(out)
+        assert files.problem(out.getvalue(), ending) == "FILE: column 'at', row 21: holds a date beyond the year 249,000"
+    with pytest.raises(qs.DataError, match="data: column 'at', row 20: holds a date beyond"):
+        tables.frame_source(tables.TableOptions(), frame)
+
+
+@pytest.mark.parametrize("line", ['{"area": "\\ud800"}', '{"\\udfff": 3}'])
+def test_half_a_letter_in_a_line_of_json_is_named(files, line):
+    said = files.problem("\n".join(['{"area": 1}'] * 20 + [line]), ".jsonl")
+    assert "FILE: line 21, column" in said and "one half of a surrogate pair" in said
 
 
 def test_a_file_is_read_in_pieces(files, monkeypatch):

@@ -61,7 +61,7 @@ class Table:
         count = max(1, CHUNK // max(1, self.values[:1].size))
         for start in range(0, len(self.values) if rows is None else len(rows), count):
             chosen = slice(start, start + count)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may have any bits for nan
                 yield np.asarray(self.values[chosen if rows is None else rows[chosen]], np.float64)
 
     def count(self, wrong: Callable[[np.ndarray], np.ndarray]) -> tuple[int, str]:

@@ -29,13 +29,14 @@ def inspect(ctx: click.Context, path: str, overrides: tuple[str, ...], name: str
     """Preview how a file or folder of data would be read, and which options it needs; nothing is trained.
 
     PATH is what a recipe opens: a table, an array, sequences, molecules, text, a folder of pictures and what plugins add
-    (`quasistatic recipes` lists all). The last line is the command that trains on it.
+    (`quasistatic recipes` lists all). The last line is the command that trains on it, or why none can, with exit code 2.
     """
     if out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
     from quasistatic._recipes.opening import open_path
     from quasistatic._recipes.recipe import load_opened
     from quasistatic._storage.files import try_out
+    from quasistatic.errors import InputError
 
     if out is not None:
         try_out(out)
@@ -62,6 +63,8 @@ def inspect(ctx: click.Context, path: str, overrides: tuple[str, ...], name: str
     if out is not None and found.source is not None:
         _draw(found.source, out)
         echo(f"picture: {out}", err=as_json)
+    if found.problem:
+        ctx.exit(InputError.exit_code)
 
 
 def _inspected(opening: Opening, recipe: Recipe, manager: PluginManager) -> Inspection:

@@ -27,6 +27,11 @@ class Bend:
     def is_straight(self) -> bool:
         return self.low is None and self.high is None
 
+    def keeps(self, x: np.ndarray) -> bool:
+        """Whether numbers (N,) within the bounds are finite on the line: float64 has some too near to a bound."""
+        with np.errstate(divide="ignore"):
+            return bool(np.isfinite(self.to_line(x)).all())
+
     def to_line(self, x: np.ndarray) -> np.ndarray:
         """Numbers (N,) within the bounds as any real numbers."""
         found = np.array(x, np.float64)

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from quasistatic.kits.tables.bends import Bend
-from quasistatic.kits.tables.forms import FORMS, DateForm, Form, NumberForm
+from quasistatic.kits.tables.dates import FORMS, DateForm, Form
+from quasistatic.kits.tables.forms import NumberForm
 
 Kind = Literal["real", "count", "date", "binary", "categorical", "ordinal", "constant"]
 LATTICE = 1e-6  # of a step: numbers this near to a multiple are one, up to rounding of float64
@@ -148,9 +149,27 @@ class Column:
                 inner = bound + sign * small if small else bound + sign * abs(bound or 1e-300) * 1e-15
                 is_out = found <= bound if sign > 0 else found >= bound
                 found = np.where(is_out, self.form.rounded(np.full(len(found), inner)), found)
-        for atom in self.atoms:
-            found = np.where(found == atom, _beside(found, numbers, self.step or self.form.resolution), found)
+        is_atom = np.isin(found, self.atoms)
+        if is_atom.any():
+            found[is_atom] = self._beside_atoms(found[is_atom], numbers[is_atom])
         return found
+
+    def _beside_atoms(self, found: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """What numbers (N,) that are written as atoms are instead: the next ones beside that are written and held, if any are,
+        on their own side first.
+        """
+        assert self.form is not None
+        step = np.full(len(found), self.step or self.form.resolution or np.nan)
+        if isinstance(self.form, NumberForm):
+            step = np.where(np.isnan(step), self.form.last_digit(found), step)
+        side, made, lost = np.where(numbers >= found, 1.0, -1.0), found.copy(), np.arange(len(found))
+        for far in range(1, len(self.atoms) + 1):
+            for sign in (side, -side):
+                tried = self.form.rounded(found[lost] + far * (sign * step)[lost])
+                is_good = self.holds(tried) & ~np.isin(tried, self.atoms)
+                made[lost[is_good]] = tried[is_good]
+                lost = lost[~is_good]
+        return made
 
     def write(self, states: np.ndarray, numbers: np.ndarray) -> pl.Series:
         """The cells of states and numbers (N,), as text; null for an empty cell."""
@@ -197,8 +216,3 @@ class Column:
                 "high": np.inf if high is None else float(high),
             }
         )
-
-
-def _beside(found: np.ndarray, numbers: np.ndarray, step: float | None) -> np.ndarray:
-    """A number that is written as an atom is none: the next one that is written, on its own side."""
-    return found + np.where(numbers >= found, 1.0, -1.0) * (step or np.maximum(np.abs(found), 1e-300) * 1e-12)

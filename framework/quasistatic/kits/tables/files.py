@@ -18,11 +18,12 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
 from quasistatic.kits.tables.pieces import Piece, pieces
-from quasistatic.kits.tables.text import opened, recognise
+from quasistatic.kits.tables.text import named, opened, recognise
 
 EXTRA = 'pip install "quasistatic[table]"'
 ROWS = 100_000  # of a typed file that are read together
 SIZES = (8, 16, 32, 64)
+LAST = 7_800_000_000_000  # seconds from 1970, in the year 249,000
 NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
 NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
@@ -87,7 +88,7 @@ def readable(path: Path) -> Iterator[None]:
         raise qs.DataError(f"{path}: is not a .gz file, or is damaged: {error}") from error
     except OSError as error:
         raise qs.DataError(f"{path}: cannot be read: {' '.join((error.strerror or str(error)).split())}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged: {str(error).splitlines()[0][:160]}") from error
 
 
@@ -129,6 +130,8 @@ def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
     def read() -> Iterator[Piece]:
         for start in range(0, rows, ROWS):
             frame = lazy.slice(start, ROWS).collect()
+            for series in frame.get_columns():
+                _refuse_beyond(str(path), series.name, series, start + 1)
             yield Piece(as_text(frame), np.arange(start + 1, start + 1 + len(frame)))
 
     return RawTable(str(path), tuple(schema), read, "row", (), types)
@@ -151,6 +154,20 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def _refuse_beyond(where: str, name: str, series: pl.Series, first: int = 0) -> None:
+    """Raises DataError for a date that no calendar has, as damaged files do: polars ends where it is to write one."""
+    kind = series.dtype
+    if not isinstance(kind, pl.Date | pl.Datetime):
+        return
+    last = LAST // 86_400 if isinstance(kind, pl.Date) else LAST * {"ns": 10**9, "us": 10**6, "ms": 10**3}[kind.time_unit]
+    if last < 2**63:
+        lost = ~series.to_physical().is_between(-last, last).fill_null(True)
+        if lost.any():
+            raise qs.DataError(
+                f"{where}: column {name!r}, row {first + (lost.arg_max() or 0)}: holds a date beyond the year 249,000"
+            )
+
+
 def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
     """With fractions of a second where there are any."""
     parts = series.dt.nanosecond()
@@ -169,7 +186,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             qs.refuse_large(sum(each.file_size for each in archive.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with contextlib.closing(book):
-            sheets = book.sheetnames
+            sheets = [each.title for each in book.worksheets]  # those of charts have no cells
             if options.sheet and options.sheet not in sheets:
                 raise qs.DataError(f"{path}: source.sheet: there is no sheet {options.sheet!r}  (it has: {', '.join(sheets)})")
             sheet = book[options.sheet] if options.sheet else book.worksheets[0]
@@ -183,12 +200,13 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
     except Exception as error:  # a damaged file makes anything of a reader of XML
         raise qs.DataError(f"{path}: is not an .xlsx file, or is damaged: {type(error).__name__}") from error
     if not rows:
-        raise qs.DataError(f"{path}: is empty")
+        others = "" if len(sheets) == 1 else f": sheet {sheet.title!r}  (it has: {', '.join(sheets)}; source.sheet)"
+        raise qs.DataError(f"{path}: is empty{others}")
     width = max(len(cells) for _, cells in rows)
     rows = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
     notes = () if len(sheets) == 1 else (f"sheet {sheet.title!r} of {len(sheets)} is read (source.sheet)",)
     header = options.header != "no" and not any(cell and _is_number(cell) for cell in rows[0][1])
-    names = tuple(rows[0][1]) if header else tuple(f"column {number}" for number in range(1, width + 1))
+    names = tuple(named(rows[0][1])) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
     return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
 
@@ -241,9 +259,16 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
         shown = line.decode(errors="replace").strip()[:40]
         raise qs.DataError(f'{path}: line {number} holds {shown!r}, expected an object such as {{"age": 3}}')
     for name, value in row.items():
+        if not (_is_text(name) and _is_text(value)):
+            raise qs.DataError(f"{path}: line {number}, column {name!a}: holds one half of a surrogate pair, which is no text")
         if isinstance(value, dict | list):
             raise qs.DataError(f"{path}: line {number}, column {name!r}: holds {str(value)[:40]}, expected one number or text")
     return row
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is no text, or text that can be encoded."""
+    return not (isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value))
 
 
 def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[str]]], counted: str) -> RawTable:
@@ -294,6 +319,7 @@ def from_frame(data: Any) -> RawTable:
     for name, each in zip(names, series, strict=True):
         if each.dtype.is_nested():
             raise qs.DataError(f"data: column {name!r} holds {each.dtype} in each cell, expected one number or text")
+        _refuse_beyond("data", str(name), each)
     frame = pl.DataFrame([each.alias(str(number)) for number, each in enumerate(series)])
     piece = Piece(as_text(frame), np.arange(len(frame)))
     types = tuple(str(each.dtype) for each in series)

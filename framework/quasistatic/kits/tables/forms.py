@@ -1,11 +1,10 @@
-"""How a column writes its numbers and dates: text to float64 and back, so that a number is written as the file has it."""
+"""How a column writes its numbers: text to float64 and back, so that a number is written as the file has it."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -23,10 +22,15 @@ AFFIXED = re.compile(  # a # before a number makes it a code
     r"(?P<sign>[-+]?)(?P<before>[^\w\s.,+#-]{1,3} ?)?(?P<number>[\d.,' \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?)"
     r"(?P<after> ?[^\W\d]{1,4}| ?[%‰°€£$¥])?"
 )
+UNREAD = {  # cells that a person reads as numbers
+    "times of day": re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?"),
+    "amounts with a currency": re.compile(r"[A-Z]{3} ?\d[\d.,']*"),
+}
 CODE = r"^[-+]?0\d"  # 007
 DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
 DISTINCT = 16  # digits that count, from which on a number is written with the fewest that are it in float64
+SURE, ALL = 15, 17  # digits that count, of which float64 keeps each number, and of which no two of its numbers have the same
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
 TRIED = 2_000  # cells with which the ways to write numbers are compared
 Style = Literal["fixed", "short", "point", "general", "scientific", "exact"]
@@ -38,12 +42,13 @@ class NumberForm:
 
     `digits` are those after the decimal sign: of the number ("fixed", "short", "point": 5.00, 5, 5.0) or of its mantissa
     ("scientific"); of "general", which changes to exponents where these are shorter, they are all that count; "exact" has the
-    fewest that are this number in float64, as Python writes it. `has_plus` is a sign before positive numbers, `has_zero` a 0
-    before the decimal sign.
+    fewest that are this number in float64, as Python writes it. `counting` are the digits that count at most: R writes 15, where
+    float64 tells 17 apart. `has_plus` is a sign before positive numbers, `has_zero` a 0 before the decimal sign.
     """
 
     style: Style = "short"
     digits: int = 0
+    counting: int = ALL
     decimal: str = "."
     thousands: str = ""
     before: str = ""
@@ -84,6 +89,16 @@ class NumberForm:
         """The smallest difference of numbers that are written; None where it grows with them."""
         return 10.0**-self.digits if self.style in ("fixed", "short", "point") else None
 
+    @property
+    def most_counting(self) -> int:
+        """How many digits of a number count at most."""
+        return {"scientific": self.digits + 1, "general": max(self.digits, 1), "exact": ALL}.get(self.style, self.counting)
+
+    def last_digit(self, values: np.ndarray) -> np.ndarray:
+        """What the last digit that counts stands for in numbers (N,) whose digits are those that count."""
+        size = np.where(values == 0, 1e-300, np.abs(values))
+        return np.maximum(10.0 ** (np.floor(np.log10(size)) + 1 - self.most_counting), np.spacing(size))
+
     def rounded(self, values: np.ndarray) -> np.ndarray:
         """Numbers (N,) that are written without loss, nearest to these."""
         return np.array([float(self._plain(value)) for value in values.tolist()])
@@ -103,6 +118,7 @@ class NumberForm:
             return _general(value, self.digits, self.exponent)
         if self.style == "exact":
             return repr(value + 0.0)
+        value = value if self.counting >= ALL else float(f"{value:.{self.counting - 1}e}")
         if self.style == "fixed":
             text = f"{value:.{self.digits}f}"
         else:  # the fewest digits that are this number in float64
@@ -161,9 +177,11 @@ def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
         has_plus=any(cell.startswith("+") for cell in cells),
         has_zero=any(each.startswith(("0.", "-0.")) for each in bare) or not any(each.startswith((".", "-.")) for each in bare),
     )
-    tried = [attrs.evolve(base, style=style, digits=decimals) for style in ("fixed", "short", "point")]
+    counting = max((len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")) for each in bare), default=1) or 1
+    most = max((len(each.lstrip("-0").partition(".")[0]) for each in bare if "e" not in each), default=0) + decimals
+    kept = SURE if most > SURE >= counting else ALL
+    tried = [attrs.evolve(base, style=style, digits=decimals, counting=kept) for style in ("fixed", "short", "point")]
     if mantissas:
-        counting = max(len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0") for each in bare)
         digits = max(len(mantissa.partition(".")[2]) for mantissa, _, _ in mantissas)
         general = attrs.evolve(base, style="general", digits=min(counting, 17))
         tried = [attrs.evolve(base, style="scientific", digits=digits), general, attrs.evolve(base, style="exact")]
@@ -223,164 +241,3 @@ def _signs(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[tuple
         yield ".", ","
     if points or is_open:
         yield ",", "." if any(GROUPED["."].fullmatch(cell) for cell in commas) else ""
-
-
-DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
-        "%m/%d/%y", "%d.%m.%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y")  # fmt: skip
-TIME = re.compile(
-    r"(?P<day>.*\d)(?P<gap>T| )(?P<time>\d{1,2}:\d\d(?P<second>:\d\d)?(?P<fraction>\.\d+)?)(?P<zone>Z| UTC| GMT|[-+]\d\d:?\d\d)?"
-)
-CLOCK = ("%H", "%I", "%T", "%R", "%s", "%+")  # of a format, a time of day
-LIKE_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d{1,2}, \d{4}.*")
-Unit = Literal["ns", "us"]
-SCALE = {"ns": 1_000_000_000, "us": 1_000_000}
-
-
-@attrs.frozen
-class DateForm:
-    """A way to write dates: a format, with which a column has days since 1970-01-01 or, where it has a time of day, seconds since
-    `origin` (in seconds); `zone` is text that all cells end with. `short` is the format of midnights, where it is another;
-    `case` is that of all letters, and fractions of a second end with so many zeros as `padded` that are not written.
-    """
-
-    format: str
-    has_time: bool = False
-    unit: Unit = "us"
-    origin: int = 0
-    zone: str = ""
-    short: str = ""
-    case: Literal["", "upper", "lower"] = ""
-    padded: int = 0
-
-    def parse(self, cells: pl.Series) -> np.ndarray:
-        """The number of each cell (N,), nan where it is something else."""
-        plain = cells.str.strip_suffix(self.zone) if self.zone else cells
-        found = self._numbers(plain + "0" * self.padded if self.padded else plain, self.format)
-        if self.zone:
-            found = np.where(cells.str.ends_with(self.zone).fill_null(False).to_numpy(), found, np.nan)
-        if self.short:
-            found = np.where(np.isnan(found), self._numbers(cells, self.short), found)
-        return found
-
-    def _numbers(self, cells: pl.Series, format: str) -> np.ndarray:
-        when = cells.str.to_datetime(format, strict=False, time_unit=self.unit)
-        if isinstance(when.dtype, pl.Datetime) and when.dtype.time_zone:
-            when = when.dt.replace_time_zone(None)
-        ticks = when.to_physical()
-        lost = ticks.is_null().to_numpy()
-        whole = ticks.fill_null(0).to_numpy()
-        scale = SCALE[self.unit]
-        values = (whole - self.origin * scale) / scale if self.has_time else whole / (86_400 * scale)
-        return np.where(lost, np.nan, values)
-
-    @property
-    def resolution(self) -> float:
-        """The smallest difference of dates that are written."""
-        if not self.has_time:
-            return 1.0
-        digits = re.search(r"%\.(\d)f", self.format)
-        return 10.0 ** -(int(digits[1]) - self.padded) if digits else 1.0 if "%S" in self.format else 60.0
-
-    def rounded(self, values: np.ndarray) -> np.ndarray:
-        """Dates (N,) that can be written, nearest to these: none beyond the calendar."""
-        low, high = (-62_135_596_800, 253_402_300_799) if self.unit == "us" else (-9_223_372_000, 9_223_372_000)
-        per = 1 if self.has_time else 86_400
-        first, last = (low - self.origin * self.has_time) / per, (high - self.origin * self.has_time) / per
-        return np.clip(np.round(values / self.resolution) * self.resolution, math.ceil(first), math.floor(last))
-
-    def write(self, values: np.ndarray) -> list[str]:
-        scale = SCALE[self.unit]
-        values = self.rounded(values)
-        if self.has_time:
-            each = round(self.resolution * scale)  # counted, a float64 has more digits
-            ticks = np.round(values / self.resolution).astype(np.int64) * each + self.origin * scale
-        else:
-            ticks = np.round(values).astype(np.int64) * 86_400 * scale
-        when = pl.Series(ticks).cast(pl.Datetime(self.unit, "UTC" if "%:z" in self.format else None))
-        texts = [text[: len(text) - self.padded] + self.zone for text in when.dt.to_string(self.format).to_list()]
-        if self.short:
-            midnight = ticks % (86_400 * scale) == 0
-            brief = when.dt.to_string(self.short).to_list()
-            texts = [one if is_short else other for one, other, is_short in zip(brief, texts, midnight.tolist(), strict=True)]
-        return [getattr(text, self.case)() for text in texts] if self.case else texts
-
-
-def date_forms(cells: Sequence[str], given: Sequence[str]) -> list[DateForm]:
-    """Ways to read all of these cells as dates; more than one where the cells leave it open which number is the month."""
-    shown = list(cells[:1000])
-    texts = pl.Series(shown, dtype=pl.String)
-    if shown and given:
-        tried = [_timed(DateForm(each, any(sign in each for sign in CLOCK)), texts) for each in given]
-        if fitting := [form for form in tried if _most(form, texts)]:
-            return fitting[:1]
-    if not shown or not sum(LIKE_DATE.fullmatch(cell) is not None for cell in shown) > 0.5 * len(shown):
-        return []
-    times = [TIME.fullmatch(cell) for cell in shown]
-    timed = [match for match in times if match]
-    has_century = sum(re.search(r"\d{4}", cell.partition(":")[0]) is not None for cell in shown) > 0.5 * len(shown)
-    days = [day for day in DAYS if ("%Y" in day) == has_century]
-    if not timed:
-        return _different(_as_spelt([DateForm(day) for day in days if _most(DateForm(day), texts)], texts), texts)
-    first = timed[0]
-    written = max((len(match["fraction"] or ".") - 1 for match in timed), default=0)
-    digits = next((each for each in (0, 3, 6) if each >= written), 9)
-    second = "%S" if first["second"] else ""
-    clock = "%H:%M" + (f":{second}" if second else "") + (f"%.{digits}f" if digits else "")
-    zones = {match["zone"] or "" for match in timed}
-    zone = zones.pop() if len(zones) == 1 else ""
-    found = []
-    for day in days:
-        full = f"{day}{first['gap']}{clock}"
-        has_short = len(timed) < len(times)
-        unit: Unit = "ns" if digits == 9 else "us"
-        padded = 0 if zones else max(0, digits - written)
-        form = DateForm(full + ("" if not zones else "%:z"), True, unit, 0, zone, day if has_short else "", padded=padded)
-        form = _timed(form, texts)
-        if _most(form, texts):
-            found.append(form)
-    return _different(_as_spelt(found, texts), texts)
-
-
-def _different(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
-    """Those that read most cells, and different dates; of equals the one that writes most cells as they are."""
-    found: dict[bytes, DateForm] = {}
-    read = [int((~np.isnan(form.parse(cells))).sum()) for form in forms]
-    forms = [form for form, count in zip(forms, read, strict=True) if count == max(read)]
-    for form in sorted(forms, key=lambda form: -_same(form, cells)):
-        found.setdefault((form.parse(cells) + form.origin).tobytes(), form)
-    return sorted(found.values(), key=forms.index)
-
-
-def _same(form: DateForm, cells: pl.Series) -> int:
-    values = form.parse(cells)
-    good = np.flatnonzero(~np.isnan(values))
-    return sum(map(str.__eq__, form.write(values[good]), [cells[int(k)] for k in good]))
-
-
-def _timed(form: DateForm, cells: pl.Series) -> DateForm:
-    """With an origin near the cells, so that float64 keeps the digits of seconds."""
-    if not form.has_time:
-        return form
-    values = form.parse(cells)
-    values = values[~np.isnan(values)]
-    return attrs.evolve(form, origin=int(np.floor(np.median(values) / 86_400)) * 86_400) if len(values) else form
-
-
-def _most(form: DateForm, cells: pl.Series) -> bool:
-    return bool(np.mean(~np.isnan(form.parse(cells))) > 0.9)
-
-
-def _as_spelt(forms: Sequence[DateForm], cells: pl.Series) -> list[DateForm]:
-    """With 1/2/2020 and 9:05 where the cells have no zeros in front, and with months in their case."""
-    found = []
-    for form in forms:
-        bare = [form.format, form.format.replace("%H", "%-H")]
-        bare += [each.replace("%d", "%-d").replace("%m", "%-m") for each in bare]
-        cases: Any = ("", "upper", "lower") if "%b" in form.format.lower() else ("",)
-        tried = [attrs.evolve(form, format=format, case=case) for format in dict.fromkeys(bare) for case in cases]
-        found.append(max(tried, key=lambda each: _same(each, cells)))
-    return found
-
-
-Form = NumberForm | DateForm
-FORMS: dict[str, Callable[..., Any]] = {"number": NumberForm, "date": DateForm}

@@ -13,9 +13,18 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column
-from quasistatic.kits.tables.values import Values
+from quasistatic.kits.tables.dates import DateForm, Form
+from quasistatic.kits.tables.forms import SURE
+from quasistatic.kits.tables.values import Spoilt, Values
 
 NUMBERS, BITS = "numbers", "bits"
+# numbers of float64 that are tried for one that does not come back
+BESIDE = (0, *(sign * step for step in range(1, 9) for sign in (1, -1)))
+RARE = 3  # digits fewer than are kept: few numbers have no more than these by chance
+MOST = 300  # digits after the point
+LOOKED_AT = 20_000  # rows
+POWER = 22  # the highest power of ten that float64 has
+MANY = 14  # digits that count, of which some may be lost
 SPOILT = 2.0 * np.finfo(np.float64).eps  # of the size of a number: what scaling and back may change
 
 
@@ -96,8 +105,8 @@ class Layout:
         states = [self.state_of(slot.column) for slot in self.part(NUMBERS)]
         return {NUMBERS: tuple(None if slot is None else qs.Gate(slot.part, slot.place, 0) for slot in states)}
 
-    def to_parts(self, values: Values) -> dict[str, np.ndarray]:
-        """Events of rows: numbers in model units in float64, 0 where there is none."""
+    def to_parts(self, values: Values, is_exact: bool = True) -> dict[str, np.ndarray]:
+        """Events of rows: numbers in model units in float64, 0 where there is none; where they need not be exact, sooner."""
         parts: dict[str, np.ndarray] = {}
         for slot in self.slots:
             kind = np.float64 if slot.part == NUMBERS else np.float32 if slot.part == BITS else np.int32
@@ -105,26 +114,72 @@ class Layout:
             if slot.part == NUMBERS:
                 numbers = values.numbers[slot.column]
                 assert numbers is not None
-                line = self.columns[slot.column].bend.to_line(numbers)
-                own[:, slot.place] = np.nan_to_num((line - self.shift[slot.place]) / self.scale[slot.place])
+                own[:, slot.place] = self.to_model(slot, numbers) if is_exact else self._scaled(slot, numbers)
             else:
                 own[:, slot.place] = values.states[slot.column]
         return parts
 
+    def to_model(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
+        """Numbers (N,) of a column in model units, 0 where there is none: of those next to each other the ones that come back."""
+        found = self._scaled(slot, numbers)
+        back = self.from_model(slot, found)
+        lost = np.flatnonzero((back != numbers) & ~np.isnan(numbers))
+        if not len(lost):
+            return found
+        shift, scale = self.shift[slot.place], self.scale[slot.place]
+        bend = self.columns[slot.column].bend
+        size = np.maximum(np.abs(bend.to_line(numbers[lost])), abs(shift))
+        nearer = found[lost] + (numbers - back)[lost] * np.exp(bend.log_slope(numbers[lost])) / scale
+        step = np.maximum(np.spacing(np.abs(nearer)), 0.25 * np.spacing(size) / scale)
+        for steps in BESIDE:
+            tried = nearer + steps * step
+            is_found = self.from_model(slot, tried) == numbers[lost]
+            found[lost[is_found]] = tried[is_found]
+            lost, nearer, step = lost[~is_found], nearer[~is_found], step[~is_found]
+            if not len(lost):
+                break
+        return found
+
+    def _scaled(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
+        line = self.columns[slot.column].bend.to_line(numbers)
+        return np.nan_to_num((line - self.shift[slot.place]) / self.scale[slot.place])
+
+    def from_model(self, slot: Slot, found: np.ndarray) -> np.ndarray:
+        """The numbers (N,) of a column that these in model units are, to the last digit that float64 keeps."""
+        column, shift = self.columns[slot.column], self.shift[slot.place]
+        line = found.astype(np.float64) * self.scale[slot.place] + shift
+        numbers, size = column.bend.from_line(line), np.abs(line) + abs(shift)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            noise = size if column.bend.is_straight else size * np.exp(-column.bend.log_slope(numbers)) + np.abs(numbers)
+        assert column.form is not None
+        return _without_noise(numbers, SPOILT * noise, column.form)
+
+    def spoilt(self, values: Values) -> dict[str, Spoilt]:
+        """Numbers that do not come back from model units, by the names of columns whose numbers have many digits; of a large table
+        rows at equal distances are looked at.
+        """
+        looked = np.arange(0, len(values), max(1, len(values) // LOOKED_AT))
+        found = {}
+        for slot in self.part(NUMBERS):
+            column, numbers = self.columns[slot.column], values.numbers[slot.column]
+            if numbers is None or column.form is None or _most_digits(column.form, numbers) < MANY:
+                continue
+            some = numbers[looked]
+            made = self.from_model(slot, self.to_model(slot, some))
+            lost = (made != some) & ~np.isnan(some)
+            if lost.any():
+                found[column.name] = Spoilt(looked, lost, some, made)
+        return found
+
     def to_values(self, parts: Mapping[str, np.ndarray]) -> Values:
-        """The way back, to the last digit that float64 keeps when a number is scaled and back."""
+        """The way back."""
         count = len(next(iter(parts.values())))
         states: list[np.ndarray] = [np.zeros(count, np.int32) for _ in self.columns]
         numbers: list[np.ndarray | None] = [None for _ in self.columns]
         for slot in self.slots:
             own = np.asarray(parts[slot.part])[:, slot.place]
             if slot.part == NUMBERS:
-                line = own.astype(np.float64) * self.scale[slot.place] + self.shift[slot.place]
-                bend = self.columns[slot.column].bend
-                found, size = bend.from_line(line), np.abs(line) + abs(self.shift[slot.place])
-                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    noise = size if bend.is_straight else size * np.exp(-bend.log_slope(found)) + np.abs(found)
-                numbers[slot.column] = _without_noise(found, SPOILT * noise)
+                numbers[slot.column] = self.from_model(slot, own)
             else:
                 states[slot.column] = np.round(own).astype(np.int32)
         there = (None if own is None else np.where(state == 0, own, np.nan) for own, state in zip(numbers, states, strict=True))
@@ -152,16 +207,50 @@ class Layout:
         return found
 
 
-def _without_noise(numbers: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Numbers (N,) without the digits that scaling and back may have changed by this much: 1.5, not 1.5000000000000004."""
-    noise = np.where(np.isfinite(noise) & (noise > 0), noise, 1e-300)
-    decimals = np.clip(np.floor(-np.log10(noise)), -300, 300).astype(int)
+def _most_digits(form: Form, numbers: np.ndarray) -> float:
+    """How many digits of some number (N,) count, at most."""
+    if form.resolution is None:
+        return form.most_counting
+    size = np.nanmax(np.abs(numbers), initial=0.0)
+    return float(np.log10(max(size / form.resolution, 1.0))) + 1.0
+
+
+def _without_noise(numbers: np.ndarray, noise: np.ndarray, form: Form) -> np.ndarray:
+    """Numbers (N,) that scaling and back may have changed by this much: one as near as that to a number that the file writes, or
+    to a short one, is it: 1.5, not 1.5000000000000004.
+    """
+    if isinstance(form, DateForm):
+        return _where_near(numbers, form.rounded(numbers), noise)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sure = SURE - 1 - np.floor(np.log10(np.abs(numbers)))  # decimals of which float64 tells all numbers apart
+        short = np.floor(-np.log10(noise)) - RARE
+    all_digits = sure + form.most_counting - SURE
+    own = all_digits
+    if form.resolution is not None:
+        own, short = np.minimum(own, form.digits), np.minimum(short, form.digits)
+    near = np.where(own > sure, numbers, _to_decimals(numbers, own))
+    is_cut = (own > sure) & (own < all_digits)
+    near[is_cut] = form.rounded(numbers[is_cut])
+    shorter = np.where(short < own, _to_decimals(numbers, short), np.nan)
+    return _where_near(_where_near(numbers, near, noise), shorter, noise)
+
+
+def _where_near(numbers: np.ndarray, near: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(near - numbers) <= noise, near, numbers)
+
+
+def _to_decimals(numbers: np.ndarray, decimals: np.ndarray) -> np.ndarray:
+    """Numbers (N,) with so many digits after the point."""
+    decimals = np.clip(np.nan_to_num(decimals), -MOST, MOST).astype(int)
     found = np.array(numbers, np.float64)
     for digits in np.unique(decimals):
         is_one = decimals == digits
+        if digits > POWER:
+            found[is_one] = [round(each, int(digits)) for each in found[is_one].tolist()]
+            continue
         with np.errstate(over="ignore", invalid="ignore"):
-            rounded = np.round(found[is_one], int(digits))
-        found[is_one] = np.where(np.isfinite(rounded), rounded, found[is_one])
+            found[is_one] = np.round(found[is_one], int(digits))
     return found
 
 

@@ -22,7 +22,7 @@ LOG_TAU = float(np.log(2.0 * np.pi))
 @attrs.frozen(eq=False)
 class Flat:
     """Rows as columns: `numbers` (N, r), nan where there is none, in bins of the `widths` (r,), 0 for a density, the outer ones
-    open at `ends` (2, r); `states` (N, s) of so many `categories` (s,).
+    open at `ends` (2, r); `states` (N, s) of so many `categories` (s,). Each row is there `counts` (N,) times, once by default.
     """
 
     numbers: np.ndarray
@@ -30,13 +30,24 @@ class Flat:
     ends: np.ndarray
     states: np.ndarray
     categories: tuple[int, ...]
+    counts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def rows(self, chosen: slice | np.ndarray) -> Flat:
         """Some rows."""
-        return attrs.evolve(self, numbers=self.numbers[chosen], states=self.states[chosen])
+        counts = None if self.counts is None else self.counts[chosen]
+        return attrs.evolve(self, numbers=self.numbers[chosen], states=self.states[chosen], counts=counts)
+
+    @property
+    def total(self) -> int:
+        """How many rows there are, copies too."""
+        return len(self) if self.counts is None else int(self.counts.sum())
+
+    def mean(self, values: np.ndarray) -> float:
+        """The mean over rows of something that each (N,) has."""
+        return float(np.average(values, weights=self.counts))
 
     def alone(self) -> Sequence[Flat]:
         """Each column as rows of its own."""
@@ -45,7 +56,8 @@ class Flat:
 
     def _only(self, reals: list[int], states: list[int]) -> Flat:
         categories = tuple(self.categories[j] for j in states)
-        return Flat(self.numbers[:, reals], self.widths[reals], self.ends[:, reals], self.states[:, states], categories)
+        numbers, ends = self.numbers[:, reals], self.ends[:, reals]
+        return Flat(numbers, self.widths[reals], ends, self.states[:, states], categories, self.counts)
 
     def vectors(self) -> np.ndarray:
         """Numbers, 0 where there is none, and a bit for every state."""
@@ -92,15 +104,17 @@ def best_mixture(train: Flat, validation: Flat, sizes: Sequence[int] = SIZES) ->
     if not len(validation) and len(train) >= FEWEST_EACH:
         is_held = np.arange(len(train)) % FEWEST_EACH == FEWEST_EACH - 1
         train, validation = train.rows(~is_held), train.rows(is_held)
-    found = [_fitted(train, parts) for parts in sizes if parts == 1 or parts * FEWEST_EACH <= len(train)]
-    return max(found, key=lambda mixture: mixture.log_prob(validation).mean()) if len(validation) else found[0]
+    found = [_fitted(train, parts) for parts in sizes if parts == 1 or parts * FEWEST_EACH <= train.total]
+    return max(found, key=lambda mixture: validation.mean(mixture.log_prob(validation))) if len(validation) else found[0]
 
 
 def _fitted(rows: Flat, parts: int) -> Mixture:
     """By expectation and maximisation, from the rows that are nearest to some of them."""
     vectors = rows.vectors()
     # RandomState: its stream is frozen for all versions of numpy
-    centres = vectors[np.random.RandomState(parts).choice(len(vectors), parts, replace=False)]
+    shares = None if rows.counts is None else rows.counts / rows.total
+    parts = min(parts, len(vectors))
+    centres = vectors[np.random.RandomState(parts).choice(len(vectors), parts, replace=False, p=shares)]
     nearest = ((centres**2).sum(axis=1) - 2.0 * vectors @ centres.T).argmin(axis=1)
     mixture = _maximised(rows, np.eye(parts)[nearest])
     for _ in range(ROUNDS if parts > 1 else 0):
@@ -110,6 +124,7 @@ def _fitted(rows: Flat, parts: int) -> Mixture:
 
 
 def _maximised(rows: Flat, shares: np.ndarray) -> Mixture:
+    shares = shares if rows.counts is None else shares * rows.counts[:, None]
     is_there, numbers = ~np.isnan(rows.numbers), np.nan_to_num(rows.numbers)
     counts = shares.T @ is_there + 1e-9
     means = shares.T @ numbers / counts

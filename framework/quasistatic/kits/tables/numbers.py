@@ -22,7 +22,7 @@ import numpy as np
 import quasistatic as qs
 from quasistatic.kits.tables.bends import Bend, fit_bend
 from quasistatic.kits.tables.columns import Column
-from quasistatic.kits.tables.forms import DateForm, Form
+from quasistatic.kits.tables.dates import DateForm, Form
 from quasistatic.kits.tables.mixture import Flat, best_mixture
 from quasistatic.kits.tables.options import ColumnOptions
 
@@ -63,13 +63,19 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     if len(atoms):
         cells = column.form.write(atoms)  # type: ignore[union-attr]
         column = attrs.evolve(column, states=(*cells, *column.states), atoms=(*atoms.tolist(), *column.atoms))
-    low, high = _bounds(column, rest, options.bounds.get(column.name))
+    given = options.bounds.get(column.name)
+    low, high = _bounds(column, rest, given)
     step = 0.0 if wanted == "real" else step_of(column, rest)
     some = rest
     if step or low is not None or high is not None:  # else nothing looks at them, and an order of many takes time
         # RandomState: its stream is frozen for all versions of numpy
         some = rest[np.random.RandomState(0).permutation(len(rest))[:LOOKED_AT]]
     bend = fit_bend(some, low, high)
+    if not bend.keeps(np.array([rest.min(), rest.max()])):
+        if given is not None:
+            said = "expected numbers of which none is 1e300 times as far from a bound as another"
+            raise qs.DataError(f"source.bounds: column {column.name!r}: {said}")
+        low, bend = None, Bend()
     as_count = _as_count(column, rest, step, low, high)
     is_count = wanted == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
     if wanted == "count" and not step:
@@ -175,7 +181,8 @@ def _as_count(column: Column, rest: np.ndarray, step: float, low: float | None, 
     if not (steps < MANY and step.is_integer()):
         down = steps if low is None else min(steps, math.ceil((first - low) / step - 1e-9) - 1)
         up = steps if high is None else min(steps, math.ceil((high - last) / step - 1e-9) - 1)
-        first, last = first - down * step, last + up * step
+        assert column.form is not None  # as columns of numbers have; the ends are numbers that are written
+        first, last = column.form.rounded(np.array([first - down * step, last + up * step])).tolist()
     kind: Any = "date" if isinstance(column.form, DateForm) else "count"
     return attrs.evolve(column, kind=kind, step=step, low=first, high=last)
 
@@ -190,16 +197,18 @@ def _is_better_as_count(rest: np.ndarray, column: Column, bend: Bend) -> bool:
     for name, line, width in (("count", values, column.step), ("real", bend.to_line(values), 0.0)):
         mean, deviation = float(line.mean()), float(line.std()) or 1.0
         ends = np.array([[column.low], [column.high]]) if width else np.array([[-np.inf], [np.inf]])
-        flat = Flat(
-            ((line - mean) / deviation)[:, None], np.array([width / deviation]), (ends - mean) / deviation,
-            np.empty((len(line), 0), int), (),
-        )  # fmt: skip
-        test = flat.rows(slice(held))
-        found = best_mixture(flat.rows(slice(held, None)), test, SIZES).log_prob(test)
+        scaled, width, ends = (line - mean) / deviation, width / deviation, (ends - mean) / deviation
+        train, test = (_different(part, width, ends) for part in (scaled[held:], scaled[:held]))
+        score[name] = test.mean(best_mixture(train, test, SIZES).log_prob(test))
         if not width:
-            found = found - math.log(deviation) + bend.log_slope(values[:held]) + math.log(column.step)
-        score[name] = float(found.mean())
+            score[name] += float(bend.log_slope(values[:held]).mean()) + math.log(column.step / deviation)
     return score["count"] >= score["real"]
+
+
+def _different(numbers: np.ndarray, width: float, ends: np.ndarray) -> Flat:
+    """Rows of one number that repeats: each different one (N,) once, with its count."""
+    values, counts = np.unique(numbers, return_counts=True)
+    return Flat(values[:, None], np.array([width]), ends, np.empty((len(values), 0), int), (), counts)
 
 
 def about(columns: Sequence[Column], shares: Mapping[str, Mapping[str, float]]) -> list[str]:

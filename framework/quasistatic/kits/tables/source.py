@@ -95,7 +95,7 @@ class TableSource(
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
         about = "; ".join(column.describe() for column in found.columns)
         read = f"read {len(values)} rows of {table.name}"
-        lost = (*digits_lost(table, found.columns, again), *self._about_missing(values))
+        lost = (*digits_lost(table, found.columns, again, layout.spoilt(values)), *self._about_missing(values))
         self.notes = (read, about, *found.notes, *lost, *self._about_others(), f"splits: {sizes}")
 
     @classmethod
@@ -178,7 +178,9 @@ class TableSource(
         return self._data(self._rows(name, count))
 
     def _stored(self, values: Values) -> qs.ArrayRows:
-        return qs.ArrayRows({name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values).items()})
+        return qs.ArrayRows(
+            {name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values, is_exact=False).items()}
+        )
 
     def stored(self) -> qs.ArrayRows:
         return self._stored(self._rows("train"))
@@ -209,9 +211,9 @@ class TableSource(
         found = {name: np.asarray(own) for name, own in values.items()}
         if NUMBERS in found:
             own = np.asarray(found[NUMBERS], np.float64)
-            bends = [self.layout.columns[slot.column].bend for slot in self.layout.part(NUMBERS)]
-            lines = np.stack([bend.to_line(column) for bend, column in zip(bends, own.T, strict=True)], axis=1)
-            found[NUMBERS] = np.nan_to_num((lines - self.layout.shift) / self.layout.scale)
+            slots = self.layout.part(NUMBERS)
+            columns = [self.layout.to_model(slot, column) for slot, column in zip(slots, own.T, strict=True)]
+            found[NUMBERS] = np.stack(columns, axis=1)
         return found
 
     def number_columns(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -16,16 +16,15 @@ import polars as pl
 
 import quasistatic as qs
 from quasistatic.kits.tables.columns import Column, Kind
+from quasistatic.kits.tables.dates import DateForm, Form, date_forms
 from quasistatic.kits.tables.files import RawTable
 from quasistatic.kits.tables.forms import (
     CODE,
     DIGITS,
     EXACT,
     MISSING,
-    DateForm,
-    Form,
+    UNREAD,
     NumberForm,
-    date_forms,
     fit_number_form,
     number_forms,
 )
@@ -118,11 +117,11 @@ class Tally:
 
     def _note_powers(self, bare: pl.Series) -> None:
         """Whole numbers with an exponent (1E3) and without one, as far as there are few."""
-        powers = bare.filter(bare.str.contains(r"^\d+[eE]\d+$").fill_null(False))
+        powers = bare.filter(bare.str.contains(r"^[0-9]+[eE][0-9]+$").fill_null(False))
         if len(powers) and len(self.powers) < TEXTS:
             self.powers.update(powers.unique().cast(pl.Float64).to_list())
         if self.powers and len(self.plain) < TEXTS:
-            whole = bare.filter(bare.str.contains(r"^\d+$").fill_null(False)).unique()
+            whole = bare.filter(bare.str.contains(r"^[0-9]+$").fill_null(False)).unique()
             self.plain.update(whole.cast(pl.Float64).to_list()[:TEXTS])
 
     def _count_words(self, words: pl.Series, places: np.ndarray) -> None:
@@ -141,13 +140,17 @@ class Tally:
         return bool(self.codes) or bool(self.powers & self.plain) or self._are_spelt_twice()
 
     def _are_spelt_twice(self) -> bool:
-        """Whether few numbers, which would be states, are written in several ways, such as 1 and 1.0."""
+        """Whether few numbers, which would be states, are written in several ways, such as 1 and 1.0, or in one of their own."""
         if self.form is None or self.texts is None or len(self.texts) > MOST_SPELT:
             return False
-        values = self.form.parse(pl.Series(list(self.texts), dtype=pl.String))
+        texts = list(self.texts)
+        values = self.form.parse(pl.Series(texts, dtype=pl.String))
+        cells = [text for text, value in zip(texts, values.tolist(), strict=True) if value == value]
         known = values[~np.isnan(values)]
-        different = np.unique(known)
-        return len(different) < len(known) and are_states(different, self.form)
+        if not are_states(np.unique(known), self.form):
+            return False
+        form = fit_number_form(cells, self.form) if isinstance(self.form, NumberForm) else self.form
+        return form.write(known) != cells
 
 
 @attrs.frozen
@@ -378,6 +381,9 @@ def _losses(table: RawTable, tallies: Sequence[Tally], blank: int, columns: Sequ
     codes = [tally.name for tally in tallies if tally.form is not None and tally.are_codes]
     if codes:
         found.append(f"cells of {', '.join(map(repr, codes))} look like numbers but are codes, and are read as text")
+    for what, pattern in UNREAD.items():
+        alike = [each for each in tallies if each.form is None and each.sample and all(map(pattern.fullmatch, each.sample[:WORDS]))]
+        found += [f"cells of {each.name!r} are {what}, such as {each.sample[0]!r}, and are read as text" for each in alike]
     words = {word for column in columns for word in column.missing if word}
     if words:
         found.append(f"missing cells are also written {', '.join(map(repr, sorted(words)))} (source.missing_words)")

@@ -77,19 +77,19 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     body = [line for line in lines[leading:] if line.strip() and not (options.comment and line.startswith(options.comment))]
     delimiter = options.delimiter or _delimiter(body[:LOOKED_AT])
     rows = split_lines(body[:LOOKED_AT], delimiter)
-    named = None if options.comment else _named_in_comment(lines[:leading], delimiter, rows)
-    if named:
+    commented = None if options.comment else _named_in_comment(lines[:leading], delimiter, rows)
+    if commented:
         leading -= 1
-        rows = [named, *rows]
+        rows = [commented, *rows]
     if not rows:
         raise qs.DataError(f"{path}: holds no rows, only {leading} lines that begin with {options.comment or '#'}")
     width = Counter(len(row) for row in rows[1:] or rows).most_common(1)[0][0]
     if options.header != "auto":
         has_header = options.header == "yes"
     elif known:
-        has_header = bool(named) or not set(known).isdisjoint(rows[0]) or (not all(map(is_made_up, known)) and _is_header(rows))
+        has_header = bool(commented) or not set(known).isdisjoint(rows[0]) or (not all(map(is_made_up, known)) and _is_header(rows))
     else:
-        has_header = bool(named) or _is_header(rows)
+        has_header = bool(commented) or _is_header(rows)
     first = leading + 1
     if has_header and len(rows[0]) == width - 1 and options.header == "auto":
         ends_empty = not any(row[-1] for row in rows[1:] if len(row) == width)
@@ -105,7 +105,7 @@ def recognise(path: Path, options: ReadingOptions, known: Sequence[str] = ()) ->
     ]
     if leading:
         notes += _about_leading(lines[:leading], options.comment or "#")
-    header = tuple(_named(rows[0])) if has_header else None
+    header = tuple(named(rows[0])) if has_header else None
     is_spaced = any(re.search(rf'(^|{re.escape(delimiter or ",")}) +"', line) for line in body[:LOOKED_AT])
     return TextFormat(encoding, delimiter, options.comment, header, leading, width, is_spaced, tuple(notes))
 
@@ -120,7 +120,7 @@ def _about_leading(lines: Sequence[str], comment: str) -> list[str]:
     return [f"{count} lines at the top that begin with {comment} are comments (source.comment)"] if count else []
 
 
-def _named(header: Sequence[str]) -> list[str]:
+def named(header: Sequence[str]) -> list[str]:
     """With names for columns that have none, where there are several."""
     if sum(not name for name in header) < 2:
         return list(header)

@@ -286,8 +286,22 @@ def first_rows(columns: Sequence[Column], values: Values) -> Values:
     return values.rows(np.arange(min(len(values), max(1000, CHECKED // len(columns)))))
 
 
-def digits_lost(table: RawTable, columns: Sequence[Column], values: Values) -> list[str]:
-    """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back."""
+@attrs.frozen(eq=False)
+class Spoilt:
+    """Which numbers of a column do not come back: the `rows` that were looked at, whether they are `lost`, their numbers, and what
+    these become, (M,) each.
+    """
+
+    rows: np.ndarray
+    lost: np.ndarray
+    numbers: np.ndarray
+    made: np.ndarray
+
+
+def digits_lost(table: RawTable, columns: Sequence[Column], values: Values, spoilt: Mapping[str, Spoilt]) -> list[str]:
+    """Sentences about cells that would be written otherwise than the file has them; `values` are its first rows, come back, and
+    `spoilt` are numbers of all its rows, by the names of columns.
+    """
     piece = next(iter(table.pieces()), None)
     if piece is None:
         return []
@@ -297,11 +311,15 @@ def digits_lost(table: RawTable, columns: Sequence[Column], values: Values) -> l
     for column in columns:
         cells = piece.frame[str(table.names.index(column.name))].head(count).str.strip_chars().fill_null("")
         own = written[column.name].fill_null("")
-        differ = (cells != own).to_numpy()
-        if differ.any():
-            first = int(np.flatnonzero(differ)[0])
-            found.append(
-                f"{column.name}: {differ.sum()} of {count} cells are written otherwise than in the file, such as "
-                f"{cells[first]!r} as {own[first]!r}"
-            )
+        differ = np.flatnonzero((cells != own).to_numpy())
+        looked, lost = count, len(differ)
+        such = f"{cells[int(differ[0])]!r} as {own[int(differ[0])]!r}" if lost else ""
+        if (others := spoilt.get(column.name)) is not None:
+            is_below = others.rows >= count
+            below = np.flatnonzero(others.lost & is_below)
+            looked, lost = looked + int(is_below.sum()), lost + len(below)
+            if len(below) and not such:
+                such = " as ".join(repr(column.cell(float(each[below[0]]))) for each in (others.numbers, others.made))
+        if lost:
+            found.append(f"{column.name}: {lost} of {looked} cells are written otherwise than in the file, such as {such}")
     return found
