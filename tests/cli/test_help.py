@@ -111,4 +111,4 @@ def test_help_costs_at_most_four_times_the_import_of_click(tmp_path: Path) -> No
 
 def test_the_seed_of_a_measurement_is_its_own(cli: Callable[..., Result]) -> None:
     said = " ".join(cli("evaluate", "--help").stdout.split())
-    assert "Seed of the noise of this measurement. [default: 0;" in said
+    assert "Seed of all noise. [default: 0;" in said
