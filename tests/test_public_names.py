@@ -116,8 +116,7 @@ def test_plugins_import_public_names_alone() -> None:
             if module.split(".")[0] == "quasistatic":
                 assert not private(f"{module}.{name}"), (path, module, name)
             elif module.split(".")[0] == "quasistatic_plugins":
-                shared = [] if path.endswith("__init__.py") else ["layers"]  # parts of networks
-                assert module.split(".")[1] in [own, *shared], (path, module, name)
+                assert module.split(".")[1] == own, (path, module, name)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
                 assert not private(node.attr), (path, node.attr)

@@ -119,9 +119,6 @@ from quasistatic._process.model import AbstractFilters as AbstractFilters
 from quasistatic._process.model import AbstractModel as AbstractModel
 from quasistatic._process.model import Ports as Ports
 from quasistatic._process.model import Side as Side
-from quasistatic._process.model import bumps as bumps
-from quasistatic._process.model import ravel_side as ravel_side
-from quasistatic._process.model import side_size as side_size
 from quasistatic._process.normal import AbstractBasis as AbstractBasis
 from quasistatic._process.normal import BinnedNormal as BinnedNormal
 from quasistatic._process.normal import MeasuredNormal as MeasuredNormal

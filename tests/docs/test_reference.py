@@ -19,11 +19,12 @@ from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.component import KINDS
 from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
-from quasistatic.kits import tables
+from quasistatic.kits import networks, tables
 from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
+KITS = {"networks": networks, "tables": tables}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
@@ -84,13 +85,18 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 def test_the_reference_names_nothing_that_is_not_public() -> None:
     rows = re.findall(r"^\| (`.*?) \|", text_of("reference/library.md"), re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert names <= {*qs._HOMES, *tables._HOMES}
+    assert names <= {*qs._HOMES, *(name for kit in KITS.values() for name in kit._HOMES)}
 
 
-def test_every_public_name_of_the_kit_of_tables_is_in_the_reference() -> None:
-    section = text_of("reference/library.md").split("## The kit of tables\n")[1].split("\n## ")[0]
-    assert set(rows_of(section)) == {*tables._HOMES}
-    assert {*tables._HOMES} <= {*dir(tables)} and all(hasattr(tables, name) for name in tables._HOMES)
+@pytest.mark.parametrize("name", KITS)
+def test_every_public_name_of_a_kit_is_in_the_reference(name: str) -> None:
+    kit, section = KITS[name], text_of("reference/library.md").split(f"## The kit of {name}\n")[1].split("\n## ")[0]
+    assert set(rows_of(section)) == {*kit._HOMES}
+    assert {*kit._HOMES} <= {*dir(kit)} and all(hasattr(kit, each) for each in kit._HOMES)
+
+
+def test_every_kit_is_in_the_reference() -> None:
+    assert set(KITS) == {path.parent.name for path in Path(qs.__file__).parent.glob("kits/*/__init__.py")}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

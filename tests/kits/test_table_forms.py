@@ -27,7 +27,7 @@ NUMBERS = {
     "whole": (lambda x: f"{x:.0f}", ","),
     "as short as it goes": (lambda x: repr(round(x, 2)).removesuffix(".0"), ","),
     "without a zero": (lambda x: f"{x / 60_000:.3f}"[1:], ","),
-    "of Python": (lambda x: repr(float(f'{x * 10.0 ** -(int(x) % 12):.12g}')), ","),
+    "of Python": (lambda x: repr(float(f"{x * 10.0 ** -(int(x) % 12):.12g}")), ","),
     "of R": (lambda x: f"{x * 1e-9:.4g}", ","),
     "scientific": (lambda x: f"{x * 1e-9:.2e}", ","),
     "in capitals": (lambda x: f"{x * 1e-9:.2E}", ","),

@@ -22,13 +22,13 @@ from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
+from quasistatic.kits.networks import blocks
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
-from quasistatic_plugins.layers import blocks
 from quasistatic_plugins.thermodynamics.drawing import _entropy
 
 BIT = math.log(2)

@@ -181,7 +181,7 @@ def test_however_a_file_is_written_its_letters_are_the_same(tmp_path, written):
 
 def test_what_a_file_has_beside_letters_is_counted(tmp_path):
     row = letters(300)
-    counted = "\n".join(f"{start + 1:9} {row[start:start + 10]} {row[start + 10:start + 20]}" for start in range(0, 300, 20))
+    counted = "\n".join(f"{start + 1:9} {row[start : start + 10]} {row[start + 10 : start + 20]}" for start in range(0, 300, 20))
     text = f"; made by hand\n>a\n{counted}\n>b\n; a comment\n{letters(200, 1).lower()}\n>none\n>a again\n{row}\n"
     (tmp_path / "x.fa").write_text(text)
     source = sequences(tmp_path / "x.fa")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic.kits import networks
 
 LABELS = qs.Categorical((), 3)
 PARTS = qs.Fields({"label": LABELS, "size": qs.Real((2,))})
@@ -40,10 +41,10 @@ SIDES = {
 def test_side_information_is_a_vector_for_a_network_and_zeros_where_it_is_absent(which: str) -> None:
     event, value, vector = SIDES[which]
     diffusion = diffusion_of(event)
-    assert qs.side_size(event) == len(vector)
-    np.testing.assert_allclose(qs.ravel_side(event, diffusion.given(value).side), vector)
+    assert networks.side_size(event) == len(vector)
+    np.testing.assert_allclose(networks.ravel_side(event, diffusion.given(value).side), vector)
     for absent in (diffusion.side, diffusion.given(None).side, diffusion.given(value, present=False).side):
-        np.testing.assert_array_equal(qs.ravel_side(event, absent), np.zeros(len(vector)))
+        np.testing.assert_array_equal(networks.ravel_side(event, absent), np.zeros(len(vector)))
 
 
 @pytest.mark.parametrize("which", SIDES)
@@ -65,8 +66,8 @@ def test_one_program_serves_with_side_information_and_without(which: str) -> Non
 
 
 def test_nothing_is_read_where_a_source_has_no_side_information() -> None:
-    assert qs.Side.absent(None) is None and qs.side_size(None) == 0
-    assert qs.ravel_side(None, None).shape == (0,)
+    assert qs.Side.absent(None) is None and networks.side_size(None) == 0
+    assert networks.ravel_side(None, None).shape == (0,)
     diffusion = diffusion_of(None)
     assert diffusion.given(None) is diffusion and diffusion.side is None
 

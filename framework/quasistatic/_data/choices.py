@@ -44,4 +44,3 @@ class ArrayChoices:
             )
         if self.columns and self.drop:
             raise ValueError("columns and drop: give the columns that are read or those that are left out, not both")
-

@@ -131,9 +131,7 @@ class _Room:
                 raise DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
 
 
-def read_pictures(
-    place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False
-) -> Pictures:
+def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False) -> Pictures:
     """All pictures in a folder and below it, cut to squares; the folders directly in it are the classes. Or those of one file.
 
     Pages of a TIFF and frames of an animation are pictures of their own, or with "first" one of each file is read; those of a

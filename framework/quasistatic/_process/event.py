@@ -151,9 +151,7 @@ class AbstractField(AbstractEvent):
     def contains_array(self, array: np.ndarray) -> np.ndarray:
         """Whether each element of an array (N, *shape) is one that this field declares."""
 
-    def check_array(
-        self, array: np.ndarray, name: str = "", as_data: bool = True, there: np.ndarray | None = None
-    ) -> np.ndarray:
+    def check_array(self, array: np.ndarray, name: str = "", as_data: bool = True, there: np.ndarray | None = None) -> np.ndarray:
         """An array (N, *shape) in the field's dtype if every element fits; see `check`. Raises DataError naming the first that
         does not. Elements that do not exist, where `there` (N, *shape) is false, are not looked at.
         """

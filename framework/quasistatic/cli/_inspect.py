@@ -26,9 +26,7 @@ PICTURES = (".png", ".svg", ".pdf")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PICTURE", help="Also draw some of it: .png, .svg or .pdf.")
 @json_option
 @click.pass_context
-def inspect(
-    ctx: click.Context, path: str, overrides: tuple[str, ...], name: str | None, out: Path | None, as_json: bool
-) -> None:
+def inspect(ctx: click.Context, path: str, overrides: tuple[str, ...], name: str | None, out: Path | None, as_json: bool) -> None:
     """Say what would be read from a file or folder of data, and which options it needs; nothing is trained.
 
     PATH is what a recipe opens: a table, an array, sequences, molecules, text, a folder of pictures and what plugins add

@@ -44,7 +44,5 @@ class ImagesOptions(qs.CutChoices):
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.images.source"
     return [
-        qs.Component(
-            "source", "images", ImagesOptions, f"{here}:build", restore=f"{here}:restore", from_data=f"{here}:from_data"
-        )
+        qs.Component("source", "images", ImagesOptions, f"{here}:build", restore=f"{here}:restore", from_data=f"{here}:from_data")
     ]

@@ -53,6 +53,4 @@ OPENS: dict[str, dict[str, Any]] = {
 
 @qs.hookimpl
 def quasistatic_recipes() -> list[qs.NamedRecipe]:
-    return [
-        qs.NamedRecipe(name, __name__, f"{name}.toml", summary, **OPENS.get(name, {})) for name, summary in SUMMARIES.items()
-    ]
+    return [qs.NamedRecipe(name, __name__, f"{name}.toml", summary, **OPENS.get(name, {})) for name, summary in SUMMARIES.items()]

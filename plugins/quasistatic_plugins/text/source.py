@@ -71,9 +71,7 @@ class Text(qs.AbstractSymbolSource):
         passages = qs.joined_strings(rows, len(alphabet))
         return qs.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
 
-    def _scored(
-        self, choices: TextOptions, files: Mapping[str, bytes], origin: Any, alphabet: tuple[str, ...]
-    ) -> qs.Strings:
+    def _scored(self, choices: TextOptions, files: Mapping[str, bytes], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
         """All texts of files, and of a file that `write_events` wrote its texts one by one."""
         if not any(files.values()):
             raise qs.DataError(f"{origin.path}: is empty")

@@ -47,9 +47,7 @@ def flat(layout: Layout, event: qs.Fields, xs: Mapping[str, np.ndarray]) -> Flat
         lows = field.lows if isinstance(field, qs.Measured) else (None,) * field.size
         highs = field.highs if isinstance(field, qs.Measured) else (None,) * field.size
         widths = np.array(spacings)
-        ends = np.array(
-            [[-np.inf if low is None else low for low in lows], [np.inf if high is None else high for high in highs]]
-        )
+        ends = np.array([[-np.inf if low is None else low for low in lows], [np.inf if high is None else high for high in highs]])
     states = [(name, field) for name, field in event.parts().items() if name != NUMBERS]
     codes = [np.asarray(xs[name]).astype(int) for name, _ in states]
     categories = tuple(getattr(field, "categories", 2) for _, field in states for _ in range(field.size))

@@ -26,6 +26,7 @@ SIZES = (8, 16, 32, 64)
 NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
 NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
+
 @attrs.frozen(eq=False)
 class RawTable:
     """A table of text: `names` of its columns, and `pieces()`, which reads its rows anew, some at a time.
@@ -270,8 +271,10 @@ def as_cell(value: Any) -> str:
 
 def is_frame(data: Any) -> bool:
     """Whether data in memory are a table with names: a data frame, a mapping of columns, or anything with the Arrow interface."""
-    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__") or (
-        isinstance(data, Mapping) and all(np.ndim(values) == 1 for values in data.values())
+    return (
+        hasattr(data, "__arrow_c_stream__")
+        or hasattr(data, "__dataframe__")
+        or (isinstance(data, Mapping) and all(np.ndim(values) == 1 for values in data.values()))
     )
 
 
