@@ -19,12 +19,12 @@ from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.component import KINDS
 from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
-from quasistatic.kits import networks, tables
+from quasistatic.kits import arrays, networks, pictures, sequences, tables
 from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
-KITS = {"networks": networks, "tables": tables}
+KITS = {"arrays": arrays, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
@@ -96,6 +96,9 @@ def test_every_public_name_of_a_kit_is_in_the_reference(name: str) -> None:
 
 
 def test_every_kit_is_in_the_reference() -> None:
+    modules = {name: {path.stem for path in Path(kit.__file__ or "").parent.glob("*.py")} for name, kit in KITS.items()}
+    # a module that is imported would take the place of what has its name
+    assert not any(modules[name] & {*kit._HOMES} for name, kit in KITS.items())
     assert set(KITS) == {path.parent.name for path in Path(qs.__file__).parent.glob("kits/*/__init__.py")}
 
 
@@ -131,9 +134,10 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 PROTOCOLS = (
     "AbstractEvent", "AbstractField",
     "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractColumns",
-    "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
+    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits",
+    "AbstractFramed", "AbstractWriting", "AbstractPictures", "AbstractReporting", "AbstractOverview",
     "AbstractKept", "AbstractRefitting",
+    "kits.pictures.AbstractPictureReport", "kits.sequences.AbstractSymbolSource", "kits.tables.AbstractColumns",
     "AbstractKernel", "AbstractBridged", "AbstractFlowing",
     "AbstractJumping", "FiniteKernel",
     "AbstractDistribution", "AbstractElementwiseDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
@@ -149,7 +153,7 @@ def arguments_of(function: Any) -> list[str]:
 
 
 def methods_of(conf: ModuleType, name: str) -> dict[str, Any]:
-    cls = getattr(qs, name)
+    cls = conf.named(name)
     builder = {"__init__": cls.__init__} if conf.has_builder(cls) else {}
     return builder | {key: member for key, member in conf.own_methods(cls).items() if inspect.isfunction(member)}
 
@@ -161,8 +165,8 @@ def rows_of(text: str) -> list[str]:
 
 def undocumented(conf: ModuleType, name: str, page: str) -> set[str]:
     """What the page, filled in, does not say of a protocol: its members, and the arguments of its methods."""
-    cls = getattr(qs, name)
-    section = conf.fill(page).split(f"\n### {name}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
+    cls = conf.named(name)
+    section = conf.fill(page).split(f"\n### {name.rpartition('.')[2]}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
     named = rows_of(page.split("## Arguments\n", 1)[1].split("\n## ")[0])
     lost = {field for field in conf.own_fields(cls) if field not in rows_of(section)}
     lost |= {key for key, member in conf.own_methods(cls).items() if not inspect.getdoc(member) or f"\n{key}" not in section}
@@ -189,7 +193,7 @@ def test_a_member_that_nobody_describes_is_noticed(conf: ModuleType, monkeypatch
 
 def test_the_reference_describes_no_argument_or_attribute_that_is_gone(conf: ModuleType) -> None:
     page = text_of("reference/protocols.md").split("## Arguments\n")[1]
-    members = {field for name in PROTOCOLS for field in conf.own_fields(getattr(qs, name))}
+    members = {field for name in PROTOCOLS for field in conf.own_fields(conf.named(name))}
     methods = [method for name in PROTOCOLS for method in methods_of(conf, name).values()]
     arguments = {argument.partition("=")[0] for method in methods for argument in arguments_of(method)}
     assert set(rows_of(page)) - arguments - members == set()

@@ -198,7 +198,7 @@ def tables(count: int, folder: Path, draw: random.Random, tally: Tally) -> None:
 
 
 def looked_at(path: Path) -> None:
-    refused(lambda: qs.read_array(path))
+    refused(lambda: qs.files.read_array(path))
     if not path.name.endswith((".npy", ".npz")):
         refused(lambda: table_source(TableOptions(path=str(path))))
 

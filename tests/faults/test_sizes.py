@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._data.files import read_events
+from quasistatic._data.events import read_events
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder
 

@@ -75,7 +75,7 @@ class Generated(qs.AbstractGeneratedSource):
         super().__init__(seed=0, validation_events=200, test_events=200)
 
     def draw(self, row, *, key):
-        return jnp.where(qs.uniform((2,), key=key) < 0.3, 1.0, 0.0).astype(jnp.float32), None
+        return jnp.where(qs.numerics.uniform((2,), key=key) < 0.3, 1.0, 0.0).astype(jnp.float32), None
 
 
 @catalogue.caught_by("disjoint")

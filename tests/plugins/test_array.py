@@ -12,6 +12,7 @@ import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 from quasistatic._data.conversion import log_scale, samples_to_user
+from quasistatic.kits import arrays
 from quasistatic.testing._setting import Constant
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
@@ -20,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def source_of(values, **options):
-    return qs.ArraySource(np.asarray(values), qs.ArrayChoices(**options))
+    return arrays.array_source(np.asarray(values), arrays.ArrayChoices(**options))
 
 
 def normal(*shape, seed=0):
@@ -490,7 +491,7 @@ def parts_of(count=40):
 
 def test_a_mapping_of_arrays_is_an_event_of_several_parts():
     values = parts_of()
-    source = qs.ArraySource(values)
+    source = arrays.array_source(values)
     assert source.event == qs.Fields({"size": qs.Real((1,)), "kind": qs.Categorical((1,), 4), "image": qs.Binary((3, 3))})
     assert source.columns is None and source.units["kind"].scale == 1
     splits = [source.split(name).x for name in SPLITS]
@@ -514,8 +515,8 @@ def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path,
     values = parts_of()
     np.save(tmp_path / "image.npy", values["image"])
     monkeypatch.setattr(_tables, "CHUNK", 27)
-    plain = qs.ArraySource(values)
-    mapped = qs.ArraySource({**values, "image": np.load(tmp_path / "image.npy", mmap_mode="r")})
+    plain = arrays.array_source(values)
+    mapped = arrays.array_source({**values, "image": np.load(tmp_path / "image.npy", mmap_mode="r")})
     assert mapped.event == plain.event
     stored = mapped.stored()
     assert not isinstance(stored, qs.ArrayRows) and len(stored) == len(plain.stored()) == 28
@@ -541,7 +542,7 @@ def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path,
 )
 def test_parts_that_cannot_be_used_are_named(values, said):
     with pytest.raises(qs.DataError) as caught:
-        qs.ArraySource(values)
+        arrays.array_source(values)
     assert said in str(caught.value)
 
 

@@ -206,7 +206,7 @@ def test_render_tiles_the_images():
     axes = Figure().add_subplot()
     source = digits()
     x = source.split("test").x[:7]
-    qs.draw_field(x, source.event, axes)
+    qs.pictures.draw_field(x, source.event, axes)
     picture = axes.images[0].get_array()
     assert picture.shape == (3 * 9 - 1, 3 * 9 - 1)
     np.testing.assert_array_equal(picture[:8, :8], x[0])

@@ -204,5 +204,5 @@ def test_covariance_and_length_of_the_curve():
 def test_render_draws_the_points():
     axes = Figure().add_subplot()
     source = roll(validation_events=50)
-    qs.draw_field(source.split("validation").x, source.event, axes)
+    qs.pictures.draw_field(source.split("validation").x, source.event, axes)
     assert len(axes.collections[0].get_offsets()) == 50

@@ -292,7 +292,7 @@ def test_a_run_whose_text_was_changed_gives_no_figures(song):
     song.write_text(LINES.replace("wall", "hall"))
     changed = component.load_restore()(source._choices, source.kept())
     assert changed.spell(source.split("test").x)[0] in LINES
-    with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")
-    with pytest.raises(qs.DataError, match="none that this version reads"):
+    with pytest.raises(qs.DataError, match="cannot be read by this version"):
         component.load_restore()(source._choices, qs.Kept({"path": "x"}))

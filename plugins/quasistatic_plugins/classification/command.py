@@ -48,7 +48,7 @@ def classify(
     from quasistatic_plugins.classification.classes import Classes
 
     if per_event is not None:
-        qs.try_out(per_event)
+        qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
     classes = Classes.of(run, folder)
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
@@ -61,7 +61,7 @@ def classify(
     else:
         told = Told.nothing(len(classes.names))
     if per_event is not None:
-        qs.write_durably(per_event, _table(classes, events, told))
+        qs.files.write_durably(per_event, _table(classes, events, told))
     values = _values(classes, events, told) if len(events) else {}
     outside = qs.about_outside(events)
     if as_json:

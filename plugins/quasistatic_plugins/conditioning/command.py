@@ -181,9 +181,9 @@ def _told(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | 
 
         file, arrays = io.BytesIO(), dict[str, Any](found.arrays(run.source))
         np.savez(file, **arrays)
-        qs.write_durably(how.out, file.getvalue())
+        qs.files.write_durably(how.out, file.getvalue())
     else:
-        qs.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
+        qs.files.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
     values = found.values(run.source, where, hidden)
     if how.as_json:
         click.echo(json.dumps({"run": str(how.folder), "method": how.method, "out": str(how.out), **values}))

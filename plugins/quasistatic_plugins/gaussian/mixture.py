@@ -10,6 +10,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import tables
 
 LOG_TAU = math.log(2.0 * math.pi)
 ARRAYS = ("log_weights", "means", "axes", "variances")
@@ -61,7 +62,7 @@ class NormalMixture(qs.AbstractDistribution):
 
 def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of a mixture that is fitted to events (N, *shape), in float32."""
-    found = qs.fit_mixture(*(np.reshape(x, (len(x), math.prod(x.shape[1:]))) for x in (train, validation)))
+    found = tables.fit_mixture(*(np.reshape(x, (len(x), math.prod(x.shape[1:]))) for x in (train, validation)))
     variances, axes = np.linalg.eigh(found.covariances)
     arrays = (np.log(found.weights), found.means, axes, variances)
     return {name: np.asarray(array, np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class IdxOptions(qs.PictureChoices):
+class IdxOptions(pictures.PictureChoices):
     """Pictures in IDX files (MNIST, Fashion-MNIST, EMNIST), also .gz; files named t10k or test are the test split."""
 
     path: str = attrs.field(

@@ -8,10 +8,11 @@ import attrs
 from attrs.validators import ge, le, optional
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class ImagesOptions(qs.CutChoices):
+class ImagesOptions(pictures.CutChoices):
     """A folder of your own pictures (.png, .jpg, .webp, .tiff, .bmp, .gif, .avif, .heic), of any size, in grey or in colour."""
 
     path: str = attrs.field(

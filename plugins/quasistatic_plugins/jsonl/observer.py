@@ -34,7 +34,7 @@ class JsonLines(qs.AbstractObserver):
         begin = {"kind": "start", "update": 0, "updates": info.updates, "event": info.event, "parameters": info.parameters}
         with self._explained():
             lines = [begin, *_kept(self._path, info.first_update)]
-            qs.write_durably(self._path, "".join(map(_text, lines)).encode())
+            qs.files.write_durably(self._path, "".join(map(_text, lines)).encode())
             self._file = self._path.open("a", encoding="utf-8")
         self._written = info.first_update
 

@@ -7,10 +7,11 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 
 
 @attrs.frozen(kw_only=True)
-class MoleculesOptions(qs.SymbolChoices):
+class MoleculesOptions(sequences.SymbolChoices):
     """Molecules as SMILES or SELFIES, from .smi, .csv or .sdf, by default 4,999 of rdkit (needs quasistatic[molecules])."""
 
     path: str = attrs.field(

@@ -7,10 +7,11 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 
 
 @attrs.frozen(kw_only=True)
-class SequencesOptions(qs.SymbolChoices):
+class SequencesOptions(sequences.SymbolChoices):
     """Windows of biological sequences, or whole short ones, from FASTA, FASTQ or GenBank, also .gz (needs quasistatic[biology])."""
 
     path: str = attrs.field(default="", metadata={"help": "the file; must be given"})

@@ -20,6 +20,7 @@ from tensorboardX.summary import histogram
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic.kits import pictures
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
@@ -112,7 +113,7 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     data = info.source.split("validation", count)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
-    kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
+    kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), qs.capability(info.source, qs.AbstractPictures) is not None
     with _compiled_in_haste() if info.source.event.size <= HASTY else contextlib.nullcontext():
         found = _thermodynamics(ledger, diffusion, data, info.source)
     yield _scalars(found)
@@ -121,12 +122,12 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     if is_picture:
         drawn, film = drawn
         times = np.asarray(diffusion.times(steps))[list(kept)]
-        yield _picture("strip", qs.pictures.strip(info.source, times, film, drawn))
-        restored = qs.pictures.restored(info.source, diffusion, data, key=jr.key(1))
+        yield _picture("strip", pictures.strip(info.source, times, film, drawn))
+        restored = pictures.restored(info.source, diffusion, data, key=jr.key(1))
         if restored is not None:
             yield _picture("restored", restored)
         if isinstance(diffusion.model, qs.AbstractFilters):
-            yield _picture("filters", qs.pictures.filters(diffusion.model))
+            yield _picture("filters", pictures.filters(diffusion.model))
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 

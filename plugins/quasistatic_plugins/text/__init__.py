@@ -7,10 +7,11 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 
 
 @attrs.frozen(kw_only=True)
-class TextOptions(qs.SymbolChoices):
+class TextOptions(sequences.SymbolChoices):
     """Windows of text: a file, a folder of .txt, the standard input (-), or by default what Python's help knows of its topics."""
 
     path: str = attrs.field(

@@ -7,10 +7,11 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class TexturesOptions(qs.CutChoices):
+class TexturesOptions(pictures.CutChoices):
     """Patches of three grey photographs that scikit-image ships, grass, gravel and brick (needs quasistatic[data])."""
 
     texture: Literal["all", "grass", "gravel", "brick"] = attrs.field(default="all", metadata={"help": "which of them"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from quasistatic.kits.tables.files import RawTable, from_frame, is_frame, read_t
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
 from quasistatic.kits.tables.options import TableOptions
+from quasistatic.kits.tables.report import AbstractColumns
 from quasistatic.kits.tables.values import (
     WRITTEN,
     Values,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 FEWEST = 10  # rows
 SPLITS: tuple[qs.Split, ...] = ("train", "validation", "test")
-UNREADABLE = "the record of the data in run.json cannot be read by this version"
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ class TableSource(
     qs.AbstractReading,
     qs.AbstractWriting,
     qs.AbstractOwnUnits,
-    qs.AbstractColumns,
+    AbstractColumns,
     qs.AbstractFramed,
     qs.AbstractRefitting,
     qs.AbstractKept,
@@ -79,7 +79,7 @@ class TableSource(
     endings = WRITTEN
     event: qs.Fields
 
-    def __init__(self, table: RawTable, options: TableOptions, origin: qs.Origin | None = None, frame: str = ""):
+    def __init__(self, table: RawTable, options: TableOptions, origin: qs.files.Origin | None = None, frame: str = ""):
         found = read_columns(table, options)
         values = found.values
         if len(values) < FEWEST:
@@ -89,7 +89,7 @@ class TableSource(
         again = layout.snapped(layout.to_values(layout.to_parts(first_rows(found.columns, values))))
         _refuse_untrained(table.name, layout, values.rows(numbers["train"]))
         others = {name: path for name, path in (("validation", options.validation_path), ("test", options.test_path)) if path}
-        origins = {name: qs.Origin.of(path) for name, path in others.items()}
+        origins = {name: qs.files.Origin.of(path) for name, path in others.items()}
         self._settle(options, layout, numbers, Written.of(table, frame), origin, origins)
         self._parts = {"": values}
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
@@ -108,18 +108,18 @@ class TableSource(
             layout = Layout.of(columns, kept.arrays["shift"], kept.arrays["scale"])
             numbers: Any = {name: kept.arrays[name] for name in SPLITS}
             _check_arrays(layout, numbers)
-            origins = {str(name): qs.Origin(**each) for name, each in about["origins"].items()}
+            origins = {str(name): qs.files.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
             source.notes = tuple(map(str, about["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise qs.DataError(f"{UNREADABLE}: {error!r:.200}") from error
+            raise qs.files.unreadable_record(error) from error
         return source
 
     _parts: dict[str, Values]
 
     def _settle(
         self, options: TableOptions, layout: Layout, numbers: Mapping[qs.Split, np.ndarray], written: Written,
-        origin: qs.Origin | None, others: Mapping[str, qs.Origin],
+        origin: qs.files.Origin | None, others: Mapping[str, qs.files.Origin],
     ) -> None:  # fmt: skip
         self._options, self.layout, self._numbers, self._written = options, layout, dict(numbers), written
         self._origin, self._others = origin, dict(others)
@@ -149,18 +149,22 @@ class TableSource(
         """All rows of the file. Raises DataError where it was changed since the run was started."""
         if "" not in self._parts:
             assert self._origin is not None
-            table = read_table(self._origin.find(self._options.path), self._options)
+            table = qs.files.Reopened(self._origin, self._options.path, self._look).data
             found = read_values(table, self.layout.columns, self._options.labels)
             if max(int(rows.max(initial=0)) for rows in self._numbers.values()) >= len(found):
                 raise qs.DataError(f"{table.name}: does not hold the rows that the run has kept the numbers of")
             self._parts[""] = found
         return self._parts[""]
 
+    def _look(self, place: str) -> tuple[qs.files.Origin, Callable[[], RawTable]]:
+        return qs.files.Origin.of(place), lambda: read_table(place, self._options)
+
     def _rows(self, name: qs.Split, count: int | None = None) -> Values:
         if name in self._others:
             if name not in self._parts:
-                path = self._others[name].find(str(getattr(self._options, f"{name}_path")))
-                found = read_values(read_table(path, self._options), self.layout.columns, self._options.labels)
+                path = str(getattr(self._options, f"{name}_path"))
+                table = qs.files.Reopened(self._others[name], path, self._look).data
+                found = read_values(table, self.layout.columns, self._options.labels)
                 inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
                 self._parts[name] = attrs.evolve(found.rows(inside), outside=found.outside)
             whole = self._parts[name]
@@ -316,7 +320,7 @@ def table_source(options: TableOptions) -> TableSource:
     if not options.path:
         raise qs.DataError("source.path: must be given, a table (quasistatic run my.csv)")
     table = read_table(options.path, options)
-    return TableSource(table, options, qs.Origin.of(Path(options.path).expanduser()))
+    return TableSource(table, options, qs.files.Origin.of(Path(options.path).expanduser()))
 
 
 def frame_source(options: TableOptions, data: Any) -> TableSource:

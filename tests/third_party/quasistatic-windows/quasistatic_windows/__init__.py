@@ -35,4 +35,4 @@ def quasistatic_recipes() -> list[qs.NamedRecipe]:
 
 def accepts(path: Path) -> bool | str:
     """Whether a file is a recording, by its first bytes."""
-    return qs.read_head(path, 12)[8:] == b"WAVE" or "it is no .wav file"
+    return qs.files.read_head(path, 12)[8:] == b"WAVE" or "it is no .wav file"

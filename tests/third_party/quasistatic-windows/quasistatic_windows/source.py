@@ -58,7 +58,7 @@ def read(options: WindowsOptions) -> np.ndarray:
     """All samples (N,), in float64. Raises DataError with what is wrong with the file and a way out."""
     if Path(options.path).suffix.lower() == ".wav":
         return read_wav(options.path)
-    table = qs.read_array(options.path)  # it names missing files and missing numbers itself
+    table = qs.files.read_array(options.path)  # it names missing files and missing numbers itself
     values, names = table.values.reshape(len(table.values), -1), table.columns or ()
     if options.column not in names and (options.column or values.shape[1] != 1):
         shown = ", ".join(names) or f"{values.shape[1]}, without names"

@@ -31,7 +31,7 @@ class Angles(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_bump, key_noise = jr.split(key)
-        bump = jnp.sum(qs.uniform((), key=key_bump) >= np.cumsum(self.weights)[:-1])
+        bump = jnp.sum(qs.numerics.uniform((), key=key_bump) >= np.cumsum(self.weights)[:-1])
         return WrappedNormal(jnp.asarray(self.bumps)[bump], self.variance).sample(key_noise), None
 
     def log_prob(self, xs: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ class Waits(qs.AbstractGeneratedSource, qs.AbstractTruth):
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_kind, key_noise = jr.split(key)
-        kind = jnp.sum(qs.uniform((), key=key_kind) >= np.cumsum(SHARES)[:-1].astype(np.float32))
+        kind = jnp.sum(qs.numerics.uniform((), key=key_kind) >= np.cumsum(SHARES)[:-1].astype(np.float32))
         logs = jnp.asarray(MEDIANS - np.log(SCALE), jnp.float32)[kind]
         return jnp.exp(logs + DEVIATION * jr.normal(key_noise, (2,), jnp.float32)), None
 
