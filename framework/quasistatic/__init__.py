@@ -21,7 +21,7 @@ def _homes() -> dict[str, str]:
 
 
 _HOMES = _homes()
-_PARENTS = ("quasistatic", "quasistatic._data", "quasistatic._process", "quasistatic._report")
+_PARENTS = ("quasistatic", "quasistatic._data", "quasistatic._process", "quasistatic._report", "quasistatic._runs")
 
 
 def __getattr__(name: str) -> Any:

@@ -170,7 +170,7 @@ def test_a_record_of_an_array_that_is_none_is_one_message(tmp_path, spoil):
     about, values = json.loads(json.dumps(kept.about)), dict(kept.arrays)
     spoil(about, values)
     with pytest.raises(qs.DataError, match=r"run\.json"):
-        arrays.restored_array(arrays.ArrayChoices(), qs.Kept(about, values))
+        arrays.restored_array(arrays.ArrayChoices(), qs.sources.Kept(about, values))
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_a_record_of_an_array_that_is_none_is_one_message(tmp_path, spoil):
 def test_a_record_of_a_table_that_is_none_is_one_message(trained, spoil):
     folder = RunFolder.open(trained / "run")
     about, arrays = folder.read_about()["data"], folder.read_arrays()
-    TableSource.restored(TableOptions(), qs.Kept(about, arrays))
+    TableSource.restored(TableOptions(), qs.sources.Kept(about, arrays))
     spoil(about, arrays)
     with pytest.raises(qs.DataError, match=r"run\.json"):
-        TableSource.restored(TableOptions(), qs.Kept(about, arrays))
+        TableSource.restored(TableOptions(), qs.sources.Kept(about, arrays))
 
 
 def test_a_path_to_data_is_a_run_of_it(cli, tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -25,6 +27,7 @@ from quasistatic.testing._law import REGISTRY
 from .conftest import DOCS, PAGES, ROOT, blocks
 
 KITS = {"arrays": arrays, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
+MODULES = ("answers", "distributions", "files", "grids", "numerics", "sources")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
@@ -85,7 +88,25 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 def test_the_reference_names_nothing_that_is_not_public() -> None:
     rows = re.findall(r"^\| (`.*?) \|", text_of("reference/library.md"), re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert names <= {*qs._HOMES, *(name for kit in KITS.values() for name in kit._HOMES)}
+    assert names <= {
+        *qs._HOMES,
+        *(name for kit in KITS.values() for name in kit._HOMES),
+        *itertools.chain(*map(names_of, MODULES)),
+        *dir(qs.errors),
+    }
+
+
+def names_of(module: str) -> list[str]:
+    """The public names of a module that gathers them: functions of its own, and what it imports under the same name."""
+    tree = ast.parse(inspect.getsource(getattr(qs, module)))
+    imported = [each.asname for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names if each.asname]
+    return [*imported, *(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_of_a_module_that_gathers_them_is_in_the_reference(module: str) -> None:
+    page, names = text_of("reference/library.md"), names_of(module)
+    assert names and set(names) <= set(rows_of(page.split(f"\n`qs.{module}`")[1].split("\n`qs.")[0].split("\n## ")[0]))
 
 
 @pytest.mark.parametrize("name", KITS)
@@ -132,17 +153,15 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 
 
 PROTOCOLS = (
-    "AbstractEvent", "AbstractField",
-    "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits",
-    "AbstractFramed", "AbstractWriting", "AbstractPictures", "AbstractReporting", "AbstractOverview",
-    "AbstractKept", "AbstractRefitting",
-    "kits.pictures.AbstractPictureReport", "kits.sequences.AbstractSymbolSource", "kits.tables.AbstractColumns",
-    "AbstractKernel", "AbstractBridged", "AbstractFlowing",
-    "AbstractJumping", "FiniteKernel",
-    "AbstractDistribution", "AbstractElementwiseDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
-    "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",
-    "AbstractObserver",
+    "AbstractEvent", "AbstractField", "AbstractSource", "AbstractGeneratedSource", "sources.AbstractTruth",
+    "sources.AbstractJudge", "sources.AbstractBaselines", "sources.AbstractDrawing", "sources.AbstractPartDrawing",
+    "sources.AbstractReading", "sources.AbstractOwnUnits", "sources.AbstractFramed", "sources.AbstractWriting",
+    "sources.AbstractPictures", "pictures.AbstractReporting", "pictures.AbstractOverview", "sources.AbstractKept",
+    "sources.AbstractRefitting", "kits.pictures.AbstractPictureReport", "kits.sequences.AbstractSymbolSource",
+    "kits.tables.AbstractColumns", "AbstractKernel", "AbstractBridged", "AbstractFlowing", "AbstractJumping", "FiniteKernel",
+    "AbstractDistribution", "AbstractWithMean", "distributions.AbstractElementwiseDistribution",
+    "distributions.AbstractIntegrable", "distributions.AbstractDiscrete", "AbstractModel", "AbstractFilters",
+    "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise", "AbstractObserver",
 )  # fmt: skip
 
 

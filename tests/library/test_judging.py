@@ -72,13 +72,13 @@ def test_a_source_says_that_its_events_are_pictures():
 
     def kind(shape, **options):
         source = arrays.array_source(RANDOM.normal(size=(50, *shape)), arrays.ArrayChoices(**options))
-        return qs.capability(source, qs.AbstractPictures) is not None
+        return qs.sources.capability(source, qs.sources.AbstractPictures) is not None
 
     assert [kind((5, 5)), kind((5, 6, 3)), kind((8, 3)), kind((9,)), kind((4, 5, 2))] == [True, True, False, False, False]
     assert kind((8, 3), pictures="yes") and not kind((5, 5), pictures="no")
     with pytest.raises(qs.DataError, match=r"source\.pictures: events are"):
         kind((9,), pictures="yes")
-    assert qs.capability(qs.make("source", "heartbeat"), qs.AbstractPictures) is None
+    assert qs.sources.capability(qs.make("source", "heartbeat"), qs.sources.AbstractPictures) is None
 
 
 def test_bits_per_pixel_sum_over_colours():

@@ -45,7 +45,7 @@ class Anything(qs.AbstractGeneratedSource):
         return jr.normal(key, self.event.shape), None
 
 
-class Shown(Anything, qs.AbstractPictures):
+class Shown(Anything, qs.sources.AbstractPictures):
     """The same, which are pictures."""
 
 
@@ -247,7 +247,7 @@ class TestLedgerPerStep:
 
 
 def test_samples_are_drawn_by_their_source():
-    class Odd(Anything, qs.AbstractDrawing):
+    class Odd(Anything, qs.sources.AbstractDrawing):
         def render(self, xs, axes):
             axes.set_title(f"{len(xs)} odd events")
 
@@ -298,7 +298,7 @@ def test_the_learned_entropy_has_a_band_of_two_standard_errors() -> None:
 
 
 def test_a_source_may_name_its_axes():
-    class Named(Anything, qs.AbstractDrawing):
+    class Named(Anything, qs.sources.AbstractDrawing):
         def render(self, xs, axes):
             axes.scatter(*xs.T)
             axes.set_xlabel("first angle, degrees")

@@ -166,7 +166,7 @@ def test_test_images_that_equal_a_training_image_are_counted():
 
 
 def test_baselines_of_the_binary_view():
-    source = qs.capability(digits(augment=True), qs.AbstractBaselines)
+    source = qs.sources.capability(digits(augment=True), qs.sources.AbstractBaselines)
     found = source.baselines(source.split("test").x)
     assert found["independent pixels"].shape == (360,)
     assert found["independent pixels"].mean() == pytest.approx(-25.06, abs=0.02)

@@ -111,7 +111,7 @@ def test_each_pathway_works_alone(options):
 
 
 def test_no_pathway_at_all_is_refused():
-    with pytest.raises(qs.RecipeError, match="layers and dense_layers are both 0"):
+    with pytest.raises(qs.errors.RecipeError, match="layers and dense_layers are both 0"):
         qs.make("model", "multiscale", layers=0, dense_layers=0)
 
 

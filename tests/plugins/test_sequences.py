@@ -33,7 +33,7 @@ def sequences(path, **options):
 
 
 def refused(path, **options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         sequences(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)

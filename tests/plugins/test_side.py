@@ -90,19 +90,19 @@ def test_fit_trains_with_side_information() -> None:
 
 
 def test_make_checks_its_options() -> None:
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         qs.make("model", "dense", qs.Ports.of(KERNEL), key=jr.key(0), widht=8, depth=0)
     problems = caught.value.problems
     assert len(problems) == 2 and problems[0].startswith("model dense.widht: unknown option; did you mean 'width'?")
     assert problems[1].startswith("model dense.depth: expected a value >= ")
-    with pytest.raises(qs.ComponentNotFound, match="no model is called 'dens'; did you mean 'dense'"):
+    with pytest.raises(qs.errors.ComponentNotFound, match="no model is called 'dens'; did you mean 'dense'"):
         qs.make("model", "dens")
 
 
 def test_fit_checks_its_options() -> None:
-    with pytest.raises(qs.RecipeError, match=r"^fit: unknown option 'update'; did you mean 'updates'\?"):
+    with pytest.raises(qs.errors.RecipeError, match=r"^fit: unknown option 'update'; did you mean 'updates'\?"):
         qs.fit(diffusion_of(None), events(), qs.make("objective", "bound"), update=3)
-    with pytest.raises(qs.RecipeError, match=r"^fit: 'updates' must be >= 1: 0$"):
+    with pytest.raises(qs.errors.RecipeError, match=r"^fit: 'updates' must be >= 1: 0$"):
         qs.fit(diffusion_of(None), events(), qs.make("objective", "bound"), updates=0)
 
 
@@ -121,5 +121,5 @@ def test_fit_refuses_data_that_the_kernel_does_not_take(data: Any, said: str) ->
 
 
 def test_fit_refuses_a_source_of_other_events() -> None:
-    with pytest.raises(qs.IncompatibleError, match="fit: the data are 2 real, the kernel takes 4 binary"):
+    with pytest.raises(qs.errors.IncompatibleError, match="fit: the data are 2 real, the kernel takes 4 binary"):
         qs.fit(diffusion_of(None), qs.make("source", "swiss-roll"), qs.make("objective", "bound"), **SMALL)

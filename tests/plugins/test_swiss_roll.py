@@ -132,7 +132,7 @@ def test_drawn_points_have_the_density():
 def test_without_noise_there_is_no_density():
     source = roll(noise=0.0)
     x = source.split("validation").x
-    assert qs.capability(source, qs.AbstractTruth) is None
+    assert qs.sources.capability(source, qs.sources.AbstractTruth) is None
     raw = source.units.to_user(x.astype(float))
     theta = np.hypot(*raw.T)
     np.testing.assert_allclose(raw, theta[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1), atol=1e-4)

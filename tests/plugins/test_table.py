@@ -137,7 +137,7 @@ def table(path, **options):
 
 
 def refused(path, **options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         table(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -325,7 +325,7 @@ def test_a_run_knows_its_file_again(tmp_path):
     with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")
     with pytest.raises(qs.DataError, match="cannot be read by this version"):
-        component.load_restore()(source._options, qs.Kept({"path": "x"}))
+        component.load_restore()(source._options, qs.sources.Kept({"path": "x"}))
 
 
 @pytest.mark.slow

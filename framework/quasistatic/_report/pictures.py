@@ -55,6 +55,9 @@ from quasistatic._report.film import stacked as stacked
 from quasistatic._report.page import HtmlTable as HtmlTable
 from quasistatic._report.page import Picture as Picture
 from quasistatic._report.page import page as page
+from quasistatic._report.reporting import AbstractOverview as AbstractOverview
+from quasistatic._report.reporting import AbstractReporting as AbstractReporting
+from quasistatic._report.reporting import Reported as Reported
 from quasistatic._report.triptych import triptych as triptych
 from quasistatic._training.store import Measured
 

@@ -28,7 +28,7 @@ class Memory:
     numbers: Mapping[qs.Split, np.ndarray]
     notes: tuple[str, ...]
 
-    def keep(self) -> qs.Kept:
+    def keep(self) -> qs.sources.Kept:
         units = {name: np.asarray(value, np.float64) for name in UNITS if (value := getattr(self.units, name)) is not None}
         about = {
             **attrs.asdict(self.origin),
@@ -37,10 +37,10 @@ class Memory:
             "splits": {name: len(rows) for name, rows in self.numbers.items()},
             "notes": list(self.notes),
         }
-        return qs.Kept(about, {**units, **{name: np.asarray(rows, np.int64) for name, rows in self.numbers.items()}})
+        return qs.sources.Kept(about, {**units, **{name: np.asarray(rows, np.int64) for name, rows in self.numbers.items()}})
 
     @classmethod
-    def recall(cls, kept: qs.Kept) -> Memory:
+    def recall(cls, kept: qs.sources.Kept) -> Memory:
         """Raises DataError for a record that is none."""
         try:
             about, arrays = kept.about, kept.arrays

@@ -16,7 +16,7 @@ def build(options: ArrayOptions) -> arrays.AbstractArraySource:
     return arrays.array_source(qs.files.read_array(options.path, options), options)
 
 
-def restore(options: ArrayOptions, kept: qs.Kept) -> arrays.AbstractArraySource:
+def restore(options: ArrayOptions, kept: qs.sources.Kept) -> arrays.AbstractArraySource:
     """The source of a run that is reopened; the file is read when its rows are asked for."""
     return arrays.restored_array(options, kept)
 

@@ -20,7 +20,7 @@ from quasistatic_plugins.binomial import BinomialOptions
 Key = jax.Array
 
 
-class Bernoulli(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
 
     logits: jax.Array

@@ -24,7 +24,7 @@ def build(options: CifarOptions) -> pictures.PictureSource:
     return pictures.PictureSource(functools.partial(_read, options), options, options.path)
 
 
-def restore(options: CifarOptions, kept: qs.Kept) -> pictures.PictureSource:
+def restore(options: CifarOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened; its files are read when its pictures are asked for."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 

@@ -63,11 +63,11 @@ def classify(
     if per_event is not None:
         qs.files.write_durably(per_event, _table(classes, events, told))
     values = _values(classes, events, told) if len(events) else {}
-    outside = qs.about_outside(events)
+    outside = qs.answers.about_outside(events)
     if as_json:
         listed = {name: attrs.asdict(each) for name, each in values.items()}
         about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": chain}
-        click.echo(json.dumps({**about, "values": listed, **qs.answers_to_json(events)}, indent=2))
+        click.echo(json.dumps({**about, "values": listed, **qs.answers.answers_to_json(events)}, indent=2))
         return
     for name, each in values.items():
         error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
@@ -105,7 +105,9 @@ def _near(events: qs.Data, told: Told) -> tuple[qs.Data, Told]:
     import numpy as np
 
     is_near = np.isfinite(told.per_event)
-    return qs.far_outside(events, is_near), Told(*(each[is_near] for each in (told.per_event, told.log_posteriors, told.joint)))
+    return qs.answers.far_outside(events, is_near), Told(
+        *(each[is_near] for each in (told.per_event, told.log_posteriors, told.joint))
+    )
 
 
 @attrs.frozen
@@ -142,4 +144,4 @@ def _table(classes: Classes, events: qs.Data, found: Told) -> bytes:
     posteriors = found.log_posteriors
     told = np.array(classes.names)[posteriors.argmax(axis=1)]
     shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
-    return qs.record_table(events, {"class": told, "bound_nats": found.per_event, **shares})
+    return qs.answers.record_table(events, {"class": told, "bound_nats": found.per_event, **shares})

@@ -166,7 +166,7 @@ def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int)
             "source.scale = 'columns' or 'one'"
         )
     events = run.source.split("test", number) if data is None else qs.read_events(run.source, data).head(number)
-    if outside := qs.about_outside(events):
+    if outside := qs.answers.about_outside(events):
         if not len(events):
             raise qs.DataError(f"{data}: {outside}")
         click.echo(f"note: left out: {outside}", err=True)

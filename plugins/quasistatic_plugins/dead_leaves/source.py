@@ -24,7 +24,7 @@ POINTS = 4097  # of the table of radii
 MOST = 100_000  # discs
 
 
-class DeadLeaves(qs.AbstractGeneratedSource, pictures.AbstractPictureReport, qs.AbstractBaselines):
+class DeadLeaves(qs.AbstractGeneratedSource, pictures.AbstractPictureReport, qs.sources.AbstractBaselines):
     """Events (size, size): greys of mean 0 and variance 1, both exact, and noise of variance `noise`**2 on top."""
 
     units: qs.Units = qs.Units((GREYS - 1) / 2, DEVIATION)

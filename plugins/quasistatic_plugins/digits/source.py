@@ -25,10 +25,10 @@ def build(options: DigitsOptions) -> qs.AbstractSource:
     source = Digits(options)
     if not options.augment:
         return source
-    return qs.AugmentedSource(source, source.change, 3 if options.view == "binary" else 2)
+    return qs.sources.AugmentedSource(source, source.change, 3 if options.view == "binary" else 2)
 
 
-class Digits(qs.AbstractSource, pictures.AbstractPictureReport, qs.AbstractBaselines):
+class Digits(qs.AbstractSource, pictures.AbstractPictureReport, qs.sources.AbstractBaselines):
     """Events (8, 8): 0. and 1., or 17 levels centred by one number and scaled by another, both of the training split.
 
     Stored rows are {'grey': levels 0 .. 16, 'label': 0 .. 9}.
@@ -64,8 +64,8 @@ class Digits(qs.AbstractSource, pictures.AbstractPictureReport, qs.AbstractBasel
         x, side = jax.tree.map(np.asarray, (x, side))
         return qs.Data(x, side, {"event": np.arange(len(labels)), "label": labels})
 
-    def stored(self) -> qs.ArrayRows:
-        return qs.ArrayRows(self._rows["train"])
+    def stored(self) -> qs.sources.ArrayRows:
+        return qs.sources.ArrayRows(self._rows["train"])
 
     def draw(self, row: dict[str, jax.Array], *, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         return self._event(row)

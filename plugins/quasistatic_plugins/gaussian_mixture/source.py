@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class GaussianMixture(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
+class GaussianMixture(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractDrawing):
     """Events (dimensions,), centred by the exact mean and scaled by one constant to a mean variance of 1."""
 
     event: qs.Real

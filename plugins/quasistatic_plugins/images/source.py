@@ -18,7 +18,7 @@ def build(options: ImagesOptions) -> pictures.PictureSource:
     return pictures.PictureSource(functools.partial(_read, options), options, options.path, bits=options.bits, strict=strict)
 
 
-def restore(options: ImagesOptions, kept: qs.Kept) -> pictures.PictureSource:
+def restore(options: ImagesOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened; the folder is read when its pictures are asked for."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 

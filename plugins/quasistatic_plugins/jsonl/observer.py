@@ -77,7 +77,7 @@ class JsonLines(qs.AbstractObserver):
             yield
         except OSError as error:
             self._close()
-            raise qs.QuasistaticError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+            raise qs.errors.QuasistaticError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def _close(self) -> None:
         if self._file is not None:

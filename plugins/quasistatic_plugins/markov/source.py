@@ -13,7 +13,7 @@ from quasistatic_plugins.markov import HiddenMarkovOptions, MarkovOptions
 RAREST = 1e-6  # probability of a symbol at least, before scaling: none is impossible
 
 
-class AbstractChain(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractBaselines):
+class AbstractChain(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractBaselines):
     """Events (length,) of symbols: a state starts by `start`, moves by `moves`, and shows a symbol by `shows`."""
 
     event: qs.Categorical

@@ -18,7 +18,7 @@ PLACES = 2.0 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # of the kind
 MARKED = np.array([[0.9, 0.1, 0.5], [0.1, 0.9, 0.5], [0.8, 0.8, 0.2], [0.2, 0.2, 0.8], [0.5, 0.5, 0.9]])  # chance of each mark
 
 
-class Mixed(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Mixed(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """`kind` is one of 5, `marks` are 3 bits, `place` are 2 real numbers, centred and scaled by their exact moments."""
 
     event = qs.Fields({"kind": qs.Categorical((), 5), "marks": qs.Binary((3,)), "place": qs.Real((2,))})

@@ -31,12 +31,12 @@ def build(options: MoleculesOptions) -> Molecules:
     return Molecules(options, options.path)
 
 
-def restore(options: MoleculesOptions, kept: qs.Kept) -> Molecules:
+def restore(options: MoleculesOptions, kept: qs.sources.Kept) -> Molecules:
     """The source of a run that is reopened; its file is read when its molecules are asked for."""
     return Molecules.restored(options, options.path, kept)
 
 
-class Molecules(sequences.AbstractSymbolSource, qs.AbstractJudge):
+class Molecules(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
     """Events (length,) are the tokens of canonical molecules, symbol 0 beyond their end.
 
     With `augment`, stored rows have the canonical string and random ones, and the part 'code' of the side information is 1 for
@@ -77,8 +77,8 @@ class Molecules(sequences.AbstractSymbolSource, qs.AbstractJudge):
         own = sequences.padding(choices.length)
         return qs.Fields({**own.parts(), CODE: qs.Real((1,))}) if choices.augment else own
 
-    def stored(self) -> qs.Rows:
-        return qs.ArrayRows(self._versions) if self._choices.augment else super().stored()
+    def stored(self) -> qs.sources.Rows:
+        return qs.sources.ArrayRows(self._versions) if self._choices.augment else super().stored()
 
     @functools.cached_property
     def _versions(self) -> dict[str, np.ndarray]:

@@ -35,12 +35,12 @@ def build(options: SequencesOptions) -> Sequences:
     return Sequences(options, options.path)
 
 
-def restore(options: SequencesOptions, kept: qs.Kept) -> Sequences:
+def restore(options: SequencesOptions, kept: qs.sources.Kept) -> Sequences:
     """The source of a run that is reopened; its file is read when its sequences are asked for."""
     return Sequences.restored(options, options.path, kept)
 
 
-class Sequences(sequences.AbstractSymbolSource, qs.AbstractJudge):
+class Sequences(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
     """Events (length,) are windows of records, or whole records, whose places beyond the end are symbol 0."""
 
     counted = "position"

@@ -21,7 +21,7 @@ from quasistatic_plugins.symbols.kernels import AbstractSymbolKernel, at, certai
 Key = jax.Array
 
 
-class AbstractBrief(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class AbstractBrief(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent elements with probabilities that need not be written out."""
 
     is_reparametrised: ClassVar[bool] = False

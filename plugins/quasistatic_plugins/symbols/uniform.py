@@ -46,7 +46,7 @@ class Pi(eqx.Module):
         return jnp.searchsorted(jnp.asarray(self.ends), words, side="left").astype(jnp.int32)
 
 
-class Spiked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class Spiked(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent symbols: one of the spikes with its weight, or else one drawn from pi.
 
     `spikes` are symbols (*event, k), `log_weights` (*event, k + 1), normalised, the last that of a draw.

@@ -88,7 +88,7 @@ class TensorBoard(qs.AbstractObserver):
             yield
         except OSError as error:
             self._writer = None
-            raise qs.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
+            raise qs.errors.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iterator[Summary]:
@@ -113,7 +113,10 @@ def _validation(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) ->
     data = info.source.split("validation", count)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
-    kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), qs.capability(info.source, qs.AbstractPictures) is not None
+    kept, is_picture = (
+        qs.pictures.spread(steps, qs.pictures.COLUMNS),
+        qs.sources.capability(info.source, qs.sources.AbstractPictures) is not None,
+    )
     with _compiled_in_haste() if info.source.event.size <= HASTY else contextlib.nullcontext():
         found = _thermodynamics(ledger, diffusion, data, info.source)
     yield _scalars(found)
@@ -144,7 +147,7 @@ def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, so
     with contextlib.suppress(TypeError):  # another noise, or a distribution of data without a mean
         answers = td.susceptibility(diffusion, few.x, key=jr.key(3), times=times, side=few.side).mean
         found |= {"susceptibility_nats": answers.max(), "most_susceptible_time": times[answers.argmax()]}
-    truth, reference = qs.capability(source, qs.AbstractTruth), diffusion.kernel.reference()
+    truth, reference = qs.sources.capability(source, qs.sources.AbstractTruth), diffusion.kernel.reference()
     if truth is not None and reference is not None:
         xs = source.split("validation", len(ledger.terms)).x
         null = float(jnp.mean(jax.vmap(reference.log_prob)(xs)))

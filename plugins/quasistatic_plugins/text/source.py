@@ -31,7 +31,7 @@ def build(options: TextOptions) -> Text:
     return Text(options, options.path, beside)
 
 
-def restore(options: TextOptions, kept: qs.Kept) -> Text:
+def restore(options: TextOptions, kept: qs.sources.Kept) -> Text:
     """The source of a run that is reopened; its files are read when their text is asked for."""
     return Text.restored(options, options.path, kept)
 

@@ -19,7 +19,7 @@ def build(options: TexturesOptions) -> pictures.PictureSource:
     return pictures.PictureSource(functools.partial(_read, options), options, PLACE)
 
 
-def restore(options: TexturesOptions, kept: qs.Kept) -> pictures.PictureSource:
+def restore(options: TexturesOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, PLACE, kept)
 

@@ -96,13 +96,13 @@ class Parts:
         return cls(choices, parts, numbers, (*said, f"splits: {sizes}"), tables[""].origin if "" in tables else None)
 
     @classmethod
-    def recall(cls, choices: ArrayChoices, kept: qs.Kept) -> Parts:
+    def recall(cls, choices: ArrayChoices, kept: qs.sources.Kept) -> Parts:
         """What a run has kept; the file is read when its rows are needed. Raises DataError."""
         memory = Memory.recall(kept)
         part = Part(_FromFile(memory, choices), memory.field, memory.units, memory.columns)
         return cls(choices, {"": part}, memory.numbers, memory.notes, memory.origin)
 
-    def keep(self) -> qs.Kept | None:
+    def keep(self) -> qs.sources.Kept | None:
         """None for data in memory."""
         if self.origin is None:
             return None

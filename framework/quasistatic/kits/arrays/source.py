@@ -31,7 +31,7 @@ def array_source(values: Any, choices: ArrayChoices = _DEFAULT) -> AbstractArray
     return _source_of(Parts.of(values, choices))
 
 
-def restored_array(choices: ArrayChoices, kept: qs.Kept) -> AbstractArraySource:
+def restored_array(choices: ArrayChoices, kept: qs.sources.Kept) -> AbstractArraySource:
     """What the source of a run was. Its file is read when its rows are needed, and must be the same, to the byte.
 
     Raises DataError for an unreadable record; later, for a file that is gone or was changed.
@@ -55,7 +55,12 @@ def _source_of(parts: Parts) -> AbstractArraySource:
 
 
 class AbstractArraySource(
-    qs.AbstractSource, qs.AbstractDrawing, qs.AbstractReading, qs.AbstractBaselines, qs.AbstractKept, qs.AbstractRefitting
+    qs.AbstractSource,
+    qs.sources.AbstractDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractKept,
+    qs.sources.AbstractRefitting,
 ):
     """An array (N, *shape), or a mapping of arrays for an event of several parts.
 
@@ -71,7 +76,7 @@ class AbstractArraySource(
         self.event = fields[""] if "" in fields else qs.Fields(fields)
         self.units = units.get("", units)
 
-    def kept(self) -> qs.Kept | None:
+    def kept(self) -> qs.sources.Kept | None:
         return self._all.keep()
 
     @property
@@ -82,16 +87,16 @@ class AbstractArraySource(
         numbers = self._numbers[name][:count]
         return qs.Data(self._events(numbers), tags=next(iter(self._parts.values())).read().tags(numbers))
 
-    def stored(self) -> qs.Rows:
+    def stored(self) -> qs.sources.Rows:
         return self._rows(self._numbers["train"])
 
-    def all_rows(self) -> qs.Rows:
+    def all_rows(self) -> qs.sources.Rows:
         return self._rows(np.concatenate([self._numbers[name] for name in SPLITS]))
 
-    def _rows(self, numbers: np.ndarray) -> qs.Rows:
+    def _rows(self, numbers: np.ndarray) -> qs.sources.Rows:
         """These events as rows; those of a file that is mapped into memory stay there."""
         on_disk = any(isinstance(part.read().values, np.memmap) for part in self._parts.values())
-        return _StoredRows(self, numbers) if on_disk else qs.ArrayRows(self._events(numbers))
+        return _StoredRows(self, numbers) if on_disk else qs.sources.ArrayRows(self._events(numbers))
 
     def _events(self, numbers: np.ndarray) -> Any:
         return self.event.build({part: each.rows(numbers) for part, each in self._parts.items()})
@@ -110,7 +115,7 @@ class AbstractArraySource(
         if table.values.shape[1:] != part.field.shape:
             given = attrs.evolve(part.field, shape=table.values.shape[1:])
             raise qs.DataError(f"{table.name}: its events are {given.describe()}, expected {self.event.describe()}")
-        return qs.events_of_table(table, part.field, part.units)
+        return qs.sources.events_of_table(table, part.field, part.units)
 
     def _other(self, path: str | Path) -> qs.files.Table:
         """Another file, read as this one was; it may lack what is not modelled: labels, and columns that are left out."""
@@ -156,7 +161,7 @@ class RowArraySource(AbstractArraySource, AbstractColumns):
 
     def number_columns(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """All columns, by the names in the header, or counted from 1."""
-        rows = qs.to_user(self, xs).reshape(len(xs), -1)
+        rows = qs.sources.to_user(self, xs).reshape(len(xs), -1)
         names = self.columns or [f"column {number + 1}" for number in range(rows.shape[1])]
         # a header may name two columns alike
         unique = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]

@@ -199,7 +199,7 @@ def _folder_of(name: str) -> str:
     return name.split("/")[0] if "/" in name else ""
 
 
-def _outside(found: Sequence[_Read]) -> Iterator[qs.Outside]:
+def _outside(found: Sequence[_Read]) -> Iterator[qs.sources.Outside]:
     """The files that could not be read, numbered among all records."""
     has_pages = any(len(each.cuts) > 1 for each in found)
     is_labelled = len({_folder_of(each.name) for each in found if not each.problem}) > 1
@@ -208,7 +208,7 @@ def _outside(found: Sequence[_Read]) -> Iterator[qs.Outside]:
         if each.problem:
             tags: dict[str, Any] = {"picture": number, "file": each.name}
             tags |= {"page": ""} if has_pages else {}
-            yield qs.Outside(number, each.problem, tags | ({"label": _folder_of(each.name)} if is_labelled else {}))
+            yield qs.sources.Outside(number, each.problem, tags | ({"label": _folder_of(each.name)} if is_labelled else {}))
         number += max(1, sum(len(cut.squares) for cut in each.cuts))
 
 
@@ -219,7 +219,7 @@ def _notes(
     choices: CutChoices,
     fit: Fit,
     is_colour: bool,
-    outside: Sequence[qs.Outside],
+    outside: Sequence[qs.sources.Outside],
 ) -> Iterator[str]:
     cuts = [(each.name, cut) for each in found for cut in each.cuts]
     events = sum(len(cut.squares) for _, cut in cuts)

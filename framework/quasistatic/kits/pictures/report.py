@@ -13,7 +13,7 @@ from quasistatic.kits.pictures.judging import measures, nearest_training
 from quasistatic.kits.pictures.restoring import MOST_STEPS, restored
 
 
-class AbstractPictureReport(qs.AbstractPictures, qs.AbstractReporting, qs.AbstractJudge):
+class AbstractPictureReport(qs.sources.AbstractPictures, qs.pictures.AbstractReporting, qs.sources.AbstractJudge):
     """A source of pictures, to inherit from beside `qs.AbstractSource`: this is how a source says that its events are pictures."""
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
@@ -21,7 +21,7 @@ class AbstractPictureReport(qs.AbstractPictures, qs.AbstractReporting, qs.Abstra
         assert isinstance(self, qs.AbstractSource)
         return measures(self, xs)
 
-    def report(self, reported: qs.Reported) -> Iterator[qs.pictures.Picture]:
+    def report(self, reported: qs.pictures.Reported) -> Iterator[qs.pictures.Picture]:
         """Samples on their way out of the noise, beside their neighbours, with parts drawn back; and filters of the network."""
         run, back, times = reported.run, reported.walks.back, reported.walks.times
         yield qs.pictures.as_picture(

@@ -28,11 +28,11 @@ ROWS = 10_000  # pictures at most to which a simple model is fitted
 
 class PictureSource(
     qs.AbstractSource,
-    qs.AbstractDrawing,
-    qs.AbstractReading,
-    qs.AbstractWriting,
-    qs.AbstractBaselines,
-    qs.AbstractKept,
+    qs.sources.AbstractDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractWriting,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractKept,
     AbstractPictureReport,
 ):
     """Events (height, width) or (height, width, 3): levels, a uniform spread of each over its width, or bits.
@@ -74,7 +74,7 @@ class PictureSource(
         self._found = found
 
     @classmethod
-    def restored(cls, read: Callable[[str], Pictures], choices: PictureChoices, where: str, kept: qs.Kept) -> PictureSource:
+    def restored(cls, read: Callable[[str], Pictures], choices: PictureChoices, where: str, kept: qs.sources.Kept) -> PictureSource:
         """What the source of a run was. Its files are read when its rows are asked for, and must be the same, to the byte.
 
         Raises DataError for a record that is none; later, for files that are gone or were changed.
@@ -120,9 +120,9 @@ class PictureSource(
         found = self._read(place)
         return found.origin, lambda: found
 
-    def kept(self) -> qs.Kept:
+    def kept(self) -> qs.sources.Kept:
         own = self._memory.keep()
-        return qs.Kept({**own.about, "classes": list(self._classes), "depth": attrs.asdict(self._depth)}, own.arrays)
+        return qs.sources.Kept({**own.about, "classes": list(self._classes), "depth": attrs.asdict(self._depth)}, own.arrays)
 
     def _rows(self, name: qs.Split, count: int | None = None) -> dict[str, np.ndarray]:
         numbers, found = self._memory.numbers[name][:count], self._pictures()
@@ -135,8 +135,8 @@ class PictureSource(
         x = self._modelled(rows["pixels"].astype(np.float64), spread).astype(np.float32)
         return qs.Data(x, rows["label"] if self.side else None, self._pictures().tags(self._memory.numbers[name][:count]))
 
-    def stored(self) -> qs.ArrayRows:
-        return qs.ArrayRows(self._rows("train"))
+    def stored(self) -> qs.sources.ArrayRows:
+        return qs.sources.ArrayRows(self._rows("train"))
 
     def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[Any, Any | None]:
         pixels = jnp.asarray(row["pixels"], jnp.float32)
@@ -165,7 +165,7 @@ class PictureSource(
         tags = found.tags(np.arange(len(pixels)))
         problems = [self._problem(found, row) for row in range(len(pixels))]
         outside = [
-            qs.Outside(int(tags["picture"][row]), problem, {name: column[row].item() for name, column in tags.items()})
+            qs.sources.Outside(int(tags["picture"][row]), problem, {name: column[row].item() for name, column in tags.items()})
             for row, problem in enumerate(problems)
             if problem is not None
         ]
@@ -185,14 +185,14 @@ class PictureSource(
         fits = self.event.contains(self.units.to_model(values)).reshape(len(values), -1) if is_event else np.ones((1, 1), bool)
         rows = np.flatnonzero(fits.all(axis=1))
         if not is_event or not len(rows):
-            return qs.Data(qs.from_user(self, values))
+            return qs.Data(qs.sources.from_user(self, values))
         outside = []
         for row in np.flatnonzero(~fits.all(axis=1)).tolist():
             place = int(np.argmin(fits[row]))
             wanted = "0 or 1" if isinstance(self.event, qs.Binary) else f"a level from 0 to {self._depth.levels - 1}"
             reason = f"element {place} is {values[row].ravel()[place].item():g}, expected {wanted}"
-            outside.append(qs.Outside(row, reason, {"picture": row}))
-        return qs.Data(qs.from_user(self, values[rows]), tags={"picture": rows}, outside=tuple(outside))
+            outside.append(qs.sources.Outside(row, reason, {"picture": row}))
+        return qs.Data(qs.sources.from_user(self, values[rows]), tags={"picture": rows}, outside=tuple(outside))
 
     def _problem(self, found: Pictures, row: int) -> str | None:
         """Why a picture that was read is no event of this model, or None."""

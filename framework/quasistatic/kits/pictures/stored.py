@@ -34,7 +34,7 @@ class Pictures:
     notes: tuple[str, ...] = ()
     pages: np.ndarray | None = None
     deep: np.ndarray = attrs.field()
-    outside: tuple[qs.Outside, ...] = ()
+    outside: tuple[qs.sources.Outside, ...] = ()
 
     @deep.default
     def _never_deep(self) -> np.ndarray:
@@ -74,7 +74,7 @@ def refuse_outside(found: Pictures) -> None:
         )
 
 
-def named_outside(outside: Sequence[qs.Outside]) -> str:
+def named_outside(outside: Sequence[qs.sources.Outside]) -> str:
     """Records by what is wrong with them."""
     by_reason = defaultdict(list)
     for each in outside[:NAMED]:

@@ -41,7 +41,12 @@ class PassageRows:
 
 
 class AbstractSymbolSource(
-    qs.AbstractSource, qs.AbstractDrawing, qs.AbstractReading, qs.AbstractWriting, qs.AbstractBaselines, qs.AbstractKept
+    qs.AbstractSource,
+    qs.sources.AbstractDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractWriting,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractKept,
 ):
     """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the empty places.
 
@@ -75,7 +80,7 @@ class AbstractSymbolSource(
         return f"{repeated(test, division.rows).sum()} of {len(test)} test windows are in the training part, symbol for symbol"
 
     @classmethod
-    def restored(cls, choices: Any, where: str, kept: qs.Kept) -> Self:
+    def restored(cls, choices: Any, where: str, kept: qs.sources.Kept) -> Self:
         """What the source of a run was. Its file is read when its events are asked for, and must be the same, to the byte.
 
         Raises DataError for a record that is none; later, for data that are gone or were changed.
@@ -113,9 +118,9 @@ class AbstractSymbolSource(
             raise qs.files.Reopened(self._origin, self._where, self._look).refusal(place)
         return strings.origin, lambda: strings
 
-    def kept(self) -> qs.Kept:
+    def kept(self) -> qs.sources.Kept:
         about = {**attrs.asdict(self._origin), "alphabet": list(self.alphabet), "notes": list(self.notes)}
-        return qs.Kept(about, {name: np.frombuffer(data, np.uint8) for name, data in self.beside.items()})
+        return qs.sources.Kept(about, {name: np.frombuffer(data, np.uint8) for name, data in self.beside.items()})
 
     @abstractmethod
     def read(self, choices: Any, where: str, alphabet: tuple[str, ...] | None = None) -> Strings:
@@ -158,7 +163,7 @@ class AbstractSymbolSource(
         zeros = {name: np.zeros((len(padding), *field.shape), field.dtype) for name, field in self.side.parts().items()}
         return {**zeros, qs.PADDING: padding}
 
-    def stored(self) -> qs.Rows:
+    def stored(self) -> qs.sources.Rows:
         return PassageRows(self.division.rows, self._choices.length)
 
     def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[Any, Any | None]:
@@ -175,7 +180,9 @@ class AbstractSymbolSource(
         pieces, owners = windows_or_short(passages, length) if is_window else (passages, np.arange(len(passages)))
         reasons = self._reasons(strings, pieces, owners)
         inside, tags = np.setdiff1d(np.arange(len(pieces)), list(reasons)), self._tags(strings, pieces, owners)
-        outside = (qs.Outside(row, why, {name: values[row] for name, values in tags.items()}) for row, why in reasons.items())
+        outside = (
+            qs.sources.Outside(row, why, {name: values[row] for name, values in tags.items()}) for row, why in reasons.items()
+        )
         return attrs.evolve(self._data(strings, pieces.only(inside), owners[inside]), outside=tuple(outside))
 
     def _reasons(self, strings: Strings, pieces: Passages, owners: np.ndarray) -> dict[int, str]:

@@ -18,7 +18,7 @@ SAMPLES, FEW = 1000, 256  # samples beside the test events, and beside as few of
 UNLIKELY = 0.01  # chance that some column is named without a reason
 
 
-class AbstractColumns(qs.AbstractReporting, qs.AbstractOverview):
+class AbstractColumns(qs.pictures.AbstractReporting, qs.pictures.AbstractOverview):
     """A source whose events are rows, some columns of which are numbers: these are drawn, and compared with samples, in a report.
 
     To inherit from beside `qs.AbstractSource`.
@@ -33,7 +33,7 @@ class AbstractColumns(qs.AbstractReporting, qs.AbstractOverview):
         columns = self.number_columns(xs)
         return histograms(columns) if columns else None
 
-    def report(self, reported: qs.Reported) -> Iterator[qs.pictures.HtmlTable | qs.pictures.Picture]:
+    def report(self, reported: qs.pictures.Reported) -> Iterator[qs.pictures.HtmlTable | qs.pictures.Picture]:
         """Quantiles, columns, pairs and correlations, of the events that a run is judged by and of samples."""
         run = reported.run
         xs = run.source.split(reported.split, run.recipe.evaluation.events).x

@@ -59,16 +59,16 @@ class Written:
 
 class TableSource(
     qs.AbstractSource,
-    qs.AbstractBaselines,
-    qs.AbstractJudge,
-    qs.AbstractPartDrawing,
-    qs.AbstractReading,
-    qs.AbstractWriting,
-    qs.AbstractOwnUnits,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractJudge,
+    qs.sources.AbstractPartDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractWriting,
+    qs.sources.AbstractOwnUnits,
     AbstractColumns,
-    qs.AbstractFramed,
-    qs.AbstractRefitting,
-    qs.AbstractKept,
+    qs.sources.AbstractFramed,
+    qs.sources.AbstractRefitting,
+    qs.sources.AbstractKept,
 ):
     """Rows of a table: an event has its numbers, in deviations from their means, and the states of its columns.
 
@@ -99,7 +99,7 @@ class TableSource(
         self.notes = (read, about, *found.notes, *lost, *self._about_others(), f"splits: {sizes}")
 
     @classmethod
-    def restored(cls, options: TableOptions, kept: qs.Kept) -> TableSource:
+    def restored(cls, options: TableOptions, kept: qs.sources.Kept) -> TableSource:
         """The source of a run that is reopened. Raises DataError for a record that cannot be read; later, for a changed file."""
         source = cls.__new__(cls)
         try:
@@ -127,7 +127,7 @@ class TableSource(
         self.units = {NUMBERS: qs.Units(layout.shift, layout.scale)} if NUMBERS in self.event else {}
         self._parts = {}
 
-    def kept(self) -> qs.Kept | None:
+    def kept(self) -> qs.sources.Kept | None:
         if self._origin is None:
             return None
         origins = {name: attrs.asdict(each) for name, each in {"": self._origin, **self._others}.items()}
@@ -138,7 +138,7 @@ class TableSource(
             "notes": list(self.notes),
         }
         splits = {str(name): rows for name, rows in self._numbers.items()}
-        return qs.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **splits})
+        return qs.sources.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **splits})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ class TableSource(
             return whole.rows(np.arange(len(whole))[:count])
         return self.whole().rows(self._numbers[name][:count])
 
-    def _data(self, values: Values, outside: tuple[qs.Outside, ...] = ()) -> qs.Data:
+    def _data(self, values: Values, outside: tuple[qs.sources.Outside, ...] = ()) -> qs.Data:
         return qs.Data(self.layout.to_parts(values), tags=self._tags(values), outside=outside)
 
     def _tags(self, values: Values) -> dict[str, np.ndarray]:
@@ -181,16 +181,18 @@ class TableSource(
     def split(self, name: qs.Split, count: int | None = None) -> qs.Data:
         return self._data(self._rows(name, count))
 
-    def _stored(self, values: Values) -> qs.ArrayRows:
-        return qs.ArrayRows({name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values).items()})
+    def _stored(self, values: Values) -> qs.sources.ArrayRows:
+        return qs.sources.ArrayRows(
+            {name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values).items()}
+        )
 
-    def stored(self) -> qs.ArrayRows:
+    def stored(self) -> qs.sources.ArrayRows:
         return self._stored(self._rows("train"))
 
-    def all_rows(self) -> qs.ArrayRows:
+    def all_rows(self) -> qs.sources.ArrayRows:
         """The rows of all splits."""
         found = [self._stored(self._rows(name)).arrays for name in SPLITS]
-        return qs.ArrayRows({name: np.concatenate([each[name] for each in found]) for name in self.event})
+        return qs.sources.ArrayRows({name: np.concatenate([each[name] for each in found]) for name in self.event})
 
     def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[dict[str, jax.Array], None]:
         return {name: jnp.asarray(row[name]) for name in self.event}, None
@@ -255,7 +257,8 @@ class TableSource(
         found = read_values(table, self.layout.columns, self._options.labels)
         tags = self._tags(found)
         outside = tuple(
-            qs.Outside(row, f"{reason}", {name: own[row] for name, own in tags.items()}) for row, reason in found.outside.items()
+            qs.sources.Outside(row, f"{reason}", {name: own[row] for name, own in tags.items()})
+            for row, reason in found.outside.items()
         )
         inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
         return self._data(found.rows(inside), outside)

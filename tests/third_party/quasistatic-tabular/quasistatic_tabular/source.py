@@ -21,7 +21,7 @@ CENTRE = np.einsum("ks,ksn->n", SHARES, PLACES)
 SCALE = float(np.sqrt((np.einsum("ks,ksn->n", SHARES, (PLACES - CENTRE) ** 2) + np.diag(ROOT @ ROOT.T)).mean()))
 
 
-class Orders(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Orders(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """Categories are model units themselves; `units` are those of the numbers."""
 
     event = qs.Fields({"kind": qs.Categorical((), 3), "numbers": qs.Real((2,)), "sent": qs.Categorical((), 2)})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Angles(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
+class Angles(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractDrawing):
     """Bumps of deviation 0.3 at the usual angles of helices, strands and left-handed turns: each angle depends on the other."""
 
     event = Angle((2,))

@@ -14,7 +14,7 @@ DEVIATION = 0.4  # of the logarithm
 SCALE = float(np.sqrt(SHARES @ np.exp(2.0 * MEDIANS + 2.0 * DEVIATION**2).mean(axis=1)))
 
 
-class Waits(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Waits(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """Minutes in user units."""
 
     event, units = qs.Real((2,), low=0.0), qs.Units(0.0, SCALE)
