@@ -49,12 +49,10 @@ class ColumnOptions(ReadingOptions):
     atoms: Literal["auto", "none"] = qs.option(
         "auto", "numbers that repeat more often than a density allows, such as 0.0, are states of their own; none: no number is"
     )
-    bounds: Mapping[str, str | tuple[float, ...]] = attrs.field(
+    bounds: Mapping[str, str | tuple[float, ...]] = qs.option(
+        help='bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised',
         factory=dict,
         hash=False,
-        metadata={
-            "help": 'bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised'
-        },
     )
 
     def __attrs_post_init__(self) -> None:
