@@ -16,10 +16,11 @@ from typing import Any
 import click
 
 import quasistatic as qs
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._main import BUILT_IN, main
+from quasistatic.cli._main import main
 
 project = "quasistatic"
 author = "The quasistatic authors"

@@ -18,8 +18,8 @@ import pytest
 import quasistatic as qs
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS
-from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
 from quasistatic.kits import arrays, networks, pictures, sequences, tables
 from quasistatic.testing._law import REGISTRY

@@ -50,6 +50,8 @@ class TensorBoard(qs.AbstractObserver):
             return
         self._info, self._written = info, info.first_update
         with self._explained():
+            if self._folder.is_symlink():
+                raise qs.errors.QuasistaticError(f"{self._folder}: is a link; a run keeps all of its own in its folder")
             self._folder.mkdir(parents=True, exist_ok=True)
             # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
             self._writer = EventsWriter(str(self._folder / "events"), f".{info.first_update}")
