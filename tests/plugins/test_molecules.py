@@ -283,7 +283,7 @@ def test_a_run_knows_its_file_again(file):
     assert again.side == source.side and again.notes == source.notes
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     file.write_text("\n".join(SMILES[::-1]))
-    with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         restore(source._choices, source.kept()).split("test")
 
 
