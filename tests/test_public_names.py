@@ -118,6 +118,31 @@ def test_plugins_import_public_names_alone() -> None:
                 assert not private(node.attr), (path, node.attr)
 
 
+def test_kits_use_public_names_alone() -> None:
+    kits = list(sources(CORE / "kits"))
+    assert len({Path(path).parts[1] for path, _ in kits}) > 5
+    for path, tree in kits:
+        for module, name in imports(tree):
+            if module.split(".")[0] == "quasistatic":
+                assert not private(f"{module}.{name}"), (path, module, name)
+                assert module == "quasistatic" or module.startswith("quasistatic.kits"), (path, module)
+            assert module.split(".")[0] != "quasistatic_plugins", (path, module)
+
+
+@pytest.mark.parametrize("root", [CORE / "kits", PLUGINS, ROOT / "tests" / "third_party"], ids=lambda root: root.name)
+def test_what_stands_on_the_core_uses_names_of_its_face(root: Path) -> None:
+    for path, tree in sources(root):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
+                assert node.attr in {*qs._HOMES, "__version__"}, (path, node.attr)
+
+
+def test_the_core_does_not_know_the_kits() -> None:
+    for path, tree in sources(CORE):
+        if Path(path).parts[1] != "kits":
+            assert all(module.split(".")[:2] != ["quasistatic", "kits"] for module, _ in imports(tree)), path
+
+
 def test_click_is_for_the_command_line() -> None:
     users = [path for path, tree in sources(CORE) for module, _ in imports(tree) if module.split(".")[0] == "click"]
     assert users and all(path.startswith(os.path.join("quasistatic", "cli", "")) for path in users)
