@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import functools
 import inspect
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,10 +16,11 @@ from typing import Any
 import click
 
 import quasistatic as qs
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
-from quasistatic.cli._main import BUILT_IN, main
+from quasistatic.cli._main import main
 
 project = "quasistatic"
 author = "The quasistatic authors"
@@ -86,9 +87,10 @@ def commands() -> Iterator[str]:
 
 
 def manual(names: str) -> Iterator[str]:
-    """Signature and docstring of public names, with the public methods of classes."""
+    """Signature and docstring of public names, with the public methods of classes; those of kits as `kits.KIT.NAME`."""
     for name in names.split():
-        value = functools.reduce(getattr, name.split("."), qs)
+        value = named(name)
+        name = name.removeprefix("kits.")
         yield f"### {name}\n\n{signature(name, value)}\n{prose(value)}\n"
         if not inspect.isclass(value):
             continue
@@ -102,9 +104,14 @@ def manual(names: str) -> Iterator[str]:
                 yield f"`{name}.{key}`\n: {prose(member)}\n"
 
 
+def named(name: str) -> Any:
+    """What a public name means."""
+    return pkgutil.resolve_name(f"quasistatic.{name}")
+
+
 def protocol(name: str) -> Iterator[str]:
     """A class that plugins derive from: what it is, then every method that is its own, those that must be written first."""
-    cls = getattr(qs, name)
+    cls = named(name)
     yield f"{prose(cls)}\n"
     if has_builder(cls):
         yield signature(name, cls)

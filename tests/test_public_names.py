@@ -21,7 +21,7 @@ import quasistatic_plugins
 from quasistatic._plugins import component as _component
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
-from quasistatic.cli._main import BUILT_IN
+from quasistatic._plugins.commands import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
 CORE = Path(qs.__file__).parent
@@ -64,7 +64,7 @@ def test_the_listing_is_short_and_every_wing_says_what_it_is() -> None:
 
 def test_the_wings_are_layers_without_a_circle() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["quasistatic"]]
     height = {name.strip(): len(layers) - number for number, layer in enumerate(layers) for name in layer.split("|")}
     for path, tree in sources(CORE):
         own = Path(path).parts[1].removesuffix(".py")
@@ -86,10 +86,6 @@ def test_every_public_name_can_be_had_and_is_listed(name: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'quasistatic' has no attribute 'difusion'"):
         _ = qs.difusion  # type: ignore[attr-defined]
-
-
-def test_the_built_in_commands_are_reserved() -> None:
-    assert _plugins.RESERVED_COMMANDS == tuple(BUILT_IN)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -116,11 +112,35 @@ def test_plugins_import_public_names_alone() -> None:
             if module.split(".")[0] == "quasistatic":
                 assert not private(f"{module}.{name}"), (path, module, name)
             elif module.split(".")[0] == "quasistatic_plugins":
-                shared = [] if path.endswith("__init__.py") else ["layers"]  # parts of networks
-                assert module.split(".")[1] in [own, *shared], (path, module, name)
+                assert module.split(".")[1] == own, (path, module, name)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
                 assert not private(node.attr), (path, node.attr)
+
+
+def test_kits_use_public_names_alone() -> None:
+    kits = list(sources(CORE / "kits"))
+    assert len({Path(path).parts[1] for path, _ in kits}) > 5
+    for path, tree in kits:
+        for module, name in imports(tree):
+            if module.split(".")[0] == "quasistatic":
+                assert not private(f"{module}.{name}"), (path, module, name)
+                assert module == "quasistatic" or module.startswith("quasistatic.kits"), (path, module)
+            assert module.split(".")[0] != "quasistatic_plugins", (path, module)
+
+
+@pytest.mark.parametrize("root", [CORE / "kits", PLUGINS, ROOT / "tests" / "third_party"], ids=lambda root: root.name)
+def test_what_stands_on_the_core_uses_names_of_its_face(root: Path) -> None:
+    for path, tree in sources(root):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "qs":
+                assert node.attr in {*qs._HOMES, "__version__"}, (path, node.attr)
+
+
+def test_the_core_does_not_know_the_kits() -> None:
+    for path, tree in sources(CORE):
+        if Path(path).parts[1] != "kits":
+            assert all(module.split(".")[:2] != ["quasistatic", "kits"] for module, _ in imports(tree)), path
 
 
 def test_click_is_for_the_command_line() -> None:
@@ -133,18 +153,29 @@ def test_the_core_does_not_know_the_plugins() -> None:
         assert all(module.split(".")[0] != "quasistatic_plugins" for module, _ in imports(tree)), path
 
 
-WORDS = {"text", "table"}  # types of an option, and names of sources besides
+# ordinary words that the core needs, and that are names of components besides
+ALLOWED = {
+    "text": "a type of options",
+    "table": "a type of options",
+    "progress": "a method of observers, and what it writes",
+    "bound": "K, in files of values and in measures of steps",
+    "ancestral": "samples of the chain, as against those of the probability flow, in measures of steps",
+}
 
 
-def test_the_core_names_no_source_and_no_recipe() -> None:
+def test_the_core_names_no_component_recipe_or_command_of_a_plugin() -> None:
     manager = _plugins.plugins()
-    names = {each.name for each in (*manager.components("source"), *manager.recipes())} - WORDS
+    names = {each.name for each in (*manager.components(), *manager.recipes(), *manager.commands())}
+    found, kinds = set(), "|".join((*_component.KINDS, "recipe", "command"))
     for path, tree in sources(CORE):
-        if Path(path).parts[1] in ("testing", "_skeleton"):
+        if Path(path).parts[1] in ("kits", "testing", "_skeleton"):
             continue
-        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        quoted = {word for text in said for word in re.findall(r"(?:source|recipe) '([\w-]+)'", text)}
-        assert not (said | quoted) & names, (path, (said | quoted) & names)
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        quoted = {word for text in texts for word in re.findall(rf"(?:{kinds}) '([\w-]+)'", text)}
+        named = {*texts, *quoted} & names
+        assert named <= {*ALLOWED}, path
+        found |= named
+    assert found == {*ALLOWED}  # no allowance that is not needed
 
 
 LIGHT = {
@@ -214,6 +245,8 @@ def test_constraints_name_no_host_and_every_dependency() -> None:
 # concrete classes that others inherit from, each with the reason
 CONCRETE_BASES = {
     "ArrayChoices": "options: its fields are inherited",
+    "ArrayReading": "options: its fields are inherited",
+    "Shares": "options: its fields are inherited",
     "PictureChoices": "options: its fields are inherited",
     "CutChoices": "options: its fields are inherited",
     "SymbolChoices": "options: its fields are inherited",
@@ -234,7 +267,8 @@ def test_a_class_that_is_inherited_from_is_abstract_and_says_so() -> None:
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     classes = {node.name for node in nodes}
     bases = [ast.unparse(base) for node in nodes for base in node.bases]
-    found = {base.removeprefix("qs.") for base in bases}  # with a dot: of another library
+    own = re.compile(r"^(?:qs|arrays|networks|pictures|sequences|tables)\.")
+    found = {own.sub("", base) for base in bases}  # with another dot: of another library
     errors = {name for name, value in vars(qs.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     concrete = {name for name in found & classes if not name.startswith(("Abstract", "_Abstract"))}
     assert concrete - errors == set(CONCRETE_BASES)

@@ -21,6 +21,7 @@ def _homes() -> dict[str, str]:
 
 
 _HOMES = _homes()
+_PARENTS = ("quasistatic", "quasistatic._data", "quasistatic._process", "quasistatic._report", "quasistatic._runs")
 
 
 def __getattr__(name: str) -> Any:
@@ -31,7 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'quasistatic' has no attribute {name!r}")
     module = _HOMES[name]
-    if module in ("quasistatic", "quasistatic._process", "quasistatic._report"):  # the name of a module
+    if module in _PARENTS:  # the name of a module
         value: Any = importlib.import_module(f"{module}.{name}")
     else:
         value = getattr(importlib.import_module(module), name)

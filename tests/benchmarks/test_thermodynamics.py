@@ -64,7 +64,7 @@ def test_samples_of_the_swiss_roll(cli: Cli, tmp_path: Path) -> None:
         for objective in ("bound", "ancestral", "ode"):
             out = tmp_path / f"{objective}.json"
             values(cli("schedule", folder, "--steps", steps, "--objective", objective, "--json", "-o", out))
-            grids[objective] = qs.read_grid(out)
+            grids[objective] = qs.grids.read_grid(out)
         found = {}
         for grid, times in grids.items():
             for name, sampler in (("ancestral", None), ("flow", thermodynamics.Flow())):

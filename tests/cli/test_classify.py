@@ -65,7 +65,7 @@ def test_every_record_of_a_file_has_a_line(cli, digits, tmp_path, monkeypatch):
         return measured
 
     monkeypatch.setattr(qs, "alternatives", with_a_far_one)
-    found = qs.Data(x, outside=(qs.Outside(0, "no picture"), qs.Outside(5, "blurred")))
+    found = qs.Data(x, outside=(qs.sources.Outside(0, "no picture"), qs.sources.Outside(5, "blurred")))
     monkeypatch.setattr(qs, "read_events", lambda source, path: found)
     told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv")
     assert told.exit_code == 0 and "3 events, 10 classes" in told.stdout, told.output
@@ -74,7 +74,7 @@ def test_every_record_of_a_file_has_a_line(cli, digits, tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert [row["status"] == "inside" for row in rows] == [False, True, False, True, True, False]
     assert rows[2]["reason"].startswith("too far") and rows[2]["class"] == rows[0]["bound_nats"] == "" != rows[1]["class"]
-    monkeypatch.setattr(qs, "read_events", lambda source, path: qs.Data(x[:0], outside=(qs.Outside(0, "no picture"),)))
+    monkeypatch.setattr(qs, "read_events", lambda source, path: qs.Data(x[:0], outside=(qs.sources.Outside(0, "no picture"),)))
     told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv", "--json")
     assert told.exit_code == 0 and json.loads(told.stdout)["outside"][0]["reason"] == "no picture"
     with (tmp_path / "c.csv").open() as file:

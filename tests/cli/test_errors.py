@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from quasistatic import load_recipe
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._recipes.recipe import CHOICES, KEYS
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic._storage.folder import RunFolder
-from quasistatic.cli._main import BUILT_IN
 
 Cli = Callable[..., Result]
 

@@ -17,8 +17,8 @@ import pytest
 from click.testing import Result
 
 import quasistatic as qs
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic.cli import main
-from quasistatic.cli._main import BUILT_IN
 
 OURS = {"classification", "conditioning", "parzen", "thermodynamics"}  # built-in plugins that bring commands
 

@@ -11,6 +11,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic._storage.folder import RunFolder
+from quasistatic.kits import arrays
 from quasistatic.kits.tables import TableOptions, TableSource
 
 TINY = [
@@ -120,7 +121,7 @@ def test_a_run_without_its_file_samples_and_evaluates_new_data(trained, moved, c
 def test_what_needs_the_rows_of_a_file_that_is_gone_says_so(trained, moved, cli, command):
     name, *options = command
     result = cli(name, moved / "run", *options)
-    assert result.exit_code == 2 and f"{trained / 'people.csv'}: the data file of the run is gone" in result.stderr
+    assert result.exit_code == 2 and f"{trained / 'people.csv'}: the data of the run are gone" in result.stderr
     assert result.stderr.count("Error") == 1 and "evaluate --data FILE" in result.stderr and result.stdout == ""
 
 
@@ -131,7 +132,7 @@ def test_a_file_that_was_changed_gives_the_same_samples_and_no_figures(trained, 
     try:
         np.testing.assert_array_equal(sample(cli, moved / "run"), before)
         result = cli("evaluate", moved / "run")
-        assert result.exit_code == 2 and "is not the file that the run was trained on" in result.stderr
+        assert result.exit_code == 2 and "these are not the data of the run" in result.stderr
         assert "the splits" not in result.stdout
     finally:
         (trained / "people.csv").unlink()
@@ -166,10 +167,10 @@ def test_the_same_bytes_elsewhere_will_do(trained, moved, cli):
 def test_a_record_of_an_array_that_is_none_is_one_message(tmp_path, spoil):
     np.save(tmp_path / "people.npy", table(60))
     kept = qs.make("source", "array", path=str(tmp_path / "people.npy")).kept()
-    about, arrays = json.loads(json.dumps(kept.about)), dict(kept.arrays)
-    spoil(about, arrays)
+    about, values = json.loads(json.dumps(kept.about)), dict(kept.arrays)
+    spoil(about, values)
     with pytest.raises(qs.DataError, match=r"run\.json"):
-        qs.ArraySource.restored(qs.ArrayChoices(), qs.Kept(about, arrays))
+        arrays.restored_array(arrays.ArrayChoices(), qs.sources.Kept(about, values))
 
 
 @pytest.mark.parametrize(
@@ -198,10 +199,10 @@ def test_a_record_of_an_array_that_is_none_is_one_message(tmp_path, spoil):
 def test_a_record_of_a_table_that_is_none_is_one_message(trained, spoil):
     folder = RunFolder.open(trained / "run")
     about, arrays = folder.read_about()["data"], folder.read_arrays()
-    TableSource.restored(TableOptions(), qs.Kept(about, arrays))
+    TableSource.restored(TableOptions(), qs.sources.Kept(about, arrays))
     spoil(about, arrays)
     with pytest.raises(qs.DataError, match=r"run\.json"):
-        TableSource.restored(TableOptions(), qs.Kept(about, arrays))
+        TableSource.restored(TableOptions(), qs.sources.Kept(about, arrays))
 
 
 def test_a_path_to_data_is_a_run_of_it(cli, tmp_path, monkeypatch):

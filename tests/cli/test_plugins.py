@@ -151,7 +151,7 @@ def test_a_conflict_is_settled_by_blocking_one(cli: Cli, install_plugin: Install
 def test_a_developer_gets_the_traceback_of_a_plugin_that_cannot_be_used(cli: Cli, install_plugin: Install) -> None:
     install_plugin("bad_commands")
     result = cli("absent", env={"QUASISTATIC_DEBUG": "1"})
-    assert isinstance(result.exception, qs.PluginError) and isinstance(result.exception.__cause__, ModuleNotFoundError)
+    assert isinstance(result.exception, qs.errors.PluginError) and isinstance(result.exception.__cause__, ModuleNotFoundError)
 
 
 def test_hello_world_needs_no_packaging(shell: Shell, tmp_path: Path) -> None:

@@ -233,3 +233,30 @@ def test_bits_have_no_drift_and_samples_are_judged(tmp_path):
     text = run_report(summary, folder)
     assert "Where the way back leads" not in text
     assert re.search(r"48 samples: valid [\d.]+\.", text)
+
+
+def test_a_source_and_a_network_add_sections_of_their_own(swiss_roll, monkeypatch):
+    """In their order: tables behind those of every run, pictures behind the samples, or before all where they ask for it."""
+    summary, folder, plain = swiss_roll
+
+    class Reporting(qs.pictures.AbstractReporting):
+        def __init__(self, *sections):
+            self._sections = sections
+
+        def report(self, reported):
+            assert reported.run is summary.run and len(reported.walks.back.x) >= len(reported.data)
+            yield from self._sections
+
+    first, last = (Picture(name, f"section {name}", b"png", 3.0, is_first=name == "first") for name in ("first", "last"))
+    own, table = Reporting(last, first), HtmlTable("section table", ("", "a"), (("b", "c"),))
+    network = Reporting(table)
+    monkeypatch.setattr("quasistatic._report.run_report.capability", lambda each, kind: own if each is run.source else network)
+    run = summary.run
+    monkeypatch.setattr("quasistatic._report.run_report._walks", lambda reported: [Picture("walks", "the walks", b"png", 3.0)])
+    text = run_report(summary, folder)
+    places = [
+        text.index(title)
+        for title in ("section table", "<h2>Training", "section first", "the walks", "section last", "K over training")
+    ]
+    assert places == sorted(places)
+    assert "section" not in plain

@@ -133,7 +133,7 @@ def test_a_grid_is_found_and_used(cli: Cli, beats: Path, tmp_path: Path, objecti
     grid, arguments = tmp_path / "grid.json", ("--objective", objective, "-n", 64, "--rounds", 1)
     lines = values(cli("schedule", beats, "--steps", 3, *arguments, "--json", "-o", grid))
     assert {"bound_before", "bound_after", "bound_change", "cost_ancestral_after"} <= set(lines)
-    times = qs.read_grid(grid)
+    times = qs.grids.read_grid(grid)
     assert len(times) == 3 and times[-1] == 1 and json.loads(grid.read_text())["name"] == f"{objective}-3"
     assert "Better steps" in (beats / "schedule.html").read_text() and (beats / "pictures" / "schedule.png").exists()
     evaluated = cli("evaluate", beats, "--grid", grid, "--json")
@@ -171,7 +171,7 @@ def test_a_run_is_trained_on_given_times(roll: Path, tmp_path: Path) -> None:
         ({"trajectory.times": times, "kernel.schedule": "erasure", "kernel.first_noise": 0.0}, "first time after 0"),
         ({"trajectory.times": times, "trajectory.grid": "learned"}, "expected a fixed grid"),
     ):
-        with pytest.raises(qs.QuasistaticError, match=words):
+        with pytest.raises(qs.errors.QuasistaticError, match=words):
             qs.train(qs.load_recipe("swiss-roll", {**SMALL, **more}), out=None)
 
 
@@ -203,9 +203,9 @@ def test_what_is_no_grid_is_refused(cli: Cli, beats: Path, tmp_path: Path) -> No
     absent = cli("sample", beats, "--grid", tmp_path / "absent.json", "-o", tmp_path / "x.npz")
     assert absent.exit_code == 2 and "no such file" in absent.stderr
     with pytest.raises(ValueError, match="increasing times"):
-        qs.write_grid(grid, "wrong", np.array([0.5, 0.5, 1.0]))
+        qs.grids.write_grid(grid, "wrong", np.array([0.5, 0.5, 1.0]))
     with pytest.raises(qs.InputError, match="cannot be read"):
-        qs.read_grid(tmp_path)
+        qs.grids.read_grid(tmp_path)
 
 
 def test_what_the_commands_refuse(cli: Cli, roll: Path, beats: Path, tmp_path: Path) -> None:

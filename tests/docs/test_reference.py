@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -16,14 +18,16 @@ import pytest
 import quasistatic as qs
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS
-from quasistatic.cli._main import BUILT_IN
 from quasistatic.cli._new_plugin import project_files
-from quasistatic.kits import tables
+from quasistatic.kits import arrays, networks, pictures, sequences, tables
 from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
+KITS = {"arrays": arrays, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
+MODULES = ("answers", "distributions", "files", "grids", "numerics", "sources")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
@@ -84,13 +88,39 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 def test_the_reference_names_nothing_that_is_not_public() -> None:
     rows = re.findall(r"^\| (`.*?) \|", text_of("reference/library.md"), re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert names <= {*qs._HOMES, *tables._HOMES}
+    assert names <= {
+        *qs._HOMES,
+        *(name for kit in KITS.values() for name in kit._HOMES),
+        *itertools.chain(*map(names_of, MODULES)),
+        *dir(qs.errors),
+    }
 
 
-def test_every_public_name_of_the_kit_of_tables_is_in_the_reference() -> None:
-    section = text_of("reference/library.md").split("## The kit of tables\n")[1].split("\n## ")[0]
-    assert set(rows_of(section)) == {*tables._HOMES}
-    assert {*tables._HOMES} <= {*dir(tables)} and all(hasattr(tables, name) for name in tables._HOMES)
+def names_of(module: str) -> list[str]:
+    """The public names of a module that gathers them: functions of its own, and what it imports under the same name."""
+    tree = ast.parse(inspect.getsource(getattr(qs, module)))
+    imported = [each.asname for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names if each.asname]
+    return [*imported, *(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_of_a_module_that_gathers_them_is_in_the_reference(module: str) -> None:
+    page, names = text_of("reference/library.md"), names_of(module)
+    assert names and set(names) <= set(rows_of(page.split(f"\n`qs.{module}`")[1].split("\n`qs.")[0].split("\n## ")[0]))
+
+
+@pytest.mark.parametrize("name", KITS)
+def test_every_public_name_of_a_kit_is_in_the_reference(name: str) -> None:
+    kit, section = KITS[name], text_of("reference/library.md").split(f"## The kit of {name}\n")[1].split("\n## ")[0]
+    assert set(rows_of(section)) == {*kit._HOMES}
+    assert {*kit._HOMES} <= {*dir(kit)} and all(hasattr(kit, each) for each in kit._HOMES)
+
+
+def test_every_kit_is_in_the_reference() -> None:
+    modules = {name: {path.stem for path in Path(kit.__file__ or "").parent.glob("*.py")} for name, kit in KITS.items()}
+    # a module that is imported would take the place of what has its name
+    assert not any(modules[name] & {*kit._HOMES} for name, kit in KITS.items())
+    assert set(KITS) == {path.parent.name for path in Path(qs.__file__).parent.glob("kits/*/__init__.py")}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -123,16 +153,15 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 
 
 PROTOCOLS = (
-    "AbstractEvent", "AbstractField",
-    "AbstractSource", "AbstractGeneratedSource", "AbstractTruth", "AbstractJudge", "AbstractBaselines", "AbstractDrawing",
-    "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractColumns",
-    "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
-    "AbstractKept", "AbstractRefitting",
-    "AbstractKernel", "AbstractBridged", "AbstractGivenStates", "AbstractFlowing",
-    "AbstractJumping", "FiniteKernel",
-    "AbstractDistribution", "AbstractElementwiseDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
-    "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",
-    "AbstractObserver",
+    "AbstractEvent", "AbstractField", "AbstractSource", "AbstractGeneratedSource", "sources.AbstractTruth",
+    "sources.AbstractJudge", "sources.AbstractBaselines", "sources.AbstractDrawing", "sources.AbstractPartDrawing",
+    "sources.AbstractReading", "sources.AbstractOwnUnits", "sources.AbstractFramed", "sources.AbstractWriting",
+    "sources.AbstractPictures", "pictures.AbstractReporting", "pictures.AbstractOverview", "sources.AbstractKept",
+    "sources.AbstractRefitting", "kits.pictures.AbstractPictureReport", "kits.sequences.AbstractSymbolSource",
+    "kits.tables.AbstractColumns", "AbstractKernel", "AbstractBridged", "AbstractGivenStates", "AbstractFlowing", "AbstractJumping", "FiniteKernel",
+    "AbstractDistribution", "AbstractWithMean", "distributions.AbstractElementwiseDistribution",
+    "distributions.AbstractIntegrable", "distributions.AbstractDiscrete", "AbstractModel", "AbstractFilters",
+    "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise", "AbstractObserver",
 )  # fmt: skip
 
 
@@ -143,7 +172,7 @@ def arguments_of(function: Any) -> list[str]:
 
 
 def methods_of(conf: ModuleType, name: str) -> dict[str, Any]:
-    cls = getattr(qs, name)
+    cls = conf.named(name)
     builder = {"__init__": cls.__init__} if conf.has_builder(cls) else {}
     return builder | {key: member for key, member in conf.own_methods(cls).items() if inspect.isfunction(member)}
 
@@ -155,8 +184,8 @@ def rows_of(text: str) -> list[str]:
 
 def undocumented(conf: ModuleType, name: str, page: str) -> set[str]:
     """What the page, filled in, does not say of a protocol: its members, and the arguments of its methods."""
-    cls = getattr(qs, name)
-    section = conf.fill(page).split(f"\n### {name}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
+    cls = conf.named(name)
+    section = conf.fill(page).split(f"\n### {name.rpartition('.')[2]}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
     named = rows_of(page.split("## Arguments\n", 1)[1].split("\n## ")[0])
     lost = {field for field in conf.own_fields(cls) if field not in rows_of(section)}
     lost |= {key for key, member in conf.own_methods(cls).items() if not inspect.getdoc(member) or f"\n{key}" not in section}
@@ -183,7 +212,7 @@ def test_a_member_that_nobody_describes_is_noticed(conf: ModuleType, monkeypatch
 
 def test_the_reference_describes_no_argument_or_attribute_that_is_gone(conf: ModuleType) -> None:
     page = text_of("reference/protocols.md").split("## Arguments\n")[1]
-    members = {field for name in PROTOCOLS for field in conf.own_fields(getattr(qs, name))}
+    members = {field for name in PROTOCOLS for field in conf.own_fields(conf.named(name))}
     methods = [method for name in PROTOCOLS for method in methods_of(conf, name).values()]
     arguments = {argument.partition("=")[0] for method in methods for argument in arguments_of(method)}
     assert set(rows_of(page)) - arguments - members == set()

@@ -153,7 +153,7 @@ def test_a_batch_in_parts_gives_the_same_loss_and_gradient():
 
 
 def test_parts_of_a_batch_are_of_one_size():
-    with pytest.raises(qs.RecipeError, match="accumulate: expected a divisor of batch = 16, got 5"):
+    with pytest.raises(qs.errors.RecipeError, match="accumulate: expected a divisor of batch = 16, got 5"):
         build_task(small(training__accumulate=5), qs.plugins())
 
 
@@ -374,7 +374,7 @@ def test_training_that_is_not_finite_stops_and_names_the_last_good_checkpoint(tm
 
     task = build_task(small(training__rate=1e-3, training__schedule="constant", training__checkpoint_every=5), qs.plugins())
     counter = Counter()
-    with pytest.raises(qs.TrainingDiverged) as caught:
+    with pytest.raises(qs.errors.TrainingDiverged) as caught:
         fit_task(attrs.evolve(task, objective=Poisoned(task.objective)), [counter], Store(tmp_path))
     kept = Store(tmp_path).newest_update()
     assert kept is not None and kept <= caught.value.update
@@ -388,7 +388,7 @@ class Recorded:
     """Rows that keep the numbers they were asked for."""
 
     def __init__(self, arrays):
-        self._rows, self.asked = qs.ArrayRows(arrays), []
+        self._rows, self.asked = qs.sources.ArrayRows(arrays), []
 
     def __len__(self):
         return len(self._rows)
@@ -399,7 +399,7 @@ class Recorded:
 
 
 def test_rows_visit_every_event_once_an_epoch_in_a_new_order():
-    stored = qs.ArrayRows({"x": np.arange(10)})
+    stored = qs.sources.ArrayRows({"x": np.arange(10)})
     with Batches(stored, 4, 1, seed=1) as batches, Batches(stored, 4, 5, seed=1) as fused:
         seen = np.concatenate([batches.chunk(update)["x"].ravel() for update in range(5)])
         assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic._data.decoding import decode
+from quasistatic.kits.pictures.decoding import decode
 
 
 def chunk(kind, data):

@@ -183,7 +183,7 @@ def test_a_folder_that_is_none_is_refused(run: Path, whole: Callable[[str], Any]
 
 
 def cases(run: Path) -> Iterator[tuple[str, str, str]]:
-    folders = ["checkpoints", "pictures", "tensorboard", f"checkpoints/{checkpoint.step_name(6)}"]
+    folders = ["checkpoints", "pictures", f"checkpoints/{checkpoint.step_name(6)}"]
     return itertools.product((*files_of(run), *folders), ALL, COMMANDS)
 
 

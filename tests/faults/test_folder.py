@@ -280,10 +280,10 @@ def test_the_lock_sweeps_nothing_that_it_did_not_name(run: RunFolder, tmp_path: 
         assert {path for path in tmp_path.rglob("*")} - {run.path / ".lock"} == before
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "pictures", "tensorboard", "metrics.jsonl", "report.html", ".lock", *SEALED])
+@pytest.mark.parametrize("name", ["checkpoints", "pictures", "metrics.jsonl", "report.html", ".lock", *SEALED])
 @pytest.mark.parametrize("kind", ["a link", "a pipe", "a device or a socket", "the other"])
 def test_what_is_no_file_and_no_folder_is_refused(run: RunFolder, tmp_path: Path, name: str, kind: str) -> None:
-    path, is_folder = run.path / name, name in ("checkpoints", "pictures", "tensorboard")
+    path, is_folder = run.path / name, name in ("checkpoints", "pictures")
     path.unlink(missing_ok=True)
     (tmp_path / "elsewhere").mkdir()
     match kind:

@@ -20,11 +20,11 @@ import tomli_w
 from click.testing import CliRunner
 
 import quasistatic as qs
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._runs.run import Job
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder
 from quasistatic.cli import main
-from quasistatic.cli._main import BUILT_IN
 from quasistatic.errors import InputError, QuasistaticError
 from quasistatic.kits.tables import TableOptions, table_source
 
@@ -198,7 +198,7 @@ def tables(count: int, folder: Path, draw: random.Random, tally: Tally) -> None:
 
 
 def looked_at(path: Path) -> None:
-    refused(lambda: qs.read_array(path))
+    refused(lambda: qs.files.read_array(path))
     if not path.name.endswith((".npy", ".npz")):
         refused(lambda: table_source(TableOptions(path=str(path))))
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._data.files import read_events
+from quasistatic._data.events import read_events
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder
 
-READ = "from quasistatic import read_array as read"
+READ = "import quasistatic as qs; read = qs.files.read_array"
 OPEN = "from quasistatic._storage.folder import RunFolder; read = RunFolder.open"
 NEWEST = "from quasistatic._storage.checkpoint import newest; from pathlib import Path; read = lambda path: newest(Path(path))"
 MEASURE = """

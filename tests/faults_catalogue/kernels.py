@@ -1120,17 +1120,17 @@ class AMaskDecodedEvenly(Redraw):
     def log_matrix(self, s, t):
         kept = 1.0 - t if s is None else (1.0 - t) / (1.0 - s)
         of_symbols = jnp.concatenate([kept * jnp.eye(3), jnp.full((3, 1), 1.0 - kept)], axis=1)
-        return qs.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
+        return qs.numerics.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
 
     def log_equilibrium(self):
-        return qs.floored_log(jnp.eye(4)[3])
+        return qs.numerics.floored_log(jnp.eye(4)[3])
 
     def log_reference(self):
         return jnp.log(jnp.array(self.shares))
 
     def decode(self, params, z, t):
         likelihood = self.log_matrix(None, t).T[z]
-        return qs.Finite(qs.log_normalise(params + likelihood))
+        return qs.Finite(qs.numerics.log_normalise(params + likelihood))
 
 
 @catalogue.caught_by("jumps", masking)

@@ -8,6 +8,7 @@ import jax.random as jr
 
 import quasistatic as qs
 from faults_catalogue import Catalogue
+from quasistatic.kits import networks
 
 PORTS = qs.Ports(
     jax.ShapeDtypeStruct((3, 2), "float32"), jax.ShapeDtypeStruct((3, 2), "float32"), qs.Fields({"code": qs.Real((2,))})
@@ -24,7 +25,7 @@ class Small(qs.AbstractModel):
     ports: qs.Ports = eqx.field(static=True)
 
     def __init__(self, ports: qs.Ports, key: jax.Array):
-        self.inner = 0.5 * jr.normal(key, (WIDTH, ports.features.size + 2 + qs.side_size(ports.side)))
+        self.inner = 0.5 * jr.normal(key, (WIDTH, ports.features.size + 2 + networks.side_size(ports.side)))
         self.readout = jnp.zeros((ports.params.size, WIDTH))
         self.ports = ports
 
@@ -32,7 +33,7 @@ class Small(qs.AbstractModel):
         return self.ports.params.unravel(self.readout @ self.hidden(features, t, side, key))
 
     def hidden(self, features, t, side, key):
-        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), qs.ravel_side(self.ports.side, side)]
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), networks.ravel_side(self.ports.side, side)]
         return jnp.tanh(self.inner @ jnp.concatenate(inputs))
 
 
@@ -171,7 +172,7 @@ class LessPreciseInABatch(Small):
     """A layer with a rule of its own for batches, which computes in half of the digits there."""
 
     def hidden(self, features, t, side, key):
-        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), qs.ravel_side(self.ports.side, side)]
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), networks.ravel_side(self.ports.side, side)]
         return squashed(self.inner @ jnp.concatenate(inputs))
 
 
@@ -243,6 +244,6 @@ class SideWeightsFrozen(Small):
     """The weights of the side information are behind a stop_gradient."""
 
     def hidden(self, features, t, side, key):
-        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), qs.ravel_side(self.ports.side, side)]
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), networks.ravel_side(self.ports.side, side)]
         frozen = jax.lax.stop_gradient(self.inner[:, -2:]) @ inputs[2]
         return jnp.tanh(self.inner[:, :-2] @ jnp.concatenate(inputs[:2]) + frozen)

@@ -113,10 +113,10 @@ class NoGradient(Bound):
         return super().__call__(jax.lax.stop_gradient(diffusion), x, u, key=key)
 
 
-class _Unscored(qs.AbstractGrid):
+class _Unscored(qs.grids.AbstractGrid):
     """A grid that hides that it is learned."""
 
-    grid: qs.AbstractGrid
+    grid: qs.grids.AbstractGrid
     is_learned: ClassVar[bool] = False
 
     @property

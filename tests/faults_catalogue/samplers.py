@@ -194,7 +194,7 @@ class SharesWithoutTheirJoint(Ancestral):
         data = diffusion.kernel.decode(diffusion.params(state, t), state, t)
         if not jnp.issubdtype(state.dtype, jnp.integer):
             return data.sample(key)
-        return data._at(jnp.broadcast_to(qs.uniform((), key=key), state.shape))
+        return data._at(jnp.broadcast_to(qs.numerics.uniform((), key=key), state.shape))
 
 
 @catalogue.caught_by("exact-on-normal")

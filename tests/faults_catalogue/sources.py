@@ -14,12 +14,12 @@ catalogue = Catalogue("source", lambda cls: cls())
 
 class Stored(
     qs.AbstractSource,
-    qs.AbstractTruth,
-    qs.AbstractJudge,
-    qs.AbstractBaselines,
-    qs.AbstractDrawing,
-    qs.AbstractReading,
-    qs.AbstractWriting,
+    qs.sources.AbstractTruth,
+    qs.sources.AbstractJudge,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractWriting,
 ):
     """A sound source: normal numbers, without their shift and in units of their deviation."""
 
@@ -36,7 +36,7 @@ class Stored(
         return qs.Data(self.x[first : 400 if name == "train" else first + 100][:count])
 
     def stored(self):
-        return qs.ArrayRows(self.split("train").x)
+        return qs.sources.ArrayRows(self.split("train").x)
 
     def draw(self, row, *, key):
         return row, None
@@ -75,7 +75,7 @@ class Generated(qs.AbstractGeneratedSource):
         super().__init__(seed=0, validation_events=200, test_events=200)
 
     def draw(self, row, *, key):
-        return jnp.where(qs.uniform((2,), key=key) < 0.3, 1.0, 0.0).astype(jnp.float32), None
+        return jnp.where(qs.numerics.uniform((2,), key=key) < 0.3, 1.0, 0.0).astype(jnp.float32), None
 
 
 @catalogue.caught_by("disjoint")
@@ -229,7 +229,7 @@ class CountFromTheEnd(Stored):
         return data if count is None else qs.Data(data.x[-count:])
 
 
-class _FlatRows(qs.ArrayRows):
+class _FlatRows(qs.sources.ArrayRows):
     def __getitem__(self, numbers):
         return self.arrays[np.sort(numbers, axis=None)].reshape(*np.shape(numbers), *self.arrays.shape[1:])
 
@@ -351,7 +351,7 @@ class TruthShifted(Stored):
         return _normal(np.asarray(xs, np.float64)[:, 0], 0.4, 1.0)
 
 
-class Numbers(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Numbers(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """A sound source of normal numbers, which it draws."""
 
     event = qs.Real((1,))
@@ -375,7 +375,7 @@ class TruthWithTwoPeaks(Numbers):
         return np.logaddexp(_normal(x, -0.9, 0.19), _normal(x, 0.9, 0.19)) - math.log(2)
 
 
-class Coins(Generated, qs.AbstractTruth):
+class Coins(Generated, qs.sources.AbstractTruth):
     """A sound source of throws, which knows its probabilities."""
 
     share = 0.3
@@ -392,7 +392,7 @@ class CoinOfAnotherShare(Coins):
     share = 0.36
 
 
-class Pairs(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Pairs(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """A sound source of five numbers that depend on each other: too many for a grid."""
 
     event = qs.Real((5,))

@@ -21,7 +21,7 @@ class Redrawn(qs.FiniteKernel):
 
     def log_matrix(self, s, t):
         kept = 1 - t if s is None else (1 - t) / (1 - s)
-        return qs.floored_log(kept * jnp.eye(3) + (1 - kept) / 3)
+        return qs.numerics.floored_log(kept * jnp.eye(3) + (1 - kept) / 3)
 
     def log_equilibrium(self):
         return jnp.full(3, -jnp.log(3.0))
@@ -36,10 +36,10 @@ class Masked(Redrawn):
     def log_matrix(self, s, t):
         kept = 1 - t if s is None else (1 - t) / (1 - s)
         of_symbols = jnp.concatenate([kept * jnp.eye(3), jnp.full((3, 1), 1 - kept)], axis=1)
-        return qs.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
+        return qs.numerics.floored_log(of_symbols if s is None else jnp.concatenate([of_symbols, jnp.eye(4)[3:]]))
 
     def log_equilibrium(self):
-        return qs.floored_log(jnp.eye(4)[3])
+        return qs.numerics.floored_log(jnp.eye(4)[3])
 
 
 def laws():

@@ -34,10 +34,10 @@ class Redraw(qs.FiniteKernel):
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
         kept = 1.0 - t if s is None else (1.0 - t) / (1.0 - s)
         matrix = kept * jnp.eye(len(self.target)) + (1.0 - kept) * jnp.asarray(self.target)
-        return qs.floored_log(matrix[: self.data] if s is None else matrix)
+        return qs.numerics.floored_log(matrix[: self.data] if s is None else matrix)
 
     def log_equilibrium(self) -> jax.Array:
-        return qs.floored_log(jnp.asarray(self.target))
+        return qs.numerics.floored_log(jnp.asarray(self.target))
 
     def log_reference(self) -> jax.Array:
         return jnp.full(self.data, -math.log(self.data))
@@ -54,10 +54,10 @@ class Joint(qs.FiniteKernel):
         return self.element.times(steps)
 
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
-        return qs.floored_log(_cube(jnp.exp(self.element.log_matrix(s, t))))
+        return qs.numerics.floored_log(_cube(jnp.exp(self.element.log_matrix(s, t))))
 
     def log_equilibrium(self) -> jax.Array:
-        return qs.floored_log(_cube(jnp.exp(self.element.log_equilibrium())))
+        return qs.numerics.floored_log(_cube(jnp.exp(self.element.log_equilibrium())))
 
     def log_reference(self) -> jax.Array:
         return jnp.log(_cube(jnp.exp(self.element.log_reference())))

@@ -398,7 +398,7 @@ def test_the_decorator_makes_one_test_of_each_law():
 
 
 def test_an_unknown_component_is_refused_by_name():
-    with pytest.raises(qs.ComponentNotFound, match="did you mean 'binomial'"):
+    with pytest.raises(qs.errors.ComponentNotFound, match="did you mean 'binomial'"):
         qs.testing.laws("kernel", "binomal")
 
 
@@ -493,7 +493,7 @@ def test_a_network_is_checked_for_its_ports():
         qs.testing.laws_of("model", Deaf(PORTS))
 
 
-class Leaky(qs.AbstractSource, qs.AbstractTruth):
+class Leaky(qs.AbstractSource, qs.sources.AbstractTruth):
     """Unscaled, with its validation events among its training events, and a density that does not integrate to one."""
 
     event = qs.Real((1,))
@@ -505,7 +505,7 @@ class Leaky(qs.AbstractSource, qs.AbstractTruth):
         return qs.Data({"train": self._x, "validation": self._x[:50], "test": self._x[-50:]}[name][:count])
 
     def stored(self):
-        return qs.ArrayRows(self._x)
+        return qs.sources.ArrayRows(self._x)
 
     def draw(self, row, *, key):
         return row + 0.1 * jr.normal(key, row.shape) * jr.uniform(key), None

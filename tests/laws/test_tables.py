@@ -26,7 +26,7 @@ WIDE = GaussianData([0.0], [[4.0]])
 PLANE = GaussianData([1.0, -0.5], [[1.0, 0.8], [0.8, 1.0]])
 
 
-class Full(qs.AbstractIntegrable):
+class Full(qs.distributions.AbstractIntegrable):
     """A normal distribution whose covariance has these orthogonal axes (columns) and this spectrum."""
 
     loc: jax.Array

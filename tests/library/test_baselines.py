@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from quasistatic._data.baselines import simple_models
+from quasistatic.kits.tables.densities import simple_models
 
 
 def three(events, seed=0):

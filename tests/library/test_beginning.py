@@ -97,7 +97,7 @@ def test_what_the_kernel_has_measured_comes_along():
 
 def test_all_that_does_not_fit_is_said_at_once(kept, tmp_path):
     other = recipe(tmp_path, rows(60, 1, 3), kernel__reference="normal", model__width=8, trajectory__grid="learned")
-    with pytest.raises(qs.IncompatibleError) as caught:
+    with pytest.raises(qs.errors.IncompatibleError) as caught:
         qs.train(other, out=tmp_path / "no", start_from=kept.folder)
     message = str(caught.value)
     assert message.startswith(f"start_from: the weights of {kept.folder} do not fit this recipe: ")
@@ -141,7 +141,7 @@ def test_a_refit_trains_on_the_rows_of_every_split():
 
 
 def test_a_source_that_cannot_give_all_rows_is_refused(tmp_path):
-    with pytest.raises(qs.IncompatibleError, match=r"training\.refit: source 'swiss-roll' cannot give"):
+    with pytest.raises(qs.errors.IncompatibleError, match=r"training\.refit: source 'swiss-roll' cannot give"):
         qs.train(qs.load_recipe("swiss-roll", {"training.refit": True}), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from quasistatic._data.copies import copies, copies_notes
+from quasistatic.kits.pictures.copies import copies, copies_notes
 
 
 def test_copies_are_sets_of_two_or_more_in_order():

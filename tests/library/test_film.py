@@ -11,7 +11,9 @@ from PIL import Image
 
 import quasistatic as qs
 from quasistatic._process import trajectory
-from quasistatic._report.film import Filmed, animation, drawn_range, row, sheet, spread, strip
+from quasistatic._report.film import Filmed, animation, cells, drawn_range, in_a_row, sheet, spread
+from quasistatic.kits import arrays
+from quasistatic.kits.pictures.drawing import strip_of
 from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -28,7 +30,7 @@ def diffusion():
 
 @pytest.fixture(scope="module")
 def source():
-    return qs.ArraySource(np.random.RandomState(0).normal(size=(40, 4, 4)))
+    return arrays.array_source(np.random.RandomState(0).normal(size=(40, 4, 4)))
 
 
 @pytest.mark.parametrize("kept", [(0, 6), (0, 2, 5, 6), tuple(range(7)), (0,)])
@@ -72,8 +74,8 @@ def test_an_animation_goes_from_noise_to_the_samples(source, form):
 def test_a_strip_has_a_sample_a_row_from_the_left_to_the_right(source):
     xs = source.split("test", 2).x
     film = np.random.RandomState(1).normal(size=(2, 3, 4, 4)).astype(np.float32)
-    found, bounds = strip(source, film, xs), drawn_range(source, xs)
+    found, bounds = strip_of(source, film, xs), drawn_range(source, xs)
     assert found.shape == (9, 19, 3)
     np.testing.assert_array_equal(found[:4, 15:], np.asarray(sheet(source, xs[:1], bounds)))
     np.testing.assert_array_equal(found[5:, :4], np.asarray(sheet(source, film[1:, -1], bounds)))
-    np.testing.assert_array_equal(row(source, xs, bounds)[:, 5:], np.asarray(sheet(source, xs[1:], bounds)))
+    np.testing.assert_array_equal(in_a_row(cells(source, xs, bounds))[:, 5:], np.asarray(sheet(source, xs[1:], bounds)))

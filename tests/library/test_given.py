@@ -67,7 +67,7 @@ def test_whole_numbers_are_numbers(plane: qs.Diffusion) -> None:
 
 
 def test_numbers_that_are_none(plane: qs.Diffusion) -> None:
-    given = qs.Diffusion(plane.kernel, plane.model, qs.GivenGrid(plane.kernel, [0.5, 1.0]), side=plane.side)
+    given = qs.Diffusion(plane.kernel, plane.model, qs.grids.GivenGrid(plane.kernel, [0.5, 1.0]), side=plane.side)
     for call, words in (
         (lambda: qs.ledger(plane, XS, key=KEY, steps=0), "at least 1 step, got 0"),
         (lambda: qs.sample(plane, 2, key=KEY, steps=0), "at least 1 step, got 0"),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._data.judging import chance_below, frechet, judge_samples, nearest, principal_components
 from quasistatic._process.estimate import estimate
+from quasistatic.kits import arrays
+from quasistatic.kits.pictures.judging import chance_below, frechet, principal_components
 from quasistatic_plugins.parzen.window import BANDWIDTHS, log_density, parzen
 
 RANDOM = np.random.RandomState(0)
@@ -13,11 +14,15 @@ RANDOM = np.random.RandomState(0)
 
 def test_the_nearest_training_picture_is_found():
     train, xs = RANDOM.normal(size=(40, 6)).astype(np.float32), RANDOM.normal(size=(9, 6)).astype(np.float32)
-    distances, numbers = nearest(train, xs)
+    distances, numbers = qs.numerics.nearest(xs, train)
     brute = np.sqrt(((xs[:, None] - train) ** 2).sum(axis=2))
     np.testing.assert_array_equal(numbers, brute.argmin(axis=1))
     np.testing.assert_allclose(distances, brute.min(axis=1), rtol=1e-4)
-    np.testing.assert_array_equal(nearest(train, train)[0], 0.0)  # a copy is at no distance, to the last bit
+    np.testing.assert_array_equal(qs.numerics.nearest(train, train)[0], 0.0)  # a copy is at no distance, to the last bit
+    others, numbers = qs.numerics.nearest(train, train, np.arange(40))
+    between = np.sqrt(((train[:, None] - train) ** 2).sum(axis=2)) + np.diag(np.full(40, np.inf))
+    np.testing.assert_array_equal(numbers, between.argmin(axis=1))
+    np.testing.assert_allclose(others, between.min(axis=1), rtol=1e-4)
 
 
 def test_a_chance_counts_pairs_and_half_of_ties():
@@ -48,24 +53,32 @@ def test_the_frechet_distance_of_normal_distributions_is_the_closed_form():
 @pytest.fixture(scope="module")
 def pictures():
     x = np.cumsum(RANDOM.normal(size=(200, 5, 5)), axis=1)
-    return qs.ArraySource(x)
+    return arrays.array_source(x)
 
 
 def test_copies_show_and_held_out_pictures_do_not(pictures):
     train, test = pictures.split("train").x, pictures.split("test").x
-    copies, fair = judge_samples(pictures, train[:40]), judge_samples(pictures, test)
+    copies, fair = pictures.judge(train[:40]), pictures.judge(test)
     assert copies["nearer_to_training_than_validation"] == 1.0
     assert 0.2 < fair["nearer_to_training_than_validation"] < 0.8
-    far = judge_samples(pictures, test + 3.0)
+    far = pictures.judge(test + 3.0)
     name = next(name for name in fair if name.startswith("frechet") and not name.endswith("validation"))
     assert name == "frechet_25_components" and far[name] > fair[name] + 0.9 * 25 * 9
     assert far[f"{name}_of_validation"] == pytest.approx(fair[f"{name}_of_validation"])
 
 
-def test_what_is_no_picture_is_judged_by_its_source_alone():
-    assert judge_samples(qs.ArraySource(RANDOM.normal(size=(50, 3))), np.zeros((5, 3), np.float32)) == {}
-    heartbeat = qs.make("source", "heartbeat")
-    assert judge_samples(heartbeat, heartbeat.split("test", 20).x) == heartbeat.judge(heartbeat.split("test", 20).x)
+def test_a_source_says_that_its_events_are_pictures():
+    """A shape does not: rows of a matrix are none, and an array may be told to be or not to be."""
+
+    def kind(shape, **options):
+        source = arrays.array_source(RANDOM.normal(size=(50, *shape)), arrays.ArrayChoices(**options))
+        return qs.sources.capability(source, qs.sources.AbstractPictures) is not None
+
+    assert [kind((5, 5)), kind((5, 6, 3)), kind((8, 3)), kind((9,)), kind((4, 5, 2))] == [True, True, False, False, False]
+    assert kind((8, 3), pictures="yes") and not kind((5, 5), pictures="no")
+    with pytest.raises(qs.DataError, match=r"source\.pictures: events are"):
+        kind((9,), pictures="yes")
+    assert qs.sources.capability(qs.make("source", "heartbeat"), qs.sources.AbstractPictures) is None
 
 
 def test_bits_per_pixel_sum_over_colours():

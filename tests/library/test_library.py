@@ -178,7 +178,7 @@ def test_train_with_own_data_and_open_run_give_the_same_run(tmp_path):
     opened = qs.open_run(tmp_path / "run")
     assert (run.sample(5, seed=2) == opened.sample(5, seed=2)).all()
     assert run.progress == opened.progress and run.best is not None
-    with pytest.raises(qs.RunError, match="resume"):
+    with pytest.raises(qs.errors.RunError, match="resume"):
         qs.train(qs.load_recipe("swiss-roll", TINY), out=tmp_path / "run")
     data = 100.0 + 7.0 * np.random.default_rng(0).normal(size=(200, 3))
     own = qs.train(qs.load_recipe("swiss-roll", TINY | {"source.use": "array"}), data=data)

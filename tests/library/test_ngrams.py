@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._data import ngrams as _ngrams
+from quasistatic.kits import sequences
+from quasistatic.kits.sequences import passages as _ngrams
 
 N = 3
 
@@ -15,7 +16,7 @@ N = 3
 def passages(rows):
     """Rows of symbols of any length."""
     counts = np.array([len(row) for row in rows])
-    return qs.Passages(np.concatenate([np.asarray(row, int) for row in rows]), np.cumsum(counts) - counts, counts)
+    return sequences.Passages(np.concatenate([np.asarray(row, int) for row in rows]), np.cumsum(counts) - counts, counts)
 
 
 def text(seed, *lengths):
@@ -41,8 +42,8 @@ def by_hand(train, order, scale, symbols):
 
 
 def test_all_sequences_sum_to_one():
-    every = qs.Passages.of(np.array(list(itertools.product(range(N), repeat=5))))
-    for found in qs.ngrams(text(0, 40, 1, 25), text(1, 30), every, N, 5):
+    every = sequences.Passages.of(np.array(list(itertools.product(range(N), repeat=5))))
+    for found in sequences.ngrams(text(0, 40, 1, 25), text(1, 30), every, N, 5):
         assert np.exp(found).sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -50,7 +51,7 @@ def test_all_sequences_sum_to_one():
 def test_every_probability_is_that_of_the_formula(monkeypatch, scale):
     monkeypatch.setattr(_ngrams, "SCALES", (scale,))
     train, test = text(2, 30, 7, 1, 12), text(3, 9, 1, 6)
-    found = qs.ngrams(train, text(4, 20), test, N, 4)
+    found = sequences.ngrams(train, text(4, 20), test, N, 4)
     for order, values in enumerate(found, 1):
         rows = [test.symbols[start : start + count].tolist() for start, count in zip(test.starts, test.counts, strict=True)]
         np.testing.assert_allclose(values, [by_hand(train, order, scale, row) for row in rows], atol=1e-12)
@@ -58,8 +59,10 @@ def test_every_probability_is_that_of_the_formula(monkeypatch, scale):
 
 def test_symbols_beyond_the_end_of_a_passage_count_for_nothing():
     xs, padding = np.array([[1, 2, 0, 0], [2, 1, 1, 0]]), np.array([[0, 0, 1, 1], [0, 0, 0, 1]])
-    padded, whole = qs.Passages.of(xs, padding), passages([[1, 2], [2, 1, 1]])
-    for a, b in zip(qs.ngrams(text(5, 50), padded, padded, N, 3), qs.ngrams(text(5, 50), whole, whole, N, 3), strict=True):
+    padded, whole = sequences.Passages.of(xs, padding), passages([[1, 2], [2, 1, 1]])
+    for a, b in zip(
+        sequences.ngrams(text(5, 50), padded, padded, N, 3), sequences.ngrams(text(5, 50), whole, whole, N, 3), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     again, where = whole.padded(4)
     np.testing.assert_array_equal(again, xs)

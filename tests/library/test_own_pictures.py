@@ -6,18 +6,18 @@ import pytest
 from matplotlib.figure import Figure
 
 import quasistatic as qs
-from quasistatic._data.tables import Table
 from quasistatic._report.pictures import Walks, encode, samples, trajectories
-from quasistatic._report.table_pictures import correlations, histograms, limits, number_columns, pairs
-from quasistatic._report.table_report import quantiles
+from quasistatic.kits import arrays
+from quasistatic.kits.tables.figures import correlations, histograms, limits, pairs
+from quasistatic.kits.tables.report import quantiles
 
 
 def own(*shape, scale="auto", shift=170.0, names=None, count=400, seed=0):
     rng = np.random.default_rng(seed)
     size = int(np.prod(shape))
     values = rng.normal(size=(count, size)) @ np.triu(np.ones((size, size))) * 10.0 ** (np.arange(size) % 3)
-    table = Table("own", shift + values.reshape(count, *shape), names)
-    return qs.ArraySource(table, qs.ArrayChoices(scale=scale))
+    table = qs.files.Table("own", shift + values.reshape(count, *shape), names)
+    return arrays.array_source(table, arrays.ArrayChoices(scale=scale))
 
 
 def walked(source, count=200):
@@ -72,7 +72,7 @@ def test_heat_maps_do_not_saturate(shape):
 
 def test_greys_are_drawn_from_white_to_black_in_their_own_levels():
     values = np.random.default_rng(0).integers(0, 256, (40, 4, 4)).astype(np.uint8)
-    source = qs.ArraySource(values)
+    source = arrays.array_source(values)
     axes = Figure().add_subplot()
     source.render(source.split("train", 4).x, axes)
     assert axes.images[0].get_clim() == pytest.approx((0, 255))
@@ -81,7 +81,7 @@ def test_greys_are_drawn_from_white_to_black_in_their_own_levels():
 
 def test_pictures_in_colour_are_drawn_in_colour():
     values = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 3)).astype(np.uint8)
-    source = qs.ArraySource(values)
+    source = arrays.array_source(values)
     axes = Figure().add_subplot()
     x = source.split("train", 4).x
     source.render(x, axes)
@@ -104,7 +104,7 @@ NAMES = ("height", "weight", r"$\foo$ a very long name of a column")
 def test_every_column_has_a_panel_that_holds_its_data():
     source, xs = own(3, names=NAMES), own(3, seed=1).split("train").x
     data = source.split("test").x
-    figure = histograms(source, data, xs)
+    figure = histograms(*(source.number_columns(x) for x in (data, xs)))
     rows = source.units.to_user(data)
     assert [axes.get_title()[:6] for axes in figure.axes[:3]] == [name[:6] for name in NAMES]
     for axes, column in zip(figure.axes, rows.T, strict=False):
@@ -118,7 +118,7 @@ def test_every_column_has_a_panel_that_holds_its_data():
 def test_pairs_have_data_below_and_samples_above_on_the_same_axes():
     source = own(3, names=NAMES)
     data, xs = source.split("test").x, source.split("train").x
-    grid = np.reshape(pairs(source, data, xs).axes, (3, 3))
+    grid = np.reshape(pairs(*(source.number_columns(x) for x in (data, xs))).axes, (3, 3))
     below, above = grid[2, 0], grid[0, 2]
     np.testing.assert_allclose(below.collections[0].get_offsets(), source.units.to_user(data)[:, [0, 2]])
     np.testing.assert_allclose(above.collections[0].get_offsets(), source.units.to_user(xs)[:500, [2, 0]])
@@ -129,7 +129,7 @@ def test_pairs_have_data_below_and_samples_above_on_the_same_axes():
 def test_what_is_taken_off_ticks_stands_below_the_name(shift, offset):
     source = own(2, names=("height", "weight"), shift=shift)
     data = source.split("test").x
-    figure = pairs(source, data, data)
+    figure = pairs(*(source.number_columns(x) for x in (data, data)))
     encode(figure)
     grid = np.reshape(figure.axes, (2, 2))
     for axis in (grid[1, 0].xaxis, grid[1, 1].xaxis, grid[1, 0].yaxis):
@@ -142,7 +142,7 @@ def test_what_is_taken_off_ticks_stands_below_the_name(shift, offset):
 def test_correlations_stand_side_by_side_on_one_scale():
     source = own(3, names=NAMES)
     data, xs = source.split("test").x, source.split("train").x
-    left, right = correlations(source, data, xs).axes[:2]
+    left, right = correlations(*(source.number_columns(x) for x in (data, xs))).axes[:2]
     np.testing.assert_allclose(left.images[0].get_array(), np.corrcoef(data.T), atol=1e-5)
     np.testing.assert_allclose(right.images[0].get_array(), np.corrcoef(xs.T), atol=1e-5)
     assert left.images[0].get_clim() == right.images[0].get_clim() == (-1, 1)
@@ -152,7 +152,11 @@ def test_correlations_stand_side_by_side_on_one_scale():
 def test_nothing_is_cut_off_at_the_edges(columns):
     source = own(columns, names=tuple(f"a very long name {k}" for k in range(columns)))
     data, xs = source.split("test").x, source.split("train").x
-    for figure in (histograms(source, data, xs), correlations(source, data, xs), pairs(source, data, xs)):
+    for figure in (
+        histograms(*(source.number_columns(x) for x in (data, xs))),
+        correlations(*(source.number_columns(x) for x in (data, xs))),
+        pairs(*(source.number_columns(x) for x in (data, xs))),
+    ):
         encode(figure)
         whole = figure.get_tightbbox()
         width, height = figure.get_size_inches()
@@ -162,15 +166,17 @@ def test_nothing_is_cut_off_at_the_edges(columns):
 def test_quantiles_and_what_is_odd():
     source = own(2, names=("height", "weight"))
     data = source.split("train").x
-    told = quantiles(source, data, data + np.array([0, 1]))
+    told = quantiles(*(source.number_columns(x) for x in (data, data + np.array([0, 1]))))
     user = source.units.to_user(data)
     assert told.rows[0][:3] == ("height", f"{np.quantile(user[:, 0], 0.05):.4g}", f"{np.quantile(user[:, 0], 0.05):.4g}")
     assert told.header[1:3] == ("5 %, data", "5 %, samples")
     assert "1 of 2 columns differ by more than chance, most of all 'weight'" in told.note
-    assert "more than chance" not in quantiles(source, data, data).note
+    assert "more than chance" not in quantiles(*(source.number_columns(x) for x in (data, data))).note
 
 
 def test_axes_of_one_value_and_names_without_a_header():
     assert limits(np.full(3, 5.0))[0] < 5 < limits(np.full(3, 5.0))[1]
     source = own(2)
-    assert number_columns(source, source.split("train").x)[0] == ["column 1", "column 2"]
+    assert [*source.number_columns(source.split("train").x)] == ["column 1", "column 2"]
+    twice = own(2, names=("a", "a"))
+    assert [*twice.number_columns(twice.split("train").x)] == ["a", "a (2)"]

@@ -14,21 +14,21 @@ from matplotlib.figure import Figure
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
-from quasistatic._data.array import ArrayChoices, ArraySource
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
-from quasistatic._report import film, restoring
+from quasistatic._report import film
 from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
+from quasistatic._report.triptych import HIDDEN
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
+from quasistatic.kits import arrays, networks, pictures
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
-from quasistatic_plugins.layers import blocks
 from quasistatic_plugins.thermodynamics.drawing import _entropy
 
 BIT = math.log(2)
@@ -43,6 +43,10 @@ class Anything(qs.AbstractGeneratedSource):
 
     def draw(self, row, *, key):
         return jr.normal(key, self.event.shape), None
+
+
+class Shown(Anything, qs.sources.AbstractPictures):
+    """The same, which are pictures."""
 
 
 def make(event: qs.AbstractField, steps: int = 5) -> qs.Diffusion:
@@ -243,7 +247,7 @@ class TestLedgerPerStep:
 
 
 def test_samples_are_drawn_by_their_source():
-    class Odd(Anything, qs.AbstractDrawing):
+    class Odd(Anything, qs.sources.AbstractDrawing):
         def render(self, xs, axes):
             axes.set_title(f"{len(xs)} odd events")
 
@@ -294,7 +298,7 @@ def test_the_learned_entropy_has_a_band_of_two_standard_errors() -> None:
 
 
 def test_a_source_may_name_its_axes():
-    class Named(Anything, qs.AbstractDrawing):
+    class Named(Anything, qs.sources.AbstractDrawing):
         def render(self, xs, axes):
             axes.scatter(*xs.T)
             axes.set_xlabel("first angle, degrees")
@@ -306,8 +310,8 @@ def test_a_source_may_name_its_axes():
 
 @pytest.mark.parametrize("names", [(r"$\foo$", "$_{$"), ("\x1b[31mred", "\0\x9b\u202e"), ("5$ to 10$", "\U00020000" * 3000)])
 def test_names_from_files_are_only_text(names: tuple[str, str]) -> None:
-    table = qs.as_table(np.random.default_rng(0).normal(size=(20, 2)))
-    source = ArraySource(attrs.evolve(table, columns=names), ArrayChoices())
+    table = qs.files.as_table(np.random.default_rng(0).normal(size=(20, 2)))
+    source = arrays.array_source(attrs.evolve(table, columns=names), arrays.ArrayChoices())
     drawn = qs.pictures.samples(source, source.split("train", 9).x)
     assert qs.pictures.encode(drawn)  # no error and no warning
     shown = drawn.axes[0].get_xlabel(), drawn.axes[0].get_ylabel()
@@ -330,7 +334,7 @@ def test_filters_are_those_of_the_first_layer(name: str, shape: tuple[int, ...])
     heights = {"dense": shape[:2], "multiscale": shape[:2], "convolutional": (3, 3)}
     assert found.shape[1:] == heights.get(name, found.shape[1:]) and len(found) % colours == 0
     assert np.isfinite(found).all() and np.abs(found).max(axis=(1, 2)).min() > 0
-    assert qs.pictures.encode(qs.pictures.filters(model)).startswith(b"\x89PNG")
+    assert qs.pictures.encode(pictures.filters(model)).startswith(b"\x89PNG")
 
 
 def test_filters_are_cut_out_of_the_weights_in_the_order_of_pixels() -> None:
@@ -338,7 +342,9 @@ def test_filters_are_cut_out_of_the_weights_in_the_order_of_pixels() -> None:
     ports = qs.Ports.of(make(qs.Real((6, 6))).kernel)
     model = qs.make("model", "mixer", ports, key=jr.key(0), patch=2, width=8, depth=1)
     images = np.eye(36, dtype=np.float32).reshape(36, 6, 6)
-    felt = np.stack([np.asarray(model.enter(blocks(image[:, :, None], 2)))[1, 1] for image in images])  # of the patch in the middle
+    felt = np.stack(
+        [np.asarray(model.enter(networks.blocks(image[:, :, None], 2)))[1, 1] for image in images]
+    )  # of the patch in the middle
     shown = np.asarray(model.filters())
     middle = felt.reshape(6, 6, 8).transpose(2, 0, 1) - np.asarray(model.enter.bias)[:, None, None]
     size = shown.shape[1]
@@ -349,9 +355,9 @@ def test_filters_are_cut_out_of_the_weights_in_the_order_of_pixels() -> None:
 @pytest.mark.parametrize("event", [qs.Real((8, 8)), qs.Binary((8, 8))])
 def test_what_is_seen_is_kept_and_what_is_hidden_is_drawn(event: qs.AbstractField, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {}
-    monkeypatch.setattr(restoring, "triptych", lambda source, columns, covered: kept.update(columns=columns, covered=covered))
+    monkeypatch.setattr(qs.pictures, "triptych", lambda source, columns, covered: kept.update(columns=columns, covered=covered))
     xs = data(event, 4)
-    qs.pictures.restored(Anything(event), make(event), qs.Data(xs), key=jr.key(0))
+    pictures.restored(Anything(event), make(event), qs.Data(xs), key=jr.key(0))
     columns, covered = kept["columns"], kept["covered"]
     hidden = np.zeros((8, 8), bool)
     hidden[2:6, 2:6] = True
@@ -369,11 +375,11 @@ def test_a_kernel_that_cannot_be_tilted_has_no_picture_of_it() -> None:
     diffusion = make(qs.Real((4, 4)))
     known = qs.Known(np.zeros((4, 4), np.float32), np.ones((4, 4), bool))
     plain = diffusion.tilted(known, "paper")
-    assert qs.pictures.restored(Anything(qs.Real((4, 4))), plain, qs.Data(data(qs.Real((4, 4)), 2)), key=jr.key(0)) is None
+    assert pictures.restored(Anything(qs.Real((4, 4))), plain, qs.Data(data(qs.Real((4, 4)), 2)), key=jr.key(0)) is None
 
 
 def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
-    source, xs = Anything(qs.Real((4, 4))), data(qs.Real((4, 4)), 2)
+    source, xs = Shown(qs.Real((4, 4))), data(qs.Real((4, 4)), 2)
     covered = np.zeros(xs.shape, bool)
     covered[0, 1, 2] = True
     columns = {"data": xs, "seen": np.where(covered, np.nan, xs), "draw": 9 * xs}
@@ -387,14 +393,14 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
             found = shown[5 * event : 5 * event + 4, 5 * number : 5 * number + 4]
             (expected,) = film.cells(source, column[event : event + 1], bounds)
             if number == 1 and event == 0:
-                assert tuple(found[1, 2]) == restoring.HIDDEN
-                expected[1, 2] = restoring.HIDDEN
+                assert tuple(found[1, 2]) == HIDDEN
+                expected[1, 2] = HIDDEN
             np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("columns", [3, 6])
 def test_titles_stand_over_the_middles_of_wide_columns(columns: int) -> None:
-    source, xs = Anything(qs.Real((12, 12))), data(qs.Real((12, 12)), 2)
+    source, xs = Shown(qs.Real((12, 12))), data(qs.Real((12, 12)), 2)
     (axes,) = qs.pictures.triptych(source, {f"column {number}": xs for number in range(columns)}).axes
     shown = np.asarray(axes.images[0].get_array())
     inked = np.flatnonzero((shown < 255).any(axis=(0, 2)))

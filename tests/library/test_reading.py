@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic.kits import arrays
 
 
 def read(path, **choices):
-    return qs.read_array(path, qs.ArrayChoices(**choices))
+    return qs.files.read_array(path, arrays.ArrayChoices(**choices))
 
 
 def problem(path, **choices):
@@ -51,7 +52,7 @@ def test_columns_are_chosen_by_name_or_number(tmp_path):
     assert table.columns == ("x", "y") and table.labels[0] == "kind" and table.labels[1].tolist() == ["5.0", "6.0"]
     assert {name: values.tolist() for name, values in table.tags(np.array([1])).items()} == {"line": [3], "kind": ["6.0"]}
     with pytest.raises(ValueError, match="not both"):
-        qs.ArrayChoices(columns=("a",), drop=("b",))
+        arrays.ArrayChoices(columns=("a",), drop=("b",))
     np.save(tmp_path / "a.npy", np.arange(12.0).reshape(4, 3))
     np.testing.assert_array_equal(read(tmp_path / "a.npy", drop=("2",)).values, np.arange(12).reshape(4, 3)[:, [0, 2]])
     np.save(tmp_path / "b.npy", np.zeros((4, 3, 3)))

@@ -9,17 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
-from quasistatic._data.draw import draw_lines
-from quasistatic._data.symbols import repeated
+from quasistatic.kits import sequences
+from quasistatic.kits.sequences.drawing import draw_lines
+from quasistatic.kits.sequences.strings import repeated
 
 SPLITS = ("train", "validation", "test")
 
 
 def strings_of(counts, seed=0):
     rows = [np.random.RandomState(seed + number).randint(0, 7, count) for number, count in enumerate(counts)]
-    passages = qs.joined_strings(rows, 7)
-    origin = qs.origin_of("nowhere", {})
-    return qs.Strings(origin, tuple("abcdefg"), passages, list(range(len(rows))), np.zeros(len(rows), int))
+    passages = sequences.joined_strings(rows, 7)
+    origin = qs.files.origin_of("nowhere", {})
+    return sequences.Strings(origin, tuple("abcdefg"), passages, list(range(len(rows))), np.zeros(len(rows), int))
 
 
 def places(passages):
@@ -28,9 +29,9 @@ def places(passages):
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 8), st.integers(0, 5))
 def test_windows_of_a_split_lie_in_its_part_and_parts_are_in_order(counts, length, seed):
-    strings, choices = strings_of(counts, seed), qs.SymbolChoices(length=length, validation_share=0.2, test_share=0.3)
+    strings, choices = strings_of(counts, seed), sequences.SymbolChoices(length=length, validation_share=0.2, test_share=0.3)
     try:
-        division = qs.windows(strings, choices)
+        division = sequences.windows(strings, choices)
     except qs.DataError:
         assert sum(count // length for count in counts) < 40  # some split has no window
         return
@@ -50,10 +51,10 @@ def test_windows_of_a_split_lie_in_its_part_and_parts_are_in_order(counts, lengt
 
 @given(st.lists(st.integers(1, 9), min_size=10, max_size=60), st.integers(0, 5))
 def test_whole_strings_of_a_group_are_in_one_split_and_all_that_fit_are_somewhere(counts, seed):
-    strings, choices = strings_of(counts, seed), qs.SymbolChoices(length=7)
-    groups = qs.same_strings(strings.passages)
+    strings, choices = strings_of(counts, seed), sequences.SymbolChoices(length=7)
+    groups = sequences.same_strings(strings.passages)
     try:
-        division = qs.whole(strings, choices, groups, seed)
+        division = sequences.whole(strings, choices, groups, seed)
     except qs.DataError:
         assert len(np.unique(groups[np.array(counts) <= 7])) < 5
         return
@@ -66,22 +67,24 @@ def test_whole_strings_of_a_group_are_in_one_split_and_all_that_fit_are_somewher
 @given(st.integers(1, 6), st.integers(0, 9))
 def test_windows_that_are_repeated_are_those_that_are_equal(length, seed):
     symbols = np.random.RandomState(seed).randint(0, 3, 80).astype(np.uint8)
-    passages = [qs.Passages(symbols, starts, np.full(len(starts), length)) for starts in (np.arange(0, 20), np.arange(30, 70, 3))]
+    passages = [
+        sequences.Passages(symbols, starts, np.full(len(starts), length)) for starts in (np.arange(0, 20), np.arange(30, 70, 3))
+    ]
     texts = [[symbols[start : start + length].tobytes() for start in each.starts] for each in passages]
     assert repeated(*passages).tolist() == [text in texts[1] for text in texts[0]]
 
 
 def test_equal_strings_have_one_number():
-    passages = qs.joined_strings([np.array(each, int) for each in ([1, 2], [1], [1, 2], [], [2], [])], 5)
-    assert qs.same_strings(passages).tolist() == [0, 1, 0, 2, 3, 2]
-    assert passages.symbols.dtype == np.uint8 and qs.joined_strings([np.array([299])], 300).symbols.dtype == np.uint16
+    passages = sequences.joined_strings([np.array(each, int) for each in ([1, 2], [1], [1, 2], [], [2], [])], 5)
+    assert sequences.same_strings(passages).tolist() == [0, 1, 0, 2, 3, 2]
+    assert passages.symbols.dtype == np.uint8 and sequences.joined_strings([np.array([299])], 300).symbols.dtype == np.uint16
 
 
 def test_a_split_that_is_empty_is_named():
     with pytest.raises(qs.DataError, match="leave the validation split without a window of 8"):
-        qs.windows(strings_of([50]), qs.SymbolChoices(length=8))
+        sequences.windows(strings_of([50]), sequences.SymbolChoices(length=8))
     with pytest.raises(qs.DataError, match="2 different strings of at most 8 symbols leave train empty"):
-        qs.whole(strings_of([3, 4, 20]), qs.SymbolChoices(length=8), np.arange(3), 0)
+        sequences.whole(strings_of([3, 4, 20]), sequences.SymbolChoices(length=8), np.arange(3), 0)
 
 
 def test_files_are_read_whole_or_refused(tmp_path, monkeypatch):
@@ -89,16 +92,16 @@ def test_files_are_read_whole_or_refused(tmp_path, monkeypatch):
     plain.write_bytes(b"abc")
     packed.write_bytes(gzip.compress(bytes(10**6)))
     os.mkfifo(pipe)
-    assert qs.read_bytes(plain) == b"abc" and qs.read_bytes(packed) == bytes(10**6)
+    assert qs.files.read_bytes(plain) == b"abc" and qs.files.read_bytes(packed) == bytes(10**6)
     for path, said in ((pipe, "not an ordinary file"), (tmp_path, "is a folder"), (tmp_path / "none", "No such file")):
         with pytest.raises(qs.DataError, match=said):
-            qs.read_bytes(path)
+            qs.files.read_bytes(path)
     plain.rename(tmp_path / "y.gz")
     with pytest.raises(qs.DataError, match=r"is not a \.gz file, or is damaged"):
-        qs.read_bytes(tmp_path / "y.gz")
+        qs.files.read_bytes(tmp_path / "y.gz")
     monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "1e-5")  # ten times more than is packed, a hundredth of what it holds
     with pytest.raises(qs.DataError, match="above the limit"):
-        qs.read_bytes(packed)
+        qs.files.read_bytes(packed)
 
 
 def test_lines_fill_the_axes_and_no_more_and_are_read_as_they_are():

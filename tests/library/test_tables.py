@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
+from quasistatic.kits import arrays
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
 
 
 def read(path):
-    return qs.read_array(path).values
+    return qs.files.read_array(path).values
 
 
 def problem(path, key=None):
     with pytest.raises(qs.DataError) as caught:
-        qs.read_array(path, qs.ArrayChoices(key=key))
+        qs.files.read_array(path, arrays.ArrayChoices(key=key))
     message = str(caught.value)
     assert "\n" not in message and os.fspath(path) in message
     return message
@@ -57,7 +58,7 @@ def test_csv_is_read_however_it_is_spelt(tmp_path_factory, rows, comma, newline,
     text = ("\ufeff" if mark else "") + newline.join(lines) + newline * last
     path = tmp_path_factory.mktemp("csv") / "some.CSV"
     path.write_bytes(text.encode())
-    table = qs.read_array(path)
+    table = qs.files.read_array(path)
     np.testing.assert_array_equal(table.values, np.array(rows, np.float64))
     assert (table.columns is not None) == bool(header)
     if header:
@@ -89,7 +90,7 @@ def test_savetxt_is_read(tmp_path):
     np.savetxt(tmp_path / "c.csv", values, header="x,y,z", delimiter=",", comments="")
     for name in "abc":
         np.testing.assert_array_equal(read(tmp_path / f"{name}.csv"), values)
-    assert qs.read_array(tmp_path / "b.csv").columns == qs.read_array(tmp_path / "c.csv").columns == ("x", "y", "z")
+    assert qs.files.read_array(tmp_path / "b.csv").columns == qs.files.read_array(tmp_path / "c.csv").columns == ("x", "y", "z")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_files_that_are_none_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "is a folder" in problem(tmp_path)
     with pytest.raises(qs.DataError, match=r"^gone\.csv: there is no such file in "):
-        qs.read_array("gone.csv")
+        qs.files.read_array("gone.csv")
     said = problem(written(tmp_path, "1,2", "my.json"))
     assert "ends in .npy, .npz, .csv, .tsv, .txt, .dat; make one of it: python -c " in said
     assert "read_json('my.json').to_csv('my.csv', index=False)" in said
@@ -147,7 +148,7 @@ def test_one_of_several_arrays_is_chosen_by_its_key(tmp_path):
     np.savez(path, x=np.arange(6.0).reshape(3, 2), y=np.zeros(4))
     assert "holds 2 arrays (x, y); choose one with source.key" in problem(path)
     assert "holds no array 'z', but x, y" in problem(path, "z")
-    table = qs.read_array(path, qs.ArrayChoices(key="x"))
+    table = qs.files.read_array(path, arrays.ArrayChoices(key="x"))
     np.testing.assert_array_equal(table.values, np.arange(6.0).reshape(3, 2))
     assert table.name.endswith("several.npz[x]")
     np.savez(tmp_path / "none.npz")
@@ -196,13 +197,13 @@ def test_arrays_that_hold_no_numbers_are_named(tmp_path, values, said):
     assert said in problem(tmp_path / "a.npy")
     assert said in problem(tmp_path / "b.npz")
     with pytest.raises(qs.DataError, match=r"^data: "):
-        qs.as_table(values)
+        qs.files.as_table(values)
 
 
 def test_ragged_lists_in_memory_are_named():
     with pytest.raises(qs.DataError, match="data: not an array"):
-        qs.as_table([[1, 2], [3]])
-    np.testing.assert_array_equal(qs.as_table([[1, 2], [3, 4]]).values, [[1, 2], [3, 4]])
+        qs.files.as_table([[1, 2], [3]])
+    np.testing.assert_array_equal(qs.files.as_table([[1, 2], [3, 4]]).values, [[1, 2], [3, 4]])
 
 
 def header(shape, kind="<f8"):
@@ -233,7 +234,7 @@ def test_archives_that_unpack_to_more_than_the_limit_are_not_inflated(tmp_path, 
     np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2**17, 2)))
     assert (tmp_path / "bomb.npz").stat().st_size < 2**13
     monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.003")
-    assert qs.read_array(tmp_path / "bomb.npz").values.shape == (2**17, 2)
+    assert qs.files.read_array(tmp_path / "bomb.npz").values.shape == (2**17, 2)
     monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("inflated"))
     monkeypatch.setenv("QUASISTATIC_LIMIT_GB", "0.002")
     assert "unpacked it takes 0.0021 GB, above the limit of 0.002 GB" in problem(tmp_path / "bomb.npz")
@@ -289,7 +290,7 @@ def test_large_npy_stays_on_disk_and_small_one_does_not(tmp_path, monkeypatch):
     assert not isinstance(read(tmp_path / "a.npy"), np.memmap)
     monkeypatch.setattr(_numpy_files, "MAP_ABOVE", 100)
     monkeypatch.setattr(_tables, "CHUNK", 6)
-    table = qs.read_array(tmp_path / "a.npy")
+    table = qs.files.read_array(tmp_path / "a.npy")
     assert isinstance(table.values, np.memmap) and not table.values.flags.writeable
     parts = list(table.chunks())
     assert [len(part) for part in parts] == [3, 3, 3, 1]

@@ -12,6 +12,7 @@ import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 from quasistatic._data.conversion import log_scale, samples_to_user
+from quasistatic.kits import arrays
 from quasistatic.testing._setting import Constant
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
@@ -20,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def source_of(values, **options):
-    return qs.ArraySource(np.asarray(values), qs.ArrayChoices(**options))
+    return arrays.array_source(np.asarray(values), arrays.ArrayChoices(**options))
 
 
 def normal(*shape, seed=0):
@@ -404,7 +405,7 @@ def test_draw_gives_the_stored_row():
     x, side = jax.jit(lambda row: source.draw(row, key=jr.key(0)))(row)
     assert side is None
     np.testing.assert_array_equal(x, row)
-    assert qs.capability(source, qs.AbstractTruth) is None
+    assert qs.sources.capability(source, qs.sources.AbstractTruth) is None
 
 
 @pytest.mark.parametrize("values", [1e9 + normal(60, 2), np.arange(120).reshape(60, 2) % 5])
@@ -418,7 +419,7 @@ def test_a_file_left_on_disk_gives_the_same_rows(tmp_path, monkeypatch, values):
     for name in SPLITS:
         np.testing.assert_allclose(mapped.split(name).x, plain.split(name).x, rtol=1e-6)
     stored = mapped.stored()
-    assert not isinstance(stored, qs.ArrayRows) and len(stored) == len(plain.stored())
+    assert not isinstance(stored, qs.sources.ArrayRows) and len(stored) == len(plain.stored())
     numbers = np.array([[3, 1, 1], [0, 41, 7]])
     np.testing.assert_allclose(stored[numbers], plain.stored()[numbers], rtol=1e-6)
     assert stored[numbers].dtype == plain.stored()[numbers].dtype
@@ -448,7 +449,7 @@ def test_files_of_another_kind_are_named(tmp_path):
     np.save(tmp_path / "d.npy", np.array([0, 1, 2, 1]))
     bits = source_of(np.arange(20) % 2).read_events(tmp_path / "d.npy")
     assert bits.x.ravel().tolist() == [0, 1, 1] and bits.tags["event"].tolist() == [0, 1, 3] and bits.numbers.tolist() == [0, 1, 3]
-    assert bits.outside == (qs.Outside(2, "column 1: 2 is no value of an event, which is 1 binary", {"event": 2}),)
+    assert bits.outside == (qs.sources.Outside(2, "column 1: 2 is no value of an event, which is 1 binary", {"event": 2}),)
     np.save(tmp_path / "e.npy", np.arange(4))
     symbols = source_of(np.arange(21) % 3).read_events(tmp_path / "e.npy")
     assert symbols.x.ravel().tolist() == [0, 1, 2] and symbols.x.dtype == np.int32 and len(symbols.outside) == 1
@@ -490,7 +491,7 @@ def parts_of(count=40):
 
 def test_a_mapping_of_arrays_is_an_event_of_several_parts():
     values = parts_of()
-    source = qs.ArraySource(values)
+    source = arrays.array_source(values)
     assert source.event == qs.Fields({"size": qs.Real((1,)), "kind": qs.Categorical((1,), 4), "image": qs.Binary((3, 3))})
     assert source.columns is None and source.units["kind"].scale == 1
     splits = [source.split(name).x for name in SPLITS]
@@ -514,11 +515,11 @@ def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path,
     values = parts_of()
     np.save(tmp_path / "image.npy", values["image"])
     monkeypatch.setattr(_tables, "CHUNK", 27)
-    plain = qs.ArraySource(values)
-    mapped = qs.ArraySource({**values, "image": np.load(tmp_path / "image.npy", mmap_mode="r")})
+    plain = arrays.array_source(values)
+    mapped = arrays.array_source({**values, "image": np.load(tmp_path / "image.npy", mmap_mode="r")})
     assert mapped.event == plain.event
     stored = mapped.stored()
-    assert not isinstance(stored, qs.ArrayRows) and len(stored) == len(plain.stored()) == 28
+    assert not isinstance(stored, qs.sources.ArrayRows) and len(stored) == len(plain.stored()) == 28
     numbers = np.array([[3, 1, 1], [0, 27, 7]])
     jax.tree.map(np.testing.assert_array_equal, stored[numbers], plain.stored()[numbers])
     assert {name: array.dtype for name, array in stored[numbers].items()} == {
@@ -541,7 +542,7 @@ def test_rows_of_a_mapping_are_read_where_one_part_is_mapped_from_disk(tmp_path,
 )
 def test_parts_that_cannot_be_used_are_named(values, said):
     with pytest.raises(qs.DataError) as caught:
-        qs.ArraySource(values)
+        arrays.array_source(values)
     assert said in str(caught.value)
 
 

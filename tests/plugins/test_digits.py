@@ -166,7 +166,7 @@ def test_test_images_that_equal_a_training_image_are_counted():
 
 
 def test_baselines_of_the_binary_view():
-    source = qs.capability(digits(augment=True), qs.AbstractBaselines)
+    source = qs.sources.capability(digits(augment=True), qs.sources.AbstractBaselines)
     found = source.baselines(source.split("test").x)
     assert found["independent pixels"].shape == (360,)
     assert found["independent pixels"].mean() == pytest.approx(-25.06, abs=0.02)
@@ -206,7 +206,7 @@ def test_render_tiles_the_images():
     axes = Figure().add_subplot()
     source = digits()
     x = source.split("test").x[:7]
-    qs.draw_field(x, source.event, axes)
+    qs.pictures.draw_field(x, source.event, axes)
     picture = axes.images[0].get_array()
     assert picture.shape == (3 * 9 - 1, 3 * 9 - 1)
     np.testing.assert_array_equal(picture[:8, :8], x[0])

@@ -447,7 +447,7 @@ def test_export_writes_samples_and_what_they_are(cli: Any, run_folder: Path, tmp
         told = cli("-p", "quasistatic_export", "export", run_folder, tmp_path / out, *options)
         assert told.exit_code == 0 and told.output.startswith(f"{number} samples: "), told.output
         xs = run.sample(number, seed=seed, steps=steps)
-        np.testing.assert_allclose(qs.read_array(tmp_path / out).values, xs, rtol=1e-6)
+        np.testing.assert_allclose(qs.files.read_array(tmp_path / out).values, xs, rtol=1e-6)
         described = json.loads((tmp_path / f"{out}.json").read_text())
         assert (described["recipe"], described["event"]) == ("swiss-roll", "2 real")
         assert (described["number"], described["seed"], described["trajectory_steps"]) == (number, seed, steps)

@@ -81,7 +81,7 @@ def test_judge_gives_the_share_of_valid_sequences():
 
 def test_render_shows_a_row_per_sequence():
     axes = Figure().add_subplot()
-    qs.draw_field(draws(beat(), 30), beat().event, axes)
+    qs.pictures.draw_field(draws(beat(), 30), beat().event, axes)
     assert axes.images[0].get_array().shape == (30, 20)
 
 

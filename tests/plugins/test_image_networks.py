@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic_plugins import layers
+from quasistatic.kits import networks
 
 SMALL = {
     "convolutional": {"widths": (8, 16), "dropout": 0.5},
@@ -145,7 +145,7 @@ def test_a_convolution_and_its_gradients_are_those_by_hand(taps):
 
     @jax.jit
     def both(images, weight):
-        found, back = jax.vjp(lambda images, weight: jax.vmap(layers.convolve, (0, None))(images, weight), images, weight)
+        found, back = jax.vjp(lambda images, weight: jax.vmap(networks.convolve, (0, None))(images, weight), images, weight)
         return found, *back(jnp.asarray(pull, jnp.float32))
 
     found, by_image, by_weight = both(jnp.asarray(images, jnp.float32), jnp.asarray(weight, jnp.float32))
@@ -157,7 +157,7 @@ def test_a_convolution_and_its_gradients_are_those_by_hand(taps):
 
 
 def convolutions_at(images, weight, pull):
-    return jnp.vdot(jax.vmap(layers.convolve, (0, None))(images, weight), pull)
+    return jnp.vdot(jax.vmap(networks.convolve, (0, None))(images, weight), pull)
 
 
 def test_a_convolution_is_linear_in_image_and_weight():
@@ -170,8 +170,8 @@ def test_a_convolution_is_linear_in_image_and_weight():
     np.testing.assert_allclose(by_weight, one_by_one, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(moved, slope(pull, weight, pull), rtol=1e-4, atol=1e-4)
     moves = weight + jnp.arange(8.0)[:, None, None, None, None] * move
-    found = jax.vmap(layers.convolve)(images, moves)
-    np.testing.assert_allclose(found[5], layers.convolve(images[5], moves[5]), rtol=1e-4, atol=1e-4)
+    found = jax.vmap(networks.convolve)(images, moves)
+    np.testing.assert_allclose(found[5], networks.convolve(images[5], moves[5]), rtol=1e-4, atol=1e-4)
     mapped = jax.vmap(slope)(images[:, None], moves, pull[:, None])  # gradients of single events
     np.testing.assert_allclose(mapped.sum(0), by_weight, rtol=1e-4, atol=1e-4)
 
@@ -186,7 +186,7 @@ def test_a_block_is_activated_as_its_parts_say():
         grouped = (grouped - grouped.mean((0, 2), keepdims=True)) / jnp.sqrt(grouped.var((0, 2), keepdims=True) + 1e-5)
         return jax.nn.silu(grouped.reshape(x.shape) * (1.0 + scale) + shift)
 
-    found, expected = (jax.vjp(each, x, scale, shift) for each in (layers.activated, plainly))
+    found, expected = (jax.vjp(each, x, scale, shift) for each in (networks.activated, plainly))
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     for one, other in zip(found[1](pull), expected[1](pull), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
@@ -194,23 +194,23 @@ def test_a_block_is_activated_as_its_parts_say():
 
 @pytest.mark.parametrize(("channels", "groups"), [(32, 4), (20, 2), (5, 1)])
 def test_groups_of_channels_have_mean_0_and_variance_1(channels, groups):
-    assert layers.groups_of(channels) == groups
+    assert networks.groups_of(channels) == groups
     x = 3.0 + 2.0 * np.random.default_rng(0).normal(size=(6, 5, channels)).astype(np.float32)
-    found = np.asarray(layers.normalised(jnp.asarray(x), groups)).reshape(30, groups, -1)
+    found = np.asarray(networks.normalised(jnp.asarray(x), groups)).reshape(30, groups, -1)
     np.testing.assert_allclose(found.mean((0, 2)), 0.0, atol=1e-5)
     np.testing.assert_allclose(found.var((0, 2)), 1.0, atol=1e-4)
 
 
 def test_blocks_of_pixels_and_back():
     image = jnp.arange(4 * 6 * 2).reshape(4, 6, 2)
-    found = layers.blocks(image, 2)
+    found = networks.blocks(image, 2)
     np.testing.assert_array_equal(found[1, 2], np.asarray(image)[2:4, 4:6].ravel())
-    np.testing.assert_array_equal(layers.pixels(found, 2), image)
+    np.testing.assert_array_equal(networks.pixels(found, 2), image)
 
 
 def test_a_patch_of_the_mixer_reads_itself_and_its_neighbours():
     model = qs.make("model", "mixer", ports_of((10, 10)), key=jr.key(0), patch=2, width=3, depth=1)
-    slope = jax.jacobian(lambda image: model.enter(layers.blocks(image, 2))[2, 3].sum())(jnp.ones((10, 10, 1)))
+    slope = jax.jacobian(lambda image: model.enter(networks.blocks(image, 2))[2, 3].sum())(jnp.ones((10, 10, 1)))
     rows, columns = np.nonzero(np.asarray(slope)[..., 0])
     assert (set(rows), set(columns)) == (set(range(2, 8)), set(range(4, 10)))
 

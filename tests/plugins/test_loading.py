@@ -15,8 +15,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from quasistatic import Command, NamedRecipe, PluginError, PluginManager, __version__, hookimpl
+from quasistatic import Command, NamedRecipe, PluginManager, __version__, hookimpl
 from quasistatic._plugins.installed import _out_of_range
+from quasistatic.errors import PluginError
 
 BAD = {
     "skips": ("broken", "Outcome"),

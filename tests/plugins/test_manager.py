@@ -8,12 +8,13 @@ from importlib import metadata
 import pytest
 
 import quasistatic as qs
+from quasistatic._plugins.loading import PluginStatus
 from quasistatic._recipes.options import describe
 
 OUR_COMMANDS = ["classify", "condition", "denoise", "inpaint", "landscape", "parzen", "schedule", "thermo"]
 
 
-def _status(manager: qs.PluginManager, name: str) -> qs.PluginStatus:
+def _status(manager: qs.PluginManager, name: str) -> PluginStatus:
     (found,) = [status for status in manager.statuses() if status.name == name]
     return found
 
@@ -49,7 +50,7 @@ def test_components_are_found_by_kind_and_name():
 
 def test_an_unknown_name_is_answered_with_what_there_is_and_what_is_not_loaded(install_plugin):
     install_plugin("exits")
-    with pytest.raises(qs.ComponentNotFound) as caught:
+    with pytest.raises(qs.errors.ComponentNotFound) as caught:
         qs.PluginManager().component("kernel", "gausian")
     assert str(caught.value) == (
         "no kernel is called 'gausian'; did you mean 'gaussian'?  "
@@ -60,7 +61,7 @@ def test_an_unknown_name_is_answered_with_what_there_is_and_what_is_not_loaded(i
 
 def test_what_a_broken_plugin_should_have_provided_is_an_error_with_its_reason(install_plugin):
     install_plugin("import_error")
-    with pytest.raises(qs.PluginError) as caught:
+    with pytest.raises(qs.errors.PluginError) as caught:
         qs.PluginManager().component("source", "import_error")
     assert str(caught.value) == (
         "source 'import_error' is not available: plugin 'import_error' (bad-import-error 0.1) is broken: "
@@ -72,9 +73,9 @@ def test_a_plugin_that_breaks_half_way_provides_nothing_and_its_components_know_
     install_plugin("raising_hook")
     manager = qs.PluginManager()
     assert "half" not in [component.name for component in manager.components("sampler")]
-    with pytest.raises(qs.PluginError, match=r"sampler 'half' is not available: .*raising_hook.* no commands today"):
+    with pytest.raises(qs.errors.PluginError, match=r"sampler 'half' is not available: .*raising_hook.* no commands today"):
         manager.component("sampler", "half")
-    with pytest.raises(qs.PluginError, match="no commands today"):
+    with pytest.raises(qs.errors.PluginError, match="no commands today"):
         manager.provided_by("raising_hook")
 
 
@@ -90,12 +91,12 @@ def test_the_variable_blocks_too_and_may_name_what_is_not_installed(monkeypatch)
     monkeypatch.setenv("QUASISTATIC_DISABLE", " gaussian ,,quasistatic:rbf,not-installed")
     manager = qs.PluginManager(blocked=["dense"])
     assert [status.name for status in manager.statuses() if status.state == "blocked"] == ["dense", "gaussian", "rbf"]
-    with pytest.raises(qs.PluginError, match=r"kernel 'gaussian' is not available: .* blocked"):
+    with pytest.raises(qs.errors.PluginError, match=r"kernel 'gaussian' is not available: .* blocked"):
         manager.component("kernel", "gaussian")
 
 
 def test_blocking_an_unknown_plugin_by_hand_is_an_error():
-    with pytest.raises(qs.PluginError, match="no plugin is called 'gausian'; did you mean 'gaussian'"):
+    with pytest.raises(qs.errors.PluginError, match="no plugin is called 'gausian'; did you mean 'gaussian'"):
         qs.PluginManager(blocked=["gausian"])
 
 
@@ -104,7 +105,7 @@ def test_two_owners_of_a_name_are_an_error_at_use_that_names_both(install_plugin
     manager = qs.PluginManager()
     states = [_status(manager, name).state for name in ("gaussian", "shadows_gaussian", "binomial")]
     assert states == ["conflict", "conflict", "loaded"]
-    with pytest.raises(qs.ComponentConflict) as caught:
+    with pytest.raises(qs.errors.ComponentConflict) as caught:
         manager.component("kernel", "gaussian")
     assert str(caught.value) == (
         f"kernel 'gaussian' is offered by both 'gaussian' (quasistatic {qs.__version__}) and "
@@ -133,14 +134,14 @@ def test_two_strangers_conflict_whatever_they_offer(install_plugin):
         "command 'quarrel' is also offered by 'rival_two' (bad-rival-two 0.1)"
     )
     assert [command.name for command in manager.commands()] == OUR_COMMANDS
-    with pytest.raises(qs.ComponentConflict, match="command 'quarrel' is offered by both"):
+    with pytest.raises(qs.errors.ComponentConflict, match="command 'quarrel' is offered by both"):
         manager.command("quarrel")
 
 
 def test_plugins_of_one_name_are_told_apart_by_distribution(install_plugin):
     install_plugin("rival_one", distribution="aa", name="same")
     install_plugin("rival_two", distribution="zz", name="same")
-    with pytest.raises(qs.ComponentConflict, match="--no-plugin aa:same or --no-plugin zz:same"):
+    with pytest.raises(qs.errors.ComponentConflict, match="--no-plugin aa:same or --no-plugin zz:same"):
         qs.PluginManager().component("sampler", "disputed")
     assert qs.PluginManager(blocked=["aa:same"]).component("sampler", "disputed").build == "rival_two:build"
     assert qs.PluginManager(blocked=["zz:same"]).component("sampler", "disputed").build == "rival_one:build"
@@ -152,7 +153,7 @@ def test_the_names_of_built_in_commands_are_reserved(install_plugin):
     status = _status(manager, "reserved_command")
     assert (status.state, status.reason) == ("conflict", "command 'run' is built in")
     assert [command.name for command in manager.commands()] == sorted([*OUR_COMMANDS, "harmless"])
-    with pytest.raises(qs.ComponentNotFound):
+    with pytest.raises(qs.errors.ComponentNotFound):
         manager.command("run")
 
 
@@ -171,10 +172,10 @@ def test_modules_become_plugins_for_one_manager(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("module", ["a_module_that_nobody_has", "../x", "not a module", ":", "", "json"])
 def test_a_module_asked_for_by_hand_must_be_a_plugin(module):
-    with pytest.raises(qs.PluginError, match="is broken"):
+    with pytest.raises(qs.errors.PluginError, match="is broken"):
         qs.PluginManager(modules=[module])
 
 
 def test_an_unknown_plugin_provides_nothing():
-    with pytest.raises(qs.PluginError, match="did you mean 'gaussian'"):
+    with pytest.raises(qs.errors.PluginError, match="did you mean 'gaussian'"):
         qs.plugins().provided_by("gausian")

@@ -59,5 +59,5 @@ def test_simple_models_of_a_hidden_chain_come_near_from_below():
 
 @pytest.mark.parametrize("wrong", [{"symbols": 1}, {"length": 0}, {"concentration": 0.0}])
 def test_options_that_make_no_chain_are_refused(wrong):
-    with pytest.raises(qs.RecipeError, match=next(iter(wrong))):
+    with pytest.raises(qs.errors.RecipeError, match=next(iter(wrong))):
         made("markov", **wrong)

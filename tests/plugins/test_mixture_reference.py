@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic.kits import tables
 from quasistatic_plugins.gaussian.mixture import NormalMixture, fitted_arrays
 
 RNG = np.random.default_rng(0)
@@ -35,7 +36,7 @@ def test_the_mixture_is_normalised_and_finds_the_peaks(peaks):
     rho, grid = peaks.reference(), np.linspace(-8, 8, 4001, dtype=np.float32)
     density = np.exp(np.asarray(jax.vmap(rho.log_prob)(grid[:, None]), np.float64))
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=1e-4)
-    fitted = qs.fit_mixture(PEAKS[:1000], PEAKS[1000:])
+    fitted = tables.fit_mixture(PEAKS[:1000], PEAKS[1000:])
     assert len(fitted) > 1
     np.testing.assert_allclose(density, np.exp(fitted.log_prob(grid[:, None])), atol=1e-5)
     at_peaks, between = np.interp([-2.0, 1.0], grid, density), np.interp(-0.7, grid, density)
@@ -136,7 +137,7 @@ def test_a_run_keeps_what_its_kernel_measured(tmp_path, monkeypatch):
 
 def test_without_scikit_learn_there_is_one_normal_distribution(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.mixture", None)
-    found = qs.fit_mixture(TURNED[:1000], TURNED[1000:])
+    found = tables.fit_mixture(TURNED[:1000], TURNED[1000:])
     assert len(found) == 1
     np.testing.assert_allclose(found.covariances[0], np.cov(TURNED[:1000].T, bias=True) + 1e-4 * np.eye(2))
 

@@ -43,7 +43,7 @@ def file(tmp_path):
 
 
 def refused(path, **options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         molecules(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -82,7 +82,7 @@ def test_an_sdf_file_has_the_same_molecules(file, tmp_path):
     broken = (tmp_path / "x.sdf").read_text().replace("V2000", "V1000", 2).replace("V1000", "V2000", 1)
     (tmp_path / "y.sdf").write_text(broken)
     (outside,) = found.read_events(tmp_path / "y.sdf").outside
-    assert outside == qs.Outside(1, "it has no molecule that can be read", {"line": 2, "name": ""})
+    assert outside == qs.sources.Outside(1, "it has no molecule that can be read", {"line": 2, "name": ""})
 
 
 def test_augmentation_writes_training_molecules_in_other_orders_and_no_others(file):
@@ -146,7 +146,7 @@ def test_samples_are_written_line_by_line_and_read_again(file, tmp_path):
     (tmp_path / "y.smi").write_text("CC\nC[Si](C)C\n")
     again = source.read_events(tmp_path / "y.smi")
     why = f"token 2: '[Si]' is none of the {len(source.alphabet) - 1} tokens of this source"
-    assert len(again) == 1 and again.outside == (qs.Outside(1, why, {"line": 2, "smiles": "C[Si](C)C"}),)
+    assert len(again) == 1 and again.outside == (qs.sources.Outside(1, why, {"line": 2, "smiles": "C[Si](C)C"}),)
 
 
 def test_every_record_that_is_scored_has_an_answer(file, tmp_path):
@@ -283,7 +283,7 @@ def test_a_run_knows_its_file_again(file):
     assert again.side == source.side and again.notes == source.notes
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     file.write_text("\n".join(SMILES[::-1]))
-    with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         restore(source._choices, source.kept()).split("test")
 
 

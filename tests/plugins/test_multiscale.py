@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic.kits import networks
 from quasistatic_plugins.multiscale import MultiscaleOptions
 from quasistatic_plugins.multiscale.model import CodeLayer, PrintedLayer, orthogonal
 
@@ -93,7 +94,7 @@ def test_time_is_read_by_bumps_alone(options):
     model, features = small(bumps=3, **options), jr.normal(jr.key(2), (4, 4, 1))
     times = jnp.array([0.0, 0.5, 1.0, 0.3])
     params = np.asarray(jax.jit(jax.vmap(lambda t: model(features, t)))(times)).reshape(4, -1)
-    shares = np.asarray(jax.vmap(lambda t: qs.bumps(t, 3, model.options.bump_width))(times))
+    shares = np.asarray(jax.vmap(lambda t: networks.bumps(t, 3, model.options.bump_width))(times))
     np.testing.assert_allclose(params[3], shares[3] @ np.linalg.solve(shares[:3], params[:3]), atol=1e-3)
     assert np.abs(params[0] - params[2]).max() > 0.1
     still = small(bumps=1, **options)
@@ -110,7 +111,7 @@ def test_each_pathway_works_alone(options):
 
 
 def test_no_pathway_at_all_is_refused():
-    with pytest.raises(qs.RecipeError, match="layers and dense_layers are both 0"):
+    with pytest.raises(qs.errors.RecipeError, match="layers and dense_layers are both 0"):
         qs.make("model", "multiscale", layers=0, dense_layers=0)
 
 

@@ -142,7 +142,7 @@ class TestJsonLines:
         observer.start(info)
         observer._file.close()
         observer._file = FULL.open("w")
-        with pytest.raises(qs.QuasistaticError, match=r"metrics\.jsonl: cannot be written: No space left"):
+        with pytest.raises(qs.errors.QuasistaticError, match=r"metrics\.jsonl: cannot be written: No space left"):
             observer.progress(1, {"loss_nats": 1.0})
         observer.finish(1, "failed")
 
@@ -260,13 +260,13 @@ class TestTensorBoard:
         record = observer._writer._py_recordio_writer
         record._writer.close()
         with FULL.open("wb", buffering=0) as record._writer:
-            with pytest.raises(qs.QuasistaticError, match="tensorboard: cannot be written: No space left"):
+            with pytest.raises(qs.errors.QuasistaticError, match="tensorboard: cannot be written: No space left"):
                 observer.progress(100, {"loss_nats": 1.0})
             observer.finish(100, "failed")
 
     def test_a_folder_that_cannot_be_made_is_named(self, tmp_path, info):
         (tmp_path / "tensorboard").write_text("a file")
-        with pytest.raises(qs.QuasistaticError, match="tensorboard: cannot be written"):
+        with pytest.raises(qs.errors.QuasistaticError, match="tensorboard: cannot be written"):
             TensorBoard(TensorboardOptions(), tmp_path).start(info)
 
     def test_without_a_folder_it_does_nothing(self, info, diffusion, tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageCms
 
 import quasistatic as qs
-from quasistatic._data import decoding
 from quasistatic._data.conversion import samples_to_user
+from quasistatic.kits.pictures import decoding
 
 
 def levels(count, *shape, white=255, seed=0):
@@ -457,7 +457,7 @@ def test_a_run_of_before_kept_no_depth_and_modelled_the_highest_8_bits(tmp_path)
     options = component.options(path=str(tmp_path), size=8, fit="crop", bits=8)
     kept = component.load()(options).kept()
     about = {name: value for name, value in kept.about.items() if name != "depth"}
-    for (file, _), found in stored(component.load_restore()(options, qs.Kept(about, kept.arrays))).items():
+    for (file, _), found in stored(component.load_restore()(options, qs.sources.Kept(about, kept.arrays))).items():
         np.testing.assert_array_equal(found, pictures[int(file[:2])] >> 8)
-    with pytest.raises(qs.DataError, match="none that this version reads: depth"):
-        component.load_restore()(options, qs.Kept({**about, "depth": {"bits": 99}}, kept.arrays))
+    with pytest.raises(qs.DataError, match="cannot be read by this version: 'depth'"):
+        component.load_restore()(options, qs.sources.Kept({**about, "depth": {"bits": 99}}, kept.arrays))

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic._data.decoding import decode
-from quasistatic._data.picture_source import independent_pixels
+from quasistatic.kits import pictures
+from quasistatic.kits.pictures.decoding import decode
+from quasistatic.kits.pictures.source import independent_pixels
 
 ENDINGS = (".png", ".jpg", ".webp", ".tiff", ".bmp")
 
@@ -174,7 +175,7 @@ def test_a_run_knows_its_pictures_again(folder, tmp_path):
     next((tmp_path / "pictures").rglob("*.png")).unlink()
     changed = component.load_restore()(options, kept)
     assert changed.units.shift == source.units.shift  # what needs no pictures goes on
-    with pytest.raises(qs.DataError, match="these are not the pictures that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")
 
 
@@ -361,4 +362,4 @@ def test_without_scikit_image_the_way_to_it_is_named(monkeypatch):
 
 def test_options_that_do_not_go_together_are_refused():
     with pytest.raises(ValueError, match='dequantise: expected false where view = "binary"'):
-        attrs.evolve(qs.PictureChoices(), view="binary", dequantise=True)
+        attrs.evolve(pictures.PictureChoices(), view="binary", dequantise=True)

@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from quasistatic_plugins.layers import rows_times
+from quasistatic.kits.networks import rows_times
 
 X, MATRIX = jr.normal(jr.key(0), (5, 4, 3)), jr.normal(jr.key(1), (3, 2))
 PROGRAMS = {

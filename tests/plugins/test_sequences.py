@@ -33,7 +33,7 @@ def sequences(path, **options):
 
 
 def refused(path, **options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         sequences(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -350,7 +350,7 @@ def test_a_run_knows_its_file_again(genome):
     again = restore(source._choices, source.kept())
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     fasta(path, [("one", rows["one"])])
-    with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         restore(source._choices, source.kept()).split("test")
 
 

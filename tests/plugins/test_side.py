@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
+from quasistatic.kits import networks
 
 LABELS = qs.Categorical((), 3)
 PARTS = qs.Fields({"label": LABELS, "size": qs.Real((2,))})
@@ -40,10 +41,10 @@ SIDES = {
 def test_side_information_is_a_vector_for_a_network_and_zeros_where_it_is_absent(which: str) -> None:
     event, value, vector = SIDES[which]
     diffusion = diffusion_of(event)
-    assert qs.side_size(event) == len(vector)
-    np.testing.assert_allclose(qs.ravel_side(event, diffusion.given(value).side), vector)
+    assert networks.side_size(event) == len(vector)
+    np.testing.assert_allclose(networks.ravel_side(event, diffusion.given(value).side), vector)
     for absent in (diffusion.side, diffusion.given(None).side, diffusion.given(value, present=False).side):
-        np.testing.assert_array_equal(qs.ravel_side(event, absent), np.zeros(len(vector)))
+        np.testing.assert_array_equal(networks.ravel_side(event, absent), np.zeros(len(vector)))
 
 
 @pytest.mark.parametrize("which", SIDES)
@@ -65,8 +66,8 @@ def test_one_program_serves_with_side_information_and_without(which: str) -> Non
 
 
 def test_nothing_is_read_where_a_source_has_no_side_information() -> None:
-    assert qs.Side.absent(None) is None and qs.side_size(None) == 0
-    assert qs.ravel_side(None, None).shape == (0,)
+    assert qs.Side.absent(None) is None and networks.side_size(None) == 0
+    assert networks.ravel_side(None, None).shape == (0,)
     diffusion = diffusion_of(None)
     assert diffusion.given(None) is diffusion and diffusion.side is None
 
@@ -89,19 +90,19 @@ def test_fit_trains_with_side_information() -> None:
 
 
 def test_make_checks_its_options() -> None:
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         qs.make("model", "dense", qs.Ports.of(KERNEL), key=jr.key(0), widht=8, depth=0)
     problems = caught.value.problems
     assert len(problems) == 2 and problems[0].startswith("model dense.widht: unknown option; did you mean 'width'?")
     assert problems[1].startswith("model dense.depth: expected a value >= ")
-    with pytest.raises(qs.ComponentNotFound, match="no model is called 'dens'; did you mean 'dense'"):
+    with pytest.raises(qs.errors.ComponentNotFound, match="no model is called 'dens'; did you mean 'dense'"):
         qs.make("model", "dens")
 
 
 def test_fit_checks_its_options() -> None:
-    with pytest.raises(qs.RecipeError, match=r"^fit: unknown option 'update'; did you mean 'updates'\?"):
+    with pytest.raises(qs.errors.RecipeError, match=r"^fit: unknown option 'update'; did you mean 'updates'\?"):
         qs.fit(diffusion_of(None), events(), qs.make("objective", "bound"), update=3)
-    with pytest.raises(qs.RecipeError, match=r"^fit: 'updates' must be >= 1: 0$"):
+    with pytest.raises(qs.errors.RecipeError, match=r"^fit: 'updates' must be >= 1: 0$"):
         qs.fit(diffusion_of(None), events(), qs.make("objective", "bound"), updates=0)
 
 
@@ -120,5 +121,5 @@ def test_fit_refuses_data_that_the_kernel_does_not_take(data: Any, said: str) ->
 
 
 def test_fit_refuses_a_source_of_other_events() -> None:
-    with pytest.raises(qs.IncompatibleError, match="fit: the data are 2 real, the kernel takes 4 binary"):
+    with pytest.raises(qs.errors.IncompatibleError, match="fit: the data are 2 real, the kernel takes 4 binary"):
         qs.fit(diffusion_of(None), qs.make("source", "swiss-roll"), qs.make("objective", "bound"), **SMALL)

@@ -132,7 +132,7 @@ def test_drawn_points_have_the_density():
 def test_without_noise_there_is_no_density():
     source = roll(noise=0.0)
     x = source.split("validation").x
-    assert qs.capability(source, qs.AbstractTruth) is None
+    assert qs.sources.capability(source, qs.sources.AbstractTruth) is None
     raw = source.units.to_user(x.astype(float))
     theta = np.hypot(*raw.T)
     np.testing.assert_allclose(raw, theta[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1), atol=1e-4)
@@ -204,5 +204,5 @@ def test_covariance_and_length_of_the_curve():
 def test_render_draws_the_points():
     axes = Figure().add_subplot()
     source = roll(validation_events=50)
-    qs.draw_field(source.split("validation").x, source.event, axes)
+    qs.pictures.draw_field(source.split("validation").x, source.event, axes)
     assert len(axes.collections[0].get_offsets()) == 50

@@ -137,7 +137,7 @@ def table(path, **options):
 
 
 def refused(path, **options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         table(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -322,10 +322,10 @@ def test_a_run_knows_its_file_again(tmp_path):
     write(path, HEADER, rows(100, seed=1))
     changed = component.load_restore()(source._options, source.kept())
     assert changed.write_events(source.split("test").x, ".csv") == source.write_events(source.split("test").x, ".csv")
-    with pytest.raises(qs.DataError, match="is not the file that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")
     with pytest.raises(qs.DataError, match="cannot be read by this version"):
-        component.load_restore()(source._options, qs.Kept({"path": "x"}))
+        component.load_restore()(source._options, qs.sources.Kept({"path": "x"}))
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def text(path="", **options):
 
 
 def refused(**options):
-    with pytest.raises(qs.QuasistaticError) as caught:
+    with pytest.raises(qs.errors.QuasistaticError) as caught:
         text(**options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -112,7 +112,7 @@ def test_another_file_is_spelt_with_the_same_alphabet(song, tmp_path):
     other.write_bytes(gzip.compress(b"bottles ? " * 2))
     data = text(song, fewest=1).read_events(other)
     why = "character 8: '?' is none of the 28 characters of this source"
-    assert len(data) == 0 and data.outside[0] == qs.Outside(0, why, {"file": "other.txt.gz", "character": 0})
+    assert len(data) == 0 and data.outside[0] == qs.sources.Outside(0, why, {"file": "other.txt.gz", "character": 0})
     (tmp_path / "short.txt").write_text("wall")
     (short,) = text(song, fewest=1).read_events(tmp_path / "short.txt").outside
     assert short.reason == "it has 4 symbols, a window has 10 (source.length)"
@@ -292,7 +292,7 @@ def test_a_run_whose_text_was_changed_gives_no_figures(song):
     song.write_text(LINES.replace("wall", "hall"))
     changed = component.load_restore()(source._choices, source.kept())
     assert changed.spell(source.split("test").x)[0] in LINES
-    with pytest.raises(qs.DataError, match="other data than those that the run was trained on"):
+    with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")
-    with pytest.raises(qs.DataError, match="none that this version reads"):
-        component.load_restore()(source._choices, qs.Kept({"path": "x"}))
+    with pytest.raises(qs.DataError, match="cannot be read by this version"):
+        component.load_restore()(source._choices, qs.sources.Kept({"path": "x"}))

@@ -83,7 +83,7 @@ def test_an_observer_that_is_gone_is_left_out(folder, tmp_path):
 
 def test_a_kernel_that_is_gone_is_an_error_that_says_whose_it_was(folder):
     blocked = qs.PluginManager(blocked=["gaussian"])
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         kept(folder, blocked)
     first, last = caught.value.problems
     assert first.startswith("kernel.use: kernel 'gaussian' is not available")

@@ -31,7 +31,7 @@ def test_a_source_of_pictures_takes_them_from_memory():
 
 def test_a_source_that_takes_none_is_one_message():
     said = "^source 'swiss-roll' takes no data from memory; sources that do: array, images"
-    with pytest.raises(qs.IncompatibleError, match=said):
+    with pytest.raises(qs.errors.IncompatibleError, match=said):
         qs.train("swiss-roll", data=np.zeros((40, 2)))
     with pytest.raises(qs.DataError, match="holds 3 events"):
         qs.train("array", data=np.zeros((3, 2)))

@@ -42,7 +42,7 @@ def options(recipe):
 
 
 def problems(*arguments):
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         qs.load_recipe(*arguments)
     return caught.value.problems
 

@@ -41,7 +41,7 @@ class Options:
 
 
 def problems(values: Any, cls: type = Options, path: str = "model") -> tuple[str, ...]:
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         structure(cls, values, path, owner="dense")
     return caught.value.problems
 
@@ -189,9 +189,9 @@ def test_options_that_no_recipe_can_give_are_the_plugin_s_fault():
     class Missing:
         value: NoSuchType = 0  # noqa: F821
 
-    with pytest.raises(qs.PluginError, match=r"Table\.table: options cannot be of type <class 'dict'>"):
+    with pytest.raises(qs.errors.PluginError, match=r"Table\.table: options cannot be of type <class 'dict'>"):
         describe(Table)
-    with pytest.raises(qs.PluginError, match=r"Missing: the type of an option cannot be read: name 'NoSuchType'"):
+    with pytest.raises(qs.errors.PluginError, match=r"Missing: the type of an option cannot be read: name 'NoSuchType'"):
         describe(Missing)
     with pytest.raises(ValueError, match=r"Named\.use has the name"):
         qs.Component("model", "x", attrs.make_class("Named", {"use": attrs.field(type=str)}), build=print)

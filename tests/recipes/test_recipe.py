@@ -38,7 +38,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def problems(*arguments: Any, **more: Any) -> tuple[str, ...]:
-    with pytest.raises(qs.RecipeError) as caught:
+    with pytest.raises(qs.errors.RecipeError) as caught:
         qs.load_recipe(*arguments, **more)
     return caught.value.problems
 
@@ -210,11 +210,13 @@ def test_a_file_without_permission(small, monkeypatch):
 
 
 def test_unknown_names_and_lost_files(install_plugin):
-    with pytest.raises(qs.ComponentNotFound, match="no recipe is called 'swis-roll'; did you mean 'swiss-roll'"):
+    with pytest.raises(qs.errors.ComponentNotFound, match="no recipe is called 'swis-roll'; did you mean 'swiss-roll'"):
         qs.load_recipe("swis-roll")
     install_plugin("bad_options")
     manager = qs.PluginManager()
-    with pytest.raises(qs.PluginError, match=r"recipe 'lost' of plugin 'bad_options' \(bad-bad-options 0.1\) cannot be read"):
+    with pytest.raises(
+        qs.errors.PluginError, match=r"recipe 'lost' of plugin 'bad_options' \(bad-bad-options 0.1\) cannot be read"
+    ):
         qs.load_recipe("lost", manager=manager)
     (found,) = problems("swiss-roll", ["sampler.use=tagged"], manager)
     assert found == "sampler: bad_options.Options.tags: options cannot be of type <class 'set'>"

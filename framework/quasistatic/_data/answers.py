@@ -54,7 +54,7 @@ def record_table(data: Data, columns: Mapping[str, Any]) -> bytes:
     return csv_bytes(found, found.values())
 
 
-def place_of(record: Outside) -> str:
+def _place_of(record: Outside) -> str:
     """'line 42': the first of its tags, or its number."""
     name, value = next(iter(record.tags.items()), (EVENT, record.number))
     return f"{name} {value}"
@@ -66,14 +66,14 @@ def about_outside(data: Data) -> str | None:
         return None
     count, total, first = len(data.outside), len(data) + len(data.outside), data.outside[0]
     what = f"{count} of {total} records {'is' if count == 1 else 'are'} outside of the model's support"
-    return f"{what}: log-probability minus infinity; first: {place_of(first)}, {first.reason}"
+    return f"{what}: log-probability minus infinity; first: {_place_of(first)}, {first.reason}"
 
 
 def refuse_outside(data: Data, path: str | Path) -> None:
     """Raises DataError naming the first record outside, where there is one."""
     if data.outside:
         first = data.outside[0]
-        raise DataError(f"{path}: {place_of(first)}, {first.reason}; without --strict it is one line of the table, 'outside'")
+        raise DataError(f"{path}: {_place_of(first)}, {first.reason}; without --strict it is one line of the table, 'outside'")
 
 
 def answers_to_json(data: Data) -> dict[str, Any]:

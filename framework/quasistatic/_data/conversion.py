@@ -67,7 +67,7 @@ def log_scale(source: AbstractSource, xs: State) -> np.ndarray | None:
     return np.full(count_of(xs), sum(units[name].log_volume(field.shape) for name, field in real.items()), np.float64)
 
 
-def events_of(source: AbstractSource, values: Any) -> State:
+def from_user(source: AbstractSource, values: Any) -> State:
     """Events in model units from values (N, ...) in the user's units; a field may also come as a table, a row for each event.
 
     Raises DataError for what does not fit.

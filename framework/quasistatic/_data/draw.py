@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 MISSING = "#f2e6b6"  # of rows of numbers, the colour of none
 TICKS = 12  # states at most that have one each
-FONT, POINTS = "DejaVu Sans Mono", 6.0  # of texts; it comes with matplotlib
 
 
 class AbstractPartDrawing(ABC):
@@ -90,7 +87,7 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
     else:
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
         if len(field.shape) == 3 and field.shape[-1] == 3:
-            picture = _colours(xs, low, high)
+            picture = colours(xs, low, high)
         elif field.pixels is not None:
             picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
         else:
@@ -122,40 +119,7 @@ def _tick(field: AbstractField, axes: Axes) -> None:
             axes.locator_params(axis="x", integer=True)
 
 
-def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:
-    """Photographs (N, height, width) or (N, height, width, 3) side by side, black at 0."""
-    if xs.ndim == 4:
-        axes.imshow(_colours(xs, 0.0, white), interpolation="nearest")
-    else:
-        axes.imshow(tiles(xs), cmap="gray", vmin=0.0, vmax=white, interpolation="nearest")
-    axes.set_axis_off()
-
-
-def draw_lines(texts: Sequence[str], axes: Axes) -> None:
-    """Texts one below the other, each folded to the width of the axes, as many as there is room for."""
-    width, height = (72.0 * pixels / axes.figure.dpi for pixels in axes.get_window_extent().size)
-    across, down = max(1, int(width / (0.602 * POINTS))), max(1, int(height / (1.25 * POINTS)))
-    lines = [line[start : start + across] for text in texts for line in _folded(text) for start in range(0, len(line), across)]
-    shown = "\n".join(lines[:down])
-    axes.text(0.0, 1.0, shown, fontsize=POINTS, family=FONT, va="top", linespacing=1.2, parse_math=False, clip_on=True)
-    axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
-    axes.set_axis_off()
-
-
-def _folded(text: str) -> list[str]:
-    """The lines of a text, after each text an empty one where it has several; what the font lacks is a box."""
-    lines = "".join(letter if letter == "\n" or _is_drawn(letter) else "\u25a1" for letter in text).split("\n")
-    return [line or " " for line in (lines if len(lines) == 1 else [*lines, ""])]
-
-
-@functools.cache
-def _is_drawn(letter: str) -> bool:
-    from matplotlib.font_manager import findfont, get_font
-
-    return letter.isprintable() and get_font(findfont(FONT)).get_char_index(ord(letter)) != 0
-
-
-def _colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+def colours(xs: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
     """Pictures (N, height, width, 3) side by side, from 0 to 1."""
     low, high = (float(xs.min()) if low is None else low), (float(xs.max()) if high is None else high)
     tiled = np.stack([tiles(xs[..., channel]) for channel in range(3)], axis=-1)

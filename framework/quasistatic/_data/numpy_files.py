@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from quasistatic._data.choices import ArrayChoices
+from quasistatic._data.choices import ArrayReading
 from quasistatic._data.tables import Table, check_type
 from quasistatic._storage.files import refuse_large
 from quasistatic.errors import DataError
@@ -42,7 +42,7 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     return shape, fortran, kind, math.prod(shape) * kind.itemsize
 
 
-def read_npy(path: Path, choices: ArrayChoices) -> Table:
+def read_npy(path: Path, choices: ArrayReading) -> Table:
     with open(path, "rb") as file:
         shape, fortran, kind, size = _header(str(path), file)
         start = file.tell()
@@ -55,7 +55,7 @@ def read_npy(path: Path, choices: ArrayChoices) -> Table:
     return Table(str(path), mapped if size > MAP_ABOVE else np.array(mapped))
 
 
-def read_npz(path: Path, choices: ArrayChoices) -> Table:
+def read_npz(path: Path, choices: ArrayReading) -> Table:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}

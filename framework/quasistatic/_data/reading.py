@@ -12,14 +12,14 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from quasistatic._data.choices import ENDINGS, TEXT, ArrayChoices
+from quasistatic._data.choices import ENDINGS, TEXT, ArrayReading
 from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
 from quasistatic._storage.files import read_plain, refuse_large
 from quasistatic.errors import DataError
 
-_DEFAULT = ArrayChoices()
+_DEFAULT = ArrayReading()
 _PANDAS = "import pandas; pandas.read_{0}({1!r}).to_csv({2!r}, index=False)"
 # one line that makes a file that is read of one that is not
 CONVERT = {
@@ -34,7 +34,7 @@ CONVERT = {
 CONVERT |= {".hdf5": CONVERT[".h5"], ".jpg": CONVERT[".png"].replace("png", "jpg")}
 
 
-def read_array(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
+def read_array(path: str | Path, choices: ArrayReading = _DEFAULT) -> Table:
     """The numbers in a file: .npy, .npz, or plain text (.csv, .tsv, .txt, .dat) of numbers alone, with a header or without.
 
     Of `choices` those of columns are followed, and `key`, which names one of several arrays in an .npz. A large .npy stays on
@@ -50,7 +50,7 @@ def read_array(path: str | Path, choices: ArrayChoices = _DEFAULT) -> Table:
         return attrs.evolve(finite(table, choices.missing), origin=Origin.of(path))
 
 
-def _read_text(path: Path, choices: ArrayChoices) -> Table:
+def _read_text(path: Path, choices: ArrayReading) -> Table:
     """Numbers parted by commas, or in a .tsv by tabs, else by blanks."""
     refuse_large(path.stat().st_size)
     try:
@@ -98,7 +98,7 @@ def _first_misfit(rows: list[tuple[int, str]], delimiter: str | None, width: int
         for place, cell in enumerate(cells):
             if not _is_number(cell):
                 where = f"column {columns[place]!r}" if columns else f"column {place + 1}"
-                what = f"{cell[:40]!r} is not a number, as all cells of an array are; source 'table' reads other cells"
+                what = f"{cell[:40]!r} is not a number, as all of an array are; `quasistatic inspect` looks at other cells"
                 return f"line {number}, {where}: {what}"
     return ""
 
@@ -150,7 +150,7 @@ def checked(path: str | Path) -> Path:
     return path
 
 
-def _columns(table: Table, choices: ArrayChoices) -> Table:
+def _columns(table: Table, choices: ArrayReading) -> Table:
     """Of an array (N, columns) those that are chosen."""
     if not (choices.columns or choices.drop or choices.labels):
         return table
@@ -176,7 +176,7 @@ def conversion(path: Path) -> str:
     return f'; make one of it: python -c "{code}"'
 
 
-READERS: dict[str, Callable[[Path, ArrayChoices], Table]] = {
+READERS: dict[str, Callable[[Path, ArrayReading], Table]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     **dict.fromkeys(TEXT, _read_text),

@@ -175,6 +175,10 @@ class AbstractDrawing(ABC):
         """Draw events (N, ...), in model units, as a person would look at them."""
 
 
+class AbstractPictures:
+    """A source whose events are pictures, (height, width) or (height, width, 3), which are looked at one by one."""
+
+
 @attrs.frozen(eq=False)
 class Kept:
     """What a run keeps of its data: `about`, JSON values for run.json, and `arrays` by name."""
@@ -224,14 +228,6 @@ class AbstractOwnUnits(ABC):
     @abstractmethod
     def log_volume(self, xs: State) -> np.ndarray:
         """How much lower log densities of events (N, ...) in model units are in the user's units, (N,), in nats."""
-
-
-class AbstractColumns(ABC):
-    """A source whose events are rows, some columns of which are numbers that can be drawn and compared."""
-
-    @abstractmethod
-    def number_columns(self, xs: State) -> Mapping[str, np.ndarray]:
-        """The numbers of events (N, ...) in the user's units by the names of their columns, (N,) each, nan where there is none."""
 
 
 class AbstractFramed(ABC):

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from quasistatic._data.choices import ArrayChoices
+from quasistatic._data.choices import ArrayReading
 from quasistatic._data.origin import Origin
 from quasistatic.errors import DataError, did_you_mean
 
@@ -122,7 +122,7 @@ def check_type(name: str, kind: np.dtype, shape: tuple[int, ...]) -> None:
         raise DataError(f"{name}: holds a single number, expected one row per event")
 
 
-def choose(name: str, columns: Sequence[str] | None, width: int, choices: ArrayChoices) -> tuple[list[int], int | None]:
+def choose(name: str, columns: Sequence[str] | None, width: int, choices: ArrayReading) -> tuple[list[int], int | None]:
     """The numbers of the columns that are read, in order, and of the one with the labels. Raises DataError."""
     label = None if choices.labels is None else _find(name, columns, width, choices.labels, "labels")
     if choices.columns:

@@ -12,15 +12,12 @@ from typing import Any
 
 import attrs
 
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS, Command, Component, NamedRecipe
 from quasistatic._plugins.installed import OURS, installed, module_point
 from quasistatic._plugins.loading import PluginStatus, load
 from quasistatic._process.event import AbstractEvent
 from quasistatic.errors import ComponentConflict, ComponentNotFound, PluginError, did_you_mean
-
-RESERVED_COMMANDS = (
-    "run", "inspect", "train", "resume", "sample", "evaluate", "plugins", "show", "recipes", "config", "check", "new-plugin",
-)  # fmt: skip
 
 
 class PluginManager:
@@ -131,7 +128,7 @@ class PluginManager:
         return tuple(value for offers in self._offers.values() for owner, value in offers.items() if owner in names)
 
     def _mark_conflicts(self) -> None:
-        for name in RESERVED_COMMANDS:
+        for name in BUILT_IN:
             for owner in self._offers.pop(("command", name), ()):
                 self._conflict(owner, f"command {name!r} is built in")
         for (kind, name), offers in self._offers.items():

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic._process.event import AbstractEvent, Categorical
+from quasistatic._process.event import AbstractEvent
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.tree import Layout
 
@@ -100,35 +100,3 @@ class AbstractFilters(AbstractModel):
     @abstractmethod
     def filters(self) -> Float[Array, "filters height width"]:
         """One picture for each filter and channel, whatever their scale."""
-
-
-def side_size(event: AbstractEvent | None) -> int:
-    """The length of `ravel_side`."""
-    parts = {} if event is None else event.parts()
-    return sum(field.size * (field.categories if isinstance(field, Categorical) else 1) for field in parts.values())
-
-
-def ravel_side(event: AbstractEvent | None, side: Side | None) -> Float[Array, " numbers"]:
-    """Side information as one vector: symbols are one-hot, numbers as they are, zeros where it is absent."""
-    if event is None or side is None:
-        return jnp.zeros(side_size(event))
-    vectors = [_numbers(field, event.part_of(side.value, name)) for name, field in event.parts().items()]
-    return jnp.where(side.present, jnp.concatenate(vectors), 0.0)
-
-
-def _numbers(field: Any, array: jax.Array) -> jax.Array:
-    if isinstance(field, Categorical):
-        array = jax.nn.one_hot(array, field.categories)
-    return jnp.ravel(array).astype(jnp.result_type(float))
-
-
-def bumps(t: Time, count: int, width: float = 1.0) -> Float[Array, " count"]:
-    """Normalised Gaussian bumps of time, shape (count,), that sum to one: weights of readouts that change with time.
-
-    Centres are evenly spaced on [0, 1], both ends included; `width` is in units of their spacing: 1 in the paper, 1/2
-    in its code (Sohl-Dickstein et al. 2015, eq. 62 and 63).
-    """
-    if count == 1:
-        return jnp.ones(1)
-    place = t * (count - 1)
-    return jax.nn.softmax(-0.5 * ((place - jnp.arange(count)) / width) ** 2)

@@ -34,9 +34,9 @@ def encode(figure: Figure, form: str = "png", dpi: int = 160) -> bytes:
     return buffer.getvalue()
 
 
-def as_picture(name: str, title: str, drawn: Figure, note: str, is_photo: bool = False) -> Picture:
+def as_picture(name: str, title: str, drawn: Figure, note: str, is_photo: bool = False, is_first: bool = False) -> Picture:
     """A figure as a page shows it."""
-    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note, is_photo)
+    return Picture(name, title, encode(drawn), drawn.get_figwidth(), note, is_photo, is_first)
 
 
 class _PlainFigure(Figure):

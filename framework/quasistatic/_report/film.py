@@ -125,19 +125,6 @@ def _enlarged(image: Image.Image) -> Image.Image:
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
-def strip(source: AbstractSource, film: State, xs: State) -> np.ndarray:
-    """One picture (height, width, 3) from 0 to 255: each sample of xs (N, ...) a row, from noise at the left to itself."""
-    count, frames = jax.tree.leaves(film)[0].shape[:2]
-    ways = jax.tree.map(lambda zs, x: np.concatenate([np.asarray(zs)[:, ::-1], np.asarray(x)[:, None]], axis=1), film, xs)
-    shown = cells(source, jax.tree.map(lambda way: way.reshape(-1, *way.shape[2:]), ways), drawn_range(source, xs))
-    return stacked([in_a_row(shown[number * (frames + 1) : (number + 1) * (frames + 1)]) for number in range(count)])
-
-
-def row(source: AbstractSource, xs: State, bounds: tuple[float, float]) -> np.ndarray:
-    """Pictures (N, ...) in one row, (height, width, 3) from 0 to 255."""
-    return in_a_row(cells(source, xs, bounds))
-
-
 def in_a_row(shown: Sequence[np.ndarray], gap: int = 1) -> np.ndarray:
     """Pictures of one height side by side, with white gaps of so many pixels."""
     white = np.full((len(shown[0]), gap, 3), 255, np.uint8)

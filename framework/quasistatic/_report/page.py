@@ -69,7 +69,7 @@ class HtmlTable:
 class Picture:
     """A PNG file `png` of a picture `width` inches wide, with a line that says how to read it.
 
-    `is_photo`: its colours mean themselves, and stay in dark mode.
+    `is_photo`: its colours mean themselves, and stay in dark mode. `is_first`: it stands before the other pictures of a run.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Picture:
     width: float
     note: str = ""
     is_photo: bool = False
+    is_first: bool = False
 
 
 def page(

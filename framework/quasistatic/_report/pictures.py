@@ -15,7 +15,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from quasistatic._data.draw import draw_part, tiles, worth_drawing
+from quasistatic._data.draw import colours as colours
+from quasistatic._data.draw import draw_field as draw_field
+from quasistatic._data.draw import draw_in_user_units as draw_in_user_units
+from quasistatic._data.draw import draw_part as draw_part
+from quasistatic._data.draw import tiles as tiles
+from quasistatic._data.draw import worth_drawing
 from quasistatic._data.source import AbstractSource
 from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion
@@ -25,10 +30,8 @@ from quasistatic._process.estimate import customary_unit as customary_unit
 from quasistatic._process.event import AbstractField
 from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.ledger import Ledger
-from quasistatic._process.model import AbstractFilters
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import count_of, take
-from quasistatic._report import film
 from quasistatic._report.figure import DATA as DATA
 from quasistatic._report.figure import FRAME as FRAME
 from quasistatic._report.figure import LEARNED as LEARNED
@@ -41,23 +44,27 @@ from quasistatic._report.figure import WIDTH as WIDTH
 from quasistatic._report.figure import as_picture as as_picture
 from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
-from quasistatic._report.figure import picture_alone
+from quasistatic._report.figure import picture_alone as picture_alone
 from quasistatic._report.figure import quiet as quiet
 from quasistatic._report.film import Filmed as Filmed
+from quasistatic._report.film import cells as cells
+from quasistatic._report.film import drawn_range as drawn_range
+from quasistatic._report.film import in_a_row as in_a_row
 from quasistatic._report.film import spread as spread
+from quasistatic._report.film import stacked as stacked
 from quasistatic._report.page import HtmlTable as HtmlTable
+from quasistatic._report.page import Picture as Picture
 from quasistatic._report.page import page as page
-from quasistatic._report.restoring import MOST_STEPS as MOST_STEPS
-from quasistatic._report.restoring import restored as restored
-from quasistatic._report.restoring import triptych as triptych
+from quasistatic._report.reporting import AbstractOverview as AbstractOverview
+from quasistatic._report.reporting import AbstractReporting as AbstractReporting
+from quasistatic._report.reporting import Reported as Reported
+from quasistatic._report.triptych import triptych as triptych
 from quasistatic._training.store import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 6  # times shown of a chain
-STRIP, NEIGHBOURS = 6, 12  # pictures shown on their way, and beside their neighbours
-FILTERS = 64  # shown of a network
 
 
 def samples(source: AbstractSource, xs: State) -> Figure:
@@ -76,34 +83,6 @@ def samples(source: AbstractSource, xs: State) -> Figure:
             axes.set_ylabel(axes.get_ylabel(), fontsize=NORMAL, color=TEXT)
         elif name:
             axes.set_title(axes.get_title() or name, fontsize=NORMAL, color=TEXT)
-    return figure
-
-
-def strip(source: AbstractSource, times: np.ndarray, zs: State, xs: State) -> Figure:
-    """Some samples xs (N, ...) that are pictures, one a row, from noise at the left: zs (N, k, ...) at rising `times` (k,)."""
-    shown = slice(STRIP)
-    titles = [*(f"t = {time:.2g}" for time in np.asarray(times)[::-1]), "sample"]
-    return picture_alone(film.strip(source, take(zs, shown), take(xs, shown)), titles)
-
-
-def neighbours(source: AbstractSource, xs: State, nearest: State) -> Figure:
-    """Samples, and below each the training picture that is nearest to it."""
-    shown = slice(NEIGHBOURS)
-    pairs = [film.row(source, take(each, shown), film.drawn_range(source, xs)) for each in (xs, nearest)]
-    return picture_alone(np.concatenate([pairs[0], np.full_like(pairs[0][:2], 255), pairs[1]]), [])
-
-
-def filters(model: AbstractFilters) -> Figure:
-    """The largest filters of a network, each on a scale of its own: zero is white, blue is positive, red negative."""
-    found = np.asarray(model.filters(), np.float64)
-    sizes = np.sqrt(np.sum(found**2, axis=(1, 2)))
-    chosen = found[np.sort(np.argsort(-sizes, kind="stable")[:FILTERS])]
-    scaled = chosen / np.maximum(np.abs(chosen).max(axis=(1, 2), keepdims=True), 1e-30)
-    figure = new_figure(0.5 * WIDTH, 0.5 * WIDTH)
-    axes = figure.add_subplot()
-    signs = LinearSegmentedColormap.from_list("signs", [LEARNED, "white", DATA])
-    axes.imshow(tiles(scaled), cmap=signs, vmin=-1.0, vmax=1.0, interpolation="nearest")
-    axes.set_axis_off()
     return figure
 
 

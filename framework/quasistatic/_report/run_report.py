@@ -7,20 +7,18 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 
-import jax.random as jr
 import numpy as np
 
 from quasistatic._data.draw import worth_drawing
-from quasistatic._data.judging import judge_samples, neighbours
+from quasistatic._data.source import AbstractJudge, AbstractPictures, capability
 from quasistatic._process.estimate import Estimate, Unit, customary_unit
 from quasistatic._process.event import AbstractEvent, Real
-from quasistatic._process.model import AbstractFilters
 from quasistatic._process.tree import count_of, take
 from quasistatic._report import pictures
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
+from quasistatic._report.reporting import AbstractReporting, Reported
 from quasistatic._report.summary import IN_USER_UNITS, Summary, compared_rows, in_model_units, kept_lines, simple_rows
-from quasistatic._report.table_report import column_pictures, columns, quantiles
 from quasistatic._runs.evaluation import Evaluation
 from quasistatic._runs.run import Run
 from quasistatic._storage.files import read_plain, write_durably
@@ -39,9 +37,12 @@ UNITS: dict[Unit, str] = {
 def run_report(summary: Summary, folder: RunFolder) -> str:
     """The page of a finished run; its pictures are also left in the run folder as files."""
     run, versions = summary.run, folder.read_about()
-    compared = columns(run)
-    drawn = [*([] if compared is None else column_pictures(run.source, *compared)), *_pictures(summary, folder)]
-    tables = [*_tables(summary), *([] if compared is None else [quantiles(run.source, *compared)]), _training(run)]
+    reported = _reported(summary)
+    own = list(_own_sections(reported))
+    first = [each for each in own if isinstance(each, Picture) and each.is_first]
+    others = [each for each in own if isinstance(each, Picture) and not each.is_first]
+    drawn = [*first, *_walks(reported), *others, *_accounts(summary, folder)]
+    tables = [*_tables(summary), *(each for each in own if isinstance(each, HtmlTable)), _training(run)]
     folder.pictures.mkdir(exist_ok=True)
     for picture in drawn:
         write_durably(folder.pictures / f"{picture.name}.png", picture.png)
@@ -49,6 +50,14 @@ def run_report(summary: Summary, folder: RunFolder) -> str:
     software = f"Python {versions.get('python', '')}, {packages}"
     recipe = run.recipe
     return page(recipe.name, _about(run), _tiles(summary), summary.advice(), [*tables, *drawn], recipe.to_toml(), [software])
+
+
+def _own_sections(reported: Reported) -> Iterator[HtmlTable | Picture]:
+    """Those of the source and of the network."""
+    for each in (reported.run.source, reported.run.diffusion.model):
+        reporting = capability(each, AbstractReporting)
+        if reporting is not None:
+            yield from reporting.report(reported)
 
 
 def format_estimate(value: Estimate) -> str:
@@ -190,17 +199,23 @@ def _headers(event: AbstractEvent) -> list[str]:
     return [UNITS[unit] for unit in _units(event)]
 
 
-def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
+def _reported(summary: Summary) -> Reported:
+    """What all pictures of the walks are made of."""
     run = summary.run
-    source, diffusion = run.source, run.diffusion
-    event, unit, where = source.event, customary_unit(source.event.size), in_model_units(summary.main)
-    shown = max(map(worth_drawing, event.parts().values()))
-    count = max(shown, run.recipe.evaluation.samples)
-    is_photo = any(len(field.shape) > 1 for field in event.parts().values())
+    source = run.source
+    count = max(*map(worth_drawing, source.event.parts().values()), run.recipe.evaluation.samples)
     data = source.split(summary.split, count)
     key = role_key(run.recipe.seed, Role.PICTURES)
     again = np.arange(count) % count_of(data.x)  # there may be fewer test events than samples are wanted
-    walks = pictures.walk(diffusion, take(data.x, again), key=key, sampler=run.sampler, side=take(data.side, again))
+    walks = pictures.walk(run.diffusion, take(data.x, again), key=key, sampler=run.sampler, side=take(data.side, again))
+    return Reported(run, summary.split, data, walks, key=key)
+
+
+def _walks(reported: Reported) -> Iterator[Picture]:
+    """Data on their way to noise, and samples on their way out of it."""
+    run, walks = reported.run, reported.walks
+    source, xs = run.source, walks.back.x
+    is_photo = capability(source, AbstractPictures) is not None
     yield as_picture(
         "trajectories",
         "Destroyed step by step, and rebuilt",
@@ -208,52 +223,23 @@ def _pictures(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
         "Above, test data on their way to noise. Below, from right to left, the way back from noise to samples.",
         is_photo,
     )
-    if event == Real((2,)) and source.side is None:
+    if source.event == Real((2,)) and source.side is None:
         yield as_picture(
             "drift",
             "Where the way back leads",
-            pictures.drift(diffusion, walks),
+            pictures.drift(run.diffusion, walks),
             "Mean of a step back. Arrows are scaled in each panel, and pale where there are no data at that time.",
         )
-    xs = walks.back.x
-    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in judge_samples(source, xs).items())
+    own = capability(source, AbstractJudge)
+    measured = {} if own is None else own.judge(xs)
+    judged = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in measured.items())
     note = f"{count_of(xs)} samples{judged and f': {judged}'}."
     yield as_picture("samples", "Samples", pictures.samples(source, xs), note, is_photo)
-    if event.pixels is not None:
-        yield as_picture(
-            "strip",
-            "Out of the noise",
-            pictures.strip(source, walks.times, walks.back.zs, xs),
-            "Each row is one sample, from the left to the right.",
-            True,
-        )
-    if event.pixels is not None and source.stored() is not None:
-        yield as_picture(
-            "neighbours",
-            "Samples, and what they are nearest to",
-            pictures.neighbours(source, xs, neighbours(source, xs)),
-            "Above, samples. Below each, the training picture that is nearest to it: a copy would show here.",
-            True,
-        )
-    if event.pixels is not None:
-        restored = pictures.restored(source, diffusion, data, key=jr.fold_in(key, 1))
-        if restored is not None:
-            yield as_picture(
-                "restored",
-                "What was hidden, and what was noisy",
-                restored,
-                "Test pictures: the middle is hidden in some, noise is added to others; draws of what they may have been, at "
-                f"T = {pictures.MOST_STEPS} at most. The walk has no weights here, so draws are only near to the posterior.",
-                True,
-            )
-    if isinstance(diffusion.model, AbstractFilters) and event.pixels is not None:
-        yield as_picture(
-            "filters",
-            "Filters of the network",
-            pictures.filters(diffusion.model),
-            "Each on a scale of its own: blue is positive, red negative. The largest of them are shown.",
-            True,
-        )
+
+
+def _accounts(summary: Summary, folder: RunFolder) -> Iterator[Picture]:
+    """K over training, and the terms of -K."""
+    run, unit, where = summary.run, customary_unit(summary.run.source.event.size), in_model_units(summary.main)
     history = run.progress.history
     if history:
         measured = summary.by_split.get("validation")

@@ -1,4 +1,4 @@
-"""Grids in files: the times of a chain, so that steps which were placed once serve wherever the run is asked."""
+"""Grids, and grids in files: the times of a chain, so that steps which were placed once serve wherever the run is asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from quasistatic._process.grid import AbstractGrid as AbstractGrid
+from quasistatic._process.grid import FixedGrid as FixedGrid
+from quasistatic._process.grid import GivenGrid as GivenGrid
+from quasistatic._process.grid import LearnedGrid as LearnedGrid
 from quasistatic._process.grid import checked_times
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._storage.files import json_bytes, read_plain, reason, write_durably

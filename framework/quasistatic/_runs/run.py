@@ -13,7 +13,7 @@ from typing import Any, cast
 import attrs
 import equinox as eqx
 
-from quasistatic._data.conversion import events_of, rows_of_frame, samples_to_user
+from quasistatic._data.conversion import from_user, rows_of_frame, samples_to_user
 from quasistatic._data.source import AbstractFramed, AbstractKept, AbstractSource, Data, Kept, Split, capability, judging_split
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.diffusion import Diffusion
@@ -143,7 +143,7 @@ class Run:
         """
         data = rows_of_frame(self.source, x)
         if data is None:
-            data = Data(events_of(self.source, x))
+            data = Data(from_user(self.source, x))
         elif not len(data):
             raise DataError(f"data: every row is outside of the model, the first because {data.outside[0].reason}")
         key = role_key(seed, Role.EVALUATION)
@@ -164,7 +164,7 @@ class Run:
         split = judging_split(self.source) if split is None else split
         if not isinstance(split, str | Data):
             rows = rows_of_frame(self.source, split)
-            split = Data(events_of(self.source, split)) if rows is None else rows
+            split = Data(from_user(self.source, split)) if rows is None else rows
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
         data: Data = split if isinstance(split, Data) else self.source.split(cast(Split, split), options.events)
         if not (isinstance(split, Data) or len(data)):

@@ -6,7 +6,7 @@
     seal.json           size and sha256 of these files   refit/          the same, of training on all rows
 
 The seal is written last and makes the folder a run; a file that no longer is what it was is never read. Observers and
-reports add metrics.jsonl, tensorboard/, pictures/ and report.html.
+reports add metrics.jsonl, pictures/ and report.html, and what observers write besides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORMAT = 2
 LOCK, SEAL = ".lock", "seal.json"
 RECIPE, ABOUT, ARRAYS = SEALED = "recipe.toml", "run.json", "data.safetensors"
 CHECKPOINTS, REFIT, PICTURES, METRICS, REPORT = "checkpoints", "refit", "pictures", "metrics.jsonl", "report.html"
-FOLDERS, FILES = (CHECKPOINTS, REFIT, PICTURES, "tensorboard"), (*SEALED, SEAL, LOCK, METRICS, REPORT)
+FOLDERS, FILES = (CHECKPOINTS, REFIT, PICTURES), (*SEALED, SEAL, LOCK, METRICS, REPORT)
 NOTHING = "nothing was changed"
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 from attrs.validators import ge, gt, le, lt, optional
 
-
-def option(default: Any, help: str, *validators: Any) -> Any:
-    """A field of an options class, with its help text."""
-    return attrs.field(default=default, validator=list(validators) or None, metadata={"help": help})
+from quasistatic._plugins.options import option
 
 
 @attrs.frozen

@@ -78,7 +78,7 @@ def evaluate(
     if per_event is not None:
         try_out(per_event)
     from quasistatic._data.answers import about_outside, answers_to_json, refuse_outside
-    from quasistatic._data.files import read_events
+    from quasistatic._data.events import read_events
     from quasistatic._data.source import judging_split
     from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
     from quasistatic._runs.run import open_run

@@ -136,12 +136,14 @@ def _json(opening: Opening, found: Inspection, options: dict[str, Any], command:
 
 
 def _draw(source: AbstractSource, out: Path) -> None:
-    """Columns as histograms, all else as some events."""
+    """The overview of a source that has one, else some events."""
+    from quasistatic._data.source import capability
     from quasistatic._process.tree import take
     from quasistatic._report.pictures import encode, samples
-    from quasistatic._report.table_pictures import histograms, is_table
+    from quasistatic._report.reporting import AbstractOverview
     from quasistatic._storage.files import write_durably
 
-    xs = source.split("train").x
-    drawn = histograms(source, xs) if is_table(source) else samples(source, take(xs, slice(25)))
-    write_durably(out, encode(drawn, out.suffix.lower()[1:]))
+    xs, looking = source.split("train").x, capability(source, AbstractOverview)
+    drawn = None if looking is None else looking.overview(xs)
+    figure = samples(source, take(xs, slice(25))) if drawn is None else drawn
+    write_durably(out, encode(figure, out.suffix.lower()[1:]))

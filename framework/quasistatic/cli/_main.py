@@ -12,27 +12,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic.cli._common import completer, manager_of
 from quasistatic.cli._jax import set_xla_flags
 from quasistatic.cli._waiting import shown_waiting
 from quasistatic.cli.parts import echo
 from quasistatic.errors import ComponentNotFound, PluginError, QuasistaticError, did_you_mean, one_line, printable
-
-# name: (module:attribute, summary); the module is imported when the command is called
-BUILT_IN = {
-    "run": ("_run:run", "Train, evaluate, draw samples and write a report."),
-    "inspect": ("_inspect:inspect", "Preview how a data file would be read."),
-    "train": ("_run:train", "Train a recipe in a new run folder."),
-    "resume": ("_run:resume", "Go on with a run that was stopped."),
-    "sample": ("_sample:sample", "Draw samples from a trained run."),
-    "evaluate": ("_evaluate:evaluate", "Measure the bound K of a trained run."),
-    "plugins": ("_plugins:plugins", "List all plugins and their status."),
-    "show": ("_show:show", "Describe a component and its options."),
-    "recipes": ("_recipes:recipes", "List the recipes that can be run by name."),
-    "config": ("_config:config", "Print a recipe with every option."),
-    "check": ("_check:check", "Test a plugin's components against the laws."),
-    "new-plugin": ("_new_plugin:new_plugin", "Write a small plugin project that works, with its tests."),
-}
 
 
 class _Failure(click.ClickException):

@@ -17,8 +17,9 @@ from string import Template
 
 import click
 
+from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import KINDS
-from quasistatic._plugins.manager import RESERVED_COMMANDS, PluginManager
+from quasistatic._plugins.manager import PluginManager
 from quasistatic._storage.files import UNTOUCHED, committed, explained, write_synced
 from quasistatic.cli._common import manager_of
 from quasistatic.cli.parts import echo
@@ -128,7 +129,7 @@ def _check_name(name: str, kind: str, manager: PluginManager) -> None:
 
 
 def _taken(name: str, kind: str, manager: PluginManager) -> Iterator[str]:
-    if kind == "command" and name in RESERVED_COMMANDS:
+    if kind == "command" and name in BUILT_IN:
         yield f"command {name!r} is built in"
     for status in manager.statuses():
         for what in (kind, "recipe"):

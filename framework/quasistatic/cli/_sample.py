@@ -91,9 +91,10 @@ def sample(ctx: click.Context, folder: Path, number: int, seed: int, steps: int 
 
 def _film(run: Run, number: int, seed: int, steps: Steps, form: str) -> bytes:
     """Raises InputError where events are no pictures."""
+    from quasistatic._data.source import AbstractPictures, capability
     from quasistatic._report.film import FRAMES, Filmed, animation, spread
 
-    if run.source.event.pixels is None:
+    if capability(run.source, AbstractPictures) is None:
         raise InputError(f"--out: only pictures are animated, these events are {run.source.event.describe()}; .png draws them")
     count = len(run.diffusion.times(steps))
     sampler = Filmed(run.sampler, spread(count, FRAMES), count)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import arrays
 
 
 @attrs.frozen
-class ArrayOptions(qs.ArrayChoices):
+class ArrayOptions(arrays.ArrayChoices):
     """Your own array, a row per event: of numpy (.npy, .npz), or text of numbers alone; checked."""
 
 

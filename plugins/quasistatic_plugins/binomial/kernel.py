@@ -20,7 +20,7 @@ from quasistatic_plugins.binomial import BinomialOptions
 Key = jax.Array
 
 
-class Bernoulli(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
 
     logits: jax.Array
@@ -41,10 +41,10 @@ class Bernoulli(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean)
         return jnp.where(rarer == (self.logits < 0), 1.0, 0.0)
 
     def sample(self, key: Key) -> jax.Array:
-        return self._at(qs.uniform(self.logits.shape, key=key))
+        return self._at(qs.numerics.uniform(self.logits.shape, key=key))
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
-        u = qs.uniform(self.logits.shape, key=key)
+        u = qs.numerics.uniform(self.logits.shape, key=key)
         return self._at(u), self._at(1.0 - u)
 
     def log_prob(self, x: jax.Array) -> jax.Array:
@@ -182,7 +182,7 @@ class BinomialKernel(qs.FiniteKernel):
         log_odds = self.schedule.log_odds(t) if s is None else self._step(s, t)
         coin = jnp.exp(self.log_equilibrium())
         kept, redrawn = jnp.exp(qs.log_survival(log_odds)), jnp.exp(qs.log_noise(log_odds))
-        return qs.floored_log(kept * jnp.eye(2) + redrawn * coin)
+        return qs.numerics.floored_log(kept * jnp.eye(2) + redrawn * coin)
 
     def log_equilibrium(self) -> jax.Array:
         return jnp.log(jnp.asarray([1.0 - self.options.base_rate, self.options.base_rate]))

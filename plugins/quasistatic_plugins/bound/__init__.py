@@ -16,13 +16,10 @@ class BoundOptions:
     Where one call of the network has all terms, from all of them: a sequential kernel with a causal network.
     """
 
-    draw: Literal["stratified", "importance"] = attrs.field(
-        default="stratified",
-        metadata={"help": "draw terms evenly, or as often as their size before training (half of the draws stay even)"},
+    draw: Literal["stratified", "importance"] = qs.option(
+        "stratified", "draw terms evenly, or as often as their size before training (half of the draws stay even)"
     )
-    antithetic: bool = attrs.field(
-        default=False, metadata={"help": "average two coupled noises for each event (two network calls)"}
-    )
+    antithetic: bool = qs.option(False, "average two coupled noises for each event (two network calls)")
 
 
 @qs.hookimpl

@@ -5,13 +5,14 @@ from __future__ import annotations
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class CifarOptions(qs.PictureChoices):
+class CifarOptions(pictures.PictureChoices):
     """CIFAR-10 or CIFAR-100: 60,000 colour pictures, 32x32, from the files of the binary version, with their own test split."""
 
-    path: str = attrs.field(default="", metadata={"help": "the folder of data_batch_1.bin and so on, or of train.bin and test.bin"})
+    path: str = qs.option("", "the folder of data_batch_1.bin and so on, or of train.bin and test.bin")
 
 
 @qs.hookimpl

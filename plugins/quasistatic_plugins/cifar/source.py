@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.cifar import CifarOptions
 
 SIDE, COLOURS = 32, 3
@@ -18,17 +19,17 @@ KINDS = {"data_batch_1.bin": (1, "batches.meta.txt"), "train.bin": (2, "fine_lab
 PICKLED = {"data_batch_1": "cifar-10-binary.tar.gz", "train": "cifar-100-binary.tar.gz"}
 
 
-def build(options: CifarOptions) -> qs.PictureSource:
+def build(options: CifarOptions) -> pictures.PictureSource:
     """The source of the folder that the options name. Raises DataError, which names the file and what is wrong with it."""
-    return qs.PictureSource(functools.partial(_read, options), options, options.path)
+    return pictures.PictureSource(functools.partial(_read, options), options, options.path)
 
 
-def restore(options: CifarOptions, kept: qs.Kept) -> qs.PictureSource:
+def restore(options: CifarOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened; its files are read when its pictures are asked for."""
-    return qs.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
+    return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 
-def _read(options: CifarOptions, where: str) -> qs.Pictures:
+def _read(options: CifarOptions, where: str) -> pictures.Pictures:
     folder = _folder(where)
     kind = next((name for name in KINDS if (folder / name).is_file()), None)
     if kind is None:
@@ -43,9 +44,9 @@ def _read(options: CifarOptions, where: str) -> qs.Pictures:
     pixels = found[:, labels_each:].reshape(-1, COLOURS, SIDE, SIDE).transpose(0, 2, 3, 1)
     labels = found[:, labels_each - 1].astype(np.int64)
     named = _names(folder / names, int(labels.max()) + 1)
-    return qs.Pictures(
-        qs.origin_of(os.path.abspath(where), {path.name: each for path, each in data.items()}),
-        np.ascontiguousarray(pixels) if options.view in ("auto", "colour") else qs.in_view(pixels, is_colour=False),
+    return pictures.Pictures(
+        qs.files.origin_of(os.path.abspath(where), {path.name: each for path, each in data.items()}),
+        np.ascontiguousarray(pixels) if options.view in ("auto", "colour") else pictures.in_view(pixels, is_colour=False),
         groups=np.arange(len(found)),
         places=np.repeat([2 if path == test else -1 for path in files], counts),
         labels=labels,
@@ -82,7 +83,7 @@ def _refuse_pickle(name: str) -> str:
 
 def _bytes(path: Path, row: int) -> bytes:
     try:
-        data = qs.read_plain(path, follow=True)
+        data = qs.files.read_plain(path, follow=True)
     except OSError as error:
         raise qs.DataError(f"{path}: cannot be read: {error}") from error
     if data[:1] == b"\x80":  # no label is so large
@@ -95,7 +96,7 @@ def _bytes(path: Path, row: int) -> bytes:
 def _names(path: Path, count: int) -> tuple[str, ...]:
     """The names of the classes, or their numbers where the file of names is not there."""
     try:
-        names = qs.read_plain(path, 100_000, follow=True).decode(errors="replace").split()
+        names = qs.files.read_plain(path, 100_000, follow=True).decode(errors="replace").split()
     except OSError:
         names = []
     return tuple(names) if len(names) >= count else tuple(map(str, range(count)))

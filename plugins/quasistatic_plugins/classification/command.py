@@ -48,7 +48,7 @@ def classify(
     from quasistatic_plugins.classification.classes import Classes
 
     if per_event is not None:
-        qs.try_out(per_event)
+        qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
     classes = Classes.of(run, folder)
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
@@ -65,13 +65,13 @@ def classify(
     else:
         found = Bounds.nothing(len(classes.names))
     if per_event is not None:
-        qs.write_durably(per_event, _table(classes, events, found))
+        qs.files.write_durably(per_event, _table(classes, events, found))
     values = _values(classes, events, found) if len(events) else {}
-    outside = qs.about_outside(events)
+    outside = qs.answers.about_outside(events)
     if as_json:
         listed = {name: attrs.asdict(each) for name, each in values.items()}
         about = {"run": str(folder), "events": len(events), "classes": list(classes.names), "steps": chain}
-        parts.echo_json({**about, "values": listed, **qs.answers_to_json(events)})
+        parts.echo_json({**about, "values": listed, **qs.answers.answers_to_json(events)})
         return
     for name, each in values.items():
         error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
@@ -109,7 +109,7 @@ def _near(events: qs.Data, found: Bounds) -> tuple[qs.Data, Bounds]:
     import numpy as np
 
     is_near = np.isfinite(found.per_event)
-    return qs.far_outside(events, is_near), Bounds(
+    return qs.answers.far_outside(events, is_near), Bounds(
         *(each[is_near] for each in (found.per_event, found.log_posteriors, found.joint))
     )
 
@@ -148,4 +148,4 @@ def _table(classes: Classes, events: qs.Data, found: Bounds) -> bytes:
     posteriors = found.log_posteriors
     likeliest = np.array(classes.names)[posteriors.argmax(axis=1)]
     shares = {f"probability_of_{name}": share for name, share in zip(classes.names, np.exp(posteriors).T, strict=True)}
-    return qs.record_table(events, {"class": likeliest, "bound_nats": found.per_event, **shares})
+    return qs.answers.record_table(events, {"class": likeliest, "bound_nats": found.per_event, **shares})

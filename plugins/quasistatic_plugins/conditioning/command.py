@@ -155,7 +155,7 @@ def _opened(manager: qs.PluginManager, how: How, data: Path | None, number: int)
             "source.scale = 'columns' or 'one'"
         )
     events = run.source.split("test", number) if data is None else qs.read_events(run.source, data).head(number)
-    if outside := qs.about_outside(events):
+    if outside := qs.answers.about_outside(events):
         if not len(events):
             raise qs.DataError(f"{data}: {outside}")
         parts.echo(f"note: left out: {outside}", err=True)
@@ -170,9 +170,9 @@ def _show(run: qs.Run, how: How, found: Draws, where: str, hidden: np.ndarray | 
 
         file, arrays = io.BytesIO(), dict[str, Any](found.arrays(run.source))
         np.savez(file, **arrays)
-        qs.write_durably(how.out, file.getvalue())
+        qs.files.write_durably(how.out, file.getvalue())
     else:
-        qs.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
+        qs.files.write_durably(how.out, picture.encoded(run.source, found, hidden, how.out.suffix.lower()[1:]))
     values = found.values(run.source, where, hidden)
     if how.as_json:
         parts.echo_json({"run": str(how.folder), "method": how.method, "out": str(how.out), **values})

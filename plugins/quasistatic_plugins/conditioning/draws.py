@@ -56,9 +56,9 @@ class Draws:
     def arrays(self, source: qs.AbstractSource) -> dict[str, np.ndarray]:
         """All of it in the units of the data."""
         count, many, *shape = self.draws.shape
-        flat = qs.to_user(source, self.draws.reshape(count * many, *shape))
+        flat = qs.sources.to_user(source, self.draws.reshape(count * many, *shape))
         found: dict[str, Any] = {"draws": np.asarray(flat).reshape(count, many, *shape)}
-        found |= {name: qs.to_user(source, each) for name, each in (("x", self.x), ("seen", self.seen)) if each is not None}
+        found |= {name: qs.sources.to_user(source, each) for name, each in (("x", self.x), ("seen", self.seen)) if each is not None}
         known = {"log_evidence_nats": self.log_evidence, "least_effective_share": self.least_ess}
         return found | {name: each for name, each in known.items() if each is not None}
 

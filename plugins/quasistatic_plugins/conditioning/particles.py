@@ -139,5 +139,5 @@ def _effective_share(log_weights: jax.Array) -> jax.Array:
 def systematic(log_weights: jax.Array, count: int, *, key: Key) -> jax.Array:
     """Numbers (count,) of particles, each as often as its weight says, up to one time more or less (Kitagawa 1996)."""
     reached = jnp.cumsum(jax.nn.softmax(log_weights))
-    places = (jnp.arange(count) + qs.uniform((), key=key)) / count
+    places = (jnp.arange(count) + qs.numerics.uniform((), key=key)) / count
     return jnp.minimum(jnp.searchsorted(reached, places), len(log_weights) - 1)

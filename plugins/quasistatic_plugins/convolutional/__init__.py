@@ -22,21 +22,13 @@ class ConvolutionalOptions:
     normalised in groups, then scaled and shifted as time and side information want it.
     """
 
-    widths: tuple[int, ...] = attrs.field(
-        default=(32, 64, 64),
-        validator=_widths,
-        metadata={"help": "channels of each level, from full resolution or the nearest places on"},
+    widths: tuple[int, ...] = qs.option(
+        (32, 64, 64), "channels of each level, from full resolution or the nearest places on", _widths
     )
-    blocks: int = attrs.field(
-        default=1,
-        validator=at_least_one,
-        metadata={"help": "residual blocks of a level; of images on the way down and again on the way up"},
-    )
-    attention: bool = attrs.field(default=True, metadata={"help": "at the last level every place also looks at all others"})
-    dropout: float = attrs.field(
-        default=0.0,
-        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "share of units in a block silenced in training"},
+    blocks: int = qs.option(1, "residual blocks of a level; of images on the way down and again on the way up", at_least_one)
+    attention: bool = qs.option(True, "at the last level every place also looks at all others")
+    dropout: float = qs.option(
+        0.0, "share of units in a block silenced in training", attrs.validators.ge(0), attrs.validators.lt(1)
     )
 
 

@@ -12,8 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.convolutional import ConvolutionalOptions
-from quasistatic_plugins.layers import (
+from quasistatic.kits.networks import (
     Affine,
     Clock,
     Convolution,
@@ -28,6 +27,7 @@ from quasistatic_plugins.layers import (
     padded,
     pixels,
 )
+from quasistatic_plugins.convolutional import ConvolutionalOptions
 
 Key = jax.Array
 HEAD = 32  # channels of one head of attention

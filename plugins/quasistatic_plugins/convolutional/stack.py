@@ -12,9 +12,9 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits.networks import Affine, Clock, activated, dropped, groups_of, normalised, numbers_of
 from quasistatic_plugins.convolutional import ConvolutionalOptions
 from quasistatic_plugins.convolutional.model import Attention, Convolutional
-from quasistatic_plugins.layers import Affine, Clock, activated, dropped, groups_of, normalised, numbers_of
 
 Key = jax.Array
 TAPS = 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import attrs
 from attrs.validators import ge, gt
@@ -16,21 +15,17 @@ def _finite(_instance: object, attribute: attrs.Attribute, value: float) -> None
         raise ValueError(f"{attribute.name}: expected a finite number, got {value}")
 
 
-def _option(default: float, help: str, *validators: Any) -> Any:
-    return attrs.field(default=default, validator=[_finite, *validators], metadata={"help": help})
-
-
 @attrs.frozen
 class DeadLeavesOptions(qs.SplitOptions):
     """Square pictures of occluding discs, each of one grey: edges and sizes as in photographs, as many as are wanted."""
 
-    validation_events: int = attrs.field(default=500, validator=ge(1), metadata={"help": "pictures of the validation split"})
-    test_events: int = attrs.field(default=1_000, validator=ge(1), metadata={"help": "pictures of the test split"})
-    size: int = attrs.field(default=32, validator=ge(1), metadata={"help": "height and width in pixels"})
-    smallest: float = _option(2.0, "radius of the smallest discs, in pixels", gt(0))
-    largest: float = _option(16.0, "radius of the largest discs, in pixels", gt(0))
-    exponent: float = _option(3.0, "radii have a density that falls as radius to the power of minus this")
-    noise: float = _option(0.1, "deviation of normal noise, where that of the greys is 1; 0 has no density", ge(0))
+    validation_events: int = qs.option(500, "pictures of the validation split", ge(1))
+    test_events: int = qs.option(1_000, "pictures of the test split", ge(1))
+    size: int = qs.option(32, "height and width in pixels", ge(1))
+    smallest: float = qs.option(2.0, "radius of the smallest discs, in pixels", _finite, gt(0))
+    largest: float = qs.option(16.0, "radius of the largest discs, in pixels", _finite, gt(0))
+    exponent: float = qs.option(3.0, "radii have a density that falls as radius to the power of minus this", _finite)
+    noise: float = qs.option(0.1, "deviation of normal noise, where that of the greys is 1; 0 has no density", _finite, ge(0))
 
     def __attrs_post_init__(self) -> None:
         if self.largest <= self.smallest:

@@ -14,6 +14,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.dead_leaves import DeadLeavesOptions
 
 GREYS = 256
@@ -23,7 +24,7 @@ POINTS = 4097  # of the table of radii
 MOST = 100_000  # discs
 
 
-class DeadLeaves(qs.AbstractGeneratedSource, qs.AbstractBaselines):
+class DeadLeaves(qs.AbstractGeneratedSource, pictures.AbstractPictureReport, qs.sources.AbstractBaselines):
     """Events (size, size): greys of mean 0 and variance 1, both exact, and noise of variance `noise`**2 on top."""
 
     units: qs.Units = qs.Units((GREYS - 1) / 2, DEVIATION)

@@ -15,28 +15,14 @@ at_least_one = attrs.validators.ge(1)
 class DenseOptions:
     """A multilayer perceptron on all elements at once, with sines and cosines of time: for any event shape."""
 
-    width: int = attrs.field(default=128, validator=at_least_one, metadata={"help": "units of each hidden layer"})
-    depth: int = attrs.field(default=3, validator=at_least_one, metadata={"help": "number of hidden layers"})
-    activation: Literal["silu", "relu", "tanh", "sigmoid"] = attrs.field(
-        default="silu", metadata={"help": "non-linearity of the hidden layers"}
-    )
-    residual: bool = attrs.field(default=False, metadata={"help": "add each hidden layer but the first to what it reads"})
-    dropout: float = attrs.field(
-        default=0.0,
-        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "share of hidden units silenced in training"},
-    )
-    waves: tuple[float, ...] = attrs.field(
-        default=(), metadata={"help": "also read sines and cosines of the features at these angular frequencies"}
-    )
-    time_waves: int = attrs.field(
-        default=8, validator=at_least_one, metadata={"help": "number of frequencies of time, two features each"}
-    )
-    readouts: int = attrs.field(
-        default=1,
-        validator=at_least_one,
-        metadata={"help": "readout layers blended by bumps of time (the 2015 paper has one per step)"},
-    )
+    width: int = qs.option(128, "units of each hidden layer", at_least_one)
+    depth: int = qs.option(3, "number of hidden layers", at_least_one)
+    activation: Literal["silu", "relu", "tanh", "sigmoid"] = qs.option("silu", "non-linearity of the hidden layers")
+    residual: bool = qs.option(False, "add each hidden layer but the first to what it reads")
+    dropout: float = qs.option(0.0, "share of hidden units silenced in training", attrs.validators.ge(0), attrs.validators.lt(1))
+    waves: tuple[float, ...] = qs.option((), "also read sines and cosines of the features at these angular frequencies")
+    time_waves: int = qs.option(8, "number of frequencies of time, two features each", at_least_one)
+    readouts: int = qs.option(1, "readout layers blended by bumps of time (the 2015 paper has one per step)", at_least_one)
 
 
 @qs.hookimpl

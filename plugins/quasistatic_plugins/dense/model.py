@@ -12,6 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import networks
 from quasistatic_plugins.dense import DenseOptions
 
 Key = jax.Array
@@ -34,7 +35,7 @@ class Dense(qs.AbstractFilters):
 
     def __init__(self, options: DenseOptions, ports: qs.Ports, *, key: Key):
         reads, gives = ports.numbers.size, ports.params.size
-        inputs = reads * (1 + 2 * len(options.waves)) + 2 * options.time_waves + qs.side_size(ports.side)
+        inputs = reads * (1 + 2 * len(options.waves)) + 2 * options.time_waves + networks.side_size(ports.side)
         widths = [inputs] + [options.width] * options.depth
         keys = jr.split(key, options.depth)
         self.hidden = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(widths, widths[1:], keys, strict=False)]
@@ -56,7 +57,7 @@ class Dense(qs.AbstractFilters):
         if options.readouts == 1:
             out = h @ self.readout[0].T + self.bias[0]
         else:
-            share = qs.bumps(t, options.readouts)
+            share = networks.bumps(t, options.readouts)
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
         return self.ports.params.unravel(out + flat @ self.straight.T)
 
@@ -73,7 +74,7 @@ class Dense(qs.AbstractFilters):
         assert layer.bias is not None
         if self.options.waves:
             own += _waves(jnp.outer(jnp.asarray(self.options.waves, flat.dtype), flat).reshape(-1))
-        known = jnp.concatenate([*own, qs.ravel_side(self.ports.side, side)])
+        known = jnp.concatenate([*own, networks.ravel_side(self.ports.side, side)])
         # from a quarter of a wave over the whole of time upwards, so that late and early times are told apart
         frequencies = 0.5 * np.pi * 2.0 ** np.arange(self.options.time_waves)
         clock = jnp.concatenate(_waves(jnp.asarray(frequencies, flat.dtype) * t))

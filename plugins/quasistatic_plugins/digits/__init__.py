@@ -13,17 +13,10 @@ import quasistatic as qs
 class DigitsOptions:
     """1,797 handwritten digits, 8x8 pixels, in black and white or in 17 levels of grey (needs quasistatic[data])."""
 
-    view: Literal["binary", "grey"] = attrs.field(
-        default="binary", metadata={"help": "ink is a level of at least 8; or the levels 0 to 16 themselves"}
-    )
-    labels: bool = attrs.field(default=False, metadata={"help": "tell the network which digit it is"})
-    augment: bool = attrs.field(
-        default=False,
-        metadata={"help": "shift half of the training images by up to a pixel, and move the threshold of ink"},
-    )
-    split_seed: int = attrs.field(
-        default=0, validator=attrs.validators.ge(0), metadata={"help": "fixes which images are in which split"}
-    )
+    view: Literal["binary", "grey"] = qs.option("binary", "ink is a level of at least 8; or the levels 0 to 16 themselves")
+    labels: bool = qs.option(False, "tell the network which digit it is")
+    augment: bool = qs.option(False, "shift half of the training images by up to a pixel, and move the threshold of ink")
+    split_seed: int = qs.option(0, "fixes which images are in which split", attrs.validators.ge(0))
 
 
 @qs.hookimpl

@@ -10,6 +10,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.digits import DigitsOptions
 from quasistatic_plugins.digits.baseline import mixture
 
@@ -24,10 +25,10 @@ def build(options: DigitsOptions) -> qs.AbstractSource:
     source = Digits(options)
     if not options.augment:
         return source
-    return qs.AugmentedSource(source, source.change, 3 if options.view == "binary" else 2)
+    return qs.sources.AugmentedSource(source, source.change, 3 if options.view == "binary" else 2)
 
 
-class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
+class Digits(qs.AbstractSource, pictures.AbstractPictureReport, qs.sources.AbstractBaselines):
     """Events (8, 8): 0. and 1., or 17 levels centred by one number and scaled by another, both of the training split.
 
     Stored rows are {'grey': levels 0 .. 16, 'label': 0 .. 9}.
@@ -63,8 +64,8 @@ class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
         x, side = jax.tree.map(np.asarray, (x, side))
         return qs.Data(x, side, {"event": np.arange(len(labels)), "label": labels})
 
-    def stored(self) -> qs.ArrayRows:
-        return qs.ArrayRows(self._rows["train"])
+    def stored(self) -> qs.sources.ArrayRows:
+        return qs.sources.ArrayRows(self._rows["train"])
 
     def draw(self, row: dict[str, jax.Array], *, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         return self._event(row)
@@ -93,8 +94,8 @@ class Digits(qs.AbstractSource, qs.AbstractJudge, qs.AbstractBaselines):
         return self._view(grey, INK + jitter), jnp.concatenate([part.astype(jnp.float32) for part in code])
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
-        """`ink`: mean share of ink per pixel (the training images have the same to compare with)."""
-        return {"ink": self._ink(xs), "ink_of_data": self._ink(self.split("train").x)}
+        """`ink`: mean share of ink per pixel (the training images have the same to compare with); and those of all pictures."""
+        return {"ink": self._ink(xs), "ink_of_data": self._ink(self.split("train").x), **super().judge(xs)}
 
     def _ink(self, xs: np.ndarray) -> float:
         return float(np.mean(self.units.to_user(np.asarray(xs)))) / (1 if self.options.view == "binary" else TOP)

@@ -349,7 +349,7 @@ class LevelsKernel(AbstractAveragingKernel):
         return jnp.zeros((*self.event.shape, self.event.levels))
 
     def _leveled(self, log_weights: jax.Array) -> qs.Leveled:
-        return qs.Leveled(qs.Finite(qs.log_normalise(log_weights)), self.event.low, self.event.spacing)
+        return qs.Leveled(qs.Finite(qs.numerics.log_normalise(log_weights)), self.event.low, self.event.spacing)
 
     def reference(self) -> qs.Leveled:
         return self._leveled(self.log_shares)

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic.kits.tables.mixture import Flat, best_mixture
+from quasistatic.kits import tables
 
 LOG_TAU = math.log(2.0 * math.pi)
 ARRAYS = ("log_weights", "means", "axes", "variances")
@@ -75,7 +75,7 @@ class NormalMixture(qs.AbstractDistribution):
 
 def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of a mixture that is fitted to events (N, *shape), in float32."""
-    found = qs.fit_mixture(*(np.reshape(x, (len(x), math.prod(x.shape[1:]))) for x in (train, validation)))
+    found = tables.fit_mixture(*(np.reshape(x, (len(x), math.prod(x.shape[1:]))) for x in (train, validation)))
     variances, axes = np.linalg.eigh(found.covariances)
     arrays = (np.log(found.weights), found.means, axes, variances)
     return {name: np.asarray(array, np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}
@@ -103,7 +103,7 @@ def fitted_beside_states(
     train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], categories: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
     """The arrays of a mixture that is fitted to numbers (N, *shape), nan where there is none, and states (N, S), in float32."""
-    found = best_mixture(_flat(*train, categories).rows(slice(ROWS)), _flat(*validation, categories).rows(slice(CHOOSING)))
+    found = tables.best_mixture(_flat(*train, categories).rows(slice(ROWS)), _flat(*validation, categories).rows(slice(CHOOSING)))
     log_shares = np.zeros((len(categories), max(categories), len(found.weights)))
     for own, by_part in zip(log_shares, found.log_shares, strict=True):
         own[: by_part.shape[1]] = by_part.T
@@ -111,7 +111,7 @@ def fitted_beside_states(
     return {name: np.asarray(array, np.float32) for name, array in zip(STATE_ARRAYS, arrays, strict=True)}
 
 
-def _flat(numbers: np.ndarray, states: np.ndarray, categories: tuple[int, ...]) -> Flat:
+def _flat(numbers: np.ndarray, states: np.ndarray, categories: tuple[int, ...]) -> tables.Flat:
     size = math.prod(numbers.shape[1:])
     ends = np.array([[-np.inf], [np.inf]]) * np.ones(size)
-    return Flat(numbers.reshape(len(numbers), size), np.zeros(size), ends, states, categories)
+    return tables.Flat(numbers.reshape(len(numbers), size), np.zeros(size), ends, states, categories)

@@ -24,17 +24,9 @@ def _positive(_instance: object, _attribute: object, value: tuple[float, ...]) -
 class GaussianMixtureOptions(qs.SplitOptions):
     """Round bumps of one width at chosen places, in any number of dimensions."""
 
-    means: tuple[tuple[float, ...], ...] = attrs.field(
-        default=((-2.0,), (2.0,)), validator=_means, metadata={"help": "where the bumps are, before scaling"}
-    )
-    deviation: float = attrs.field(
-        default=0.5,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "standard deviation of every bump, before scaling"},
-    )
-    weights: tuple[float, ...] = attrs.field(
-        default=(), validator=_positive, metadata={"help": "relative weights of the bumps; empty: all equal"}
-    )
+    means: tuple[tuple[float, ...], ...] = qs.option(((-2.0,), (2.0,)), "where the bumps are, before scaling", _means)
+    deviation: float = qs.option(0.5, "standard deviation of every bump, before scaling", attrs.validators.gt(0))
+    weights: tuple[float, ...] = qs.option((), "relative weights of the bumps; empty: all equal", _positive)
 
     def __attrs_post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.means):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class GaussianMixture(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
+class GaussianMixture(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractDrawing):
     """Events (dimensions,), centred by the exact mean and scaled by one constant to a mean variance of 1."""
 
     event: qs.Real
@@ -38,7 +38,7 @@ class GaussianMixture(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractD
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_bump, key_noise = jr.split(key)
         ends = jnp.asarray(np.cumsum(self.weights)[:-1], jnp.float32)
-        bump = jnp.sum(qs.uniform((), key=key_bump) >= ends)
+        bump = jnp.sum(qs.numerics.uniform((), key=key_bump) >= ends)
         noise = jr.normal(key_noise, self.event.shape, jnp.float32)
         return jnp.asarray(self.means, jnp.float32)[bump] + self.deviation * noise, None
 
@@ -50,7 +50,7 @@ class GaussianMixture(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractD
         return np.logaddexp.reduce(exponents, axis=1) - log_volume
 
     def render(self, xs: np.ndarray, axes: Axes) -> None:
-        qs.draw_field(np.asarray(xs), self.event, axes)
+        qs.pictures.draw_field(np.asarray(xs), self.event, axes)
         if self.event.size == 1:
             grid = np.linspace(self.means.min() - 4 * self.deviation, self.means.max() + 4 * self.deviation, 400)
             axes.plot(grid, np.exp(self.log_prob(grid[:, None])), color="black", linewidth=1, label="true density")

@@ -13,13 +13,11 @@ at_least_one = attrs.validators.ge(1)
 class HeartbeatOptions:
     """A pulse every few bins, the first one anywhere in the first period: as many sequences as a period has bins."""
 
-    period: int = attrs.field(default=5, validator=at_least_one, metadata={"help": "bins from one pulse to the next"})
-    length: int = attrs.field(default=20, validator=at_least_one, metadata={"help": "bins of a sequence"})
-    seed: int = attrs.field(default=0, metadata={"help": "fixes the splits"})
-    validation_events: int = attrs.field(
-        default=500, validator=at_least_one, metadata={"help": "sequences of the validation split"}
-    )
-    test_events: int = attrs.field(default=2_000, validator=at_least_one, metadata={"help": "sequences of the test split"})
+    period: int = qs.option(5, "bins from one pulse to the next", at_least_one)
+    length: int = qs.option(20, "bins of a sequence", at_least_one)
+    seed: int = qs.option(0, "fixes the splits")
+    validation_events: int = qs.option(500, "sequences of the validation split", at_least_one)
+    test_events: int = qs.option(2_000, "sequences of the test split", at_least_one)
 
 
 @qs.hookimpl

@@ -11,7 +11,7 @@ import quasistatic as qs
 from quasistatic_plugins.heartbeat import HeartbeatOptions
 
 
-class Heartbeat(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractJudge):
+class Heartbeat(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractJudge):
     """Events (length,), 0. or 1.: `period` different ones, all equally probable, if the period fits into the length."""
 
     def __init__(self, options: HeartbeatOptions):

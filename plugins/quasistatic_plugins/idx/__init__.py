@@ -5,15 +5,14 @@ from __future__ import annotations
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class IdxOptions(qs.PictureChoices):
+class IdxOptions(pictures.PictureChoices):
     """Pictures in IDX files (MNIST, Fashion-MNIST, EMNIST), also .gz; files named t10k or test are the test split."""
 
-    path: str = attrs.field(
-        default="", metadata={"help": "the folder of the files, or one file of pictures, such as train-images-idx3-ubyte.gz"}
-    )
+    path: str = qs.option("", "the folder of the files, or one file of pictures, such as train-images-idx3-ubyte.gz")
 
 
 @qs.hookimpl

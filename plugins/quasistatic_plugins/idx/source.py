@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.idx import IdxOptions
 
 UINT8 = 0x08
@@ -22,17 +23,17 @@ PICTURES = re.compile(r"images.?idx3", re.IGNORECASE)
 TEST = re.compile(r"t10k|test", re.IGNORECASE)
 
 
-def build(options: IdxOptions) -> qs.PictureSource:
+def build(options: IdxOptions) -> pictures.PictureSource:
     """The source of the files that the options name. Raises DataError, which names the file and what is wrong with it."""
-    return qs.PictureSource(functools.partial(_read, options), options, options.path)
+    return pictures.PictureSource(functools.partial(_read, options), options, options.path)
 
 
-def restore(options: IdxOptions, kept: qs.Kept) -> qs.PictureSource:
+def restore(options: IdxOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened; its files are read when its pictures are asked for."""
-    return qs.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
+    return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 
-def _read(options: IdxOptions, where: str) -> qs.Pictures:
+def _read(options: IdxOptions, where: str) -> pictures.Pictures:
     files = _files(where)
     read: dict[Path, bytes] = {}
     pixels = [_numbers(path, 3, read) for path in files]
@@ -47,8 +48,8 @@ def _read(options: IdxOptions, where: str) -> qs.Pictures:
     counts = [len(each) for each in pixels]
     known = np.unique(np.concatenate(labels))
     found = np.concatenate(pixels)
-    return qs.Pictures(
-        qs.origin_of(os.path.abspath(where), {path.name: each for path, each in read.items()}),
+    return pictures.Pictures(
+        qs.files.origin_of(os.path.abspath(where), {path.name: each for path, each in read.items()}),
         found,
         groups=np.arange(len(found)),
         places=np.repeat([2 if test else -1 for test in is_test], counts),
@@ -90,7 +91,7 @@ def _labels(pictures: Path, count: int, read: dict[Path, bytes]) -> np.ndarray:
 def _numbers(path: Path, axes: int, read: dict[Path, bytes]) -> np.ndarray:
     """The array in a file; its bytes go to `read`. Raises DataError."""
     try:
-        data = read[path] = qs.read_plain(path, follow=True)
+        data = read[path] = qs.files.read_plain(path, follow=True)
         with gzip.open(io.BytesIO(data)) if path.suffix == ".gz" else io.BytesIO(data) as file:
             start = file.read(4)
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in KINDS:
@@ -100,7 +101,7 @@ def _numbers(path: Path, axes: int, read: dict[Path, bytes]) -> np.ndarray:
                 raise qs.DataError(f"{path}: holds {KINDS[start[2]]} of {start[3]} axes, expected uint8 {what}")
             shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(axes))
             size = math.prod(shape)
-            qs.refuse_large(size)
+            qs.files.refuse_large(size)
             numbers = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise qs.DataError(f"{path}: cannot be read: {error}") from error

@@ -11,11 +11,7 @@ import quasistatic as qs
 class JsonlOptions:
     """One JSON object a line in metrics.jsonl: losses and K over training, in nats."""
 
-    every: int = attrs.field(
-        default=100,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "least number of updates between lines of progress"},
-    )
+    every: int = qs.option(100, "least number of updates between lines of progress", attrs.validators.ge(1))
 
 
 @qs.hookimpl

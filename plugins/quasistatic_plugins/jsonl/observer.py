@@ -34,7 +34,7 @@ class JsonLines(qs.AbstractObserver):
         begin = {"kind": "start", "update": 0, "updates": info.updates, "event": info.event, "parameters": info.parameters}
         with self._explained():
             lines = [begin, *_kept(self._path, info.first_update)]
-            qs.write_durably(self._path, "".join(map(_text, lines)).encode())
+            qs.files.write_durably(self._path, "".join(map(_text, lines)).encode())
             self._file = self._path.open("a", encoding="utf-8")
         self._written = info.first_update
 
@@ -77,7 +77,7 @@ class JsonLines(qs.AbstractObserver):
             yield
         except OSError as error:
             self._close()
-            raise qs.QuasistaticError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+            raise qs.errors.QuasistaticError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def _close(self) -> None:
         if self._file is not None:

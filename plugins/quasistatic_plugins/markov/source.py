@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 from quasistatic_plugins.markov import HiddenMarkovOptions, MarkovOptions
 
 RAREST = 1e-6  # probability of a symbol at least, before scaling: none is impossible
 
 
-class AbstractChain(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractBaselines):
+class AbstractChain(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractBaselines):
     """Events (length,) of symbols: a state starts by `start`, moves by `moves`, and shows a symbol by `shows`."""
 
     event: qs.Categorical
@@ -22,7 +23,7 @@ class AbstractChain(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractBas
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         start, moves, shows = (_ends(each) for each in (self.start, self.moves, self.shows))
-        chances = qs.uniform((2, *self.event.shape), key=key).astype(jnp.float32)
+        chances = qs.numerics.uniform((2, *self.event.shape), key=key).astype(jnp.float32)
 
         def step(ends: jax.Array, chance: jax.Array) -> tuple[jax.Array, jax.Array]:
             state = _below(ends, chance[0])
@@ -43,8 +44,8 @@ class AbstractChain(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractBas
 
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """Independent symbols, and chains of higher order that know nothing of hidden states."""
-        train, validation, test = (qs.Passages.of(each) for each in (self.split("train").x, self.split("validation").x, xs))
-        return qs.markov_models(train, validation, test, self.event.categories)
+        train, validation, test = (sequences.Passages.of(each) for each in (self.split("train").x, self.split("validation").x, xs))
+        return sequences.markov_models(train, validation, test, self.event.categories)
 
 
 class Markov(AbstractChain):

@@ -11,11 +11,7 @@ import quasistatic as qs
 class MixedOptions(qs.SplitOptions):
     """Things of five kinds; a thing's place in the plane and its three marks depend on its kind, by known probabilities."""
 
-    spread: float = attrs.field(
-        default=0.35,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "standard deviation of a place around that of its kind, before scaling"},
-    )
+    spread: float = qs.option(0.35, "standard deviation of a place around that of its kind, before scaling", attrs.validators.gt(0))
 
 
 @qs.hookimpl

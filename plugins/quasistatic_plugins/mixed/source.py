@@ -18,7 +18,7 @@ PLACES = 2.0 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # of the kind
 MARKED = np.array([[0.9, 0.1, 0.5], [0.1, 0.9, 0.5], [0.8, 0.8, 0.2], [0.2, 0.2, 0.8], [0.5, 0.5, 0.9]])  # chance of each mark
 
 
-class Mixed(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Mixed(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """`kind` is one of 5, `marks` are 3 bits, `place` are 2 real numbers, centred and scaled by their exact moments."""
 
     event = qs.Fields({"kind": qs.Categorical((), 5), "marks": qs.Binary((3,)), "place": qs.Real((2,))})
@@ -34,8 +34,8 @@ class Mixed(qs.AbstractGeneratedSource, qs.AbstractTruth):
     def draw(self, row: None, *, key: jax.Array) -> tuple[dict[str, jax.Array], None]:
         key_kind, key_marks, key_place = jr.split(key, 3)
         ends = jnp.asarray(np.cumsum(SHARES)[:-1], jnp.float32)
-        kind = jnp.sum(qs.uniform((), key=key_kind) >= ends).astype(jnp.int32)
-        marks = qs.uniform((3,), key=key_marks) < jnp.asarray(MARKED, jnp.float32)[kind]
+        kind = jnp.sum(qs.numerics.uniform((), key=key_kind) >= ends).astype(jnp.int32)
+        marks = qs.numerics.uniform((3,), key=key_marks) < jnp.asarray(MARKED, jnp.float32)[kind]
         noise = jr.normal(key_place, (2,), jnp.float32)
         place = jnp.asarray(self.places, jnp.float32)[kind] + self.deviation * noise
         return {"kind": kind, "marks": marks.astype(jnp.float32), "place": place}, None

@@ -16,22 +16,12 @@ class MixerOptions:
     Layers along rows and columns of patches take turns with layers along the channels. Time and side information scale and shift.
     """
 
-    patch: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "pixels of a patch, each way"})
-    context: int = attrs.field(
-        default=1, validator=attrs.validators.ge(0), metadata={"help": "rings of neighbours that a patch reads with itself"}
-    )
-    width: int = attrs.field(default=192, validator=at_least_one, metadata={"help": "channels of a patch"})
-    depth: int = attrs.field(
-        default=3, validator=at_least_one, metadata={"help": "blocks of mixing layers: rows and columns, then channels"}
-    )
-    expansion: int = attrs.field(
-        default=1, validator=at_least_one, metadata={"help": "gated units of a mixing layer, for each of its inputs"}
-    )
-    dropout: float = attrs.field(
-        default=0.0,
-        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "share of gated units silenced in training"},
-    )
+    patch: int = qs.option(4, "pixels of a patch, each way", at_least_one)
+    context: int = qs.option(1, "rings of neighbours that a patch reads with itself", attrs.validators.ge(0))
+    width: int = qs.option(192, "channels of a patch", at_least_one)
+    depth: int = qs.option(3, "blocks of mixing layers: rows and columns, then channels", at_least_one)
+    expansion: int = qs.option(1, "gated units of a mixing layer, for each of its inputs", at_least_one)
+    dropout: float = qs.option(0.0, "share of gated units silenced in training", attrs.validators.ge(0), attrs.validators.lt(1))
 
 
 @qs.hookimpl

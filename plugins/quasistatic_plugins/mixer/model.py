@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.layers import (
+from quasistatic.kits.networks import (
     Affine,
     Clock,
     Convolution,

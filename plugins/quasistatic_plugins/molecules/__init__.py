@@ -7,42 +7,27 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 
 
 @attrs.frozen(kw_only=True)
-class MoleculesOptions(qs.SymbolChoices):
+class MoleculesOptions(sequences.SymbolChoices):
     """Molecules as SMILES or SELFIES, from .smi, .csv or .sdf, by default 4,999 of rdkit (needs quasistatic[molecules])."""
 
-    path: str = attrs.field(
-        default="", metadata={"help": "the file: .smi, a SMILES in each line, a table (.csv, .tsv), or .sdf; also .gz of these"}
+    path: str = qs.option("", "the file: .smi, a SMILES in each line, a table (.csv, .tsv), or .sdf; also .gz of these")
+    column: str = qs.option("", "the column of the SMILES, by its name; by default one called smiles, or like it")
+    unreadable: Literal["skip", "refuse"] = qs.option(
+        "skip", "what becomes of molecules that cannot be read: they are left out and named, or an error"
     )
-    column: str = attrs.field(
-        default="", metadata={"help": "the column of the SMILES, by its name; by default one called smiles, or like it"}
+    notation: Literal["smiles", "selfies"] = qs.option("smiles", "how molecules are written")
+    length: int = qs.option(48, "tokens of an event; longer molecules are left out", attrs.validators.ge(1))
+    augment: bool = qs.option(
+        False,
+        "write half of the training molecules in another order of their atoms; the network knows which, K and samples are of the "
+        "others",
     )
-    unreadable: Literal["skip", "refuse"] = attrs.field(
-        default="skip", metadata={"help": "what becomes of molecules that cannot be read: they are left out and named, or an error"}
-    )
-    notation: Literal["smiles", "selfies"] = attrs.field(default="smiles", metadata={"help": "how molecules are written"})
-    length: int = attrs.field(
-        default=48, validator=attrs.validators.ge(1), metadata={"help": "tokens of an event; longer molecules are left out"}
-    )
-    augment: bool = attrs.field(
-        default=False,
-        metadata={
-            "help": "write half of the training molecules in another order of their atoms; the network knows which, K and samples "
-            "are of the others"
-        },
-    )
-    versions: int = attrs.field(
-        default=8,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "random orders of each training molecule, where these are wanted"},
-    )
-    split_seed: int = attrs.field(
-        default=0,
-        validator=attrs.validators.ge(0),
-        metadata={"help": "fixes which molecules are in which split, and random orders"},
-    )
+    versions: int = qs.option(8, "random orders of each training molecule, where these are wanted", attrs.validators.ge(1))
+    split_seed: int = qs.option(0, "fixes which molecules are in which split, and random orders", attrs.validators.ge(0))
 
 
 @qs.hookimpl

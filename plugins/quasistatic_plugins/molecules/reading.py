@@ -42,7 +42,7 @@ def read_molecules(where: str, column: str = "") -> Found:
         raise qs.DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}, or .gz of these")
     if column and ending in BLOCKS:
         raise qs.DataError(f"{path}: has no columns, so source.column = {column!r} names nothing")
-    data, chem, notes = qs.read_bytes(path), rdkit(), tuple[str, ...]()
+    data, chem, notes = qs.files.read_bytes(path), rdkit(), tuple[str, ...]()
     counted = "molecule" if ending in BLOCKS else "line"
     with silent():
         if ending in BLOCKS:

@@ -14,6 +14,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 from quasistatic_plugins.molecules import MoleculesOptions
 from quasistatic_plugins.molecules.measures import judged
 from quasistatic_plugins.molecules.notation import parsed, rdkit, silent, smiles_of, tokens
@@ -30,12 +31,12 @@ def build(options: MoleculesOptions) -> Molecules:
     return Molecules(options, options.path)
 
 
-def restore(options: MoleculesOptions, kept: qs.Kept) -> Molecules:
+def restore(options: MoleculesOptions, kept: qs.sources.Kept) -> Molecules:
     """The source of a run that is reopened; its file is read when its molecules are asked for."""
     return Molecules.restored(options, options.path, kept)
 
 
-class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
+class Molecules(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
     """Events (length,) are the tokens of canonical molecules, symbol 0 beyond their end.
 
     With `augment`, stored rows have the canonical string and random ones, and the part 'code' of the side information is 1 for
@@ -47,9 +48,9 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
     counted = "token"
     _choices: MoleculesOptions
 
-    def read(self, choices: MoleculesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+    def read(self, choices: MoleculesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> sequences.Strings:
         found = read_molecules(where, choices.column)
-        origin = qs.origin_of(where or PLACE, {"": found.data})
+        origin = qs.files.origin_of(where or PLACE, {"": found.data})
         spelt = [_tokens(choices, *each) for each in zip(found.written, found.smiles, strict=True)]
         if alphabet is not None:
             return _scored(found, spelt, origin, alphabet)
@@ -64,20 +65,20 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
             notes.append(f"{copies} of {len(chosen)} molecules are copies of one before, in the same split as it")
         if importlib.util.find_spec("fcd") is None:
             notes.append("the Frechet ChemNet distance is missing from what is measured: it needs the package fcd")
-        passages = qs.joined_strings(rows, len(known))
+        passages = sequences.joined_strings(rows, len(known))
         places, tags = [found.places[number] for number in chosen], {found.of: np.array(found.written, object)[chosen]}
-        return qs.Strings(origin, known, passages, places, np.ones(len(rows), np.int64), tuple(notes), tags)
+        return sequences.Strings(origin, known, passages, places, np.ones(len(rows), np.int64), tuple(notes), tags)
 
-    def divide(self, choices: MoleculesOptions, strings: qs.Strings) -> qs.Division:
+    def divide(self, choices: MoleculesOptions, strings: sequences.Strings) -> sequences.Division:
         # molecules are written canonically: equal strings are equal molecules
-        return qs.whole(strings, choices, qs.same_strings(strings.passages), choices.split_seed)
+        return sequences.whole(strings, choices, sequences.same_strings(strings.passages), choices.split_seed)
 
     def side_of(self, choices: MoleculesOptions) -> qs.Fields:
-        own = qs.padding(choices.length)
+        own = sequences.padding(choices.length)
         return qs.Fields({**own.parts(), CODE: qs.Real((1,))}) if choices.augment else own
 
-    def stored(self) -> qs.Rows:
-        return qs.ArrayRows(self._versions) if self._choices.augment else super().stored()
+    def stored(self) -> qs.sources.Rows:
+        return qs.sources.ArrayRows(self._versions) if self._choices.augment else super().stored()
 
     @functools.cached_property
     def _versions(self) -> dict[str, np.ndarray]:
@@ -128,7 +129,7 @@ class Molecules(qs.AbstractSymbolSource, qs.AbstractJudge):
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """Interpolated n-grams of the training molecules; as for K, how many tokens there are is given."""
         texts = self.division.texts
-        found = qs.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
+        found = sequences.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
         return {f"{order}-gram": values for order, values in enumerate(found, 1)}
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
@@ -190,16 +191,16 @@ def _lost(choices: MoleculesOptions, found: Found, spelt: Sequence[list[str] | s
     return notes
 
 
-def _scored(found: Found, spelt: Sequence[list[str] | str], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
+def _scored(found: Found, spelt: Sequence[list[str] | str], origin: Any, alphabet: tuple[str, ...]) -> sequences.Strings:
     """All records, with what is no token of the source in its place."""
     numbers = {token: number for number, token in enumerate(alphabet)}
     each = [[] if isinstance(record, str) else record for record in spelt]
     rows = [np.array([numbers.setdefault(token, len(numbers)) for token in record], np.int64) for record in each]
     strange = list(numbers)[len(alphabet) :]
-    return qs.Strings(
+    return sequences.Strings(
         origin,
         alphabet,
-        qs.joined_strings(rows, len(numbers)),
+        sequences.joined_strings(rows, len(numbers)),
         found.places,
         np.ones(len(rows), np.int64),
         tags={found.of: np.array(found.written, object)},

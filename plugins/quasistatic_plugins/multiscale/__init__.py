@@ -19,31 +19,20 @@ class MultiscaleOptions:
     Layers for each pixel alone follow. Time is read at the end only: readouts are blended by bumps of time.
     """
 
-    variant: Literal["paper", "code"] = attrs.field(
-        default="paper",
-        metadata={
-            "help": "as printed (softplus of the sum of scales, tanh), or as in the authors' code (leaky units on each scale)"
-        },
+    variant: Literal["paper", "code"] = qs.option(
+        "paper", "as printed (softplus of the sum of scales, tanh), or as in the authors' code (leaky units on each scale)"
     )
-    scales: int = attrs.field(default=1, validator=at_least_one, metadata={"help": "scales of a convolution: 1, 2, 4 ... pixels"})
-    layers: int = attrs.field(
-        default=4, validator=at_least_none, metadata={"help": "layers of convolutions; 0: the dense pathway alone"}
-    )
-    filters: int = attrs.field(default=20, validator=at_least_one, metadata={"help": "filters of each layer"})
-    dense_layers: int = attrs.field(
-        default=4, validator=at_least_none, metadata={"help": "layers of the dense pathway; 0: convolutions alone"}
-    )
-    dense_width: int = attrs.field(default=500, validator=at_least_one, metadata={"help": "units of each of them but the last"})
-    dense_outputs: int = attrs.field(default=2, validator=at_least_one, metadata={"help": "units of the last one, for each pixel"})
-    upper_layers: int = attrs.field(
-        default=2, validator=at_least_one, metadata={"help": "layers for each pixel alone, of which the last is the readout"}
-    )
-    upper_width: int = attrs.field(default=20, validator=at_least_one, metadata={"help": "units of each of them but the last"})
-    bumps: int = attrs.field(default=10, validator=at_least_one, metadata={"help": "number of bumps of time, each with a readout"})
-    bump_width: float = attrs.field(
-        default=1.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "width of a bump in units of their spacing: 1 in the paper, 0.5 in its code"},
+    scales: int = qs.option(1, "scales of a convolution: 1, 2, 4 ... pixels", at_least_one)
+    layers: int = qs.option(4, "layers of convolutions; 0: the dense pathway alone", at_least_none)
+    filters: int = qs.option(20, "filters of each layer", at_least_one)
+    dense_layers: int = qs.option(4, "layers of the dense pathway; 0: convolutions alone", at_least_none)
+    dense_width: int = qs.option(500, "units of each of them but the last", at_least_one)
+    dense_outputs: int = qs.option(2, "units of the last one, for each pixel", at_least_one)
+    upper_layers: int = qs.option(2, "layers for each pixel alone, of which the last is the readout", at_least_one)
+    upper_width: int = qs.option(20, "units of each of them but the last", at_least_one)
+    bumps: int = qs.option(10, "number of bumps of time, each with a readout", at_least_one)
+    bump_width: float = qs.option(
+        1.0, "width of a bump in units of their spacing: 1 in the paper, 0.5 in its code", attrs.validators.gt(0)
     )
 
     def __attrs_post_init__(self) -> None:

@@ -12,7 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.layers import Affine, Picture, as_pictures, convolve, normal, numbers_of, padded
+from quasistatic.kits.networks import (
+    Affine,
+    Picture,
+    as_pictures,
+    bumps,
+    convolve,
+    normal,
+    numbers_of,
+    padded,
+    ravel_side,
+    side_size,
+)
 from quasistatic_plugins.multiscale import MultiscaleOptions
 
 Key = jax.Array
@@ -100,7 +111,7 @@ class Multiscale(qs.AbstractFilters):
         units = [height * width * reads, *[options.dense_width] * (options.dense_layers - 1), outputs]
         self.dense = [affine(a, b, numbers) for a, b in zip(units, units[1:], strict=False)] if options.dense_layers else []
         parts = (options.filters if self.layers else 0) + (options.dense_outputs if self.dense else 0)
-        units = [parts + qs.side_size(ports.side)] + [options.upper_width] * (options.upper_layers - 1)
+        units = [parts + side_size(ports.side)] + [options.upper_width] * (options.upper_layers - 1)
         self.upper = [affine(a, b, numbers) for a, b in zip(units, units[1:], strict=False)]
         self.upper.append(Affine(units[-1], picture.gives * options.bumps, None))
         self.options, self.ports, self.picture = options, ports, picture
@@ -121,12 +132,12 @@ class Multiscale(qs.AbstractFilters):
             parts.append(h.reshape(height, width, -1))
         if options.variant == "code" and len(parts) == 2:
             parts = [part / math.sqrt(part.shape[-1]) for part in parts]
-        told = qs.ravel_side(self.ports.side, side).astype(image.dtype)
+        told = ravel_side(self.ports.side, side).astype(image.dtype)
         h = jnp.concatenate([*parts, jnp.broadcast_to(told, (height, width, len(told)))], axis=-1)
         for affine in self.upper[:-1]:
             h = units(affine(h))
         readouts = self.upper[-1](h).reshape(height, width, -1, options.bumps)
-        share = qs.bumps(t, options.bumps, options.bump_width).astype(image.dtype)
+        share = bumps(t, options.bumps, options.bump_width).astype(image.dtype)
         return self.picture.give(readouts @ share, self.ports)
 
     def filters(self) -> jax.Array:

@@ -60,6 +60,6 @@ def _unit(source: qs.AbstractSource, xs: np.ndarray) -> np.ndarray:
 
     field = source.event
     low, high = (0.0, 1.0) if isinstance(field, qs.Binary) else (getattr(field, name, None) for name in ("low", "high"))
-    if field.pixels is None or low is None or high is None:
+    if qs.sources.capability(source, qs.sources.AbstractPictures) is None or low is None or high is None:
         raise qs.InputError(f"parzen: expected pictures with a lowest and a highest level, these are {field.describe()}")
     return (np.reshape(xs, (len(xs), -1)).astype(np.float64) - low) / (high - low)

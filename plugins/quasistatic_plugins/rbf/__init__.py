@@ -11,14 +11,10 @@ import quasistatic as qs
 class RbfOptions:
     """One hidden layer of normalised radial bumps, shared over time; readouts are blended by bumps of time."""
 
-    units: int = attrs.field(default=16, validator=attrs.validators.ge(1), metadata={"help": "hidden units"})
-    readouts: int = attrs.field(
-        default=40, validator=attrs.validators.ge(1), metadata={"help": "number of bumps of time, each with a readout"}
-    )
-    bump_width: float = attrs.field(
-        default=1.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "width of a bump in units of their spacing: 1 in the paper, 0.5 in its code"},
+    units: int = qs.option(16, "hidden units", attrs.validators.ge(1))
+    readouts: int = qs.option(40, "number of bumps of time, each with a readout", attrs.validators.ge(1))
+    bump_width: float = qs.option(
+        1.0, "width of a bump in units of their spacing: 1 in the paper, 0.5 in its code", attrs.validators.gt(0)
     )
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 import quasistatic as qs
+from quasistatic.kits import networks
 from quasistatic_plugins.rbf import RbfOptions
 
 Key = jax.Array
@@ -31,7 +32,7 @@ class Rbf(qs.AbstractModel):
 
     def __init__(self, options: RbfOptions, ports: qs.Ports, *, key: Key):
         gives = ports.params.size
-        self.centres = jr.normal(key, (options.units, ports.numbers.size + qs.side_size(ports.side)))
+        self.centres = jr.normal(key, (options.units, ports.numbers.size + networks.side_size(ports.side)))
         self.log_widths = jnp.full((options.units,), -math.log(2.0))
         self.readout = jnp.zeros((options.readouts, gives, options.units))
         self.bias = jnp.zeros((options.readouts, gives))
@@ -40,9 +41,9 @@ class Rbf(qs.AbstractModel):
 
     def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         ports = self.ports
-        inputs = jnp.concatenate([ports.numbers.ravel(ports.to_numbers(features)), qs.ravel_side(ports.side, side)])
+        inputs = jnp.concatenate([ports.numbers.ravel(ports.to_numbers(features)), networks.ravel_side(ports.side, side)])
         distance = jnp.sum((inputs - self.centres) ** 2, axis=-1)
         h = jax.nn.softmax(-0.5 * distance * jnp.exp(-2.0 * self.log_widths))
-        share = qs.bumps(t, self.options.readouts, self.options.bump_width)
+        share = networks.bumps(t, self.options.readouts, self.options.bump_width)
         # the event on the left: under vmap nothing is transposed then
         return ports.params.unravel(share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias))

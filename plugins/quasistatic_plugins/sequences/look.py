@@ -15,7 +15,7 @@ from quasistatic_plugins.sequences.reading import BEGINS, FORMATS, LETTERS
 def accepts(path: Path) -> dict[str, str] | str:
     """The alphabet where it is not the usual one, or why this is no file of sequences."""
     form = FORMATS[Path(path.name.lower().removesuffix(".gz")).suffix]
-    text = qs.read_head(path).decode("latin-1").lstrip()
+    text = qs.files.read_head(path).decode("latin-1").lstrip()
     if not text.startswith(BEGINS[form]):
         found = f"begins with {text[:20]!r}" if text else "is empty"
         return f"it {found}, expected {BEGINS[form]!r} as in a {form} file"

@@ -68,7 +68,7 @@ def read_records(path: str | Path) -> File:
     form = FORMATS.get(Path(plain).suffix)
     if form is None:
         raise qs.DataError(f"{path}: expected a file that ends in {', '.join(FORMATS)}, or .gz of these")
-    data = qs.read_bytes(path)
+    data = qs.files.read_bytes(path)
     text, notes = _plain(_decoded(data)) if form == "FASTA" else (_decoded(data), ())
     if not text.startswith(BEGINS[form]):
         found = f"begins with {text[:20]!r}" if text else "is empty"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 from quasistatic_plugins.sequences import SequencesOptions
 from quasistatic_plugins.sequences.letters import (
     AMBIGUOUS,
@@ -34,26 +35,26 @@ def build(options: SequencesOptions) -> Sequences:
     return Sequences(options, options.path)
 
 
-def restore(options: SequencesOptions, kept: qs.Kept) -> Sequences:
+def restore(options: SequencesOptions, kept: qs.sources.Kept) -> Sequences:
     """The source of a run that is reopened; its file is read when its sequences are asked for."""
     return Sequences.restored(options, options.path, kept)
 
 
-class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
+class Sequences(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
     """Events (length,) are windows of records, or whole records, whose places beyond the end are symbol 0."""
 
     counted = "position"
     endings = (".fasta", ".fa")
     _choices: SequencesOptions
 
-    def read(self, choices: SequencesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+    def read(self, choices: SequencesOptions, where: str, alphabet: tuple[str, ...] | None = None) -> sequences.Strings:
         file = read_records(where)
-        origin = qs.origin_of(where, {"": file.data})
+        origin = qs.files.origin_of(where, {"": file.data})
         padding = ("",) if choices.events == "records" else ()
         if alphabet is not None:
             return _scored(choices, file.records, origin, alphabet)
         records, codes, notes = _chosen(choices, where, file)
-        passages = qs.joined_strings([each.codes + len(padding) for each in codes], 30)
+        passages = sequences.joined_strings([each.codes + len(padding) for each in codes], 30)
         names, offsets = [record.name for record in records], np.ones(len(records), np.int64)
         if any((each.codes == AMBIGUOUS).any() for each in codes):
             passages, owners, offsets = _certain(codes, passages, by_record=choices.events == "records")
@@ -63,15 +64,15 @@ class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
             *notes,
             *_left_out(choices, names, passages.counts),
         )
-        return qs.Strings(origin, (*padding, *symbols_of(choices)), passages, names, offsets, notes)
+        return sequences.Strings(origin, (*padding, *symbols_of(choices)), passages, names, offsets, notes)
 
-    def divide(self, choices: SequencesOptions, strings: qs.Strings) -> qs.Division:
+    def divide(self, choices: SequencesOptions, strings: sequences.Strings) -> sequences.Division:
         if choices.events == "records":
-            return qs.whole(strings, choices, qs.same_strings(strings.passages), choices.split_seed)
-        return qs.windows(strings, choices)
+            return sequences.whole(strings, choices, sequences.same_strings(strings.passages), choices.split_seed)
+        return sequences.windows(strings, choices)
 
     def side_of(self, choices: SequencesOptions) -> qs.Fields | None:
-        return qs.padding(choices.length) if choices.events == "records" else None
+        return sequences.padding(choices.length) if choices.events == "records" else None
 
     def write_events(self, xs: np.ndarray, ending: str) -> bytes:
         """FASTA, with records sample-1, sample-2 and so on: an event has no name of its own."""
@@ -81,7 +82,7 @@ class Sequences(qs.AbstractSymbolSource, qs.AbstractJudge):
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """Markov chains of the training part; as for K, nothing is known before an event."""
         texts = self.division.texts
-        return qs.markov_models(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet))
+        return sequences.markov_models(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet))
 
     def judge(self, xs: np.ndarray) -> dict[str, float]:
         """Distances of k-mer spectra to the test split, from 0 to 1: those of samples, and those of as many training events."""
@@ -140,14 +141,14 @@ def _chosen(choices: SequencesOptions, where: str, file: File) -> tuple[list[Rec
     return records, codes, notes
 
 
-def _scored(choices: SequencesOptions, records: Sequence[Record], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
+def _scored(choices: SequencesOptions, records: Sequence[Record], origin: Any, alphabet: tuple[str, ...]) -> sequences.Strings:
     """All records, with what is no symbol in its place."""
     padding, foreign = alphabet.count(""), dict[str, int]()
     rows = [foreign_coded(choices, record, len(alphabet) - padding, foreign) + padding for record in records]
-    return qs.Strings(
+    return sequences.Strings(
         origin,
         alphabet,
-        qs.joined_strings(rows, len(alphabet) + len(foreign)),
+        sequences.joined_strings(rows, len(alphabet) + len(foreign)),
         [record.name for record in records],
         np.ones(len(records), np.int64),
         foreign=tuple(foreign),
@@ -155,7 +156,9 @@ def _scored(choices: SequencesOptions, records: Sequence[Record], origin: Any, a
     )
 
 
-def _certain(all_codes: Sequence[Codes], passages: qs.Passages, by_record: bool) -> tuple[qs.Passages, np.ndarray, np.ndarray]:
+def _certain(
+    all_codes: Sequence[Codes], passages: sequences.Passages, by_record: bool
+) -> tuple[sequences.Passages, np.ndarray, np.ndarray]:
     """The runs of certain letters, or the records that are one, with the record of each and the position where it begins."""
     starts, counts, owners, offsets = [], [], [], []
     for owner, (own, start) in enumerate(zip(all_codes, passages.starts.tolist(), strict=True)):
@@ -167,7 +170,7 @@ def _certain(all_codes: Sequence[Codes], passages: qs.Passages, by_record: bool)
         counts += (ends[:, 1] - ends[:, 0]).tolist()
         owners += [owner] * len(ends)
         offsets += (ends[:, 0] + 1).tolist()
-    kept = qs.Passages(passages.symbols, np.array(starts, np.int64), np.array(counts, np.int64))
+    kept = sequences.Passages(passages.symbols, np.array(starts, np.int64), np.array(counts, np.int64))
     return kept, np.array(owners, np.int64), np.array(offsets, np.int64)
 
 

@@ -11,10 +11,8 @@ import quasistatic as qs
 class SwissRollOptions(qs.SplitOptions):
     """A spiral in the plane, blurred by noise: the truth is known to every digit that matters."""
 
-    noise: float = attrs.field(
-        default=0.5,
-        validator=attrs.validators.ge(0),
-        metadata={"help": "standard deviation, before scaling (radii go from 4.7 to 14.1); 0 has no density"},
+    noise: float = qs.option(
+        0.5, "standard deviation, before scaling (radii go from 4.7 to 14.1); 0 has no density", attrs.validators.ge(0)
     )
 
 

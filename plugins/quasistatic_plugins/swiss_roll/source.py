@@ -51,7 +51,7 @@ class SwissCurve(AbstractSwissRoll):
     """Without noise: K grows without bound as the kernel's first noise falls."""
 
 
-class SwissRoll(AbstractSwissRoll, qs.AbstractTruth):
+class SwissRoll(AbstractSwissRoll, qs.sources.AbstractTruth):
     """With noise."""
 
     def log_prob(self, xs: np.ndarray) -> np.ndarray:

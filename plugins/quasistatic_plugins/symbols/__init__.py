@@ -16,19 +16,19 @@ _FIRST_NOISE = {"help": "share of the signal lost at the first time; 0: the chai
 class FadingOptions:
     """Symbols whose signal need not be all gone at t = 1."""
 
-    schedule: Literal["erasure", "cosine", "log-linear"] = attrs.field(
-        default="erasure", metadata={"help": "how what lasts longest of a symbol falls with time"}
+    schedule: Literal["erasure", "cosine", "log-linear"] = qs.option(
+        "erasure", "how what lasts longest of a symbol falls with time"
     )
     first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
-    last_survival: float = attrs.field(default=0.0, validator=_share, metadata={"help": "share of the signal left at t = 1"})
+    last_survival: float = qs.option(0.0, "share of the signal left at t = 1", _share)
 
 
 @attrs.frozen
 class UniformOptions(FadingOptions):
     """Symbols fade into drawn ones: with the probability that a step loses, a symbol is redrawn."""
 
-    pi: Literal["uniform", "marginal"] = attrs.field(
-        default="uniform", metadata={"help": "what is drawn: all symbols evenly, or as often as the training split has them"}
+    pi: Literal["uniform", "marginal"] = qs.option(
+        "uniform", "what is drawn: all symbols evenly, or as often as the training split has them"
     )
 
 
@@ -36,20 +36,17 @@ class UniformOptions(FadingOptions):
 class AbsorbingOptions:
     """Symbols are masked one by one, and stay so; at t = 1 all are."""
 
-    reference: Literal["marginal", "uniform"] = attrs.field(
-        default="marginal",
-        metadata={"help": "what zero params give for a masked symbol: as often as the training split has it there, or all evenly"},
+    reference: Literal["marginal", "uniform"] = qs.option(
+        "marginal", "what zero params give for a masked symbol: as often as the training split has it there, or all evenly"
     )
-    schedule: Literal["erasure", "cosine"] = attrs.field(
-        default="erasure", metadata={"help": "how the share of symbols that are seen falls with time, to none at t = 1"}
+    schedule: Literal["erasure", "cosine"] = qs.option(
+        "erasure", "how the share of symbols that are seen falls with time, to none at t = 1"
     )
     first_noise: float = attrs.field(default=0.0, validator=_share, metadata=_FIRST_NOISE)
-    order: Literal["any", "last-first"] = attrs.field(
-        default="any",
-        metadata={
-            "help": "any: every place is masked at a time of its own; last-first: one after another from the end, so that samples "
-            "are written from their beginning, and K is exact with as many steps as places"
-        },
+    order: Literal["any", "last-first"] = qs.option(
+        "any",
+        "any: every place is masked at a time of its own; last-first: one after another from the end, so that samples "
+        "are written from their beginning, and K is exact with as many steps as places",
     )
 
     def __attrs_post_init__(self) -> None:
@@ -61,20 +58,16 @@ class AbsorbingOptions:
 class SubstitutionOptions(FadingOptions):
     """Symbols replace one another at the rates of molecular evolution, or of a table of your own."""
 
-    rates: str = attrs.field(
-        default="jc69",
-        metadata={
-            "help": "jc69 (all equal), k80 or hky85 (letters A, C, G, T), or a file: a square table of exchange rates, "
-            "one row a line, symmetric"
-        },
+    rates: str = qs.option(
+        "jc69",
+        "jc69 (all equal), k80 or hky85 (letters A, C, G, T), or a file: a square table of exchange rates, "
+        "one row a line, symmetric",
     )
-    kappa: float = attrs.field(
-        default=2.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "k80 and hky85: how much quicker transitions (A-G, C-T) are than transversions"},
+    kappa: float = qs.option(
+        2.0, "k80 and hky85: how much quicker transitions (A-G, C-T) are than transversions", attrs.validators.gt(0)
     )
-    pi: Literal["uniform", "marginal"] = attrs.field(
-        default="uniform", metadata={"help": "equilibrium: all symbols evenly, or as often as the training split has them"}
+    pi: Literal["uniform", "marginal"] = qs.option(
+        "uniform", "equilibrium: all symbols evenly, or as often as the training split has them"
     )
 
 
@@ -82,13 +75,11 @@ class SubstitutionOptions(FadingOptions):
 class OrdinalOptions(FadingOptions):
     """Symbols that are ordered step up and down by one: for grey levels and small counts."""
 
-    pi: Literal["normal", "uniform"] = attrs.field(
-        default="normal", metadata={"help": "equilibrium: a normal distribution over the middle, or all symbols evenly"}
+    pi: Literal["normal", "uniform"] = qs.option(
+        "normal", "equilibrium: a normal distribution over the middle, or all symbols evenly"
     )
-    width: float = attrs.field(
-        default=0.25,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "pi = normal: its standard deviation, as a share of the number of symbols"},
+    width: float = qs.option(
+        0.25, "pi = normal: its standard deviation, as a share of the number of symbols", attrs.validators.gt(0)
     )
 
 

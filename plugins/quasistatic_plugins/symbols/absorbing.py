@@ -21,7 +21,7 @@ from quasistatic_plugins.symbols.kernels import AbstractSymbolKernel, at, certai
 Key = jax.Array
 
 
-class AbstractBrief(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class AbstractBrief(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent elements with probabilities that need not be written out."""
 
     is_reparametrised: ClassVar[bool] = False
@@ -71,7 +71,7 @@ class Hidden(AbstractBrief):
 
     @property
     def finite(self) -> qs.Finite:
-        seen = jnp.maximum(certain(self.symbols, self.n) + self.log_seen[..., None], qs.FLOOR)
+        seen = jnp.maximum(certain(self.symbols, self.n) + self.log_seen[..., None], qs.numerics.FLOOR)
         return qs.Finite(jnp.concatenate([seen, self.log_hidden[..., None]], axis=-1))
 
     def at(self, u: jax.Array) -> jax.Array:
@@ -81,14 +81,14 @@ class Hidden(AbstractBrief):
         return jnp.where(rarer == (self.log_seen < self.log_hidden), self.symbols, self.n)
 
     def sample(self, key: Key) -> jax.Array:
-        return self.at(qs.uniform(self.symbols.shape, key=key))
+        return self.at(qs.numerics.uniform(self.symbols.shape, key=key))
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
-        u = qs.uniform(self.symbols.shape, key=key)
+        u = qs.numerics.uniform(self.symbols.shape, key=key)
         return self.at(u), self.at(1.0 - u)
 
     def log_prob_each(self, z: jax.Array) -> jax.Array:
-        return jnp.where(z == self.n, self.log_hidden, jnp.where(z == self.symbols, self.log_seen, qs.FLOOR))
+        return jnp.where(z == self.n, self.log_hidden, jnp.where(z == self.symbols, self.log_seen, qs.numerics.FLOOR))
 
     def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
         """Of two outcomes for each element there are two terms, however many symbols there are."""
@@ -140,7 +140,7 @@ class Decoded(AbstractBrief):
     def finite(self) -> qs.Finite:
         n = self.log_weights.shape[-1]
         is_masked = (self.z == n)[..., None]
-        return qs.Finite(jnp.where(is_masked, qs.log_normalise(self.log_weights), certain(self.z, n)), self.dtype)
+        return qs.Finite(jnp.where(is_masked, qs.numerics.log_normalise(self.log_weights), certain(self.z, n)), self.dtype)
 
     def sample(self, key: Key) -> jax.Array:
         return self.finite.sample(key)
@@ -151,7 +151,7 @@ class Decoded(AbstractBrief):
     def log_prob_each(self, z: jax.Array) -> jax.Array:
         n = self.log_weights.shape[-1]
         masked = _log_prob(self.log_weights, z)
-        return jnp.where(self.z == n, jnp.maximum(masked, qs.FLOOR), jnp.where(z == self.z, 0.0, qs.FLOOR))
+        return jnp.where(self.z == n, jnp.maximum(masked, qs.numerics.FLOOR), jnp.where(z == self.z, 0.0, qs.numerics.FLOOR))
 
 
 class Revealed(AbstractBrief):
@@ -174,14 +174,14 @@ class Revealed(AbstractBrief):
     def finite(self) -> qs.Finite:
         shown = self.data.log_probabilities() + self.log_seen[..., None]
         hidden = jnp.broadcast_to(self.log_hidden, self.z.shape)[..., None]
-        masked = jnp.maximum(jnp.concatenate([shown, hidden], axis=-1), qs.FLOOR)
+        masked = jnp.maximum(jnp.concatenate([shown, hidden], axis=-1), qs.numerics.FLOOR)
         return qs.Finite(self._where_masked(masked, certain(self.z, self.n + 1)))
 
     def log_prob_each(self, z: jax.Array) -> jax.Array:
         data, symbols = self.data, jnp.minimum(z, self.n - 1)
         shown = self.log_seen + (data.log_prob_each(symbols) if isinstance(data, Decoded) else at(data.log_probs, symbols))
-        masked = jnp.where(z == self.n, self.log_hidden, jnp.maximum(shown, qs.FLOOR))
-        return self._where_masked(masked, jnp.where(z == self.z, 0.0, qs.FLOOR))
+        masked = jnp.where(z == self.n, self.log_hidden, jnp.maximum(shown, qs.numerics.FLOOR))
+        return self._where_masked(masked, jnp.where(z == self.z, 0.0, qs.numerics.FLOOR))
 
     def sample(self, key: Key) -> jax.Array:
         key_seen, key_data = jr.split(key)
@@ -189,7 +189,7 @@ class Revealed(AbstractBrief):
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
         key_seen, key_data = jr.split(key)
-        u = qs.uniform(self.z.shape, key=key_seen)
+        u = qs.numerics.uniform(self.z.shape, key=key_seen)
         one, other = (
             self._hidden(symbols).at(numbers) for symbols, numbers in zip(self.data.pair(key_data), (u, 1.0 - u), strict=True)
         )
@@ -250,7 +250,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
     def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
         n = self.event.categories
         kept, lost = (each[..., None, None] for each in (self.survival(t) if s is None else self.step_survival(s, t)))
-        seen = jnp.where(jnp.eye(n) > 0, kept, qs.FLOOR)
+        seen = jnp.where(jnp.eye(n) > 0, kept, qs.numerics.FLOOR)
         from_symbols = jnp.concatenate([seen, jnp.broadcast_to(lost, (*seen.shape[:-1], 1))], axis=-1)
         from_mask = jnp.broadcast_to(certain(jnp.asarray(n), n + 1), (*seen.shape[:-2], 1, n + 1))
         return from_symbols if s is None else jnp.concatenate([from_symbols, from_mask], axis=-2)
@@ -279,7 +279,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         return Hidden(symbols.astype(jnp.int32), seen, hidden, self.event.categories)
 
     def equilibrium(self) -> Hidden:
-        floor, zero = jnp.asarray(qs.FLOOR), jnp.zeros(())
+        floor, zero = jnp.asarray(qs.numerics.FLOOR), jnp.zeros(())
         nothing = jnp.zeros(self.event.shape, jnp.int32)
         return self._hidden(nothing, self.where_padding(zero, floor), self.where_padding(floor, zero))
 
@@ -289,21 +289,21 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
     def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Hidden:
         log_kept, log_lost = self.step_survival(s, t)
         is_masked = z == self.event.categories
-        return self._hidden(z, jnp.where(is_masked, qs.FLOOR, log_kept), jnp.where(is_masked, 0.0, log_lost))
+        return self._hidden(z, jnp.where(is_masked, qs.numerics.FLOOR, log_kept), jnp.where(is_masked, 0.0, log_lost))
 
     def _reveal(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """log-probability that what is masked at t was seen at s, and that it was not."""
         (kept, lost), (_, step_lost), (_, lost_late) = self.survival(s), self.step_survival(s, t), self.survival(t)
         # what cannot be masked by t was seen
-        log_seen = jnp.where(lost_late > qs.FLOOR, kept + step_lost - lost_late, 0.0)
-        log_hidden = jnp.where(lost_late > qs.FLOOR, lost - lost_late, qs.FLOOR)
-        return jnp.maximum(log_seen, qs.FLOOR), jnp.maximum(log_hidden, qs.FLOOR)
+        log_seen = jnp.where(lost_late > qs.numerics.FLOOR, kept + step_lost - lost_late, 0.0)
+        log_hidden = jnp.where(lost_late > qs.numerics.FLOOR, lost - lost_late, qs.numerics.FLOOR)
+        return jnp.maximum(log_seen, qs.numerics.FLOOR), jnp.maximum(log_hidden, qs.numerics.FLOOR)
 
     def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Hidden:
         log_seen, log_hidden = self._reveal(s, t)
         is_masked = z == self.event.categories
         return self._hidden(
-            jnp.where(is_masked, x, z), jnp.where(is_masked, log_seen, 0.0), jnp.where(is_masked, log_hidden, qs.FLOOR)
+            jnp.where(is_masked, x, z), jnp.where(is_masked, log_seen, 0.0), jnp.where(is_masked, log_hidden, qs.numerics.FLOOR)
         )
 
     @property
@@ -315,7 +315,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         """When each place is masked says all; those that share a step share a jump."""
         n, flat = self.event.categories, x.reshape(-1)
         log_lost = jax.vmap(lambda t: self.survival(t)[1])(times).reshape(len(times), -1)
-        log_u = jnp.log(qs.uniform(flat.shape, key=key))
+        log_u = jnp.log(qs.numerics.uniform(flat.shape, key=key))
         step = jnp.sum(log_lost < log_u, axis=0)  # the first time at which a place is masked; T for a place of the padding
         before, after = (jnp.where(step <= at[:, None], n, flat).reshape(-1, *x.shape) for at in (step - 1, step))
         is_first = jnp.all(jnp.tril(step[:, None] == step, -1) == 0, axis=1)

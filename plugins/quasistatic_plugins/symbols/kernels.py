@@ -59,13 +59,13 @@ class AbstractSymbolKernel(qs.FiniteKernel):
         """The same of a step s < t."""
         early, late = qs.log_survival(self.log_odds(s)), qs.log_survival(self.log_odds(t))
         # what is gone by s has nothing to lose
-        log_kept = jnp.where(early > qs.FLOOR, late - jnp.maximum(early, qs.FLOOR), 0.0)
-        log_lost = jnp.where(log_kept < 0.0, jnp.log(-jnp.expm1(jnp.minimum(log_kept, -1e-30))), qs.FLOOR)
+        log_kept = jnp.where(early > qs.numerics.FLOOR, late - jnp.maximum(early, qs.numerics.FLOOR), 0.0)
+        log_lost = jnp.where(log_kept < 0.0, jnp.log(-jnp.expm1(jnp.minimum(log_kept, -1e-30))), qs.numerics.FLOOR)
         return self._unless_padding(log_kept, log_lost)
 
     def _unless_padding(self, log_kept: jax.Array, log_lost: jax.Array) -> tuple[jax.Array, jax.Array]:
-        kept, lost = jnp.maximum(log_kept, qs.FLOOR), jnp.maximum(log_lost, qs.FLOOR)
-        return self.where_padding(jnp.zeros(()), kept), self.where_padding(jnp.asarray(qs.FLOOR), lost)
+        kept, lost = jnp.maximum(log_kept, qs.numerics.FLOOR), jnp.maximum(log_lost, qs.numerics.FLOOR)
+        return self.where_padding(jnp.zeros(()), kept), self.where_padding(jnp.asarray(qs.numerics.FLOOR), lost)
 
     def where_padding(self, there: jax.Array, elsewhere: jax.Array) -> jax.Array:
         """One value where an event has nothing, another where it has something."""
@@ -84,7 +84,7 @@ def is_symbol(symbols: jax.Array, n: int) -> jax.Array:
 
 def certain(symbols: jax.Array, n: int) -> jax.Array:
     """log-probabilities (*event, n) of symbols that are sure."""
-    return jnp.where(is_symbol(symbols, n), 0.0, qs.FLOOR)
+    return jnp.where(is_symbol(symbols, n), 0.0, qs.numerics.FLOOR)
 
 
 def shares(xs: np.ndarray, n: int) -> np.ndarray:

@@ -48,9 +48,9 @@ class Rates(eqx.Module):
 
     def log_matrix(self, log_kept: jax.Array) -> jax.Array:
         """log of the matrix [from, to] of a step of which the slowest mode keeps exp(log_kept)."""
-        faded = jnp.expm1(self.speeds * jnp.maximum(log_kept, qs.FLOOR))
+        faded = jnp.expm1(self.speeds * jnp.maximum(log_kept, qs.numerics.FLOOR))
         # from the identity on: a short step keeps the relative precision of its small entries
-        return qs.floored_log(jnp.eye(len(self.speeds)) + (self.modes * faded) @ self.inverse)
+        return qs.numerics.floored_log(jnp.eye(len(self.speeds)) + (self.modes * faded) @ self.inverse)
 
 
 class SubstitutionKernel(qs.FiniteKernel):

@@ -46,7 +46,7 @@ class Pi(eqx.Module):
         return jnp.searchsorted(jnp.asarray(self.ends), words, side="left").astype(jnp.int32)
 
 
-class Spiked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
+class Spiked(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
     """Independent symbols: one of the spikes with its weight, or else one drawn from pi.
 
     `spikes` are symbols (*event, k), `log_weights` (*event, k + 1), normalised, the last that of a draw.
@@ -64,7 +64,7 @@ class Spiked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
         n = self.pi.log_shares.shape[0]
         for spike, weight in self._spikes():
             drawn = jnp.where(is_symbol(spike, n), jnp.logaddexp(drawn, weight[..., None]), drawn)
-        return qs.Finite(jnp.maximum(drawn, qs.FLOOR))
+        return qs.Finite(jnp.maximum(drawn, qs.numerics.FLOOR))
 
     def _spikes(self) -> list[tuple[jax.Array, jax.Array]]:
         return [(self.spikes[..., number], self.log_weights[..., number]) for number in range(self.spikes.shape[-1])]
@@ -97,7 +97,7 @@ class Spiked(qs.AbstractDiscrete, qs.AbstractIntegrable, qs.AbstractWithMean):
         log_prob = self.log_weights[..., -1] + self.pi.at(x)
         for spike, weight in self._spikes():
             log_prob = jnp.where(spike == x, jnp.logaddexp(log_prob, weight), log_prob)
-        return jnp.sum(jnp.maximum(log_prob, qs.FLOOR))
+        return jnp.sum(jnp.maximum(log_prob, qs.numerics.FLOOR))
 
     def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
         if isinstance(other, Spiked):
@@ -168,11 +168,11 @@ class UniformKernel(AbstractSymbolKernel):
 
     def _spiked(self, spikes: list[jax.Array], log_weights: list[jax.Array | float]) -> Spiked:
         weights = jnp.stack([jnp.broadcast_to(weight, self.event.shape) for weight in log_weights], axis=-1)
-        return Spiked(jnp.stack(spikes, axis=-1).astype(jnp.int32), qs.log_normalise(weights), self.pi)
+        return Spiked(jnp.stack(spikes, axis=-1).astype(jnp.int32), qs.numerics.log_normalise(weights), self.pi)
 
     def equilibrium(self) -> Spiked:
         nothing = jnp.zeros(self.event.shape, jnp.int32)
-        floor, zero = jnp.asarray(qs.FLOOR), jnp.zeros(())
+        floor, zero = jnp.asarray(qs.numerics.FLOOR), jnp.zeros(())
         return self._spiked([nothing], [self.where_padding(zero, floor), self.where_padding(floor, zero)])
 
     def marginal(self, x: jax.Array, t: jax.Array) -> Spiked:
@@ -184,7 +184,7 @@ class UniformKernel(AbstractSymbolKernel):
     def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Spiked:
         (kept, lost), (step_kept, step_lost) = self.survival(s), self.step_survival(s, t)
         redrawn = step_lost + self.pi.at(z)  # z_t came from pi
-        from_data = jnp.where(x == z, kept, qs.FLOOR)
+        from_data = jnp.where(x == z, kept, qs.numerics.FLOOR)
         stayed = step_kept + jnp.logaddexp(lost + self.pi.at(z), from_data)
         return self._spiked([x, z], [kept + redrawn, stayed, lost + redrawn])
 
@@ -197,7 +197,7 @@ class UniformKernel(AbstractSymbolKernel):
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Finite:
         own, other = self._likelihoods(z, t)
         evidence = jnp.where(is_symbol(z, self.event.categories), (own - other)[..., None], 0.0)
-        return qs.Finite(qs.log_normalise(self.log_reference() + params + evidence), self.event.dtype)
+        return qs.Finite(qs.numerics.log_normalise(self.log_reference() + params + evidence), self.event.dtype)
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Finite:
         """`data` is a `qs.Finite`. Raises TypeError for another."""
@@ -208,7 +208,7 @@ class UniformKernel(AbstractSymbolKernel):
         is_z = is_symbol(z, self.event.categories)
         # over all data p(x) / q(z_t given x): apart for x = z_t, whose likelihood is another
         of_own = at(data.log_probs, z) - own
-        of_others = jax.nn.logsumexp(jnp.where(is_z, qs.FLOOR, data.log_probs), axis=-1) - other
+        of_others = jax.nn.logsumexp(jnp.where(is_z, qs.numerics.FLOOR, data.log_probs), axis=-1) - other
         total = jnp.logaddexp(of_own, of_others)
         redrawn = step_lost + self.pi.at(z)
         from_data = data.log_probs - jnp.where(is_z, own[..., None], other[..., None]) + _last(kept + redrawn)
@@ -216,7 +216,7 @@ class UniformKernel(AbstractSymbolKernel):
         stayed = step_kept + jnp.logaddexp(kept + of_own, lost + self.pi.at(z) + total)
         log_weights = jnp.logaddexp(from_data, from_pi)
         log_weights = jnp.where(is_z, jnp.logaddexp(log_weights, stayed[..., None]), log_weights)
-        return qs.Finite(qs.log_normalise(log_weights))
+        return qs.Finite(qs.numerics.log_normalise(log_weights))
 
 
 def _last(values: jax.Array) -> jax.Array:

@@ -22,7 +22,7 @@ def build(options: TableOptions) -> TableSource:
     return TableSource(table, options, None)
 
 
-def restore(options: TableOptions, kept: qs.Kept) -> TableSource:
+def restore(options: TableOptions, kept: qs.sources.Kept) -> TableSource:
     """The source of a run that is reopened; its file is read when its rows are asked for."""
     return TableSource.restored(options, kept)
 

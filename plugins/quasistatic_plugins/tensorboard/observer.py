@@ -20,6 +20,7 @@ from tensorboardX.summary import histogram
 
 import quasistatic as qs
 from quasistatic import thermodynamics as td
+from quasistatic.kits import pictures
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
 EVERY = 100  # updates between two points of a curve, at least
@@ -56,6 +57,8 @@ class TensorBoard(qs.AbstractObserver):
         self._info, self._written = info, info.first_update
         self._started, self._looked = time.monotonic(), info.first_update
         with self._explained():
+            if self._folder.is_symlink():
+                raise qs.errors.QuasistaticError(f"{self._folder}: is a link; a run keeps all of its own in its folder")
             self._folder.mkdir(parents=True, exist_ok=True)
             # the name has seconds only: the suffix keeps a run resumed at once from overwriting its own beginning
             self._writer = EventsWriter(str(self._folder / "events"), f".{info.first_update}")
@@ -112,7 +115,7 @@ class TensorBoard(qs.AbstractObserver):
             yield
         except OSError as error:
             self._writer = None
-            raise qs.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
+            raise qs.errors.QuasistaticError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _measured(ledger: qs.Ledger, diffusion: qs.Diffusion) -> Iterator[Summary]:
@@ -141,7 +144,10 @@ def _looks(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iter
     data = info.source.split("validation", count)
     steps = min(STEPS, len(diffusion.times()))
     # the same noise at every validation: one sees the same samples grow
-    kept, is_picture = qs.pictures.spread(steps, qs.pictures.COLUMNS), info.source.event.pixels is not None
+    kept, is_picture = (
+        qs.pictures.spread(steps, qs.pictures.COLUMNS),
+        qs.sources.capability(info.source, qs.sources.AbstractPictures) is not None,
+    )
     with _compiled_in_haste() if info.source.event.size <= HASTY else contextlib.nullcontext():
         found = _thermodynamics(ledger, diffusion, data, info.source)
     yield _scalars(found)
@@ -150,12 +156,12 @@ def _looks(ledger: qs.Ledger, diffusion: qs.Diffusion, info: qs.RunInfo) -> Iter
     if is_picture:
         drawn, film = drawn
         times = np.asarray(diffusion.times(steps))[list(kept)]
-        yield _picture("strip", qs.pictures.strip(info.source, times, film, drawn))
-        restored = qs.pictures.restored(info.source, diffusion, data, key=jr.key(1))
+        yield _picture("strip", pictures.strip(info.source, times, film, drawn))
+        restored = pictures.restored(info.source, diffusion, data, key=jr.key(1))
         if restored is not None:
             yield _picture("restored", restored)
         if isinstance(diffusion.model, qs.AbstractFilters):
-            yield _picture("filters", qs.pictures.filters(diffusion.model))
+            yield _picture("filters", pictures.filters(diffusion.model))
     yield _picture("samples", qs.pictures.samples(info.source, drawn))
     yield _picture("ledger", qs.pictures.ledger_per_step(ledger, ledger.bound.customary().unit))
 
@@ -172,7 +178,7 @@ def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, so
     with contextlib.suppress(TypeError):  # another noise, or a distribution of data without a mean
         answers = td.susceptibility(diffusion, few.x, key=jr.key(3), times=times, side=few.side).mean
         found |= {"susceptibility_nats": answers.max(), "most_susceptible_time": times[answers.argmax()]}
-    truth, reference = qs.capability(source, qs.AbstractTruth), diffusion.kernel.reference()
+    truth, reference = qs.sources.capability(source, qs.sources.AbstractTruth), diffusion.kernel.reference()
     if truth is not None and reference is not None:
         xs = source.split("validation", len(ledger.terms)).x
         null = float(jnp.mean(jax.vmap(reference.log_prob)(xs)))

@@ -7,33 +7,22 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 
 
 @attrs.frozen(kw_only=True)
-class TextOptions(qs.SymbolChoices):
+class TextOptions(sequences.SymbolChoices):
     """Windows of text: a file, a folder of .txt, the standard input (-), or by default what Python's help knows of its topics."""
 
-    path: str = attrs.field(
-        default="", metadata={"help": "the file or folder, - for the standard input; by default pydoc's topics"}
-    )
-    level: Literal["characters", "bytes", "tokens"] = attrs.field(default="characters", metadata={"help": "what a symbol is"})
-    tokenizer: str = attrs.field(
-        default="", metadata={"help": "a tokenizer.json of the library tokenizers, for level = 'tokens' (needs quasistatic[text])"}
-    )
-    fewest: int = attrs.field(
-        default=20,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "characters that the text has less often are one symbol together, 'other'"},
-    )
+    path: str = qs.option("", "the file or folder, - for the standard input; by default pydoc's topics")
+    level: Literal["characters", "bytes", "tokens"] = qs.option("characters", "what a symbol is")
+    tokenizer: str = qs.option("", "a tokenizer.json of the library tokenizers, for level = 'tokens' (needs quasistatic[text])")
+    fewest: int = qs.option(20, "characters that the text has less often are one symbol together, 'other'", attrs.validators.ge(1))
 
-    encoding: str = attrs.field(
-        default="utf-8", metadata={"help": "of the files, such as latin-1 or utf-16; one that is marked as UTF-8 is UTF-8"}
-    )
-    normalise: Literal["none", "nfc"] = attrs.field(
-        default="none", metadata={"help": "nfc: one form for letters that Unicode writes in several ways"}
-    )
-    line_ends: Literal["keep", "unix"] = attrs.field(
-        default="keep", metadata={"help": "unix: one form, the line feed, for the line ends of Windows and of old Macs too"}
+    encoding: str = qs.option("utf-8", "of the files, such as latin-1 or utf-16; one that is marked as UTF-8 is UTF-8")
+    normalise: Literal["none", "nfc"] = qs.option("none", "nfc: one form for letters that Unicode writes in several ways")
+    line_ends: Literal["keep", "unix"] = qs.option(
+        "keep", "unix: one form, the line feed, for the line ends of Windows and of old Macs too"
     )
 
     def __attrs_post_init__(self) -> None:

@@ -28,7 +28,7 @@ def accepts(path: Path) -> bool | str:
 
 def _text(path: Path) -> str:
     """The beginning of a file. Raises DataError for what is no text in UTF-8."""
-    head = qs.read_head(path)
+    head = qs.files.read_head(path)
     try:
         return head.decode("utf-8-sig")
     except UnicodeDecodeError as error:

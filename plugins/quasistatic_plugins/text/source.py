@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import sequences
 from quasistatic_plugins.text import TextOptions
 from quasistatic_plugins.text.forms import SEPARATOR, about_forms, decoded, in_one_form, samples_in, written
 
@@ -26,16 +27,16 @@ def build(options: TextOptions) -> Text:
     """The source of the text that the options name. Raises DataError, which names the file, the place and a way out."""
     beside = {"input": _all_of(sys.stdin.buffer)} if options.path == INPUT else {}
     if options.tokenizer:
-        beside["tokenizer"] = qs.read_bytes(options.tokenizer)
+        beside["tokenizer"] = qs.files.read_bytes(options.tokenizer)
     return Text(options, options.path, beside)
 
 
-def restore(options: TextOptions, kept: qs.Kept) -> Text:
+def restore(options: TextOptions, kept: qs.sources.Kept) -> Text:
     """The source of a run that is reopened; its files are read when their text is asked for."""
     return Text.restored(options, options.path, kept)
 
 
-class Text(qs.AbstractSymbolSource):
+class Text(sequences.AbstractSymbolSource):
     """Events (length,) are windows that begin anywhere in the training part, and side by side elsewhere.
 
     What was read from the standard input, and the tokenizer, are kept by a run.
@@ -44,9 +45,9 @@ class Text(qs.AbstractSymbolSource):
     named = "file"
     endings = (".txt",)
 
-    def read(self, choices: TextOptions, where: str, alphabet: tuple[str, ...] | None = None) -> qs.Strings:
+    def read(self, choices: TextOptions, where: str, alphabet: tuple[str, ...] | None = None) -> sequences.Strings:
         files, notes = self._files(where)
-        origin = qs.origin_of(where or TOPICS, files)
+        origin = qs.files.origin_of(where or TOPICS, files)
         if alphabet is not None:
             return self._scored(choices, files, origin, alphabet)
         kind = "topics" if not where else "files"
@@ -68,10 +69,12 @@ class Text(qs.AbstractSymbolSource):
                 f"{origin.path}: holds fewer than two different symbols, where characters that are rarer than source.fewest = "
                 f"{choices.fewest} are one: there is nothing to learn"
             )
-        passages = qs.joined_strings(rows, len(alphabet))
-        return qs.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
+        passages = sequences.joined_strings(rows, len(alphabet))
+        return sequences.Strings(origin, alphabet, passages, list(files), np.zeros(len(rows), np.int64), (size, *notes))
 
-    def _scored(self, choices: TextOptions, files: Mapping[str, bytes], origin: Any, alphabet: tuple[str, ...]) -> qs.Strings:
+    def _scored(
+        self, choices: TextOptions, files: Mapping[str, bytes], origin: Any, alphabet: tuple[str, ...]
+    ) -> sequences.Strings:
         """All texts of files, and of a file that `write_events` wrote its texts one by one."""
         if not any(files.values()):
             raise qs.DataError(f"{origin.path}: is empty")
@@ -81,9 +84,9 @@ class Text(qs.AbstractSymbolSource):
                 rows.append(row)
                 names.append(name)
                 offsets.append(start)
-        passages = qs.joined_strings(rows, len(alphabet) + len(foreign))
+        passages = sequences.joined_strings(rows, len(alphabet) + len(foreign))
         what = tuple(f"{letter!r} is none of the {len(alphabet)} characters of this source" for letter in foreign)
-        return qs.Strings(origin, alphabet, passages, names, np.array(offsets, np.int64), foreign=what)
+        return sequences.Strings(origin, alphabet, passages, names, np.array(offsets, np.int64), foreign=what)
 
     def _pieces(
         self, choices: TextOptions, name: str, data: bytes, alphabet: tuple[str, ...], foreign: dict[str, int]
@@ -106,8 +109,8 @@ class Text(qs.AbstractSymbolSource):
         for number, part in enumerate(samples or [in_one_form(text, choices)]):
             yield step * number, _codes(part, alphabet, foreign)
 
-    def divide(self, choices: TextOptions, strings: qs.Strings) -> qs.Division:
-        return qs.windows(strings, choices)
+    def divide(self, choices: TextOptions, strings: sequences.Strings) -> sequences.Division:
+        return sequences.windows(strings, choices)
 
     def side_of(self, choices: TextOptions) -> None:
         return None
@@ -124,14 +127,14 @@ class Text(qs.AbstractSymbolSource):
             return {INPUT: self.beside["input"]}, ()
         path = Path(where).expanduser()
         if not path.is_dir():
-            return {path.name: qs.read_bytes(path)}, ()
+            return {path.name: qs.files.read_bytes(path)}, ()
         # a link could lead anywhere, a pipe would be waited for
         found = sorted(each for each in path.rglob("*.txt") if each.is_file() and not each.is_symlink())
         if not found:
             raise qs.DataError(f"{path}: is a folder without a .txt in it or below it; expected some, or a file of text")
         files: dict[str, bytes] = {}
         for each in found:
-            files[each.relative_to(path).as_posix()] = qs.read_bytes(each)
+            files[each.relative_to(path).as_posix()] = qs.files.read_bytes(each)
             _refuse_large(path, sum(map(len, files.values())))
         return files, ()
 
@@ -186,7 +189,7 @@ class Text(qs.AbstractSymbolSource):
     def baselines(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """Interpolated n-grams of the training part; as for K, nothing is known before a window."""
         texts = self.division.texts
-        found = qs.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
+        found = sequences.ngrams(texts["train"], texts["validation"], self.passages_of(xs), len(self.alphabet), ORDERS)
         return {f"{order}-gram": values for order, values in enumerate(found, 1)}
 
 
@@ -214,7 +217,7 @@ def _all_of(stream: IO[bytes]) -> bytes:
 
 def _refuse_large(path: Path, size: int) -> None:
     try:
-        qs.refuse_large(size)
+        qs.files.refuse_large(size)
     except OSError as error:
         raise qs.DataError(f"{path}: {error}") from error
 

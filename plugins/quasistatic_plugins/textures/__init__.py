@@ -7,18 +7,15 @@ from typing import Literal
 import attrs
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 
 
 @attrs.frozen
-class TexturesOptions(qs.CutChoices):
+class TexturesOptions(pictures.CutChoices):
     """Patches of three grey photographs that scikit-image ships, grass, gravel and brick (needs quasistatic[data])."""
 
-    texture: Literal["all", "grass", "gravel", "brick"] = attrs.field(default="all", metadata={"help": "which of them"})
-    patches: int = attrs.field(
-        default=2_000,
-        validator=attrs.validators.ge(10),
-        metadata={"help": "patches of each texture, cut at random places"},
-    )
+    texture: Literal["all", "grass", "gravel", "brick"] = qs.option("all", "which of them")
+    patches: int = qs.option(2_000, "patches of each texture, cut at random places", attrs.validators.ge(10))
 
 
 @qs.hookimpl

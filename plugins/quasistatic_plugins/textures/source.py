@@ -7,33 +7,34 @@ import functools
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.textures import TexturesOptions
 
 PLACE = "scikit-image"  # where these pictures are
 NAMES = ("grass", "gravel", "brick")
 
 
-def build(options: TexturesOptions) -> qs.PictureSource:
+def build(options: TexturesOptions) -> pictures.PictureSource:
     """The source of the textures. Raises DataError without scikit-image, and for patches that do not fit into a band."""
-    return qs.PictureSource(functools.partial(_read, options), options, PLACE)
+    return pictures.PictureSource(functools.partial(_read, options), options, PLACE)
 
 
-def restore(options: TexturesOptions, kept: qs.Kept) -> qs.PictureSource:
+def restore(options: TexturesOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
     """The source of a run that is reopened."""
-    return qs.PictureSource.restored(functools.partial(_read, options), options, PLACE, kept)
+    return pictures.PictureSource.restored(functools.partial(_read, options), options, PLACE, kept)
 
 
-def _read(options: TexturesOptions, where: str) -> qs.Pictures:
+def _read(options: TexturesOptions, where: str) -> pictures.Pictures:
     if where != PLACE:
         raise qs.DataError(f"{where}: events of source 'textures' are read from .npy and .npz files alone")
     if options.view == "colour":
         raise qs.DataError('textures: these pictures are grey, expected source.view = "grey", "binary" or "auto"')
     names = NAMES if options.texture == "all" else (options.texture,)
-    pictures = {name: _load(name) for name in names}
-    cut = [_patches(picture, options, number) for number, picture in enumerate(pictures.values())]
+    photographs = {name: _load(name) for name in names}
+    cut = [_patches(picture, options, number) for number, picture in enumerate(photographs.values())]
     places = np.concatenate([places for _, places in cut])
-    return qs.Pictures(
-        qs.origin_of(PLACE, {name: picture.tobytes() for name, picture in pictures.items()}),
+    return pictures.Pictures(
+        qs.files.origin_of(PLACE, {name: picture.tobytes() for name, picture in photographs.items()}),
         np.concatenate([patches for patches, _ in cut]),
         groups=np.repeat(np.arange(len(names)), [len(patches) for patches, _ in cut]),
         places=places,
@@ -52,7 +53,9 @@ def _patches(picture: np.ndarray, options: TexturesOptions, number: int) -> tupl
     cut, places = [], []
     for place, (top, bottom, share) in enumerate(zip(edges, edges[1:], shares, strict=False)):
         try:
-            found = qs.cut_squares(picture[top:bottom], "patches", options.size, max(1, round(options.patches * share)), random)
+            found = pictures.cut_squares(
+                picture[top:bottom], "patches", options.size, max(1, round(options.patches * share)), random
+            )
         except ValueError as error:
             raise qs.DataError(f"source.size: a band of a texture that one split has for itself: {error}") from error
         cut.append(found)

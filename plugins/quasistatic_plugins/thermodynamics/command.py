@@ -98,7 +98,7 @@ def schedule(
     run = qs.open_run(folder, manager)
     found = schedules.improve(run, steps=steps, objective=objective, events=events, rounds=rounds, seed=seed)
     name = f"{objective}-{len(found.after)}"
-    qs.write_grid(out, name, found.after, objective=objective, run=str(folder), rounds=found.rounds)
+    qs.grids.write_grid(out, name, found.after, objective=objective, run=str(folder), rounds=found.rounds)
     drawn = drawing.steps(found, name, run.source.event.size)
     kept = pages.kept(run, folder, "schedule", "Better steps", drawn, found.lines, [f"Grid {name}: {out}"])
     about = {"run": str(folder), "name": name, "grid": str(out), **kept}

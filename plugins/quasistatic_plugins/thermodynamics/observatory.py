@@ -139,7 +139,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     diffusion, data = run.diffusion, run.source.split("test", events)
     keys = jr.split(jr.key(seed), 6)
     shared: dict[str, Any] = {"steps": steps, "side": data.side}
-    reference, truth = diffusion.kernel.reference(), qs.capability(run.source, qs.AbstractTruth)
+    reference, truth = diffusion.kernel.reference(), qs.sources.capability(run.source, qs.sources.AbstractTruth)
     sampled = Sampled(
         run.source,
         data.x,
@@ -272,7 +272,7 @@ def _own(sampled: Sampled, forward: np.ndarray, pairs: Pairs) -> Iterator[Line]:
 
 def _joint(sampled: Sampled, pairs: Pairs) -> Iterator[Line]:
     """The theorems for data and paths together, which need the true density: E exp(-entropy production) = 1 - lambda."""
-    truth = qs.capability(sampled.source, qs.AbstractTruth)
+    truth = qs.sources.capability(sampled.source, qs.sources.AbstractTruth)
     if truth is None or sampled.truth is None:
         return
     forward, log_q = sampled.weights.totals[:, 0] - sampled.truth, truth.log_prob(pairs.xs)

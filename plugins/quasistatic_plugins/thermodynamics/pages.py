@@ -27,12 +27,12 @@ def kept(
 ) -> dict[str, str]:
     """Writes the picture to `out`, or else pictures/NAME.png and NAME.html to the run. The places, by kind."""
     if out is not None:
-        qs.write_durably(out, qs.pictures.encode(figure, out.suffix.lower()[1:]))
+        qs.files.write_durably(out, qs.pictures.encode(figure, out.suffix.lower()[1:]))
         return {"picture": str(out)}
     picture = qs.pictures.as_picture(name, title, figure, _sentences(notes))
     place, page = folder / "pictures" / f"{name}.png", folder / f"{name}.html"
     place.parent.mkdir(exist_ok=True)
-    qs.write_durably(place, picture.png)
+    qs.files.write_durably(place, picture.png)
     lines = tuple(lines)
     # reasons are long: in a cell they would push the values off the page
     rows = tuple((line.label, "refused" if line.doubt is not None else line.shown(), line.per, line.samples) for line in lines)
@@ -40,7 +40,7 @@ def kept(
     table = qs.pictures.HtmlTable("Values, with standard errors", HEADER, rows, reasons, leads=False)
     about = f"{run.updates_done} updates, seed {run.recipe.seed}"
     text = qs.pictures.page(run.recipe.name, about, (), (), [picture, table], run.recipe.to_toml(), ())
-    qs.write_durably(page, text.encode())
+    qs.files.write_durably(page, text.encode())
     return {"picture": str(place), "page": str(page)}
 
 

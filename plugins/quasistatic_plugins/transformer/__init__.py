@@ -15,34 +15,27 @@ at_least_one = attrs.validators.ge(1)
 class TransformerOptions:
     """A bidirectional transformer: every element of an event is a token, for sequences of symbols or of numbers, and for tables."""
 
-    width: int = attrs.field(default=128, validator=at_least_one, metadata={"help": "numbers of a token; a multiple of 2 x heads"})
-    depth: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "number of blocks"})
-    heads: int = attrs.field(default=4, validator=at_least_one, metadata={"help": "attention heads of a block"})
-    expansion: int = attrs.field(
-        default=4, validator=at_least_one, metadata={"help": "how much wider the hidden layer of a block is than a token"}
+    width: int = qs.option(128, "numbers of a token; a multiple of 2 x heads", at_least_one)
+    depth: int = qs.option(4, "number of blocks", at_least_one)
+    heads: int = qs.option(4, "attention heads of a block", at_least_one)
+    expansion: int = qs.option(4, "how much wider the hidden layer of a block is than a token", at_least_one)
+    dropout: float = qs.option(
+        0.0,
+        "share of the units of each block's hidden layer that are silenced in training",
+        attrs.validators.ge(0),
+        attrs.validators.lt(1),
     )
-    dropout: float = attrs.field(
-        default=0.0,
-        validator=[attrs.validators.ge(0), attrs.validators.lt(1)],
-        metadata={"help": "share of the units of each block's hidden layer that are silenced in training"},
+    places: Literal["rotary", "learned"] = qs.option(
+        "rotary", "rotary: how far apart two places are is what counts; learned: every place is its own, as in a table"
     )
-    places: Literal["rotary", "learned"] = attrs.field(
-        default="rotary",
-        metadata={"help": "rotary: how far apart two places are is what counts; learned: every place is its own, as in a table"},
+    counts: bool = qs.option(
+        False,
+        "add running counts of every symbol to each token (causal: also their parity): for notations with brackets and pairs",
     )
-    counts: bool = attrs.field(
-        default=False,
-        metadata={
-            "help": "add running counts of every symbol to each token (causal: also their parity): "
-            "for notations with brackets and pairs"
-        },
-    )
-    causal: bool = attrs.field(
-        default=False,
-        metadata={
-            "help": "causal attention: each position reads earlier ones alone; with kernel.order = 'last-first' one call gives "
-            "the params of all positions"
-        },
+    causal: bool = qs.option(
+        False,
+        "causal attention: each position reads earlier ones alone; with kernel.order = 'last-first' one call gives the params "
+        "of all positions",
     )
 
     def __attrs_post_init__(self) -> None:

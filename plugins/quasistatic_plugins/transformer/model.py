@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.layers import Affine, Clock, dropped, modulated, normal, numbers_of, rows_times
+from quasistatic.kits.networks import Affine, Clock, dropped, modulated, normal, numbers_of, rows_times
 from quasistatic_plugins.transformer import TransformerOptions
 
 Key = jax.Array

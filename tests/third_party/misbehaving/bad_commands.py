@@ -16,7 +16,7 @@ def fail(how):
         raise OSError(28, "No space left on device", "/data/run")
     if how == "interrupt":
         raise KeyboardInterrupt
-    raise qs.RecipeError(["kernel.a: wrong", "kernel.b: wrong too"])
+    raise qs.errors.RecipeError(["kernel.a: wrong", "kernel.b: wrong too"])
 
 
 @qs.hookimpl

@@ -11,13 +11,9 @@ import quasistatic as qs
 class Options:
     """Fails on one occasion."""
 
-    when: Literal["build", "start", "progress", "validation", "finish"] = attrs.field(
-        default="progress", metadata={"help": "occasion of the failure"}
-    )
-    exits: bool = attrs.field(default=False, metadata={"help": "whether it fails by ending the program"})
-    every: int = attrs.field(
-        default=1, validator=attrs.validators.ge(1), metadata={"help": "nothing, but a plugin of others has it too"}
-    )
+    when: Literal["build", "start", "progress", "validation", "finish"] = qs.option("progress", "occasion of the failure")
+    exits: bool = qs.option(False, "whether it fails by ending the program")
+    every: int = qs.option(1, "nothing, but a plugin of others has it too", attrs.validators.ge(1))
 
 
 class Raising(qs.AbstractObserver):

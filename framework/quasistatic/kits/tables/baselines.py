@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits.tables.densities import simple_models
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.mixture import Flat, best_mixture
 
@@ -28,7 +29,7 @@ def baselines(
     mixture = best_mixture(known, held)
     found = {"independent columns": np.asarray(alone), f"mixture of {len(mixture.weights)} parts": mixture.log_prob(rows)}
     if list(event) == [NUMBERS] and isinstance(event[NUMBERS], qs.Real) and len(held):
-        found |= qs.simple_models(*(np.asarray(each[NUMBERS], np.float64) for each in (train, validation, xs)))
+        found |= simple_models(*(np.asarray(each[NUMBERS], np.float64) for each in (train, validation, xs)))
     return found
 
 

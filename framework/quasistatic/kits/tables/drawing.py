@@ -22,7 +22,7 @@ def draw_columns(layout: Layout, event: qs.Fields, xs: Mapping[str, np.ndarray],
     slots = layout.part(part)
     own, field = there(layout, xs, part), event[part]
     if len(slots) > 2 or (len(slots) == 2 and part != NUMBERS):
-        qs.draw_field(own, qs.Real(field.shape) if part == NUMBERS else field, axes)
+        qs.pictures.draw_field(own, qs.Real(field.shape) if part == NUMBERS else field, axes)
         if np.isnan(own).any():
             axes.set_title(f"{part}, yellow where there is none")
         return
@@ -33,7 +33,7 @@ def draw_columns(layout: Layout, event: qs.Fields, xs: Mapping[str, np.ndarray],
         own = np.stack([bend.from_line(column) for bend, column in zip(bends, own.T, strict=True)], axis=1)
         field = qs.Real(field.shape)
     if len(own):
-        qs.draw_field(own, field, axes)
+        qs.pictures.draw_field(own, field, axes)
     axes.set_aspect("auto")
     axes.set_xlabel(_label(layout, slots[0]))
     axes.set_ylabel(_label(layout, slots[1]) if len(slots) == 2 else "")

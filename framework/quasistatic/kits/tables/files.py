@@ -124,7 +124,7 @@ def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
         if kind.is_nested() or kind == pl.Binary:
             raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")
     rows = lazy.select(pl.len()).collect().item()
-    qs.refuse_large(8 * rows * max(1, len(schema)))
+    qs.files.refuse_large(8 * rows * max(1, len(schema)))
     types = tuple(str(kind) for kind in schema.values())
 
     def read() -> Iterator[Piece]:
@@ -183,7 +183,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
         raise qs.DataError(f"{path}: reading .xlsx needs openpyxl: {EXTRA}; or save the sheet as .csv") from error
     try:
         with zipfile.ZipFile(path) as archive:
-            qs.refuse_large(sum(each.file_size for each in archive.infolist()))
+            qs.files.refuse_large(sum(each.file_size for each in archive.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with contextlib.closing(book):
             sheets = [each.title for each in book.worksheets]  # those of charts have no cells
@@ -231,13 +231,13 @@ def _json(path: Path) -> RawTable:
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             size += len(line)
-            qs.refuse_large(8 * size)
+            qs.files.refuse_large(8 * size)
             if line.strip():
                 rows.append((number, _object(path, number, line)))
     if not rows:
         raise qs.DataError(f"{path}: is empty")
     names = tuple(dict.fromkeys(name for _, row in rows for name in row))
-    qs.refuse_large(8 * len(names) * len(rows))
+    qs.files.refuse_large(8 * len(names) * len(rows))
     cells = [(number, [as_cell(row.get(name)) for name in names]) for number, row in rows]
     kinds = [{type(row[name]) for _, row in rows if row.get(name) is not None} for name in names]
     types = tuple("Boolean" if kind == {bool} else "Number" if kind == {_Digits} else "String" for kind in kinds)

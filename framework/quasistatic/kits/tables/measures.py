@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
+import quasistatic as qs
 from quasistatic.kits.tables.columns import Column
 
 BINS = 10  # of numbers, beside states
@@ -32,7 +33,7 @@ def judged(columns: Sequence[Column], samples: np.ndarray, train: np.ndarray, te
         found[f"pair_trends{name}"] = pair_trends(columns, rows, test)
     vectors = _Vectors(columns, train)
     found |= _separation(columns, vectors, {"": samples, "_of_training": alike}, test)
-    near, held_out = (_nearest(vectors(train), vectors(rows[:COMPARED])) for rows in (samples, test))
+    near, held_out = (qs.numerics.nearest(vectors(rows[:COMPARED]), vectors(train))[0] for rows in (samples, test))
     found["distance_to_closest_training_row"] = float(np.median(near))
     found["distance_to_closest_training_row_of_test"] = float(np.median(held_out))
     return {name: value for name, value in found.items() if np.isfinite(value)}
@@ -210,8 +211,3 @@ def _shuffled(rows: np.ndarray, j: int, random: np.random.RandomState) -> np.nda
     found = rows.copy()
     found[:, j] = random.permutation(rows[:, j])
     return found
-
-
-def _nearest(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    squares = (train**2).sum(axis=1) - 2.0 * rows @ train.T + (rows**2).sum(axis=1)[:, None]
-    return np.sqrt(np.maximum(squares.min(axis=1), 0.0))

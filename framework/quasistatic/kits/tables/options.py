@@ -3,61 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
-from attrs.validators import ge, lt
+from attrs.validators import ge
+
+import quasistatic as qs
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".parquet", ".arrow", ".feather", ".xlsx", ".jsonl", ".ndjson")
 KINDS = ("real", "count", "ordinal", "categorical")
 
 
-def option(default: Any, help: str, *validators: Any) -> Any:
-    """A field of options with its help."""
-    return attrs.field(default=default, validator=validators or None, metadata={"help": help})
-
-
 @attrs.frozen
 class ReadingOptions:
     """What is recognised in a file where nothing is set here, and reported."""
 
-    path: str = option("", "the file")
-    header: Literal["auto", "yes", "no"] = option("auto", "whether the first line has the names of the columns")
-    delimiter: str = option("", "the sign between cells of a text file; by default the one that parts lines evenly")
-    comment: str = option(
+    path: str = qs.option("", "the file")
+    header: Literal["auto", "yes", "no"] = qs.option("auto", "whether the first line has the names of the columns")
+    delimiter: str = qs.option("", "the sign between cells of a text file; by default the one that parts lines evenly")
+    comment: str = qs.option(
         "", "lines that begin with this are left out; by default lines at the top that begin with # and have no cells"
     )
-    decimal: Literal["auto", ".", ","] = option("auto", "the sign before decimals; the other one may group thousands")
-    missing_words: tuple[str, ...] | None = option(
+    decimal: Literal["auto", ".", ","] = qs.option("auto", "the sign before decimals; the other one may group thousands")
+    missing_words: tuple[str, ...] | None = qs.option(
         None, "cells of these words are missing, and no others but empty ones; by default NA, NaN, null, ... in columns of numbers"
     )
-    encoding: str = option("", "encoding of a text file; by default UTF-8, or windows-1252 where it is not")
-    dates: tuple[str, ...] = option((), 'formats of dates, such as "%d/%m/%Y"; by default one that fits the cells')
-    sheet: str = option("", "the sheet of an .xlsx file, by its name; by default the first")
+    encoding: str = qs.option("", "encoding of a text file; by default UTF-8, or windows-1252 where it is not")
+    dates: tuple[str, ...] = qs.option((), 'formats of dates, such as "%d/%m/%Y"; by default one that fits the cells')
+    sheet: str = qs.option("", "the sheet of an .xlsx file, by its name; by default the first")
 
 
 @attrs.frozen
 class ColumnOptions(ReadingOptions):
     """What columns are, where it is not as recognised."""
 
-    columns: tuple[str, ...] = option((), "columns that are read; by default all")
-    drop: tuple[str, ...] = option((), "columns that are left out")
-    labels: str | None = option(None, "a column that is not modelled, and stands beside K of every row")
-    real: tuple[str, ...] = option((), "columns that are real numbers")
-    count: tuple[str, ...] = option((), "columns of numbers that are multiples of a step, such as whole numbers or tenths")
-    ordinal: tuple[str, ...] = option((), "columns of few numbers, which have an order")
-    categorical: tuple[str, ...] = option((), "columns of categories, also where these are written as numbers or dates")
-    most_categories: int = option(50, "text with more different values is left out, and named", ge(2))
-    atoms: Literal["auto", "none"] = option(
+    columns: tuple[str, ...] = qs.option((), "columns that are read; by default all")
+    drop: tuple[str, ...] = qs.option((), "columns that are left out")
+    labels: str | None = qs.option(None, "a column that is not modelled, and stands beside K of every row")
+    real: tuple[str, ...] = qs.option((), "columns that are real numbers")
+    count: tuple[str, ...] = qs.option((), "columns of numbers that are multiples of a step, such as whole numbers or tenths")
+    ordinal: tuple[str, ...] = qs.option((), "columns of few numbers, which have an order")
+    categorical: tuple[str, ...] = qs.option((), "columns of categories, also where these are written as numbers or dates")
+    most_categories: int = qs.option(50, "text with more different values is left out, and named", ge(2))
+    atoms: Literal["auto", "none"] = qs.option(
         "auto", "numbers that repeat more often than a density allows, such as 0.0, are states of their own; none: no number is"
     )
-    bounds: Mapping[str, str | tuple[float, ...]] = attrs.field(
+    bounds: Mapping[str, str | tuple[float, ...]] = qs.option(
+        help='bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised',
         factory=dict,
         hash=False,
-        metadata={
-            "help": 'bounds by the names of columns: "positive", "> 3", "< 100", [low, high] or "none"; by default recognised'
-        },
     )
 
     def __attrs_post_init__(self) -> None:
@@ -76,18 +71,13 @@ class ColumnOptions(ReadingOptions):
 
 
 @attrs.frozen
-class TableOptions(ColumnOptions):
+class TableOptions(ColumnOptions, qs.Shares):
     """How a table becomes events in three splits."""
 
-    validation_share: float = option(0.1, "share of the rows in the validation split; 0: none", ge(0), lt(1))
-    test_share: float = option(0.2, "share of the rows in the test split; 0: none", ge(0), lt(1))
-    validation_path: str = option("", "a file of its own for the validation split")
-    test_path: str = option("", "a file of its own for the test split")
-    split_seed: int = option(0, "fixes which rows are in which split", ge(0))
+    validation_path: str = qs.option("", "a file of its own for the validation split")
+    test_path: str = qs.option("", "a file of its own for the test split")
+    split_seed: int = qs.option(0, "fixes which rows are in which split", ge(0))
 
     def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
-        if self.validation_share + self.test_share > 0.8:
-            raise ValueError(
-                f"validation_share and test_share: expected at most 0.8 together, got {self.validation_share} and {self.test_share}"
-            )
+        ColumnOptions.__attrs_post_init__(self)
+        qs.Shares.__attrs_post_init__(self)

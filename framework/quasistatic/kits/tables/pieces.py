@@ -48,7 +48,7 @@ def pieces(path: Path, form: TextFormat) -> Iterator[Piece]:
                 raw = file.read(PIECE)
                 read += len(raw)
                 if path.suffix.lower() == ".gz":
-                    qs.refuse_large(read)  # what a small file inflates to
+                    qs.files.refuse_large(read)  # what a small file inflates to
                 plain = form.encoding == "utf-8"
                 data = rest + (raw if plain else decoder.decode(raw, final=not raw).encode())
                 held = data[-1:] if raw and data.endswith(b"\r") else b""  # may be one half of a line end
@@ -57,7 +57,7 @@ def pieces(path: Path, form: TextFormat) -> Iterator[Piece]:
                     data = re.sub(rb"\r(?!\n)", b"\n", data)
                 end = len(data) if not raw else _last_line_end(data)
                 if raw and not end:
-                    qs.refuse_large(16 * len(data))
+                    qs.files.refuse_large(16 * len(data))
                     rest = data + held
                     continue
                 block, rest = data[:end], data[end:] + held

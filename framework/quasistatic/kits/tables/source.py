@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from quasistatic.kits.tables.files import RawTable, from_frame, is_frame, read_t
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
 from quasistatic.kits.tables.options import TableOptions
+from quasistatic.kits.tables.report import AbstractColumns
 from quasistatic.kits.tables.values import (
     WRITTEN,
     Values,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 FEWEST = 10  # rows
 SPLITS: tuple[qs.Split, ...] = ("train", "validation", "test")
-UNREADABLE = "the record of the data in run.json cannot be read by this version"
 
 
 @attrs.frozen
@@ -59,16 +59,16 @@ class Written:
 
 class TableSource(
     qs.AbstractSource,
-    qs.AbstractBaselines,
-    qs.AbstractJudge,
-    qs.AbstractPartDrawing,
-    qs.AbstractReading,
-    qs.AbstractWriting,
-    qs.AbstractOwnUnits,
-    qs.AbstractColumns,
-    qs.AbstractFramed,
-    qs.AbstractRefitting,
-    qs.AbstractKept,
+    qs.sources.AbstractBaselines,
+    qs.sources.AbstractJudge,
+    qs.sources.AbstractPartDrawing,
+    qs.sources.AbstractReading,
+    qs.sources.AbstractWriting,
+    qs.sources.AbstractOwnUnits,
+    AbstractColumns,
+    qs.sources.AbstractFramed,
+    qs.sources.AbstractRefitting,
+    qs.sources.AbstractKept,
 ):
     """Rows of a table: an event has its numbers, in deviations from their means, and the states of its columns.
 
@@ -79,7 +79,7 @@ class TableSource(
     endings = WRITTEN
     event: qs.Fields
 
-    def __init__(self, table: RawTable, options: TableOptions, origin: qs.Origin | None = None, frame: str = ""):
+    def __init__(self, table: RawTable, options: TableOptions, origin: qs.files.Origin | None = None, frame: str = ""):
         found = read_columns(table, options)
         values = found.values
         if len(values) < FEWEST:
@@ -89,7 +89,7 @@ class TableSource(
         again = layout.snapped(layout.to_values(layout.to_parts(first_rows(found.columns, values))))
         _refuse_untrained(table.name, layout, values.rows(numbers["train"]))
         others = {name: path for name, path in (("validation", options.validation_path), ("test", options.test_path)) if path}
-        origins = {name: qs.Origin.of(path) for name, path in others.items()}
+        origins = {name: qs.files.Origin.of(path) for name, path in others.items()}
         self._settle(options, layout, numbers, Written.of(table, frame), origin, origins)
         self._parts = {"": values}
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
@@ -99,7 +99,7 @@ class TableSource(
         self.notes = (read, about, *found.notes, *lost, *self._about_others(), f"splits: {sizes}")
 
     @classmethod
-    def restored(cls, options: TableOptions, kept: qs.Kept) -> TableSource:
+    def restored(cls, options: TableOptions, kept: qs.sources.Kept) -> TableSource:
         """The source of a run that is reopened. Raises DataError for a record that cannot be read; later, for a changed file."""
         source = cls.__new__(cls)
         try:
@@ -108,18 +108,18 @@ class TableSource(
             layout = Layout.of(columns, kept.arrays["shift"], kept.arrays["scale"])
             numbers: Any = {name: kept.arrays[name] for name in SPLITS}
             _check_arrays(layout, numbers)
-            origins = {str(name): qs.Origin(**each) for name, each in about["origins"].items()}
+            origins = {str(name): qs.files.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
             source.notes = tuple(map(str, about["notes"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise qs.DataError(f"{UNREADABLE}: {error!r:.200}") from error
+            raise qs.files.unreadable_record(error) from error
         return source
 
     _parts: dict[str, Values]
 
     def _settle(
         self, options: TableOptions, layout: Layout, numbers: Mapping[qs.Split, np.ndarray], written: Written,
-        origin: qs.Origin | None, others: Mapping[str, qs.Origin],
+        origin: qs.files.Origin | None, others: Mapping[str, qs.files.Origin],
     ) -> None:  # fmt: skip
         self._options, self.layout, self._numbers, self._written = options, layout, dict(numbers), written
         self._origin, self._others = origin, dict(others)
@@ -127,7 +127,7 @@ class TableSource(
         self.units = {NUMBERS: qs.Units(layout.shift, layout.scale)} if NUMBERS in self.event else {}
         self._parts = {}
 
-    def kept(self) -> qs.Kept | None:
+    def kept(self) -> qs.sources.Kept | None:
         if self._origin is None:
             return None
         origins = {name: attrs.asdict(each) for name, each in {"": self._origin, **self._others}.items()}
@@ -138,7 +138,7 @@ class TableSource(
             "notes": list(self.notes),
         }
         splits = {str(name): rows for name, rows in self._numbers.items()}
-        return qs.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **splits})
+        return qs.sources.Kept(about, {"shift": self.layout.shift, "scale": self.layout.scale, **splits})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -149,25 +149,29 @@ class TableSource(
         """All rows of the file. Raises DataError where it was changed since the run was started."""
         if "" not in self._parts:
             assert self._origin is not None
-            table = read_table(self._origin.find(self._options.path), self._options)
+            table = qs.files.Reopened(self._origin, self._options.path, self._look).data
             found = read_values(table, self.layout.columns, self._options.labels)
             if max(int(rows.max(initial=0)) for rows in self._numbers.values()) >= len(found):
                 raise qs.DataError(f"{table.name}: does not hold the rows that the run has kept the numbers of")
             self._parts[""] = found
         return self._parts[""]
 
+    def _look(self, place: str) -> tuple[qs.files.Origin, Callable[[], RawTable]]:
+        return qs.files.Origin.of(place), lambda: read_table(place, self._options)
+
     def _rows(self, name: qs.Split, count: int | None = None) -> Values:
         if name in self._others:
             if name not in self._parts:
-                path = self._others[name].find(str(getattr(self._options, f"{name}_path")))
-                found = read_values(read_table(path, self._options), self.layout.columns, self._options.labels)
+                path = str(getattr(self._options, f"{name}_path"))
+                table = qs.files.Reopened(self._others[name], path, self._look).data
+                found = read_values(table, self.layout.columns, self._options.labels)
                 inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
                 self._parts[name] = attrs.evolve(found.rows(inside), outside=found.outside)
             whole = self._parts[name]
             return whole.rows(np.arange(len(whole))[:count])
         return self.whole().rows(self._numbers[name][:count])
 
-    def _data(self, values: Values, outside: tuple[qs.Outside, ...] = ()) -> qs.Data:
+    def _data(self, values: Values, outside: tuple[qs.sources.Outside, ...] = ()) -> qs.Data:
         return qs.Data(self.layout.to_parts(values), tags=self._tags(values), outside=outside)
 
     def _tags(self, values: Values) -> dict[str, np.ndarray]:
@@ -177,18 +181,18 @@ class TableSource(
     def split(self, name: qs.Split, count: int | None = None) -> qs.Data:
         return self._data(self._rows(name, count))
 
-    def _stored(self, values: Values) -> qs.ArrayRows:
-        return qs.ArrayRows(
+    def _stored(self, values: Values) -> qs.sources.ArrayRows:
+        return qs.sources.ArrayRows(
             {name: own.astype(self.event[name].dtype) for name, own in self.layout.to_parts(values, is_exact=False).items()}
         )
 
-    def stored(self) -> qs.ArrayRows:
+    def stored(self) -> qs.sources.ArrayRows:
         return self._stored(self._rows("train"))
 
-    def all_rows(self) -> qs.ArrayRows:
+    def all_rows(self) -> qs.sources.ArrayRows:
         """The rows of all splits."""
         found = [self._stored(self._rows(name)).arrays for name in SPLITS]
-        return qs.ArrayRows({name: np.concatenate([each[name] for each in found]) for name in self.event})
+        return qs.sources.ArrayRows({name: np.concatenate([each[name] for each in found]) for name in self.event})
 
     def draw(self, row: Mapping[str, Any], *, key: jax.Array) -> tuple[dict[str, jax.Array], None]:
         return {name: jnp.asarray(row[name]) for name in self.event}, None
@@ -253,7 +257,8 @@ class TableSource(
         found = read_values(table, self.layout.columns, self._options.labels)
         tags = self._tags(found)
         outside = tuple(
-            qs.Outside(row, f"{reason}", {name: own[row] for name, own in tags.items()}) for row, reason in found.outside.items()
+            qs.sources.Outside(row, f"{reason}", {name: own[row] for name, own in tags.items()})
+            for row, reason in found.outside.items()
         )
         inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
         return self._data(found.rows(inside), outside)
@@ -318,7 +323,7 @@ def table_source(options: TableOptions) -> TableSource:
     if not options.path:
         raise qs.DataError("source.path: must be given, a table (quasistatic run my.csv)")
     table = read_table(options.path, options)
-    return TableSource(table, options, qs.Origin.of(Path(options.path).expanduser()))
+    return TableSource(table, options, qs.files.Origin.of(Path(options.path).expanduser()))
 
 
 def frame_source(options: TableOptions, data: Any) -> TableSource:

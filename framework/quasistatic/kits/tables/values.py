@@ -20,7 +20,7 @@ from quasistatic.kits.tables.files import RawTable
 from quasistatic.kits.tables.forms import NumberForm
 from quasistatic.kits.tables.numbers import about, refined
 from quasistatic.kits.tables.options import ColumnOptions
-from quasistatic.kits.tables.survey import Survey, survey
+from quasistatic.kits.tables.surveying import Survey, survey
 
 WRITTEN = (".csv", ".tsv", ".parquet", ".jsonl")
 TEXTUAL = ("String", "Number")  # types whose cells are written as they are
@@ -75,7 +75,7 @@ def read_values(table: RawTable, columns: Sequence[Column], labels: str | None =
         if beside is not None:
             tags.append(np.array(piece.frame[str(beside)].fill_null("").to_list(), object))
         count += len(piece.places)
-        qs.refuse_large(8 * count * len(columns))
+        qs.files.refuse_large(8 * count * len(columns))
     if not count:
         raise qs.DataError(f"{table.name}: holds a header and no rows")
     joined = []

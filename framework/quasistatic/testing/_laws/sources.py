@@ -26,6 +26,7 @@ from quasistatic._data.source import (
 )
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import Levels, Real
+from quasistatic._process.numerics import nearest
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic._training.rows import Batches
 from quasistatic.errors import DataError
@@ -114,10 +115,10 @@ def copies(source: AbstractSource, setting: Setting) -> Reading:
         return not_measured(f"{len(train)} training events are too few to have neighbours")
     train = train[: max(COMPARED, SEARCHED // train.shape[1])]
     numbers = np.unique(np.linspace(0, len(train) - 1, COMPARED).astype(int))
-    among = _nearest(train[numbers], train, numbers)
+    among = nearest(train[numbers], train, numbers)[0]
     readings = []
     for name in SPLITS[1:]:
-        held = _nearest(flat(source.split(name).x)[:COMPARED], train)
+        held = nearest(flat(source.split(name).x)[:COMPARED], train)[0]
         # the shares within several distances; neighbours are neighbours of each other, so that there are half as many of them
         within = np.quantile(among, [0.01, 0.05, 0.25, 0.5])
         shares, usual = ((each[:, None] <= within).mean(axis=0) for each in (held, among))
@@ -125,14 +126,6 @@ def copies(source: AbstractSource, setting: Setting) -> Reading:
         error = np.sqrt(pooled * (1.0 - pooled) * (1.0 / len(held) + 2.0 / len(among)))
         readings.append(statistical(largest_of(float(np.max((shares - usual) / error)), len(within)), f"the {name} split"))
     return worst(readings)
-
-
-def _nearest(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
-    """Distances of rows (N, size) to the nearest of others (M, size), but for the one that it is itself."""
-    squares = np.sum(rows**2, axis=1)[:, None] + np.sum(others**2, axis=1) - 2.0 * rows @ others.T
-    if own is not None:
-        squares[np.arange(len(rows)), own] = np.inf
-    return np.sqrt(np.maximum(np.min(squares, axis=1), 0.0))
 
 
 @law("source", "support", "Every number is one that its field declares, in events and in side information.")

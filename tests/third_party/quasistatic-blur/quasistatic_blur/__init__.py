@@ -13,14 +13,10 @@ inside = [attrs.validators.gt(0.0), attrs.validators.lt(1.0)]
 class BlurOptions:
     """Images are blurred as by heat while noise is added: what is fine in them is lost before what is coarse."""
 
-    noise: Literal["matched", "isotropic"] = attrs.field(
-        default="matched", metadata={"help": "as much of each frequency as it has lost, or white"}
-    )
-    reach: float = attrs.field(
-        default=2.0, validator=attrs.validators.ge(0.0), metadata={"help": "pixels across which a point is blurred at the end"}
-    )
-    first_noise: float = attrs.field(default=1e-4, validator=inside, metadata={"help": "variance of the noise at t = 0"})
-    last_survival: float = attrs.field(default=1e-4, validator=inside, metadata={"help": "share of the signal left at t = 1"})
+    noise: Literal["matched", "isotropic"] = qs.option("matched", "as much of each frequency as it has lost, or white")
+    reach: float = qs.option(2.0, "pixels across which a point is blurred at the end", attrs.validators.ge(0.0))
+    first_noise: float = qs.option(1e-4, "variance of the noise at t = 0", inside)
+    last_survival: float = qs.option(1e-4, "share of the signal left at t = 1", inside)
 
 
 @qs.hookimpl

@@ -20,7 +20,7 @@ from quasistatic_blur import BlurOptions
 LIMIT = 8.0  # exp(+-LIMIT) bounds what a network can ask of a variance
 
 
-class Cosines(qs.AbstractBasis):
+class Cosines(qs.distributions.AbstractBasis):
     """Orthonormal cosines along height and width."""
 
     def to_basis(self, x: jax.Array) -> jax.Array:

@@ -37,7 +37,7 @@ def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed
         raise qs.InputError(f"{folder}: its events have several parts; `quasistatic sample` writes them as .npz")
     write(out, run.sample(number, seed=seed, steps=steps))
     beside = out.with_name(f"{out.name}.json")
-    qs.write_durably(beside, json.dumps(describe(run, number, seed, steps), indent=2).encode())
+    qs.files.write_durably(beside, json.dumps(describe(run, number, seed, steps), indent=2).encode())
     parts.echo(f"{number} samples: {out}, described in {beside}")
 
 
@@ -51,7 +51,7 @@ def write(out: Path, xs: np.ndarray) -> None:
     else:
         names = ("x" + "_".join(map(str, index)) for index in np.ndindex(xs.shape[1:]))
         np.savetxt(file, xs.reshape(len(xs), -1), "%.9g", ",", header=",".join(names), comments="")
-    qs.write_durably(out, file.getvalue())
+    qs.files.write_durably(out, file.getvalue())
 
 
 def describe(run: qs.Run, number: int, seed: int, steps: int | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def test_what_is_written_is_what_the_run_draws(tmp_path):
         CliRunner().invoke(export, arguments, obj=qs.plugins(), catch_exceptions=False)
     xs = run.sample(5)
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), xs)
-    np.testing.assert_allclose(qs.read_array(tmp_path / "x.csv").values, xs, rtol=1e-6)
+    np.testing.assert_allclose(qs.files.read_array(tmp_path / "x.csv").values, xs, rtol=1e-6)
     described = json.loads((tmp_path / "x.npy.json").read_text())
     assert [described[key] for key in ("recipe", "number", "seed", "trajectory_steps")] == ["swiss-roll", 5, 0, 4]
     assert described["units"]["scale"] == run.source.units.scale

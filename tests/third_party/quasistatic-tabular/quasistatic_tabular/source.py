@@ -21,7 +21,7 @@ CENTRE = np.einsum("ks,ksn->n", SHARES, PLACES)
 SCALE = float(np.sqrt((np.einsum("ks,ksn->n", SHARES, (PLACES - CENTRE) ** 2) + np.diag(ROOT @ ROOT.T)).mean()))
 
 
-class Orders(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Orders(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """Categories are model units themselves; `units` are those of the numbers."""
 
     event = qs.Fields({"kind": qs.Categorical((), 3), "numbers": qs.Real((2,)), "sent": qs.Categorical((), 2)})
@@ -38,8 +38,8 @@ class Orders(qs.AbstractGeneratedSource, qs.AbstractTruth):
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[dict[str, jax.Array], None]:
         key_kind, key_sent, key_numbers = jr.split(key, 3)
-        kind = jnp.sum(qs.uniform((), key=key_kind) >= np.cumsum(KINDS)[:-1].astype(np.float32)).astype(jnp.int32)
-        sent = (qs.uniform((), key=key_sent) >= jnp.asarray(SENT[:, 0], jnp.float32)[kind]).astype(jnp.int32)
+        kind = jnp.sum(qs.numerics.uniform((), key=key_kind) >= np.cumsum(KINDS)[:-1].astype(np.float32)).astype(jnp.int32)
+        sent = (qs.numerics.uniform((), key=key_sent) >= jnp.asarray(SENT[:, 0], jnp.float32)[kind]).astype(jnp.int32)
         places, root = (jnp.asarray(array, jnp.float32) for array in ((PLACES - CENTRE) / SCALE, ROOT / SCALE))
         return {"kind": kind, "numbers": places[kind, sent] + root @ jr.normal(key_numbers, (2,), jnp.float32), "sent": sent}, None
 

@@ -13,20 +13,18 @@ import quasistatic as qs
 class ThinningOptions:
     """Lose photons one by one until only the dark current is left."""
 
-    dark: float = attrs.field(default=1.0, validator=attrs.validators.gt(0), metadata={"help": "mean count at equilibrium"})
-    schedule: Literal["erasure", "cosine"] = attrs.field(default="erasure", metadata={"help": "how survival falls with time"})
-    most: int = attrs.field(
-        default=64, validator=attrs.validators.ge(1), metadata={"help": "largest count whose probability is computed exactly"}
-    )
+    dark: float = qs.option(1.0, "mean count at equilibrium", attrs.validators.gt(0))
+    schedule: Literal["erasure", "cosine"] = qs.option("erasure", "how survival falls with time")
+    most: int = qs.option(64, "largest count whose probability is computed exactly", attrs.validators.ge(1))
 
 
 @attrs.frozen
 class PhotonsOptions(qs.SplitOptions):
     """Counts of several detectors that all see one lamp, which is dim or bright."""
 
-    detectors: int = attrs.field(default=4, validator=attrs.validators.ge(1), metadata={"help": "number of detectors"})
-    dim: float = attrs.field(default=0.5, validator=attrs.validators.gt(0), metadata={"help": "mean count when dim"})
-    bright: float = attrs.field(default=4.0, validator=attrs.validators.gt(0), metadata={"help": "mean count when bright"})
+    detectors: int = qs.option(4, "number of detectors", attrs.validators.ge(1))
+    dim: float = qs.option(0.5, "mean count when dim", attrs.validators.gt(0))
+    bright: float = qs.option(4.0, "mean count when bright", attrs.validators.gt(0))
 
 
 @attrs.frozen

@@ -89,7 +89,7 @@ class ThinnedBridge(qs.AbstractDistribution):
             self.arrive.most,
         )  # fmt: skip
         chances = jnp.cumsum(jax.nn.softmax(weights, axis=-1), axis=-1)[..., :-1]
-        photons = jnp.sum(qs.uniform(self.z.shape, key=key_who)[..., None] >= chances, axis=-1).astype(self.z.dtype)
+        photons = jnp.sum(qs.numerics.uniform(self.z.shape, key=key_who)[..., None] >= chances, axis=-1).astype(self.z.dtype)
         lost = jr.binomial(key_lost, jnp.maximum(self.x - photons, 0.0), (early - survive) / (1.0 - survive))
         dark = jr.binomial(key_dark, self.z - photons, (1.0 - early) * keep / (1.0 - survive))
         gone = jr.poisson(key_gone, (1.0 - early) * (1.0 - keep) * self.dark, self.z.shape)

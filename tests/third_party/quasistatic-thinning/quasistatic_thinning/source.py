@@ -12,7 +12,7 @@ import quasistatic as qs
 from quasistatic_thinning import PhotonsOptions
 
 
-class Photons(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Photons(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """Poisson counts whose common mean is `dim` or `bright`, each half of the time: the detectors are not independent."""
 
     def __init__(self, options: PhotonsOptions):

@@ -13,13 +13,11 @@ at_least_one = attrs.validators.ge(1)
 class WindowsOptions:
     """Pieces of equal length of a recording (.wav) or a time series (.csv), centred and scaled by one constant."""
 
-    path: str = attrs.field(metadata={"help": "a .wav or .csv file"})
-    column: str = attrs.field(default="", metadata={"help": "which column of a .csv that has several"})
-    length: int = attrs.field(default=64, validator=at_least_one, metadata={"help": "samples of a window"})
-    hop: int = attrs.field(default=64, validator=at_least_one, metadata={"help": "samples from a window to the next"})
-    seed: int = attrs.field(
-        default=0, validator=attrs.validators.ge(0), metadata={"help": "fixes which blocks of the file are in which split"}
-    )
+    path: str = qs.option(help="a .wav or .csv file")
+    column: str = qs.option("", "which column of a .csv that has several")
+    length: int = qs.option(64, "samples of a window", at_least_one)
+    hop: int = qs.option(64, "samples from a window to the next", at_least_one)
+    seed: int = qs.option(0, "fixes which blocks of the file are in which split", attrs.validators.ge(0))
 
 
 @qs.hookimpl
@@ -35,4 +33,4 @@ def quasistatic_recipes() -> list[qs.NamedRecipe]:
 
 def accepts(path: Path) -> bool | str:
     """Whether a file is a recording, by its first bytes."""
-    return qs.read_head(path, 12)[8:] == b"WAVE" or "it is no .wav file"
+    return qs.files.read_head(path, 12)[8:] == b"WAVE" or "it is no .wav file"

@@ -19,7 +19,7 @@ SPLITS = {"test": slice(0, 4), "validation": slice(4, 6), "train": slice(6, BLOC
 PCM = {1: "u1", 2: "<i2", 4: "<i4"}  # by bytes of a sample
 
 
-class Windows(qs.AbstractSource, qs.AbstractDrawing):
+class Windows(qs.AbstractSource, qs.sources.AbstractDrawing):
     """Events (length,). The mean and the one scale come from the training windows."""
 
     def __init__(self, options: WindowsOptions):
@@ -44,8 +44,8 @@ class Windows(qs.AbstractSource, qs.AbstractDrawing):
         chosen = self._windows[SPLITS[name]].reshape(-1, *self.event.shape)[:count]
         return qs.Data(self.units.to_model(chosen).astype(np.float32))
 
-    def stored(self) -> qs.Rows:
-        return qs.ArrayRows(self.split("train").x)
+    def stored(self) -> qs.sources.Rows:
+        return qs.sources.ArrayRows(self.split("train").x)
 
     def draw(self, row: jax.Array, *, key: jax.Array) -> tuple[jax.Array, None]:
         return jnp.asarray(row), None
@@ -58,7 +58,7 @@ def read(options: WindowsOptions) -> np.ndarray:
     """All samples (N,), in float64. Raises DataError with what is wrong with the file and a way out."""
     if Path(options.path).suffix.lower() == ".wav":
         return read_wav(options.path)
-    table = qs.read_array(options.path)  # it names missing files and missing numbers itself
+    table = qs.files.read_array(options.path)  # it names missing files and missing numbers itself
     values, names = table.values.reshape(len(table.values), -1), table.columns or ()
     if options.column not in names and (options.column or values.shape[1] != 1):
         shown = ", ".join(names) or f"{values.shape[1]}, without names"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Angles(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
+class Angles(qs.AbstractGeneratedSource, qs.sources.AbstractTruth, qs.sources.AbstractDrawing):
     """Bumps of deviation 0.3 at the usual angles of helices, strands and left-handed turns: each angle depends on the other."""
 
     event = Angle((2,))
@@ -31,7 +31,7 @@ class Angles(qs.AbstractGeneratedSource, qs.AbstractTruth, qs.AbstractDrawing):
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_bump, key_noise = jr.split(key)
-        bump = jnp.sum(qs.uniform((), key=key_bump) >= np.cumsum(self.weights)[:-1])
+        bump = jnp.sum(qs.numerics.uniform((), key=key_bump) >= np.cumsum(self.weights)[:-1])
         return WrappedNormal(jnp.asarray(self.bumps)[bump], self.variance).sample(key_noise), None
 
     def log_prob(self, xs: np.ndarray) -> np.ndarray:

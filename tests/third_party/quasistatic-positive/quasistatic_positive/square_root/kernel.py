@@ -80,7 +80,7 @@ class Bridge(qs.AbstractDistribution):
     def pair(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """A draw, and that of the mirrored angle and noise."""
         key_angle, key_noise = jr.split(key)
-        u, noise = qs.uniform(self.z.shape, key=key_angle), jr.normal(key_noise, (*self.z.shape, 3), self.z.dtype)
+        u, noise = qs.numerics.uniform(self.z.shape, key=key_angle), jr.normal(key_noise, (*self.z.shape, 3), self.z.dtype)
         return self._through(u, noise), self._through(1.0 - u, -noise)
 
     def _through(self, u: jax.Array, noise: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ DEVIATION = 0.4  # of the logarithm
 SCALE = float(np.sqrt(SHARES @ np.exp(2.0 * MEDIANS + 2.0 * DEVIATION**2).mean(axis=1)))
 
 
-class Waits(qs.AbstractGeneratedSource, qs.AbstractTruth):
+class Waits(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
     """Minutes in user units."""
 
     event, units = qs.Real((2,), low=0.0), qs.Units(0.0, SCALE)
@@ -24,7 +24,7 @@ class Waits(qs.AbstractGeneratedSource, qs.AbstractTruth):
 
     def draw(self, row: None, *, key: jax.Array) -> tuple[jax.Array, None]:
         key_kind, key_noise = jr.split(key)
-        kind = jnp.sum(qs.uniform((), key=key_kind) >= np.cumsum(SHARES)[:-1].astype(np.float32))
+        kind = jnp.sum(qs.numerics.uniform((), key=key_kind) >= np.cumsum(SHARES)[:-1].astype(np.float32))
         logs = jnp.asarray(MEDIANS - np.log(SCALE), jnp.float32)[kind]
         return jnp.exp(logs + DEVIATION * jr.normal(key_noise, (2,), jnp.float32)), None
 

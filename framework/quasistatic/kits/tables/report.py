@@ -2,70 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import ks_2samp
 
-from quasistatic._data.source import AbstractSource, judging_split
-from quasistatic._process.distribution import State
-from quasistatic._report.figure import as_picture
-from quasistatic._report.page import HtmlTable, Picture
-from quasistatic._report.table_pictures import (
-    PAIRED,
-    PANELS,
-    correlation,
-    correlations,
-    histograms,
-    is_table,
-    number_columns,
-    pairs,
-)
-from quasistatic._runs.run import Run
+import quasistatic as qs
+from quasistatic.kits.tables.figures import PAIRED, PANELS, Columns, correlation, correlations, histograms, pairs
 
 QUANTILES = (0.05, 0.5, 0.95)
 SAMPLES, FEW = 1000, 256  # samples beside the test events, and beside as few of these or fewer
 UNLIKELY = 0.01  # chance that some column is named without a reason
 
 
-def columns(run: Run) -> tuple[State, State] | None:
-    """Test events and samples in model units, of a run on a table; None of anything else."""
-    if not is_table(run.source):
-        return None
-    data = run.source.split(judging_split(run.source), run.recipe.evaluation.events)
-    samples = run.sample(SAMPLES if len(data) > FEW else FEW, seed=run.recipe.seed, model_units=True)
-    return data.x, samples
+class AbstractColumns(qs.pictures.AbstractReporting, qs.pictures.AbstractOverview):
+    """A source whose events are rows, some columns of which are numbers: these are drawn, and compared with samples, in a report.
+
+    To inherit from beside `qs.AbstractSource`.
+    """
+
+    @abstractmethod
+    def number_columns(self, xs: Any) -> Mapping[str, np.ndarray]:
+        """The numbers of events (N, ...) in the user's units by the names of their columns, (N,) each, nan where there is none."""
+
+    def overview(self, xs: Any) -> Figure | None:
+        """Every column of numbers; None where there is none."""
+        columns = self.number_columns(xs)
+        return histograms(columns) if columns else None
+
+    def report(self, reported: qs.pictures.Reported) -> Iterator[qs.pictures.HtmlTable | qs.pictures.Picture]:
+        """Quantiles, columns, pairs and correlations, of the events that a run is judged by and of samples."""
+        run = reported.run
+        xs = run.source.split(reported.split, run.recipe.evaluation.events).x
+        data = self.number_columns(xs)
+        if data:
+            drawn = run.sample(SAMPLES if count_of(data) > FEW else FEW, seed=run.recipe.seed, model_units=True)
+            samples = self.number_columns(drawn)
+            yield from column_pictures(data, samples)
+            yield quantiles(data, samples)
 
 
-def column_pictures(source: AbstractSource, data: State, samples: State) -> Iterator[Picture]:
-    """Of the columns of numbers of rows in model units."""
-    count = len(number_columns(source, data)[0])
+def count_of(columns: Columns) -> int:
+    """How many rows there are."""
+    return len(next(iter(columns.values())))
+
+
+def column_pictures(data: Columns, samples: Columns) -> Iterator[qs.pictures.Picture]:
+    """Of the columns of numbers, before all other pictures."""
+    count = len(data)
     more = "" if count <= PANELS else f" The first {PANELS} of {count} columns."
-    yield as_picture(
+    yield qs.pictures.as_picture(
         "columns",
         "Every column, data and samples",
-        histograms(source, data, samples),
+        histograms(data, samples),
         f"In the units of the data: test events filled, samples as a line.{more}",
+        is_first=True,
     )
     if count > 1:
         more = "" if count <= PAIRED else f" The first {PAIRED} of {count} columns."
-        yield as_picture(
+        yield qs.pictures.as_picture(
             "pairs",
             "Columns against one another",
-            pairs(source, data, samples),
+            pairs(data, samples),
             f"Below the diagonal test events, above it samples, on the same axes and in the units of the data.{more}",
+            is_first=True,
         )
-        yield as_picture(
+        yield qs.pictures.as_picture(
             "correlations",
             "How columns hang together",
-            correlations(source, data, samples),
+            correlations(data, samples),
             "Correlations of test events on the left, of samples on the right; they should look the same.",
+            is_first=True,
         )
 
 
-def quantiles(source: AbstractSource, data: State, samples: State) -> HtmlTable:
+def quantiles(data: Columns, samples: Columns) -> qs.pictures.HtmlTable:
     """Of every column of numbers, in the user's units; and what differs most."""
-    (names, events), (_, drawn) = (number_columns(source, xs) for xs in (data, samples))
+    names, events, drawn = list(data), *(np.stack(list(each.values()), axis=1) for each in (data, samples))
     rows = []
     for name, column, made in zip(names, *map(present, (events, drawn)), strict=True):
         if not (len(column) and len(made)):
@@ -73,7 +89,7 @@ def quantiles(source: AbstractSource, data: State, samples: State) -> HtmlTable:
         both = zip(np.quantile(column, QUANTILES), np.quantile(made, QUANTILES), strict=True)
         rows.append((name, *(f"{value:.4g}" for pair in both for value in pair)))
     header = [f"{100 * share:g} %{side}" for share in QUANTILES for side in (", data", ", samples")]
-    return HtmlTable(
+    return qs.pictures.HtmlTable(
         "Columns of data and of samples, in the units of the data",
         ("", *header),
         tuple(rows),

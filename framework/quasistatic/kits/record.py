@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import numpy as np
 
-from quasistatic._data.origin import Origin
-from quasistatic._data.source import SPLITS, Kept, Split
-from quasistatic._data.units import Units
-from quasistatic._process.event import AbstractField, Binary, Categorical, Counts, Levels, Real
-from quasistatic.errors import DataError
+import quasistatic as qs
 
-FIELDS: dict[str, type[AbstractField]] = {field.kind: field for field in (Real, Levels, Binary, Categorical, Counts)}
+FIELDS: dict[str, type[qs.AbstractField]] = {
+    field.kind: field for field in (qs.Real, qs.Levels, qs.Binary, qs.Categorical, qs.Counts)
+}
+SPLITS: tuple[qs.Split, ...] = get_args(qs.Split)
 UNITS = ("shift", "scale", "mixing")
 
 
@@ -22,14 +21,14 @@ UNITS = ("shift", "scale", "mixing")
 class Memory:
     """What a source of one part knows of itself without its file."""
 
-    origin: Origin
-    field: AbstractField
-    units: Units
+    origin: qs.files.Origin
+    field: qs.AbstractField
+    units: qs.Units
     columns: tuple[str, ...] | None
-    numbers: Mapping[Split, np.ndarray]
+    numbers: Mapping[qs.Split, np.ndarray]
     notes: tuple[str, ...]
 
-    def keep(self) -> Kept:
+    def keep(self) -> qs.sources.Kept:
         units = {name: np.asarray(value, np.float64) for name in UNITS if (value := getattr(self.units, name)) is not None}
         about = {
             **attrs.asdict(self.origin),
@@ -38,19 +37,19 @@ class Memory:
             "splits": {name: len(rows) for name, rows in self.numbers.items()},
             "notes": list(self.notes),
         }
-        return Kept(about, {**units, **{name: np.asarray(rows, np.int64) for name, rows in self.numbers.items()}})
+        return qs.sources.Kept(about, {**units, **{name: np.asarray(rows, np.int64) for name, rows in self.numbers.items()}})
 
     @classmethod
-    def recall(cls, kept: Kept) -> Memory:
+    def recall(cls, kept: qs.sources.Kept) -> Memory:
         """Raises DataError for a record that is none."""
         try:
             about, arrays = kept.about, kept.arrays
             values, columns = dict(about["field"]), about["columns"]
             field = FIELDS[values.pop("kind")](**values)
-            units = Units(*(_scalar(arrays.get(name)) for name in UNITS))
+            units = qs.Units(*(_scalar(arrays.get(name)) for name in UNITS))
             path, size, digest = (about[name] for name in ("path", "size", "sha256"))
             memory = cls(
-                Origin(str(path), int(size), str(digest)),
+                qs.files.Origin(str(path), int(size), str(digest)),
                 field,
                 units,
                 None if columns is None else tuple(map(str, columns)),
@@ -59,7 +58,7 @@ class Memory:
             )
             memory._check()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"the record of the data in run.json is none that this version reads: {error!r:.200}") from error
+            raise qs.files.unreadable_record(error) from error
         return memory
 
     def _check(self) -> None:

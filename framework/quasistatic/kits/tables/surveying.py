@@ -217,7 +217,7 @@ def _counted(
         for tally, number in zip(tallies, numbers, strict=False):
             tally.add(piece.frame[str(number)], piece)
         places, rows, blank = [*places, piece.places], rows + len(piece.places), blank + piece.blank
-        qs.refuse_large(8 * rows * sum(tally.numbers is not None for tally in tallies))
+        qs.files.refuse_large(8 * rows * sum(tally.numbers is not None for tally in tallies))
     return tallies, np.concatenate(places), blank
 
 

@@ -11,8 +11,7 @@ import attrs
 import numpy as np
 from PIL import Image, ImageOps, features
 
-from quasistatic._storage.files import refuse_large
-from quasistatic.errors import DataError
+import quasistatic as qs
 
 PAGED = ("TIFF", "PNG", "WEBP", "GIF", "AVIF")  # of other formats, such as stereo pictures, one is the picture that is meant
 FORMATS = (*PAGED, "JPEG", "BMP", "HEIF")
@@ -57,7 +56,7 @@ def decode(data: bytes, pages: Pages = "all", admit: Callable[[int], None] = lam
                 image.seek(number)
                 page = _page(image)
                 yield attrs.evolve(page, lost=(*lost, *page.lost))
-    except DataError:  # of `admit`
+    except qs.DataError:  # of `admit`
         raise
     except Image.DecompressionBombError as error:
         raise ValueError(f"it claims too many pixels: {' '.join(str(error).split())}") from error
@@ -115,7 +114,7 @@ def _claims(image: Image.Image) -> int:
 
 def _refuse_huge(image: Image.Image, size: int, count: int) -> None:
     try:
-        refuse_large(size)
+        qs.files.refuse_large(size)
     except OSError as error:
         pages = f"{count} pages, the last of " if count > 1 else ""
         raise _Unfit(f"it claims {pages}{image.width}x{image.height} pixels: {error}") from error

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
-from quasistatic._data.choices import ArrayChoices
-from quasistatic._data.tables import Table
-from quasistatic._process.event import AbstractField, Categorical, Levels, Real
-from quasistatic.errors import DataError
+import quasistatic as qs
+from quasistatic.kits.arrays.options import ArrayChoices
 
 FEW = 32  # categories at most, where nobody says that the data are categorical
 DISTINCT = 256  # values that are still told apart
@@ -49,7 +47,7 @@ class Survey:
         return bool(np.allclose(steps, np.round(steps), rtol=0.0, atol=1e-3))
 
 
-def survey(table: Table) -> Survey:
+def survey(table: qs.files.Table) -> Survey:
     """One pass over all numbers."""
     whole = np.ones(table.values.shape[1:], bool)
     values: np.ndarray | None = np.empty(0)
@@ -60,10 +58,10 @@ def survey(table: Table) -> Survey:
     return Survey(whole, values)
 
 
-def choose_support(table: Table, found: Survey, asked: str) -> str:
+def choose_support(table: qs.files.Table, found: Survey, asked: str) -> str:
     """The kind of the numbers: as asked for, or as they show. Raises DataError where they do not fit."""
     if found.values is not None and len(found.values) == 1:
-        raise DataError(f"{table.name}: every number is {found.values[0]:g}: there is nothing to learn")
+        raise qs.DataError(f"{table.name}: every number is {found.values[0]:g}: there is nothing to learn")
     support = _shown(table, found) if asked == "auto" else asked
     if support == "binary":
         _refuse(table, *table.count(lambda x: (x != 0) & (x != 1)), expected="0 or 1 (source.support is 'binary')")
@@ -71,11 +69,11 @@ def choose_support(table: Table, found: Survey, asked: str) -> str:
         wrong = table.count(lambda x: (x < 0) | (x != np.round(x)))
         _refuse(table, *wrong, expected=f"a whole number from 0 (source.support is {support!r})")
     if support == "levels" and _largest(table) >= MOST_LEVELS:
-        raise DataError(f"{table.name}: {_largest(table) + 1} levels are too many, expected at most {MOST_LEVELS}")
+        raise qs.DataError(f"{table.name}: {_largest(table) + 1} levels are too many, expected at most {MOST_LEVELS}")
     return support
 
 
-def _shown(table: Table, found: Survey) -> str:
+def _shown(table: qs.files.Table, found: Survey) -> str:
     """Tables of 0 and 1 are bits, of 0 .. n - 1 symbols; pictures of whole numbers up to 255 are greys."""
     if found.categories == 2:
         return "binary"
@@ -86,33 +84,33 @@ def _shown(table: Table, found: Survey) -> str:
     return "real" if found.categories is None or found.categories > FEW else "categorical"
 
 
-def count_states(table: Table) -> int:
+def count_states(table: qs.files.Table) -> int:
     """How many symbols there are. Levels of 8 bits are 256, whichever of them occur."""
     states = _largest(table) + 1
     return DISTINCT if table.values.ndim > 2 and FEW < states <= DISTINCT else states
 
 
-def _largest(table: Table) -> int:
+def _largest(table: qs.files.Table) -> int:
     return int(max(chunk.max() for chunk in table.chunks()))
 
 
-def _refuse(table: Table, count: int, first: str, expected: str) -> None:
+def _refuse(table: qs.files.Table, count: int, first: str, expected: str) -> None:
     if count:
-        raise DataError(f"{table.name}: {count} numbers are not {expected}, the first at {first}")
+        raise qs.DataError(f"{table.name}: {count} numbers are not {expected}, the first at {first}")
 
 
 def notes(
-    table: Table, field: AbstractField, found: Survey, choices: ArrayChoices, scale: str, deviation: np.ndarray
+    table: qs.files.Table, field: qs.AbstractField, found: Survey, choices: ArrayChoices, scale: str, deviation: np.ndarray
 ) -> Iterator[str]:
     """Sentences about the data. `deviation` (*event) is that of each element of real data, in the user's units."""
     header = "" if table.columns is None else ", its first line a header"
     yield f"read {len(table.values)} events of {field.describe()} from {table.name}{header}"
     yield from table.notes
-    if not isinstance(field, Real):
+    if not isinstance(field, qs.Real):
         if choices.support == "auto":
-            last = field.categories - 1 if isinstance(field, Categorical) else getattr(field, "levels", 2) - 1
+            last = field.categories - 1 if isinstance(field, qs.Categorical) else getattr(field, "levels", 2) - 1
             yield f'whole numbers from 0 to {last} are read as {field.kind} (source.support = "real": as amounts)'
-        if isinstance(field, Levels):
+        if isinstance(field, qs.Levels):
             yield "K of levels is the logarithm of a probability: it has no unit of the data, and is at most 0"
         return
     yield from _index_columns(table, found)
@@ -130,14 +128,14 @@ def notes(
         )
 
 
-def _index_columns(table: Table, found: Survey) -> Iterator[str]:
+def _index_columns(table: qs.files.Table, found: Survey) -> Iterator[str]:
     if found.whole.ndim == 1:
         for column in np.flatnonzero(found.whole).tolist():
             if np.all(np.diff(np.asarray(table.values[:, column], np.float64)) == 1):
                 yield f"{table.element([column])} counts the events: remove it if it is only their number"
 
 
-def _copies(table: Table) -> Iterator[str]:
+def _copies(table: qs.files.Table) -> Iterator[str]:
     count = len(table.values)
     if count <= LOOK_FOR_COPIES:
         copies = count - len({hash(row.tobytes()) for chunk in table.chunks() for row in chunk})

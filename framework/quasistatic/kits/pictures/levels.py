@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from PIL import Image
 
-from quasistatic.errors import DataError
+import quasistatic as qs
 
 BYTE = 8
 MOST_BITS = 12  # float32 cannot distinguish more levels, whatever their mean
@@ -29,7 +29,9 @@ class Depth:
         highest = int(pixels[deep].max()) if deep.any() else 0
         found = next(depth for depth in DEPTHS if highest < 2**depth)
         if bits is not None and bits > BYTE and not deep.all():
-            raise DataError(f"source.bits: {np.sum(~deep)} of {len(deep)} pictures have levels of {BYTE} bits, so expected {BYTE}")
+            raise qs.DataError(
+                f"source.bits: {np.sum(~deep)} of {len(deep)} pictures have levels of {BYTE} bits, so expected {BYTE}"
+            )
         return cls(found, bits or (min(found, MOST_BITS) if deep.all() else BYTE))
 
     @property

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from quasistatic._data.conversion import to_user
-from quasistatic._data.source import AbstractBaselines, AbstractColumns, AbstractSource, capability
-from quasistatic._process.distribution import State
-from quasistatic._process.event import Real
-from quasistatic._report.figure import DATA, FRAME, LEARNED, NORMAL, SMALL, TEXT, WIDTH, new_figure, quiet
+import quasistatic as qs
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -22,37 +19,17 @@ PANELS = 24  # columns at most that have one
 PAIRED = 6  # columns at most whose pairs are shown
 POINTS = 500  # at most in a panel
 
-
-def is_table(source: AbstractSource) -> bool:
-    """Whether events are rows of a user's table, with columns of numbers."""
-    columns = capability(source, AbstractColumns)
-    if columns is not None:
-        return bool(columns.number_columns(source.split("train", 1).x))
-    own = capability(source, AbstractBaselines) is not None
-    return own and isinstance(source.event, Real) and len(source.event.shape) == 1
+Columns = Mapping[str, np.ndarray]  # numbers (N,) by the names of their columns, nan where there is none
 
 
-def number_columns(source: AbstractSource, xs: State) -> tuple[list[str], np.ndarray]:
-    """The names of the columns of numbers, those of a header or counted from 1, and the numbers (N, columns) of events in model
-    units, in the user's; nan where there is none.
-    """
-    columns = capability(source, AbstractColumns)
-    if columns is not None:
-        found = columns.number_columns(xs)
-        return list(found), np.stack(list(found.values()), axis=1)
-    names = getattr(source, "columns", None)
-    rows = to_user(source, xs).reshape(len(xs), -1)
-    return [*names] if names else [f"column {number + 1}" for number in range(source.event.size)], rows
-
-
-def histograms(source: AbstractSource, data: State, samples: State | None = None) -> Figure:
-    """Every column of numbers of data, and of samples, both in model units; drawn in the user's on axes that hold all data."""
-    names, rows = number_columns(source, data)
-    made = None if samples is None else number_columns(source, samples)[1]
+def histograms(data: Columns, samples: Columns | None = None) -> Figure:
+    """Every column of numbers of data, and of samples, both in the user's units, on axes that hold all data."""
+    names, rows = _as_matrix(data)
+    made = None if samples is None else _as_matrix(samples)[1]
     shown = min(PANELS, rows.shape[1])
     across = min(ACROSS, shown)
     down = math.ceil(shown / across)
-    figure = new_figure(min(WIDTH, 3.2 * across), 1.9 * down + 0.3)
+    figure = qs.pictures.new_figure(min(qs.pictures.WIDTH, 3.2 * across), 1.9 * down + 0.3)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes in panels[shown:]:
         axes.set_axis_off()
@@ -60,26 +37,30 @@ def histograms(source: AbstractSource, data: State, samples: State | None = None
         column = rows[:, number][~np.isnan(rows[:, number])]
         bins = int(np.clip(2 * np.sqrt(len(column)), 10, 40))
         edges = np.linspace(*limits(column, None if made is None else made[:, number]), bins + 1)
-        axes.hist(column, edges, density=True, color=DATA, alpha=0.35, label="data")
+        axes.hist(column, edges, density=True, color=qs.pictures.DATA, alpha=0.35, label="data")
         if made is not None:
-            axes.hist(made[:, number], edges, density=True, histtype="step", color=LEARNED, linewidth=1.3, label="samples")
+            axes.hist(
+                made[:, number], edges, density=True, histtype="step", color=qs.pictures.LEARNED, linewidth=1.3, label="samples"
+            )
         axes.set(yticks=[], xlim=(edges[0], edges[-1]))
         axes.locator_params(axis="x", nbins=4)
-        axes.set_title(_short(name), fontsize=NORMAL, color=TEXT)
-        quiet(axes)
+        axes.set_title(_short(name), fontsize=qs.pictures.NORMAL, color=qs.pictures.TEXT)
+        qs.pictures.quiet(axes)
         axes.spines["left"].set_visible(False)
     if made is not None:
-        legend: dict[str, Any] = dict(ncols=2, fontsize=SMALL, frameon=False, labelcolor=TEXT, handlelength=1.2)
+        legend: dict[str, Any] = dict(
+            ncols=2, fontsize=qs.pictures.SMALL, frameon=False, labelcolor=qs.pictures.TEXT, handlelength=1.2
+        )
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", **legend)
     return figure
 
 
-def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
+def pairs(data: Columns, samples: Columns) -> Figure:
     """The first columns against one another: data below the diagonal, samples above it, on the same axes."""
-    (names, rows), (_, made) = (number_columns(source, x) for x in (data, samples))
+    (names, rows), (_, made) = (_as_matrix(x) for x in (data, samples))
     names = names[:PAIRED]
     count = len(names)
-    figure = new_figure(min(WIDTH, 2.0 * count + 0.6), min(WIDTH, 1.8 * count + 0.4))
+    figure = qs.pictures.new_figure(min(qs.pictures.WIDTH, 2.0 * count + 0.6), min(qs.pictures.WIDTH, 1.8 * count + 0.4))
     grid = figure.subplots(count, count, squeeze=False)
     ranges = [limits(rows[:, number], made[:, number]) for number in range(count)]
     for down in range(count):
@@ -87,16 +68,25 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
             axes = grid[down, across]
             axes.set_xlim(ranges[across])
             if down == across:
-                axes.hist(rows[:, down], np.linspace(*ranges[down], 31), density=True, color=DATA, alpha=0.35)
-                axes.hist(made[:, down], np.linspace(*ranges[down], 31), density=True, histtype="step", color=LEARNED)
+                axes.hist(rows[:, down], np.linspace(*ranges[down], 31), density=True, color=qs.pictures.DATA, alpha=0.35)
+                axes.hist(made[:, down], np.linspace(*ranges[down], 31), density=True, histtype="step", color=qs.pictures.LEARNED)
             else:
                 below = down > across
                 events = (rows if below else made)[:POINTS]
-                axes.scatter(events[:, across], events[:, down], s=3, linewidths=0, alpha=0.6, color=DATA if below else LEARNED)
+                axes.scatter(
+                    events[:, across],
+                    events[:, down],
+                    s=3,
+                    linewidths=0,
+                    alpha=0.6,
+                    color=qs.pictures.DATA if below else qs.pictures.LEARNED,
+                )
                 axes.set_ylim(ranges[down])
-            axes.spines[:].set_color(FRAME)
+            axes.spines[:].set_color(qs.pictures.FRAME)
             axes.locator_params(nbins=3)
-            axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT, labelbottom=down == count - 1)
+            axes.tick_params(
+                labelsize=qs.pictures.SMALL, color=qs.pictures.FRAME, labelcolor=qs.pictures.TEXT, labelbottom=down == count - 1
+            )
             axes.tick_params(labelleft=across == 0 < down, bottom=down == count - 1, left=across == 0 < down)
             if down == count - 1:
                 _name(axes.xaxis, names[across])
@@ -105,26 +95,31 @@ def pairs(source: AbstractSource, data: State, samples: State) -> Figure:
     return figure
 
 
-def correlations(source: AbstractSource, data: State, samples: State) -> Figure:
+def correlations(data: Columns, samples: Columns) -> Figure:
     """The correlations of the columns of data and of samples, side by side on one scale."""
-    (names, rows), (_, made) = (number_columns(source, x) for x in (data, samples))
+    (names, rows), (_, made) = (_as_matrix(x) for x in (data, samples))
     names = [_short(name) for name in names]
-    size = min(WIDTH, 5.0 + 0.5 * len(names))
-    figure = new_figure(size, 0.48 * size + 0.9)
+    size = min(qs.pictures.WIDTH, 5.0 + 0.5 * len(names))
+    figure = qs.pictures.new_figure(size, 0.48 * size + 0.9)
     image = None
     for axes, events, title in zip(figure.subplots(1, 2), (rows, made), ("data", "samples"), strict=True):
         image = axes.imshow(correlation(events), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-        axes.set_title(title, fontsize=NORMAL, color=TEXT)
+        axes.set_title(title, fontsize=qs.pictures.NORMAL, color=qs.pictures.TEXT)
         ticks = range(len(names)) if len(names) <= PANELS else []
         axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90)
         axes.set_yticks(ticks, [names[k] for k in ticks] if title == "data" else [])
-        axes.tick_params(labelsize=SMALL, labelcolor=TEXT, length=0)
-        axes.spines[:].set_color(FRAME)
+        axes.tick_params(labelsize=qs.pictures.SMALL, labelcolor=qs.pictures.TEXT, length=0)
+        axes.spines[:].set_color(qs.pictures.FRAME)
     assert image is not None
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, ticks=[-1, 0, 1])
-    bar.ax.tick_params(labelsize=SMALL, labelcolor=TEXT)
-    bar.outline.set_edgecolor(FRAME)
+    bar.ax.tick_params(labelsize=qs.pictures.SMALL, labelcolor=qs.pictures.TEXT)
+    bar.outline.set_edgecolor(qs.pictures.FRAME)
     return figure
+
+
+def _as_matrix(columns: Columns) -> tuple[list[str], np.ndarray]:
+    """The names of columns, and their numbers (N, columns)."""
+    return list(columns), np.stack(list(columns.values()), axis=1)
 
 
 def correlation(events: np.ndarray) -> np.ndarray:
@@ -156,7 +151,7 @@ def _name(axis: Axis, name: str, is_labelled: bool = True) -> None:
     offset = formatter.get_offset() if is_labelled else ""
     axis.get_offset_text().set_visible(False)
     sign = "\n" if offset[:1] in ("", "+", "\N{MINUS SIGN}") else "\n\N{MULTIPLICATION SIGN}"
-    axis.set_label_text(f"{_short(name)}{sign}{offset}".rstrip(), fontsize=SMALL, color=TEXT)
+    axis.set_label_text(f"{_short(name)}{sign}{offset}".rstrip(), fontsize=qs.pictures.SMALL, color=qs.pictures.TEXT)
 
 
 def _short(name: str) -> str:

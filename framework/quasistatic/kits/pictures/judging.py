@@ -1,4 +1,4 @@
-"""What samples are worth: in the words of their source, and of pictures two measures that every source has."""
+"""Measures of samples that are pictures: whether they copy, and how far their distribution is from that of the data."""
 
 from __future__ import annotations
 
@@ -6,29 +6,21 @@ import math
 
 import numpy as np
 
-from quasistatic._data.source import AbstractJudge, AbstractSource, capability
-from quasistatic._process.distribution import State
-from quasistatic._process.tree import take
+import quasistatic as qs
 
 TRAINING = 10_000  # training pictures at most that are looked at
 JUDGED = 500  # samples at most, and as many validation pictures
 COMPONENTS = 64
-CELLS = 2**24  # distances at a time
 
 
-def judge_samples(source: AbstractSource, xs: State) -> dict[str, float]:
-    """Measures of generated events (N, ...) in model units: those of the source, and for pictures these two.
+def measures(source: qs.AbstractSource, xs: np.ndarray) -> dict[str, float]:
+    """Two measures of generated pictures (N, ...) in model units.
 
     `nearer_to_training_than_validation` is the chance that a sample is nearer to some stored training picture than a
     validation picture is: a half where they are alike, near 1 where samples copy. `frechet_64_components` is the Frechet
     distance between normal distributions fitted to samples and to training pictures, in the first 64 principal components of
     these (or as many as there are); validation pictures, as many as samples, have `..._of_validation`.
     """
-    own = capability(source, AbstractJudge)
-    return {**({} if own is None else own.judge(xs)), **(_of_pictures(source, xs) if source.event.pixels else {})}
-
-
-def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
     validation, train = _flat(source.split("validation", JUDGED).x), _flat(source.split("train", TRAINING).x)
     count = min(len(xs), len(validation))
     if not count:
@@ -36,7 +28,7 @@ def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
     samples, validation = _flat(xs)[:count], validation[:count]
     found = {}
     if source.stored() is not None:
-        away, held_out = (nearest(train, each)[0] for each in (samples, validation))
+        away, held_out = (qs.numerics.nearest(each, train)[0] for each in (samples, validation))
         found["nearer_to_training_than_validation"] = chance_below(away, held_out)
     axes = principal_components(train)
     known = train @ axes
@@ -46,21 +38,8 @@ def _of_pictures(source: AbstractSource, xs: State) -> dict[str, float]:
     return found
 
 
-def _flat(xs: State) -> np.ndarray:
+def _flat(xs: np.ndarray) -> np.ndarray:
     return np.reshape(np.asarray(xs, np.float32), (len(xs), math.prod(np.shape(xs)[1:])))
-
-
-def nearest(train: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distance of each of `xs` (M, size) to the nearest of `train` (N, size), and the number of that one, (M,) both."""
-    norms, distances, numbers = (train**2).sum(axis=1), [], []
-    rows = max(1, CELLS // len(train))
-    for start in range(0, len(xs), rows):
-        part = xs[start : start + rows]
-        squares = norms - 2.0 * part @ train.T
-        chosen = squares.argmin(axis=1)
-        numbers.append(chosen)
-        distances.append(np.sqrt(((part - train[chosen]) ** 2).sum(axis=1)))
-    return np.concatenate(distances), np.concatenate(numbers)
 
 
 def chance_below(a: np.ndarray, b: np.ndarray) -> float:
@@ -92,7 +71,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     return float(away + np.trace(first) + np.trace(second) - 2.0 * shared)
 
 
-def neighbours(source: AbstractSource, xs: State) -> State:
-    """Of each of some samples (N, ...) the nearest stored training event, both in model units."""
-    train = source.split("train", TRAINING).x
-    return take(train, nearest(_flat(train), _flat(xs))[1])
+def nearest_training(source: qs.AbstractSource, xs: np.ndarray) -> np.ndarray:
+    """Of each of some samples (N, ...) the nearest stored training picture, both in model units."""
+    train = np.asarray(source.split("train", TRAINING).x)
+    return train[qs.numerics.nearest(_flat(xs), _flat(train))[1]]

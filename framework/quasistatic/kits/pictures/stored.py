@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
 
-from quasistatic._data.origin import Origin
-from quasistatic._data.source import Outside
-from quasistatic.errors import DataError
+import quasistatic as qs
 
 SHARE = -1  # of `Pictures.places`: where shares decide
 NAMED = 200  # records that are left out, of which the names are given
@@ -28,7 +24,7 @@ class Pictures:
     file. `outside` are the files that could not be read, numbered among all records.
     """
 
-    origin: Origin
+    origin: qs.files.Origin
     pixels: np.ndarray
     groups: np.ndarray
     places: np.ndarray
@@ -38,7 +34,7 @@ class Pictures:
     notes: tuple[str, ...] = ()
     pages: np.ndarray | None = None
     deep: np.ndarray = attrs.field()
-    outside: tuple[Outside, ...] = ()
+    outside: tuple[qs.sources.Outside, ...] = ()
 
     @deep.default
     def _never_deep(self) -> np.ndarray:
@@ -60,22 +56,6 @@ class Pictures:
         return f"{self.files[self.groups[row]]}{page}"
 
 
-def origin_of(where: str, files: Mapping[str, bytes]) -> Origin:
-    """Of the bytes of several files, by name: their size together, and one digest of all."""
-    return origin_of_digests(where, ((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()))
-
-
-def origin_of_digests(where: str, files: Iterable[tuple[str, int, str]]) -> Origin:
-    """Of several files, given by name, size and digest."""
-    named = sorted(files)
-    whole = hashlib.sha256("".join(f"{name}\0{digest}\n" for name, _, digest in named).encode(errors="surrogateescape"))
-    return Origin(
-        where if where == os.path.basename(where) and not os.path.exists(where) else os.path.abspath(where),
-        sum(size for _, size, _ in named),
-        whole.hexdigest(),
-    )
-
-
 def in_view(pixels: np.ndarray, is_colour: bool) -> np.ndarray:
     """Pictures (N, height, width) or (N, height, width, 3) as grey or as colour ones."""
     if is_colour:
@@ -88,13 +68,13 @@ def refuse_outside(found: Pictures) -> None:
     """Raises DataError where files could not be read, which names them and a way out."""
     if found.outside:
         total = len(set(found.files)) + len(found.outside)
-        raise DataError(
+        raise qs.DataError(
             f"{found.origin.path}: {len(found.outside)} of {total} pictures cannot be used; "
             f'source.unreadable = "skip" leaves them out: {named_outside(found.outside)}'
         )
 
 
-def named_outside(outside: Sequence[Outside]) -> str:
+def named_outside(outside: Sequence[qs.sources.Outside]) -> str:
     """Records by what is wrong with them."""
     by_reason = defaultdict(list)
     for each in outside[:NAMED]:

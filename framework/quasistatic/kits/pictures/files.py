@@ -17,12 +17,10 @@ import attrs
 import numpy as np
 from PIL import Image, ImageOps
 
-from quasistatic._data.decoding import Page, Pages, decode, needs
-from quasistatic._data.picture_choices import PICTURES, CutChoices
-from quasistatic._data.pictures import SHARE, Pictures, in_view, named_outside, origin_of_digests
-from quasistatic._data.source import Outside
-from quasistatic._storage.files import read_plain, reason, refuse_large
-from quasistatic.errors import DataError
+import quasistatic as qs
+from quasistatic.kits.pictures.decoding import Page, Pages, decode, needs
+from quasistatic.kits.pictures.options import PICTURES, CutChoices
+from quasistatic.kits.pictures.stored import SHARE, Pictures, in_view, named_outside
 
 NEARLY_GREY = 4  # levels by which channels may differ where a lossy format has changed greys
 Fit = Literal["resize", "crop", "patches"]
@@ -47,7 +45,7 @@ def picture_names(place: Path) -> _Names:
         if place.is_file() and place.name.lower().endswith(PICTURES):
             return _Names(place.parent, [place.name])
         expected = f"is a file, expected a folder of pictures, or a file that ends in {', '.join(PICTURES)}"
-        raise DataError(f"{place}: {expected if place.exists() else 'there is no such folder'}")
+        raise qs.DataError(f"{place}: {expected if place.exists() else 'there is no such folder'}")
     names, links, others = [], 0, Counter[str]()
     for where, below, files in os.walk(place):
         below[:] = [name for name in below if not name.startswith(".")]
@@ -64,7 +62,7 @@ def picture_names(place: Path) -> _Names:
             links += not is_plain
     if not names:
         are_links = f" ({links} are links)" if links else ""
-        raise DataError(f"{place}: holds no pictures, expected files that end in {', '.join(PICTURES)}{are_links}")
+        raise qs.DataError(f"{place}: holds no pictures, expected files that end in {', '.join(PICTURES)}{are_links}")
     return _Names(place, sorted(names), links, others)
 
 
@@ -125,10 +123,10 @@ class _Room:
         with self._lock:
             self._count += count
             try:
-                refuse_large(self._count * self._each)
+                qs.files.refuse_large(self._count * self._each)
             except OSError as error:
                 way_out = 'make source.size or source.patches smaller, or set source.pages = "first"'
-                raise DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
+                raise qs.DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
 
 
 def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False) -> Pictures:
@@ -148,7 +146,7 @@ def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pa
     good = [(each, page, cut) for each in found if not each.problem for page, cut in enumerate(each.cuts, start=1)]
     outside = tuple(_outside(found))
     if not good:
-        raise DataError(f"{place}: none of {len(found)} pictures can be used: {named_outside(outside)}")
+        raise qs.DataError(f"{place}: none of {len(found)} pictures can be used: {named_outside(outside)}")
     is_colour = choices.view == "colour" or (choices.view == "auto" and any(cut.squares.ndim == 4 for _, _, cut in good))
     folders = [_folder_of(each.name) for each, _, _ in good]
     classes = tuple(sorted(set(folders)))
@@ -157,7 +155,7 @@ def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pa
     groups = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     has_pages = any(len(each.cuts) > 1 for each in found)
     return Pictures(
-        origin_of_digests(os.path.abspath(place), ((each.name, each.size, each.digest) for each in found)),
+        qs.files.origin_of_digests(os.path.abspath(place), ((each.name, each.size, each.digest) for each in found)),
         np.concatenate([in_view(cut.squares, is_colour) for _, _, cut in good]),
         groups=np.repeat([groups[key] for key in keys], counts),
         places=np.full(sum(counts), SHARE),
@@ -175,9 +173,9 @@ def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, 
     if (needed := needs(Path(name).suffix.lower())) is not None:
         return _Read(name, problem=needed)
     try:
-        data = read_plain(folder / name)
+        data = qs.files.read_plain(folder / name)
     except OSError as error:
-        return _Read(name, problem=reason(error))
+        return _Read(name, problem=qs.files.reason(error))
     digest = hashlib.sha256(data).hexdigest()
     # of each file its own places, whichever others there are
     random = np.random.RandomState((int(digest[:8], 16) + choices.split_seed) % 2**32)
@@ -201,7 +199,7 @@ def _folder_of(name: str) -> str:
     return name.split("/")[0] if "/" in name else ""
 
 
-def _outside(found: Sequence[_Read]) -> Iterator[Outside]:
+def _outside(found: Sequence[_Read]) -> Iterator[qs.sources.Outside]:
     """The files that could not be read, numbered among all records."""
     has_pages = any(len(each.cuts) > 1 for each in found)
     is_labelled = len({_folder_of(each.name) for each in found if not each.problem}) > 1
@@ -210,12 +208,18 @@ def _outside(found: Sequence[_Read]) -> Iterator[Outside]:
         if each.problem:
             tags: dict[str, Any] = {"picture": number, "file": each.name}
             tags |= {"page": ""} if has_pages else {}
-            yield Outside(number, each.problem, tags | ({"label": _folder_of(each.name)} if is_labelled else {}))
+            yield qs.sources.Outside(number, each.problem, tags | ({"label": _folder_of(each.name)} if is_labelled else {}))
         number += max(1, sum(len(cut.squares) for cut in each.cuts))
 
 
 def _notes(
-    place: Path, found: Sequence[_Read], names: _Names, choices: CutChoices, fit: Fit, is_colour: bool, outside: Sequence[Outside]
+    place: Path,
+    found: Sequence[_Read],
+    names: _Names,
+    choices: CutChoices,
+    fit: Fit,
+    is_colour: bool,
+    outside: Sequence[qs.sources.Outside],
 ) -> Iterator[str]:
     cuts = [(each.name, cut) for each in found for cut in each.cuts]
     events = sum(len(cut.squares) for _, cut in cuts)

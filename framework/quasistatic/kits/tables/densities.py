@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from quasistatic._data.mixtures import FLOOR, choosing_events, fit_mixture, normal_log_prob
+from quasistatic.kits.tables.normal_mixtures import FLOOR, choosing_events, fit_mixture, normal_log_prob
 
 BANDWIDTHS = np.geomspace(0.02, 1.5, 16)  # in deviations of a column
 CELLS = 2**20  # distances at a time
