@@ -142,9 +142,6 @@ from quasistatic._process.schedule import AbstractSchedule as AbstractSchedule
 from quasistatic._process.schedule import log_noise as log_noise
 from quasistatic._process.schedule import log_survival as log_survival
 from quasistatic._process.schedule import make_schedule as make_schedule
-from quasistatic._process.tilted import PaperTiltedKernel as PaperTiltedKernel
-from quasistatic._process.tilted import TiltedKernel as TiltedKernel
-from quasistatic._process.tilted import tilted as tilted
 from quasistatic._process.tree import Layout as Layout
 from quasistatic._recipes.recipe import Choice as Choice
 from quasistatic._recipes.recipe import Recipe as Recipe

@@ -19,9 +19,9 @@ from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
+from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import BinnedNormal, MeasuredNormal, Normal
+from quasistatic._process.normal import Normal, mean_of
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
@@ -70,16 +70,7 @@ def log_levels(kernel: AbstractKernel, t: Time) -> tuple[jax.Array, jax.Array]:
 
 def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
     """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    return mean_of(diffusion.kernel.decode(diffusion.params(z, t), z, t))
-
-
-def mean_of(data: AbstractDistribution) -> jax.Array:
-    """The mean of a distribution of data; of binned normals that of the normals. Raises TypeError where there is none."""
-    if isinstance(data, BinnedNormal | MeasuredNormal):
-        data = data.normal
-    if not isinstance(data, AbstractWithMean):
-        raise TypeError(f"denoised: a {type(data).__name__} has no mean")
-    return data.mean()
+    return mean_of(diffusion.denoise(diffusion.params(z, t), z, t))
 
 
 @attrs.frozen(eq=False)

@@ -15,6 +15,7 @@ import attrs
 import click
 
 import quasistatic as qs
+from quasistatic_plugins.conditioning.how import METHODS, How
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,23 +23,8 @@ if TYPE_CHECKING:
     from quasistatic_plugins.conditioning.draws import Draws
 
 F = TypeVar("F", bound=Callable[..., Any])
-METHODS = ("exact", "bridged", "paper", "paper-ramp")
 ERROR = "_standard_error"
 ENDINGS = (".npz", ".png", ".svg", ".pdf")
-
-
-@attrs.frozen
-class How:
-    """What the commands share."""
-
-    folder: Path
-    out: Path
-    method: str
-    particles: int
-    steps: int | None
-    seed: int
-    as_json: bool
-    draws: int = 1
 
 
 def _out(_ctx: click.Context, _parameter: click.Parameter, out: Path) -> Path:

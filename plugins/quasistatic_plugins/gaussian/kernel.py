@@ -151,6 +151,11 @@ class AbstractGaussianKernel(qs.AbstractKernel):
         step = self._step(s, t, self._blur)
         return qs.Normal(step.z_weight * z + step.x_weight * x, jnp.full_like(z, step.variance))
 
+    def guided(self, params: jax.Array, without: jax.Array, weight: jax.Array) -> jax.Array:
+        """Of the prediction alone: a variance that is learned is the one with side information."""
+        moved = super().guided(params, without, weight)
+        return params.at[..., 0].set(moved[..., 0])
+
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return z[..., None]
 
@@ -321,6 +326,10 @@ class LevelsKernel(AbstractAveragingKernel):
 
     def zero_params(self) -> jax.Array:
         return jnp.zeros((*self.event.shape, self.event.levels))
+
+    def guided(self, params: jax.Array, without: jax.Array, weight: jax.Array) -> jax.Array:
+        """Of all log-weights."""
+        return qs.AbstractKernel.guided(self, params, without, weight)
 
     def _leveled(self, log_weights: jax.Array) -> qs.Leveled:
         return qs.Leveled(qs.Finite(qs.log_normalise(log_weights)), self.event.low, self.event.spacing)
