@@ -102,6 +102,8 @@ from quasistatic._process.finite import FiniteKernel as FiniteKernel
 from quasistatic._process.finite import Leveled as Leveled
 from quasistatic._process.finite import floored_log as floored_log
 from quasistatic._process.finite import log_normalise as log_normalise
+from quasistatic._process.gaussian import AbstractGaussianPath as AbstractGaussianPath
+from quasistatic._process.gaussian import GaussianStep as GaussianStep
 from quasistatic._process.grid import AbstractGrid as AbstractGrid
 from quasistatic._process.grid import FixedGrid as FixedGrid
 from quasistatic._process.grid import GivenGrid as GivenGrid

@@ -128,7 +128,7 @@ PROTOCOLS = (
     "AbstractPartDrawing", "AbstractReading", "AbstractOwnUnits", "AbstractColumns",
     "AbstractFramed", "AbstractWriting", "AbstractSymbolSource",
     "AbstractKept", "AbstractRefitting",
-    "AbstractKernel", "AbstractBridged", "AbstractFlowing",
+    "AbstractKernel", "AbstractBridged", "AbstractGaussianPath", "AbstractFlowing",
     "AbstractJumping", "FiniteKernel",
     "AbstractDistribution", "AbstractElementwiseDistribution", "AbstractWithMean", "AbstractIntegrable", "AbstractDiscrete",
     "AbstractModel", "AbstractFilters", "AbstractObjective", "AbstractSampler", "AbstractPotential", "AbstractElementwise",

@@ -13,10 +13,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
+from quasistatic._process.gaussian import AbstractGaussianPath
 from quasistatic._process.grid import AbstractGrid, FixedGrid, Steps, checked_times
 from quasistatic._process.guidance import Guidance
-from quasistatic._process.kernel import AbstractBridged, AbstractJumping, AbstractKernel
+from quasistatic._process.kernel import AbstractBridged, AbstractFlowing, AbstractJumping, AbstractKernel
 from quasistatic._process.model import AbstractModel, ConstantModel, Side
+from quasistatic._process.normal import mean_of
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.variances import FittedVariances
 
@@ -167,6 +169,15 @@ class Diffusion(eqx.Module):
         if not isinstance(self.kernel, AbstractBridged):
             raise TypeError(f"Diffusion.tilted: expected a kernel that is an AbstractBridged, got a {type(self.kernel).__name__}")
         return self.kernel.bridge(self.denoise(params, z, t), z, s, t)
+
+    def velocity(self, z: State, t: Time) -> State:
+        """dz/dt of the probability flow at z_t = z, of the shape of z. Raises TypeError for a kernel without a flow."""
+        params, kernel = self.params(z, t), self.kernel
+        if self.potential is None and isinstance(kernel, AbstractFlowing):
+            return kernel.flow(params, z, t)
+        if isinstance(kernel, AbstractGaussianPath):
+            return kernel.velocity(mean_of(self.denoise(params, z, t)), z, t)
+        raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
 
     def prior(self, x: State, *, key: Key) -> dict[str, Scalar]:
         """KL(q(z_1 given x) || equilibrium) in nats by part: what is left of the data at the end."""
