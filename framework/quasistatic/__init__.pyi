@@ -48,6 +48,8 @@ from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
 from quasistatic._process.finite import Leveled as Leveled
 from quasistatic._process.gated import AbstractGivenStates as AbstractGivenStates
+from quasistatic._process.gaussian import AbstractGaussianPath as AbstractGaussianPath
+from quasistatic._process.gaussian import GaussianStep as GaussianStep
 from quasistatic._process.join import join_kernels as join_kernels
 from quasistatic._process.kernel import AbstractBridged as AbstractBridged
 from quasistatic._process.kernel import AbstractFlowing as AbstractFlowing
@@ -80,9 +82,6 @@ from quasistatic._process.schedule import AbstractSchedule as AbstractSchedule
 from quasistatic._process.schedule import log_noise as log_noise
 from quasistatic._process.schedule import log_survival as log_survival
 from quasistatic._process.schedule import make_schedule as make_schedule
-from quasistatic._process.tilted import PaperTiltedKernel as PaperTiltedKernel
-from quasistatic._process.tilted import TiltedKernel as TiltedKernel
-from quasistatic._process.tilted import tilted as tilted
 from quasistatic._process.tree import Layout as Layout
 from quasistatic._recipes.recipe import Recipe as Recipe
 from quasistatic._recipes.recipe import load_recipe as load_recipe

@@ -14,7 +14,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic_plugins.conditioning import draws
-from quasistatic_plugins.conditioning.command import How
+from quasistatic_plugins.conditioning.how import How
 
 pytestmark = pytest.mark.benchmark
 

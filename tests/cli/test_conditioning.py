@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import quasistatic as qs
-from quasistatic_plugins.conditioning.command import How
 from quasistatic_plugins.conditioning.draws import FEW, Draws, hidden_elements, inpainted
+from quasistatic_plugins.conditioning.how import How
 
 SMALL = {
     "source.view": "grey", "source.augment": False, "kernel.use": "gaussian", "kernel.mean": "levels",

@@ -766,6 +766,15 @@ class BridgeOverTheReference(Redraw):
         return super().bridge(self.decode(params, z, t), z, s, t)
 
 
+@catalogue.caught_by("levels", gaussian)
+class LevelsOfTheDeviation(GaussianKernel):
+    """Declares the logarithm of the noise's deviation in the place of that of its variance."""
+
+    def levels(self, t):
+        log_signal, log_noise = super().levels(t)
+        return log_signal, 0.5 * log_noise
+
+
 @catalogue.caught_by("flow", gaussian)
 class BothDriftsInTheFlow(GaussianKernel):
     """The flow is the sum of the two drifts, not their mean."""

@@ -35,7 +35,7 @@ class MeanForADraw(Ancestral):
     """Takes the mean of a step back, without its noise."""
 
     def step(self, diffusion, state, s, t, *, key):
-        return diffusion.kernel.reverse(diffusion.params(state, t), state, s, t).loc, {}
+        return diffusion.reverse(diffusion.params(state, t), state, s, t).loc, {}
 
 
 @catalogue.caught_by("exact-on-normal")
@@ -60,7 +60,7 @@ class NetworkAskedTooEarly(Ancestral):
     """Asks the network at the time where the step ends, not where it starts."""
 
     def step(self, diffusion, state, s, t, *, key):
-        return diffusion.kernel.reverse(diffusion.params(state, s), state, s, t).sample(key), {}
+        return diffusion.reverse(diffusion.params(state, s), state, s, t).sample(key), {}
 
 
 @catalogue.caught_by("exact-on-finite")
@@ -131,7 +131,7 @@ class ReportsItsParams(Ancestral):
 
 
 def _last_draw(diffusion, state, t):
-    data = diffusion.kernel.decode(diffusion.params(state, t), state, t)
+    data = diffusion.decode(diffusion.params(state, t), state, t)
     return data.loc, jnp.sqrt(data.variance)
 
 
@@ -191,7 +191,7 @@ class SharesWithoutTheirJoint(Ancestral):
     """Each symbol has its share, and all symbols of an event are drawn with one number."""
 
     def finish(self, diffusion, state, t, *, key):
-        data = diffusion.kernel.decode(diffusion.params(state, t), state, t)
+        data = diffusion.decode(diffusion.params(state, t), state, t)
         if not jnp.issubdtype(state.dtype, jnp.integer):
             return data.sample(key)
         return data._at(jnp.broadcast_to(qs.numerics.uniform((), key=key), state.shape))
@@ -203,7 +203,7 @@ class SideInformationDropped(Ancestral):
 
     def step(self, diffusion, state, s, t, *, key):
         params = diffusion.model(diffusion.kernel.encode(state, t), t, None)
-        return diffusion.kernel.reverse(params, state, s, t).sample(key), {}
+        return diffusion.reverse(params, state, s, t).sample(key), {}
 
 
 @catalogue.caught_by("exact-on-finite")

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic._process.wrapped import AbstractWrappedKernel
+from quasistatic._process.model import ConstantModel
 from quasistatic.oracles import log_likelihood
-from quasistatic.testing._setting import Constant, Setting, enumerate_states
+from quasistatic.testing._setting import Setting, enumerate_states
 from quasistatic.testing._tools.bench import Redraw
 from quasistatic.testing._tools.statistics import chi_square, counts_of
-from quasistatic_plugins.conditioning import ParticlesOptions
+from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
+from quasistatic_plugins.conditioning.paper import Paper
 from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
 
 SIZE = 3.9  # standard errors: 1 in 10,000
@@ -54,10 +55,12 @@ def drawn_by_particles(diffusion: qs.Diffusion, count: int, keys: jax.Array) -> 
     return jax.vmap(one)(keys)
 
 
-def end_of(diffusion: qs.Diffusion, to_data: bool = True, start: qs.Normal | None = None) -> tuple[np.ndarray, np.ndarray]:
+def end_of(
+    diffusion: qs.Diffusion, to_data: bool = True, start: qs.Normal | None = None, sampler: Paper | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the draws where every step back is normal with a mean linear in z: no draw is made."""
-    times, kernel = diffusion.times(), diffusion.kernel
-    start = start or kernel.equilibrium()
+    times = diffusion.times()
+    start = start or (sampler.start(diffusion) if sampler else diffusion.kernel.equilibrium())
     zero = jnp.zeros_like(start.loc)
 
     def through(step):
@@ -71,7 +74,9 @@ def end_of(diffusion: qs.Diffusion, to_data: bool = True, start: qs.Normal | Non
 
     def back(carry, at):
         s, t = at
-        return moved(carry, lambda z: kernel.reverse(diffusion.params(z, t), z, s, t)), None
+        if sampler:
+            return moved(carry, lambda z: sampler.back(diffusion, z, s, t)), None
+        return moved(carry, lambda z: diffusion.reverse(diffusion.params(z, t), z, s, t)), None
 
     carry = (start.loc, jnp.diag(start.variance))
     carry, _ = jax.lax.scan(back, carry, (times[:-1], times[1:]), reverse=True)
@@ -82,27 +87,27 @@ def end_of(diffusion: qs.Diffusion, to_data: bool = True, start: qs.Normal | Non
 
 
 @pytest.mark.parametrize(
-    ("scheme", "steps", "mean", "variance", "tolerance"),
+    ("ramp", "steps", "mean", "variance", "tolerance"),
     [
-        ("paper", 1000, 0.6665, 0.3337, 1e-4),
-        ("paper", 40, 0.6655, 0.3415, 1e-4),
+        (False, 1000, 0.6665, 0.3337, 1e-4),
+        (False, 40, 0.6655, 0.3415, 1e-4),
         # of the exponent (T - i) / T; here the i-th of T times is (i - 1) / (T - 1), which at T = 40 is no small difference
-        ("paper-ramp", 1000, 0.4615, 0.4328, 5e-4),
-        ("paper-ramp", 40, 0.4498, 0.4455, 9e-3),
+        (True, 1000, 0.4615, 0.4328, 5e-4),
+        (True, 40, 0.4498, 0.4455, 9e-3),
     ],
 )
-def test_the_scheme_of_the_paper_has_its_known_bias(scheme, steps, mean, variance, tolerance):
+def test_the_scheme_of_the_paper_has_its_known_bias(ramp, steps, mean, variance, tolerance):
     """N(0, 1) data, noise of variance 1, the schedule of the reference code: the posterior has y / 2 and 1 / 2.
 
     The numbers are those of the exact recursion of mean and variance, worked out apart from this code.
     """
     kernel = qs.make("kernel", "gaussian", qs.Real((1,)), schedule="reference", mean="eq65-code", reference_steps=steps)
-    diffusion = qs.Diffusion(kernel, Constant(kernel.zero_params()), steps)
+    diffusion = qs.Diffusion(kernel, ConstantModel(kernel.zero_params()), steps)
     with jax.enable_x64(True):
-        seen = diffusion.tilted(qs.Observed(jnp.ones(1), jnp.ones(1)), scheme)
+        seen = diffusion.tilted(qs.Observed(jnp.ones(1), jnp.ones(1)))
         # the reference code begins at y itself, but for the ramp, and stops at the first noisy state
-        start = None if scheme == "paper-ramp" else qs.Normal(jnp.ones(1), jnp.zeros(1))
-        found, spread = end_of(seen, to_data=False, start=start)
+        start = None if ramp else qs.Normal(jnp.ones(1), jnp.zeros(1))
+        found, spread = end_of(seen, to_data=False, start=start, sampler=Paper(PaperOptions(ramp)))
     assert found[0] == pytest.approx(mean, abs=tolerance) and spread[0, 0] == pytest.approx(variance, abs=tolerance)
 
 
@@ -111,7 +116,7 @@ def test_in_painting_by_the_paper_has_its_known_bias(rho, mean, variance):
     """One of two coordinates is known to be 1; the posterior of the other has rho and 1 - rho^2."""
     diffusion = plane(rho, 1000, schedule="reference", reference_steps=1000)
     known = qs.Known(jnp.array([1.0, 0.0]), jnp.array([True, False]))
-    found, spread = end_of(diffusion.tilted(known, "paper"), to_data=False)
+    found, spread = end_of(diffusion.tilted(known), to_data=False, sampler=Paper(PaperOptions()))
     assert found[1] == pytest.approx(mean, abs=2e-3) and spread[1, 1] == pytest.approx(variance, abs=2e-3)
 
 
@@ -119,7 +124,7 @@ def test_in_painting_by_the_paper_has_its_known_bias(rho, mean, variance):
 def test_independent_elements_are_conditioned_exactly_on_any_grid(steps):
     """The tilted walk alone: N(0, 1) data with unit noise end with y / 2 and 1 / 2."""
     kernel = qs.make("kernel", "gaussian", qs.Real((1,)), last_survival=1e-6)
-    diffusion = qs.Diffusion(kernel, Constant(kernel.zero_params()), steps)
+    diffusion = qs.Diffusion(kernel, ConstantModel(kernel.zero_params()), steps)
     found, spread = end_of(diffusion.tilted(qs.Observed(jnp.full(1, 1.5), jnp.ones(1))))
     assert found[0] == pytest.approx(0.75, abs=2e-3) and spread[0, 0] == pytest.approx(0.5, abs=2e-3)
 
@@ -190,7 +195,7 @@ def test_without_weights_correlated_coordinates_are_biased():
 @pytest.mark.parametrize("field", [qs.Real((2, 3)), qs.Levels((2, 3), -1.0, 1.0, 5), qs.Binary((2, 3))])
 def test_known_elements_are_kept_to_the_last_bit_and_others_are_not(field):
     kernel = qs.make("kernel", "binomial" if isinstance(field, qs.Binary) else "gaussian", field)
-    diffusion = qs.Diffusion(kernel, Constant(kernel.zero_params()), 3)
+    diffusion = qs.Diffusion(kernel, ConstantModel(kernel.zero_params()), 3)
     mask = np.arange(6).reshape(2, 3) % 2 == 0
     x = np.stack([np.ones((2, 3)), np.zeros((2, 3))]).astype(np.float32)
     stack = qs.Known(jnp.asarray(x), jnp.asarray(np.stack([mask] * 2)))
@@ -263,43 +268,50 @@ def test_what_cannot_be_tilted_is_said():
     with pytest.raises(TypeError, match=r"Flipped\.tilt: not known for a Normal"):
         qs.Flipped(jnp.zeros(2), jnp.asarray(0.1)).tilt(qs.Normal(jnp.zeros(2), jnp.ones(2)))
     kernel = qs.make("kernel", "gaussian", qs.Real((2,)), mean="eq65")
-    with pytest.raises(TypeError, match=r"'bridged' needs a kernel that is an AbstractBridged, got a Eq65Kernel"):
-        qs.tilted(kernel, POTENTIALS["denoising"])
-    with pytest.raises(ValueError, match="expected a scheme 'bridged', 'paper' or 'paper-ramp', got 'best'"):
-        qs.tilted(kernel, POTENTIALS["denoising"], "best")
+    tilted = qs.Diffusion(kernel, ConstantModel(kernel.zero_params()), 3).tilted(POTENTIALS["denoising"])
+    with pytest.raises(TypeError, match=r"expected a kernel that is an AbstractBridged, got a Eq65Kernel"):
+        tilted.reverse(kernel.zero_params(), jnp.zeros(2), jnp.asarray(0.4), jnp.asarray(0.6))
 
 
-def test_a_kernel_around_another_hands_on_the_whole_protocol():
-    """All but the step back, which is what a subclass changes; a member that the protocol gains is not forgotten."""
-    protocol = {name for name in (*vars(qs.AbstractKernel), *qs.AbstractKernel.__annotations__) if not name.startswith("_")}
-    assert {"event", "is_stationary", "measured", "transition"} <= protocol
-    handed_on = {name for name in vars(AbstractWrappedKernel) if not name.startswith("_")}
-    assert protocol - handed_on == {"reverse"}
+def test_factors_one_after_another_are_their_product():
+    diffusion, key = plane(0.9, 5), jr.key(0)
+    one, other = POTENTIALS.values()
+    twice, at_once = diffusion.tilted(one).tilted(other), diffusion.tilted(one * other)
+    assert eqx.tree_equal(twice, at_once) and eqx.tree_equal(twice.untilted, diffusion)
+    drawn = [qs.sample(each, 4, key=key) for each in (twice, at_once, diffusion)]
+    assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[1], drawn[2])
 
 
-def in_order() -> qs.AbstractKernel:
-    return qs.make("kernel", "absorbing", qs.Categorical((4,), 3), order="last-first")
+def test_without_a_potential_the_scheme_of_the_paper_is_ancestral():
+    diffusion, key = plane(0.9, 5), jr.key(0)
+    assert np.array_equal(*(qs.sample(diffusion, 4, key=key, sampler=each) for each in (Paper(PaperOptions()), qs.Ancestral())))
+    stack = jax.tree.map(lambda leaf: leaf[None], POTENTIALS["denoising"])
+    plain, ramp = (qs.sample(diffusion, 4, key=key, potential=stack, sampler=Paper(PaperOptions(each))) for each in (False, True))
+    assert np.isfinite(plain).all() and not np.array_equal(plain, ramp)
 
 
-@pytest.mark.parametrize("scheme", ["bridged", "paper", "paper-ramp"])
-def test_a_tilted_kernel_is_what_its_kernel_is(scheme):
-    """But for the paper's start of the way back in the equilibrium times r, which steps forward do not keep."""
-    symbols = qs.Known(jnp.array([1, 0, 2, 0], jnp.int32), jnp.array([True, False, True, False]))
-    kernel = in_order()
-    tilted = qs.tilted(kernel, symbols, scheme)
-    assert tilted.is_sequential and kernel.is_sequential
-    arrays = kernel.measure(lambda split: np.array([[0, 1, 2, 2]] * 9, np.int32))
-    assert arrays and jax.tree.all(jax.tree.map(np.array_equal, arrays, tilted.measure(lambda split: np.array([[0, 1, 2, 2]] * 9))))
-    measured = tilted.measured(arrays)
-    assert type(measured) is type(tilted) and eqx.tree_equal(measured.kernel, kernel.measured(arrays))
-    assert eqx.tree_equal(measured.potential, symbols)
-    normal = qs.make("kernel", "gaussian", qs.Real((2,)))
-    seen = qs.tilted(normal, POTENTIALS["denoising"], scheme)
-    assert normal.is_stationary and normal.is_reversible and normal.max_prior_nats < 1
-    keeps = scheme != "paper"
-    assert seen.is_stationary == seen.is_reversible == keeps and (seen.max_prior_nats == normal.max_prior_nats) == keeps
-    middle = seen.equilibrium().loc
-    assert np.allclose(seen.transition(middle, jnp.asarray(0.5), jnp.asarray(0.9)).loc, middle, atol=1e-6) == keeps
+def test_one_call_of_a_causal_network_has_all_terms_of_a_tilted_pair():
+    kernel = qs.make("kernel", "absorbing", qs.Categorical((4,), 3), order="last-first")
+    model = qs.make("model", "transformer", qs.Ports.of(kernel), key=jr.key(0), width=16, depth=1, causal=True)
+    xs = np.array([[1, 0, 2, 2], [1, 2, 2, 0]], np.int32)
+    known = qs.Known(jnp.array([1, 0, 2, 0], jnp.int32), jnp.array([True, False, True, False]))
+    given = qs.Diffusion(kernel, model, 6).tilted(known)
+    once = qs.ledger(given, xs, key=jr.key(0))
+    assert once.evaluations == 1
+    # each step of every path, by a network that does not declare itself causal
+    slowly = eqx.tree_at(lambda pair: pair.model, given, InSecret(model))
+    assert qs.ledger(slowly, xs, key=jr.key(0)).per_event == pytest.approx(once.per_event, abs=1e-4)
+    hidden = qs.ledger(qs.Diffusion(kernel, model, 6), xs, key=jr.key(0)).per_event
+    assert np.all(once.per_event > hidden + 0.5)  # two of four symbols cost nothing
+
+
+class InSecret(qs.AbstractModel):
+    """The network, without the promise that it is causal."""
+
+    model: qs.AbstractModel
+
+    def __call__(self, features, t, side=None, *, key=None):
+        return self.model(features, t, side, key=key)
 
 
 class Pair(qs.AbstractModel):

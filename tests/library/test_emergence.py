@@ -192,6 +192,10 @@ class Uneven(GaussianKernel):
         a = super()._level(t)[0] ** jnp.array([1.0, 3.0])
         return a, 1.0 - a**2
 
+    def levels(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        a, noise = self._level(t)
+        return jnp.log(a), jnp.log(noise)
+
 
 def test_noise_that_is_not_one_number() -> None:
     """The flow of unit-normal data keeps them, element by element; what has one level of noise, or a basis, is refused."""

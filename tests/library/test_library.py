@@ -61,14 +61,13 @@ def test_a_dozen_lines_train_a_diffusion():
     diffusion = make(GaussianKernel(GaussianOptions(), qs.Real((1,))), steps=10)
     optimiser = optax.adam(1e-2)
     state = optimiser.init(eqx.filter(diffusion.model, eqx.is_inexact_array))
-    times = diffusion.times()
 
     @eqx.filter_jit
     def step(model, state, key):
         def loss(model):
             xs = 0.1 * jr.normal(key, (64, 1))
             new = eqx.tree_at(lambda d: d.model, diffusion, model)
-            return jax.vmap(lambda x, k: qs.ledger_terms(new, x, times, key=k)[""].sum())(xs, jr.split(key, 64)).mean()
+            return jax.vmap(lambda x, k: qs.ledger_terms(new.for_chain(), x, key=k)[""].sum())(xs, jr.split(key, 64)).mean()
 
         value, gradient = eqx.filter_value_and_grad(loss)(model)
         updates, state = optimiser.update(gradient, state)
@@ -148,10 +147,9 @@ def test_samples_do_not_depend_on_their_number(diffusion):
 
 def test_a_diffusion_passes_through_jit_grad_and_vmap(diffusion):
     xs = events(diffusion, 4)
-    times = diffusion.times()
 
     def total(diffusion, x, key):
-        return qs.ledger_terms(diffusion, x, times, key=key)[""].sum()
+        return qs.ledger_terms(diffusion.for_chain(), x, key=key)[""].sum()
 
     keys = jr.split(jr.key(0), 4)
     single = jnp.stack([total(diffusion, x, k) for x, k in zip(xs, keys, strict=True)])

@@ -372,9 +372,8 @@ def test_what_is_seen_is_kept_and_what_is_hidden_is_drawn(event: qs.AbstractFiel
 
 
 def test_a_kernel_that_cannot_be_tilted_has_no_picture_of_it() -> None:
-    diffusion = make(qs.Real((4, 4)))
-    known = qs.Known(np.zeros((4, 4), np.float32), np.ones((4, 4), bool))
-    plain = diffusion.tilted(known, "paper")
+    kernel = qs.make("kernel", "gaussian", qs.Real((4, 4)), variance="posterior")
+    plain = qs.Diffusion(kernel, qs.make("model", "dense", qs.Ports.of(kernel), key=jr.key(0)), 3)
     assert pictures.restored(Anything(qs.Real((4, 4))), plain, qs.Data(data(qs.Real((4, 4)), 2)), key=jr.key(0)) is None
 
 

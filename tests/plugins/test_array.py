@@ -12,8 +12,8 @@ import quasistatic as qs
 from quasistatic._data import numpy_files as _numpy_files
 from quasistatic._data import tables as _tables
 from quasistatic._data.conversion import log_scale, samples_to_user
+from quasistatic._process.model import ConstantModel
 from quasistatic.kits import arrays
-from quasistatic.testing._setting import Constant
 from quasistatic_plugins.array import ArrayOptions
 from quasistatic_plugins.array.source import build
 
@@ -203,7 +203,7 @@ def test_events_of_many_levels_are_those_of_their_field(levels, mean, tmp_path):
 def test_samples_of_many_levels_are_levels():
     source = source_of(np.random.default_rng(0).integers(0, 65_536, (60, 3)), support="levels")
     kernel = qs.make("kernel", "gaussian", source.event)
-    drawn = qs.sample(qs.Diffusion(kernel, Constant(kernel.zero_params()), 3), 200, key=jr.key(0))
+    drawn = qs.sample(qs.Diffusion(kernel, ConstantModel(kernel.zero_params()), 3), 200, key=jr.key(0))
     assert drawn.dtype == np.float32 and source.event.contains(drawn).all()
     found = samples_to_user(source, drawn)
     np.testing.assert_array_equal(found, np.round(found))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic.testing._setting import Constant
+from quasistatic._process.model import ConstantModel
 
 STEPS = 4
 KERNEL = qs.make("kernel", "binomial", qs.Binary((3,)))
@@ -25,7 +25,7 @@ def losses(said: jax.Array, first_step: Literal["learned", "paper"], steps: int 
     objective = qs.make("objective", "simple")
 
     def loss(params: jax.Array, u: jax.Array) -> jax.Array:
-        return objective(qs.Diffusion(KERNEL, Constant(params), steps, first_step), X, u, key=jr.key(0))[0]
+        return objective(qs.Diffusion(KERNEL, ConstantModel(params), steps, first_step), X, u, key=jr.key(0))[0]
 
     return jax.vmap(jax.value_and_grad(loss), (None, 0))(said, (jnp.arange(steps) + 0.5) / steps)
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, Self
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
+from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
 from quasistatic._process.event import AbstractEvent
 
 
@@ -96,6 +97,14 @@ class AbstractKernel(eqx.Module):
     @abstractmethod
     def reverse(self, params: State, z: State, s: Time, t: Time) -> AbstractDistribution:
         """p(z_s given z_t = z), s < t: the posterior averaged over `decode`, where that closes."""
+
+    def guided(self, params: State, without: State, weight: Scalar) -> State:
+        """Params of classifier-free guidance: those with side information, moved away from those `without` it.
+
+        By default params + weight * (params - without), leaf by leaf. That is right where params are log-weights (of categories,
+        of bits) or predict the data or its noise; a kernel whose params hold something else as well (a variance) overrides it.
+        """
+        return jax.tree.map(lambda one, other: one + weight * (one - other), params, without)
 
     @abstractmethod
     def encode(self, z: State, t: Time) -> State:

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import checked_events, events_together, rows_of, shared_blocks
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.event import PADDING, AbstractEvent
@@ -122,17 +122,15 @@ class Ledger:
         return {name: estimate(-terms.sum(axis=1), self.size, self.pixels, self.symbols) for name, terms in self.by_part.items()}
 
 
-def ledger_terms(
-    diffusion: Diffusion, x: State, times: Float[Array, " T"], *, key: Key, fold: int = 8, at_once: bool = False
-) -> dict[str, Float[Array, " T+1"]]:
+def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str, Float[Array, " T+1"]]:
     """One draw of the T + 1 terms of -K(x) for one event, in nats, by part: first step, steps, prior.
 
-    `fold` times share one call of the network. A kernel that jumps is asked for the log-weight of one path where that takes fewer
-    calls of the network than there are times; one call where all is told `at_once` (`Diffusion.is_told_at_once`).
+    `chain` is `diffusion.for_chain(steps)`. `fold` times share one call of the network. Of a kernel that jumps the terms are those
+    of the log-weight of one path, where that takes fewer calls of the network than there are times.
     """
-    kernel = diffusion.kernel
-    if isinstance(kernel, AbstractJumping) and _calls(diffusion, len(times), at_once) < len(times):
-        return _terms_of_jumps(diffusion, kernel, x, times, key=key, fold=fold, at_once=at_once)
+    diffusion, times, kernel = chain.diffusion, chain.times, chain.diffusion.kernel
+    if isinstance(kernel, AbstractJumping) and (chain.is_amortised or kernel.most_jumps < len(times)):
+        return _terms_of_jumps(chain, kernel, x, key=key, fold=fold)
     key_first, key_steps, key_prior = jr.split(key, 3)
     first = diffusion.first(x, times[0], key=key_first)
     prior = diffusion.prior(x, key=key_prior)
@@ -152,20 +150,18 @@ def ledger_terms(
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
 
 
-def _terms_of_jumps(
-    diffusion: Diffusion, kernel: AbstractJumping, x: State, times: Float[Array, " T"], *, key: Key, fold: int, at_once: bool
-) -> dict[str, Float[Array, " T+1"]]:
+def _terms_of_jumps(chain: Chain, kernel: AbstractJumping, x: State, *, key: Key, fold: int) -> dict[str, Float[Array, " T+1"]]:
     """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
     key_path, key_prior = jr.split(key)
+    diffusion, times = chain.for_data(x), chain.times
     jumps = kernel.jumps(x, times, key=key_path)
-    asked = diffusion.knowing(x) if at_once else diffusion
 
     def cost(at: tuple[Array, State, State]) -> dict[str, Scalar]:
         number, before, after = at
-        params = asked.params(after, times[number])
+        params = diffusion.params(after, times[number])
         to_data = diffusion.decode(params, after, times[0]).log_prob_by_part(x)
         s, t = times[jnp.maximum(number - 1, 0)], times[jnp.maximum(number, 1)]
-        back = kernel.reverse(params, after, s, t).log_prob_by_part(before)
+        back = diffusion.reverse(params, after, s, t).log_prob_by_part(before)
         truly = kernel.posterior(x, after, s, t).log_prob_by_part(before)
         return {name: jnp.where(number == 0, -to_data[name], truly[name] - back[name]) for name in to_data}
 
@@ -178,11 +174,9 @@ def _terms_of_jumps(
 
 
 @compiled
-def _batch_terms(
-    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, fold: int, at_once: bool
-) -> dict[str, jax.Array]:
+def _batch_terms(chain: Chain, xs: State, side: State | None, key: Key, numbers: jax.Array, fold: int) -> dict[str, jax.Array]:
     def one(x: State, side_one: State | None, number: jax.Array) -> dict[str, jax.Array]:
-        return ledger_terms(diffusion.given(side_one), x, times, key=jr.fold_in(key, number), fold=fold, at_once=at_once)
+        return ledger_terms(chain.given(side_one), x, key=jr.fold_in(key, number), fold=fold)
 
     return jax.vmap(one)(xs, side, numbers)
 
@@ -200,23 +194,25 @@ def ledger(
 
     `steps` may also be the T increasing times themselves, the last of which is 1. `side` (N, ...) is their side
     information. `repeats` independent draws are averaged for every event. Event i's noise is a function of `key` and i
-    alone. Raises DataError for no events, or events or side information that do not fit, ValueError for times that are none.
+    alone. Raises DataError for no events, or events or side information that do not fit, ValueError for times that are
+    not a whole chain.
     """
     check_arithmetic()
-    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
+    chain = diffusion.for_chain(steps)
+    times = chain.times
     if repeats < 1:
         raise ValueError(f"ledger: expected at least one repeat, got {repeats}")
     xs, side = checked_events(diffusion, xs, side)
     count = count_of(xs)
     together = events_together(diffusion)
-    in_haste, found = is_brief(diffusion, count * _calls(diffusion, len(times), at_once) * repeats), []
+    in_haste, found = is_brief(diffusion, count * chain.calls * repeats), []
     for rows in told(f"K (T = {len(times)})", shared_blocks(count, together), count):
         fold = max(1, together // len(rows))  # few events leave room for several times
         block, side_block = rows_of((xs, side), rows)
         draws = []
         for repeat in range(repeats):
             numbers = jnp.asarray(rows * repeats + repeat)
-            drawn = _batch_terms(in_haste, diffusion, block, side_block, times, key, numbers, fold, at_once)
+            drawn = _batch_terms(in_haste, chain, block, side_block, key, numbers, fold)
             draws.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), drawn))
         with np.errstate(invalid="ignore"):  # what an event costs may be infinite
             means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *draws)
@@ -225,8 +221,7 @@ def ledger(
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
-    calls = _calls(diffusion, len(times), at_once) * repeats
-    return Ledger(times_used, terms, calls, event.size, spread, event.pixels, _symbols(event, side))
+    return Ledger(times_used, terms, chain.calls * repeats, event.size, spread, event.pixels, _symbols(event, side))
 
 
 def empty_ledger(diffusion: Diffusion, steps: Steps = None) -> Ledger:
@@ -234,13 +229,6 @@ def empty_ledger(diffusion: Diffusion, steps: Steps = None) -> Ledger:
     times, event = np.asarray(diffusion.times(steps), np.float64), diffusion.kernel.event
     terms = {name: np.empty((0, len(times) + 1)) for name in event.parts()}
     return Ledger(times, terms, 0, event.size, np.empty(0), event.pixels, event.symbols)
-
-
-def _calls(diffusion: Diffusion, steps: int, at_once: bool) -> int:
-    """How many calls of the network one draw of an event's terms takes, on a chain of T = `steps`."""
-    if not isinstance(diffusion.kernel, AbstractJumping):
-        return steps
-    return 1 if at_once else min(steps, diffusion.kernel.most_jumps)
 
 
 def _symbols(event: AbstractEvent, side: State | None) -> int | np.ndarray | None:

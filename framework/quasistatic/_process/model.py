@@ -94,6 +94,15 @@ class AbstractModel(eqx.Module):
         """
 
 
+class ConstantModel(AbstractModel):
+    """A network whose output was computed once and is reused: the same params at every state and time."""
+
+    params: State
+
+    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
+        return self.params
+
+
 class AbstractFilters(AbstractModel):
     """A network with weights that can be looked at as pictures: the filters with which it reads an image."""
 

@@ -180,6 +180,15 @@ class MeasuredNormal(AbstractElementwiseDistribution):
         return MeasuredNormal(Normal(loc, variance), jnp.where(mask, 0.0, self.blur), self.low, self.high, self.spacing)
 
 
+def mean_of(data: AbstractDistribution) -> Float[Array, "*event"]:
+    """The mean of a distribution of data; of binned normals that of the normals. Raises TypeError where there is none."""
+    if isinstance(data, BinnedNormal | MeasuredNormal):
+        data = data.normal
+    if not isinstance(data, AbstractWithMean):
+        raise TypeError(f"expected a distribution of data with a mean, got a {type(data).__name__}")
+    return data.mean()
+
+
 def _log_bins(
     x: jax.Array, loc: jax.Array, deviation: jax.Array, low: jax.Array | float, high: jax.Array | float, spacing: jax.Array | float
 ) -> jax.Array:

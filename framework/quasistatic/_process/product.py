@@ -134,6 +134,9 @@ class AbstractJoinedKernel(AbstractKernel):
     def equilibrium(self) -> AbstractProduct:
         return self._each(lambda name, kernel: kernel.equilibrium())
 
+    def guided(self, params: State, without: State, weight: Scalar) -> State:
+        return {name: kernel.guided(params[name], without[name], weight) for name, kernel in self.parts.items()}
+
     def zero_params(self) -> State:
         return {name: kernel.zero_params() for name, kernel in self.parts.items()}
 

@@ -21,7 +21,6 @@ from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.progress import told
 from quasistatic._process.sampler import AbstractSampler, Ancestral
-from quasistatic._process.tilted import Scheme
 from quasistatic._process.tree import concatenate, count_of, take
 
 # events, at most, of the first block, of the second, and of all others: a handful costs little, many fill the caches
@@ -37,11 +36,10 @@ def _block(
     numbers: jax.Array,
     side: State | None,
     potential: AbstractPotential | None,
-    scheme: Scheme,
 ) -> State:
     def one(number: jax.Array, side_one: State | None, factor: AbstractPotential | None) -> State:
         keyed, given = jr.fold_in(key, number), diffusion.given(side_one)
-        wanted = given if factor is None else given.tilted(factor, scheme)
+        wanted = given if factor is None else given.tilted(factor)
         return trajectory.reverse(sampler, wanted, times, key=keyed, keep=False).x
 
     return jax.vmap(one)(numbers, side, potential)
@@ -56,7 +54,6 @@ def sample(
     steps: Steps = None,
     side: State | None = None,
     potential: AbstractPotential | None = None,
-    scheme: Scheme = "bridged",
 ) -> State:
     """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training), or through these times.
 
@@ -64,9 +61,9 @@ def sample(
     repeated as needed, and of nothing else: it is computed in a block whose size depends on i alone, so not even rounding
     depends on `count`.
 
-    `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of p(x) r_i(x) / Z, by the
-    `scheme` of `Diffusion.tilted`. Raises what that raises, ValueError for no events, or potentials that are no
-    stack, and DataError for side information that does not fit.
+    `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of
+    `diffusion.tilted(r_i)`. Raises ValueError for no events, TypeError for a kernel that cannot be tilted, and DataError for side
+    information that does not fit.
     """
     check_arithmetic()
     if count < 1:
@@ -79,7 +76,7 @@ def sample(
     for numbers in told("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
         side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
         in_haste = is_brief(diffusion, len(numbers) * len(times) * sampler.states)
-        drawn = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors, scheme)
+        drawn = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors)
         parts.append(jax.tree.map(np.asarray, drawn))
     return take(concatenate(parts), slice(count))
 

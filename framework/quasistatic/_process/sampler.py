@@ -58,7 +58,7 @@ class Ancestral(AbstractSampler):
         return diffusion.kernel.equilibrium().sample(key)
 
     def step(self, diffusion: Diffusion, state: State, s: Time, t: Time, *, key: Key) -> tuple[State, Info]:
-        return diffusion.kernel.reverse(diffusion.params(state, t), state, s, t).sample(key), {}
+        return diffusion.reverse(diffusion.params(state, t), state, s, t).sample(key), {}
 
     def finish(self, diffusion: Diffusion, state: State, t: Time, *, key: Key) -> State:
         return diffusion.decode(diffusion.params(state, t), state, t).sample(key)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-ScheduleName = Literal["erasure", "cosine", "log-linear", "reference"]
+ScheduleName = Literal["erasure", "cosine", "log-linear", "linear", "reference"]
 
 
 def _logit(p: float) -> float:
@@ -99,6 +99,21 @@ class LogLinear(AbstractSchedule):
         return start + (end - start) * t
 
 
+@attrs.frozen
+class Linear(AbstractSchedule):
+    """The share of noise d / (a + d) grows linearly: a = 1 - t and d = t on the straight path, if both ends are 0.
+
+    Source: Lipman et al. 2023, Flow matching.
+    """
+
+    def log_odds(self, t: jax.Array) -> jax.Array:
+        start = 1.0 / (1.0 + math.exp(0.5 * _logit(1.0 - self.first_noise))) if self.first_noise else 0.0
+        end = 1.0 / (1.0 + math.exp(0.5 * _logit(self.last_survival))) if self.last_survival else 1.0
+        noise = start + (end - start) * t
+        signal = (1.0 - end) + (end - start) * (1.0 - t)  # 1 - noise, to all digits at the end
+        return 2.0 * (jnp.log(signal) - jnp.log(noise))
+
+
 @functools.cache
 def _reference_table(steps: int) -> np.ndarray:
     """Log-odds after each of the T steps of the authors' published code, in float64."""
@@ -138,5 +153,6 @@ def make_schedule(
         "erasure": Erasure,
         "cosine": Cosine,
         "log-linear": LogLinear,
+        "linear": Linear,
     }
     return by_ends[name](first_noise, last_survival)

@@ -83,7 +83,7 @@ def log_weight(diffusion: Diffusion, path: Path, times: Float[Array, " T"]) -> F
 
     def step(at: tuple[State, State, Time, Time]) -> jax.Array:
         earlier, z, s, t = at
-        learned = kernel.reverse(diffusion.params(z, t), z, s, t)
+        learned = diffusion.reverse(diffusion.params(z, t), z, s, t)
         return learned.log_prob(earlier) - kernel.posterior(x, z, s, t).log_prob(earlier)
 
     steps = jax.lax.map(step, (take(zs, slice(None, -1)), take(zs, slice(1, None)), times[:-1], times[1:]))

@@ -293,7 +293,7 @@ def _mean_step(diffusion: Diffusion, points: jax.Array, t: jax.Array, s: jax.Arr
 
     def move(z: jax.Array) -> jax.Array:
         params = diffusion.params(z, t)
-        back = diffusion.decode(params, z, t) if s is None else diffusion.kernel.reverse(params, z, s, t)
+        back = diffusion.decode(params, z, t) if s is None else diffusion.reverse(params, z, s, t)
         assert isinstance(back, AbstractWithMean)
         return back.mean() - z
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import attrs
 import equinox as eqx
@@ -13,6 +14,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Scalar, State, Time
+from quasistatic._process.grid import FixedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.tree import Layout, count_of
 
@@ -68,7 +70,7 @@ def exact_ledger(diffusion: Diffusion, xs: State, weights: Weights | None = None
     diffusion, at = on_times(diffusion, times)
     shares = checked_weights(xs, weights)
     first, prior = _ends(diffusion, xs, at[0], at[-1])
-    rest = Diffusion(diffusion.kernel, diffusion.model, 1, side=diffusion.side)  # however the first step is taken
+    rest = replace(diffusion, first_step="learned")  # compiled once for both
     steps = [_gap(rest, xs, s, t) for s, t in itertools.pairwise(at)]
     return ExactLedger(at, shares, np.stack([first, *steps, prior], axis=1, dtype=np.float64))
 
@@ -87,7 +89,7 @@ def gap_term(diffusion: Diffusion, x: State, s: Time, t: Time) -> Scalar:
     kernel = diffusion.kernel
 
     def at(z: State) -> Scalar:
-        return divergence(kernel.posterior(x, z, s, t), kernel.reverse(diffusion.params(z, t), z, s, t))
+        return divergence(kernel.posterior(x, z, s, t), diffusion.reverse(diffusion.params(z, t), z, s, t))
 
     return expect(kernel.marginal(x, t), at)
 
@@ -143,7 +145,7 @@ def _vector(z: State) -> jax.Array:
 def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, np.ndarray]:
     """The times (T,), and the pair without its grid, so that programs are compiled once for all grids."""
     at = checked_times(diffusion.times() if times is None else times)
-    return Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side), at
+    return replace(diffusion, grid=FixedGrid(1)), at
 
 
 def checked_times(times: Times) -> np.ndarray:

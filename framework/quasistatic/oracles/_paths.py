@@ -43,7 +43,7 @@ def _reverse(diffusion: Diffusion, s: jax.Array, t: jax.Array) -> jax.Array:
     states = noisy_states(diffusion.kernel)
 
     def row(z: State) -> jax.Array:
-        return jax.vmap(diffusion.kernel.reverse(diffusion.params(z, t), z, s, t).log_prob)(states)
+        return jax.vmap(diffusion.reverse(diffusion.params(z, t), z, s, t).log_prob)(states)
 
     return jax.vmap(row)(states)
 

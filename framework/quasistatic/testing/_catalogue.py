@@ -26,7 +26,7 @@ KINDS: dict[str, type] = {
 }
 # in the order in which the laws are read
 for _module in (
-    "semigroup", "technique", "sampling", "floats", "reversal", "rare",
+    "semigroup", "technique", "gaussian", "sampling", "floats", "reversal", "rare",
     "models", "objectives", "samplers", "sources", "truth", "observers", "potentials",
 ):  # fmt: skip
     importlib.import_module(f"quasistatic.testing._laws.{_module}")

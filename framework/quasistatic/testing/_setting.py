@@ -19,7 +19,7 @@ from quasistatic._process.distribution import AbstractDistribution, AbstractInte
 from quasistatic._process.event import Levels
 from quasistatic._process.grid import AbstractGrid
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.model import AbstractModel, Ports, Side
+from quasistatic._process.model import AbstractModel, ConstantModel, Ports, Side
 from quasistatic._process.product import AbstractProductKernel
 from quasistatic._process.schedule import AbstractSchedule
 from quasistatic._process.tree import Layout, count_of, take
@@ -226,15 +226,6 @@ def widened(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
-class Constant(AbstractModel):
-    """The same params at every state and time."""
-
-    value: Any
-
-    def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
-        return self.value
-
-
 class Wave(AbstractModel):
     """An arbitrary smooth function of features and time, and of side information that is a number."""
 
@@ -250,7 +241,7 @@ class Wave(AbstractModel):
 
 def fresh(kernel: AbstractKernel, steps: int) -> Diffusion:
     """The kernel with zero params."""
-    return Diffusion(kernel, Constant(kernel.zero_params()), steps)
+    return Diffusion(kernel, ConstantModel(kernel.zero_params()), steps)
 
 
 def all_levels(field: Levels) -> Float[Array, "events ..."]:

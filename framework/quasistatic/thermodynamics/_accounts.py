@@ -29,7 +29,7 @@ def chain_flops(diffusion: Diffusion, steps: int | None = None) -> float | None:
 
     def step(arrays: Diffusion, z: State, s: Time, t: Time, key: Key) -> State:
         given = eqx.combine(arrays, static)
-        return given.kernel.reverse(given.params(z, t), z, s, t).sample(key)
+        return given.reverse(given.params(z, t), z, s, t).sample(key)
 
     arrays, static = eqx.partition(diffusion, eqx.is_array)
     z = diffusion.kernel.equilibrium().sample(jr.key(0))

@@ -16,7 +16,7 @@ import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
@@ -70,13 +70,12 @@ def dissipation(
         raise ValueError(f"dissipation: expected at least two events, got {count}")
     if objective not in _DRAWN:
         raise ValueError(f"dissipation: expected an objective of {', '.join(_DRAWN)}, got {objective!r}")
-    times = diffusion.times(steps)
-    at_once = objective == "bound" and diffusion.is_told_at_once(steps)
+    chain = diffusion.for_chain(steps)
+    times = chain.times
     with_first = len(knots_of(diffusion, times)) > len(times)
-    bare = Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step, diffusion.side)  # compiled once for all grids
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _measured(bare, block, side_block, times, key, numbers, objective, with_first, at_once)
+        return _measured(chain, block, side_block, key, numbers, objective, with_first)
 
     per_draw = in_blocks("dissipation of the steps", measure, diffusion, xs, side, repeats)
     event = diffusion.kernel.event
@@ -91,26 +90,26 @@ def knots_of(diffusion: Diffusion, times: np.ndarray | jax.Array) -> np.ndarray:
 
 @eqx.filter_jit
 def _measured(
-    diffusion: Diffusion,
+    chain: Chain,
     xs: State,
     side: State | None,
-    times: jax.Array,
     key: Key,
     numbers: jax.Array,
     objective: Objective,
     with_first: bool,
-    at_once: bool,
 ) -> jax.Array:
     """Twice the log-ratio of each step, (N, M)."""
 
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
-        given, (key_first, key_steps) = diffusion.given(side_one), jr.split(jr.fold_in(key, number))
-        given = given.knowing(x) if at_once else given
+        own, (key_first, key_steps) = chain.given(side_one), jr.split(jr.fold_in(key, number))
+        # the model's own paths are not those of the data that an amortised network has seen
+        given = own.for_data(x) if objective == "bound" else own.diffusion
 
         def ratio(s: Time | None, t: Time, key_step: Key) -> Scalar:
             m = 0.5 * t if s is None else 0.5 * (s + t)
             return 2.0 * _log_ratio(given, _DRAWN[objective](given, x, s, m, t, key_step), s, m, t)
 
+        times = chain.times
         steps = (times[:-1], times[1:], jr.split(key_steps, len(times) - 1))
         found = jax.lax.map(lambda at: ratio(*at), steps)
         return jnp.concatenate([ratio(None, times[0], key_first)[None], found]) if with_first else found
@@ -136,8 +135,8 @@ def _back(diffusion: Diffusion, x: State, s: Time | None, m: Time, t: Time, key:
 
 def _learned(diffusion: Diffusion, z: State, t: Time, *earlier: Time | None) -> list[AbstractDistribution]:
     """What comes before z_t at every earlier time, from one call of the network; before none come data."""
-    params, kernel = diffusion.params(z, t), diffusion.kernel
-    return [diffusion.decode(params, z, t) if s is None else kernel.reverse(params, z, s, t) for s in earlier]
+    params = diffusion.params(z, t)
+    return [diffusion.decode(params, z, t) if s is None else diffusion.reverse(params, z, s, t) for s in earlier]
 
 
 def _log_ratio(diffusion: Diffusion, states: tuple[State, State, State], s: Time | None, m: Time, t: Time) -> Scalar:

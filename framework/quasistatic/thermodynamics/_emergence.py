@@ -19,9 +19,10 @@ from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import AbstractDistribution, AbstractWithMean, Key, State, Time
+from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.gaussian import AbstractGaussianPath, Levels
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import BinnedNormal, MeasuredNormal, Normal
+from quasistatic._process.normal import mean_of
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
@@ -45,6 +46,15 @@ def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray
     return found[:, 0]
 
 
+def log_levels(kernel: AbstractKernel, t: Time) -> Levels:
+    """ln a and ln d^2 of z_t = a x + d eps, scalars or (*event). Raises TypeError for another than such noise, in each element."""
+    if not isinstance(kernel, AbstractGaussianPath):
+        raise TypeError(f"expected Gaussian noise, a kernel that is an AbstractGaussianPath, got {type(kernel).__name__}")
+    if kernel.basis is not None:
+        raise TypeError(f"expected noise that is independent in each element, {type(kernel).__name__} has a basis")
+    return kernel.levels(t)
+
+
 @eqx.filter_jit
 def _log_snrs(kernel: AbstractKernel, times: jax.Array) -> jax.Array:
     return jax.vmap(lambda t: _log_snr(kernel, t))(times)
@@ -55,31 +65,9 @@ def _log_snr(kernel: AbstractKernel, t: Time) -> jax.Array:
     return 2.0 * log_a - log_noise
 
 
-def log_levels(kernel: AbstractKernel, t: Time) -> tuple[jax.Array, jax.Array]:
-    """ln a and ln d^2 of z_t = a x + d eps for each element, (*event). Raises TypeError for another than such noise."""
-    struct = kernel.event.structs
-    if not isinstance(struct, jax.ShapeDtypeStruct):
-        raise TypeError(f"expected events of one part in Gaussian noise, got {kernel.event.describe()}")
-    zero, one = (kernel.marginal(jnp.full(struct.shape, value), t) for value in (0.0, 1.0))
-    if not (isinstance(zero, Normal) and isinstance(one, Normal)):
-        raise TypeError(f"expected Gaussian noise, {type(kernel).__name__} gives a {type(zero).__name__}")
-    if zero.basis is not None:
-        raise TypeError(f"expected noise that is independent in each element, {type(kernel).__name__} has a basis")
-    return jnp.log(one.loc - zero.loc), jnp.log(zero.variance)
-
-
 def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
     """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    return mean_of(diffusion.kernel.decode(diffusion.params(z, t), z, t))
-
-
-def mean_of(data: AbstractDistribution) -> jax.Array:
-    """The mean of a distribution of data; of binned normals that of the normals. Raises TypeError where there is none."""
-    if isinstance(data, BinnedNormal | MeasuredNormal):
-        data = data.normal
-    if not isinstance(data, AbstractWithMean):
-        raise TypeError(f"denoised: a {type(data).__name__} has no mean")
-    return data.mean()
+    return mean_of(diffusion.denoise(diffusion.params(z, t), z, t))
 
 
 @attrs.frozen(eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.tree import count_of
@@ -63,12 +63,12 @@ def entropy_bounds(
     Raises ValueError for fewer than two events.
     """
     check_arithmetic()
-    times, count, at_once = diffusion.times(steps), count_of(xs), diffusion.is_told_at_once(steps)
+    chain, count = diffusion.for_chain(steps), count_of(xs)
     if count < 2:
         raise ValueError(f"entropy_bounds: expected at least two events, got {count}")
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _bounds(diffusion, block, side_block, times, key, numbers, at_once)
+        return _bounds(chain, block, side_block, key, numbers)
 
     per_draw = in_blocks("entropy of the steps", measure, diffusion, xs, side, repeats)
     per_event = per_draw.reshape(count, repeats, *per_draw.shape[1:]).mean(axis=1)
@@ -77,18 +77,15 @@ def entropy_bounds(
         corrected = np.where(np.abs(excess) > IMPOSSIBLE, math.inf, upper + excess)
     else:
         corrected = np.full_like(upper, math.nan)
-    return EntropyBounds(np.asarray(times, np.float64), lower, upper, corrected, learned)
+    return EntropyBounds(np.asarray(chain.times, np.float64), lower, upper, corrected, learned)
 
 
 @eqx.filter_jit
-def _bounds(
-    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
-) -> jax.Array:
+def _bounds(chain: Chain, xs: State, side: State | None, key: Key, numbers: jax.Array) -> jax.Array:
     """H(z_s given z_t, x), H(z_t given z_s), the rise of log pi, -log p(z_s given z_t): (N, T - 1, 4)."""
 
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
-        given = diffusion.given(side_one)
-        given = given.knowing(x) if at_once else given
+        given, times = chain.given(side_one).for_data(x), chain.times
         kernel, pi = given.kernel, given.kernel.equilibrium()
 
         def mean_log_pi(t: Time, key_time: Key) -> jax.Array:
@@ -102,7 +99,7 @@ def _bounds(
             posterior = kernel.posterior(x, z, s, t)
             earlier, lower = posterior.sample(keys[1]), posterior.entropy(keys[2])
             # less noise than -log p alone
-            learned = lower + posterior.log_prob(earlier) - kernel.reverse(given.params(z, t), z, s, t).log_prob(earlier)
+            learned = lower + posterior.log_prob(earlier) - given.reverse(given.params(z, t), z, s, t).log_prob(earlier)
             forth = kernel.transition(earlier, s, t).entropy(keys[3])
             return jnp.stack([lower, forth, mean_log_pi(t, keys[4]) - mean_log_pi(s, keys[5]), learned])
 

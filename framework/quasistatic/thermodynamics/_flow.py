@@ -12,6 +12,7 @@ from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.gaussian import AbstractGaussianPath
 from quasistatic._process.grid import Steps
 from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
 from quasistatic._process.sampler import AbstractSampler, Info
@@ -35,11 +36,10 @@ class Flow(AbstractSampler):
         return denoised(diffusion, state, t)
 
 
-def flowing(kernel: AbstractKernel) -> AbstractFlowing:
-    """The kernel, if it has a flow. Raises TypeError if not."""
-    if not isinstance(kernel, AbstractFlowing):
+def check_flow(kernel: AbstractKernel) -> None:
+    """Raises TypeError for a kernel without a flow."""
+    if not isinstance(kernel, AbstractFlowing | AbstractGaussianPath):
         raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
-    return kernel
 
 
 def _ddim(diffusion: Diffusion, z: jax.Array, s: Time, t: Time) -> jax.Array:

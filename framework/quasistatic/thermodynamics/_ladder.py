@@ -1,18 +1,17 @@
 """The variance of a step back: what each way to choose it costs, and the best constant one, which is free."""
 
-from typing import Literal, Self
+from dataclasses import replace
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
+from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
-from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import Normal
-from quasistatic._process.wrapped import AbstractWrappedKernel
-from quasistatic.thermodynamics._emergence import denoised, log_snr, mean_of, per_level
+from quasistatic._process.variances import FittedVariances
+from quasistatic.thermodynamics._emergence import denoised, log_snr, per_level
 
 Variance = Literal["posterior", "isotropic", "elements", "diagonal", "full"]
 
@@ -34,31 +33,6 @@ def step_cost(rise: float, covariances: np.ndarray, variance: Variance) -> np.nd
     return 0.5 * ((1.0 + rise * own) / chosen - 1.0 + np.log(chosen)).sum(axis=1)
 
 
-class FittedKernel(AbstractWrappedKernel):
-    """Steps back, and to real data, have the errors that were measured at `times` (M,): `errors` (M, *event)."""
-
-    kernel: AbstractKernel
-    fitted_times: jax.Array
-    errors: jax.Array
-
-    def _with(self, kernel: AbstractKernel) -> Self:
-        return type(self)(kernel, self.fitted_times, self.errors)
-
-    def _error(self, t: Time) -> jax.Array:
-        columns = self.errors.reshape(len(self.errors), -1)
-        return jax.vmap(lambda column: jnp.interp(t, self.fitted_times, column), 1)(columns).reshape(self.errors.shape[1:])
-
-    def decode(self, params: State, z: State, t: Time) -> AbstractDistribution:
-        data = self.kernel.decode(params, z, t)
-        return Normal(data.loc, self._error(t)) if isinstance(data, Normal) else data
-
-    def reverse(self, params: State, z: State, s: Time, t: Time) -> Normal:
-        mean = mean_of(self.kernel.decode(params, z, t))
-        known, other = (self.kernel.posterior(x, z, s, t) for x in (mean, mean + 1.0))
-        assert isinstance(known, Normal) and isinstance(other, Normal)
-        return Normal(known.loc, known.variance + (other.loc - known.loc) ** 2 * self._error(t))
-
-
 def with_fitted_variances(
     diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None
 ) -> Diffusion:
@@ -74,8 +48,8 @@ def with_fitted_variances(
 
     times = np.asarray(diffusion.times(steps), np.float64)
     found = per_level(_squares, diffusion, xs, key, times, side).mean(axis=0)
-    kernel = FittedKernel(diffusion.kernel, *(jnp.asarray(values, jnp.result_type(float)) for values in (times, found)))
-    return Diffusion(kernel, diffusion.model, diffusion.grid, diffusion.first_step, diffusion.side)
+    fitted = FittedVariances(*(jnp.asarray(values, jnp.result_type(float)) for values in (times, found)))
+    return replace(diffusion, variances=fitted)
 
 
 def _squares(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:

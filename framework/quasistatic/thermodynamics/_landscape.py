@@ -14,7 +14,7 @@ import numpy as np
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
 from quasistatic.thermodynamics._emergence import denoised, log_levels, log_snr
-from quasistatic.thermodynamics._flow import flowing
+from quasistatic.thermodynamics._flow import check_flow
 
 EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
 CLOSE = 1e-2  # in units of sigma: two modes that are one
@@ -41,7 +41,7 @@ def flow_log_prob(
     neither that of the chain nor of K: the same only for an exact network and fine steps. Raises TypeError for kernels
     without a flow.
     """
-    flowing(diffusion.kernel)
+    check_flow(diffusion.kernel)
     last = diffusion.kernel.equilibrium() if end is None else end
     times = jnp.linspace(time, 1.0, steps + 1)
     return np.asarray(_flow_log_prob(diffusion, xs, side, last, times, key), np.float64)
@@ -53,11 +53,10 @@ def _flow_log_prob(
 ) -> jax.Array:
     def one(x: jax.Array, side_one: State | None, key: Key) -> jax.Array:
         given = diffusion.given(side_one)
-        kernel = flowing(given.kernel)
         probe = jr.rademacher(key, x.shape, jnp.result_type(float))
 
         def velocity(z: jax.Array, t: Time) -> jax.Array:
-            return kernel.flow(given.params(z, t), z, t)
+            return given.velocity(z, t)
 
         def slope(z: jax.Array, t: Time) -> tuple[jax.Array, jax.Array]:
             return velocity(z, t), divergence(lambda z: velocity(z, t), z, probe)

@@ -11,7 +11,7 @@ import numpy as np
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic.thermodynamics._emergence import denoised, log_levels, log_snr, per_level
-from quasistatic.thermodynamics._flow import flowing
+from quasistatic.thermodynamics._flow import check_flow
 from quasistatic.thermodynamics._landscape import divergence
 
 
@@ -39,7 +39,7 @@ def lengths(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, sid
     E tr C over the size taken off; sqrt(E (d log q / dt)^2) dt; and sqrt(E |velocity|^2) dt. The network stands for the
     truth. Raises TypeError for kernels without a flow.
     """
-    flowing(diffusion.kernel)
+    check_flow(diffusion.kernel)
 
     response, spread, fisher, transport = np.moveaxis(per_level(_speeds, diffusion, xs, key, times, side).mean(axis=0), 1, 0)
     fall = -np.gradient(log_snr(diffusion.kernel, times), times)
@@ -57,18 +57,15 @@ def lengths(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, sid
 
 def _speeds(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """Of one event, whose means are the squares of speeds and the two halves of one."""
-    kernel, (key_z, *probes) = flowing(given.kernel), jr.split(key, 3)
+    kernel, (key_z, *probes) = given.kernel, jr.split(key, 3)
     z = kernel.marginal(x, t).sample(key_z)
     log_a, log_noise = log_levels(kernel, t)
     first, second = (jr.rademacher(probe, z.shape, z.dtype) for probe in probes)
     mean, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (first,))
-    velocity = kernel.flow(given.params(z, t), z, t)
+    velocity = given.velocity(z, t)
     score = (jnp.exp(log_a) * mean - z) / jnp.exp(log_noise)
     # d log q_t / dt at z, once for each probe: their product has no bias
-    rates = [
-        -divergence(lambda z: kernel.flow(given.params(z, t), z, t), z, probe) - jnp.sum(velocity * score)
-        for probe in (first, second)
-    ]
+    rates = [-divergence(lambda z: given.velocity(z, t), z, probe) - jnp.sum(velocity * score) for probe in (first, second)]
     response = jnp.sum((jnp.exp(log_a) * pushed) ** 2)  # u^2 tr C^2
     spread = jnp.sum(jnp.exp(log_a) * first * pushed)  # u tr C
     return jnp.stack([response, spread, rates[0] * rates[1], jnp.sum(velocity**2)])

@@ -12,7 +12,7 @@ import numpy as np
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import event_blocks, events_together, in_blocks
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
 from quasistatic._process.progress import told
@@ -47,13 +47,13 @@ def forward_weights(
     is a function of `key`, of the number of its event and of its own number. Raises DataError for no events, or such as do not fit.
     """
     check_arithmetic()
-    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
+    chain = diffusion.for_chain(steps)
 
     def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _forward(diffusion, block, side_block, times, key, numbers, at_once)
+        return _forward(chain, block, side_block, key, numbers)
 
-    terms = in_blocks("forward paths", measure, diffusion, xs, side, paths, _room(diffusion, len(times)))
-    return LogWeights(np.asarray(times, np.float64), terms.reshape(-1, paths, terms.shape[1]))
+    terms = in_blocks("forward paths", measure, diffusion, xs, side, paths, _room(chain))
+    return LogWeights(np.asarray(chain.times, np.float64), terms.reshape(-1, paths, terms.shape[1]))
 
 
 def model_weights(
@@ -67,42 +67,40 @@ def model_weights(
     check_arithmetic()
     if count < 1:
         raise ValueError(f"model_weights: expected at least one event, got {count}")
-    times, at_once = diffusion.times(steps), diffusion.is_told_at_once(steps)
+    chain = diffusion.for_chain(steps)
     drawn, weights = [], []
-    for rows in told("paths of the model", event_blocks(count, _room(diffusion, len(times))), count):
+    for rows in told("paths of the model", event_blocks(count, _room(chain)), count):
         side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
-        xs, terms = _backward(diffusion, side_block, times, key, jnp.asarray(rows), at_once)
+        xs, log_weights = _backward(chain, side_block, key, jnp.asarray(rows))
         drawn.append(jax.tree.map(np.asarray, xs))
-        weights.append(np.asarray(terms, np.float64))
-    return take(concatenate(drawn), slice(count)), LogWeights(np.asarray(times, np.float64), np.concatenate(weights)[:count, None])
+        weights.append(np.asarray(log_weights, np.float64))
+    terms = np.concatenate(weights)[:count, None]
+    return take(concatenate(drawn), slice(count)), LogWeights(np.asarray(chain.times, np.float64), terms)
 
 
-def _room(diffusion: Diffusion, steps: int) -> int:
+def _room(chain: Chain) -> int:
     """How many paths are computed together."""
+    diffusion = chain.diffusion
     state = Layout.of(jax.eval_shape(lambda: diffusion.kernel.equilibrium().sample(jr.key(0))))
-    return min(events_together(diffusion), max(1, KEPT_BYTES // (4 * state.size * steps)))
+    return min(events_together(diffusion), max(1, KEPT_BYTES // (4 * state.size * len(chain.times))))
 
 
 @eqx.filter_jit
-def _forward(
-    diffusion: Diffusion, xs: State, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
-) -> jax.Array:
+def _forward(chain: Chain, xs: State, side: State | None, key: Key, numbers: jax.Array) -> jax.Array:
     def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
-        given = diffusion.given(side_one)
+        given = chain.given(side_one)
         # drawn by the transition and weighed by the posterior: kernels whose two do not belong together break the theorems
-        path = trajectory.forward(given.kernel, x, times, key=jr.fold_in(key, number))
-        return trajectory.log_weight(given.knowing(x) if at_once else given, path, times)
+        path = trajectory.forward(given.diffusion.kernel, x, chain.times, key=jr.fold_in(key, number))
+        return trajectory.log_weight(given.for_data(x), path, chain.times)
 
     return jax.vmap(one)(xs, side, numbers)
 
 
 @eqx.filter_jit
-def _backward(
-    diffusion: Diffusion, side: State | None, times: jax.Array, key: Key, numbers: jax.Array, at_once: bool
-) -> tuple[State, jax.Array]:
+def _backward(chain: Chain, side: State | None, key: Key, numbers: jax.Array) -> tuple[State, jax.Array]:
     def one(side_one: State | None, number: jax.Array) -> tuple[State, jax.Array]:
-        given = diffusion.given(side_one)
-        path = trajectory.reverse(Ancestral(), given, times, key=jr.fold_in(key, number))
-        return path.x, trajectory.log_weight(given.knowing(path.x) if at_once else given, path, times)
+        given = chain.given(side_one)
+        path = trajectory.reverse(Ancestral(), given.diffusion, chain.times, key=jr.fold_in(key, number))
+        return path.x, trajectory.log_weight(given.for_data(path.x), path, chain.times)
 
     return jax.vmap(one)(side, numbers)

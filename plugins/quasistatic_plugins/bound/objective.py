@@ -29,9 +29,10 @@ class Bound(qs.AbstractObjective):
     shares: jax.Array | None = None
 
     def __call__(self, diffusion: qs.Diffusion, x: Any, u: jax.Array, *, key: Key) -> tuple[jax.Array, dict[str, jax.Array]]:
-        if diffusion.is_told_at_once():
-            return diffusion.all_terms(x, key=key), {}
-        times = diffusion.times()
+        chain = diffusion.for_chain()
+        if chain.is_amortised:
+            return -chain.amortised_bound(x, key=key), {}
+        times = chain.times
         index, weight = self._draw(u, len(times))
         key_z, key_term = jr.split(key)
         marginal = diffusion.kernel.marginal(x, times[index])
@@ -47,7 +48,7 @@ class Bound(qs.AbstractObjective):
 
     def prepare(self, diffusion: qs.Diffusion, xs: Any, side: Any = None, *, key: Key) -> Bound:
         """With `draw = importance`: measures the root mean square of every term, the shares of least variance."""
-        if self.options.draw == "stratified" or diffusion.is_told_at_once():
+        if self.options.draw == "stratified" or diffusion.for_chain().is_amortised:
             return self
         terms = qs.ledger(diffusion, xs, key=key, side=side).terms[:, :-1]
         size = np.sqrt(np.mean(terms**2, axis=0))

@@ -23,6 +23,13 @@ class ParticlesOptions:
 
 
 @attrs.frozen
+class PaperOptions:
+    """The scheme of the 2015 paper for draws under a potential: every step back is multiplied by it. Biased; to compare with."""
+
+    ramp: bool = attrs.field(default=False, metadata={"help": "multiply by a power of the potential that grows from 0 to 1"})
+
+
+@attrs.frozen
 class LinearOptions:
     """r(x) = exp(strength * sum of all elements, in model units): brighter or darker images, more or less of everything."""
 
@@ -41,6 +48,13 @@ def quasistatic_components() -> list[qs.Component]:
                 "Del Moral, Doucet & Jasra 2006, Sequential Monte Carlo samplers",
                 "Wu et al. 2023, Practical and asymptotically exact conditional sampling in diffusion models",
             ),
+        ),
+        qs.Component(
+            "sampler",
+            "paper",
+            PaperOptions,
+            build="quasistatic_plugins.conditioning.paper:Paper",
+            references=("Sohl-Dickstein et al. 2015, section 2.5",),
         ),
         qs.Component("potential", "linear", LinearOptions, build="quasistatic_plugins.conditioning.linear:build", is_default=True),
     ]

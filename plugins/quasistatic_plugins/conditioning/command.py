@@ -15,6 +15,7 @@ import click
 
 import quasistatic as qs
 from quasistatic.cli import parts
+from quasistatic_plugins.conditioning.how import METHODS, How
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,22 +23,7 @@ if TYPE_CHECKING:
     from quasistatic_plugins.conditioning.draws import Draws
 
 F = TypeVar("F", bound=Callable[..., Any])
-METHODS = ("exact", "bridged", "paper", "paper-ramp")
 ERROR = "_standard_error"
-
-
-@attrs.frozen
-class How:
-    """What the commands share."""
-
-    folder: Path
-    out: Path
-    method: str
-    particles: int
-    steps: int | None
-    seed: int
-    as_json: bool
-    draws: int = 1
 
 
 def how_options(command: F) -> F:

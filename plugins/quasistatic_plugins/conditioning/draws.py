@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import equinox as eqx
@@ -16,11 +16,10 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.conditioning import ParticlesOptions
+from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
+from quasistatic_plugins.conditioning.how import How
+from quasistatic_plugins.conditioning.paper import Paper
 from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
-
-if TYPE_CHECKING:
-    from quasistatic_plugins.conditioning.command import How
 
 FEW = 3  # particles
 IN_UNITS = " in the units of the data"
@@ -137,9 +136,9 @@ def _drawn(run: qs.Run, potentials: qs.AbstractPotential, side: Any, count: int,
     try:
         if how.method != "exact":
             repeated, sides = jax.tree.map(lambda leaf: jnp.repeat(leaf, how.draws, axis=0), (potentials, side))
-            scheme: Any = how.method
-            walk: dict[str, Any] = {"steps": how.steps, "side": sides, "potential": repeated, "scheme": scheme}
-            xs = qs.sample(diffusion, count * how.draws, key=key, **walk)
+            sampler = qs.Ancestral() if how.method == "bridged" else Paper(PaperOptions(how.method == "paper-ramp"))
+            walk: dict[str, Any] = {"steps": how.steps, "side": sides, "potential": repeated}
+            xs = qs.sample(diffusion, count * how.draws, key=key, sampler=sampler, **walk)
             return Draws(xs.reshape(count, how.draws, *xs.shape[1:]))
         return _exact(diffusion, potentials, side, count, how, key)
     except TypeError as error:

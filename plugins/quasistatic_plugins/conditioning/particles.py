@@ -1,7 +1,7 @@
 """Twisted sequential Monte Carlo for p(x) r(x) / Z.
 
 A particle is a noisy state. Its twist psi_t(z) is the mean of r under what the network says the data are at z_t. Steps back
-are proposed by the tilted kernel, and the weight of a particle gains p(z_s given z_t) psi_s(z_s) / (q(z_s given z_t) psi_t(z_t)).
+are proposed by the tilted pair, and the weight of a particle gains p(z_s given z_t) psi_s(z_s) / (q(z_s given z_t) psi_t(z_t)).
 The twists cancel along a path, so any twist is right, and a good one leaves little to the weights.
 """
 
@@ -60,16 +60,16 @@ class Particles(qs.AbstractSampler):
     ) -> tuple[Cloud, dict[str, jax.Array]]:
         """Reports the effective sample size `ess` before resampling, as a share of the particles."""
         key_resample, key_move = jr.split(key)
-        plain, potential = _apart(diffusion)
+        plain, potential = diffusion.untilted, diffusion.potential
 
         def twist(params: Any, z: Any) -> jax.Array:
-            return jnp.zeros(()) if potential is None else potential.tilt(plain.kernel.decode(params, z, t))[1]
+            return jnp.zeros(()) if potential is None else potential.tilt(plain.denoise(params, z, t))[1]
 
         def move(params: Any, z: Any, log_psi: jax.Array, key: Key) -> tuple[Any, jax.Array]:
-            learned = plain.kernel.reverse(params, z, s, t)
+            learned = plain.reverse(params, z, s, t)
             if potential is None:
                 return learned.sample(key), -log_psi
-            proposal = diffusion.kernel.reverse(params, z, s, t)
+            proposal = diffusion.reverse(params, z, s, t)
             earlier = proposal.sample(key)
             return earlier, learned.log_prob(earlier) - proposal.log_prob(earlier) - log_psi
 
@@ -92,7 +92,7 @@ class Particles(qs.AbstractSampler):
 
     def posterior(self, diffusion: qs.Diffusion, state: Cloud, t: jax.Array, *, key: Key) -> Posterior:
         """All particles as data, with their weights."""
-        plain, potential = _apart(diffusion)
+        plain, potential = diffusion.untilted, diffusion.potential
 
         def draw(z: Any, key: Key) -> tuple[Any, jax.Array]:
             data, log_psi = plain.decode(plain.params(z, t), z, t), jnp.zeros(())
@@ -117,14 +117,6 @@ def posterior(
     times = diffusion.times(steps)
     state, _, info = qs.trajectory.walk_back(sampler, diffusion, times, key=key_back)
     return sampler.posterior(diffusion, state, times[0], key=key_data), info
-
-
-def _apart(diffusion: qs.Diffusion) -> tuple[qs.Diffusion, qs.AbstractPotential | None]:
-    """The diffusion without its potential, and the potential."""
-    kernel = diffusion.kernel
-    if not isinstance(kernel, qs.TiltedKernel):
-        return diffusion, None
-    return eqx.tree_at(lambda whole: whole.kernel, diffusion, kernel.kernel), kernel.potential
 
 
 def _log_mean(log_weights: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The Gaussian kernel: variance-preserving noise on real data."""
+"""The Gaussian kernel: noise on real data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ Mean = Literal["velocity", "noise", "data", "levels", "eq65", "eq65-sqrt", "eq65
 
 @attrs.frozen
 class GaussianOptions:
-    """Real numbers fade into a unit normal: each step shrinks them and adds noise."""
+    """Real numbers fade into normal noise: each step shrinks them, or not, and adds noise."""
 
-    schedule: Literal["log-linear", "erasure", "cosine", "reference"] = attrs.field(
-        default="log-linear", metadata={"help": "how the log signal-to-noise ratio falls with time"}
+    schedule: Literal["log-linear", "linear", "erasure", "cosine", "reference"] = attrs.field(
+        default="log-linear",
+        metadata={
+            "help": "how the log signal-to-noise ratio falls with time; linear: a = 1 - t and d = t on the straight path, "
+            "if first_noise and last_survival are 0"
+        },
+    )
+    path: Literal["preserving", "straight", "exploding"] = attrs.field(
+        default="preserving",
+        metadata={
+            "help": "signal a and noise d: a^2 + d^2 = 1 (variance preserving), a + d = 1 (straight, as in flow matching) or a = 1 "
+            "(variance exploding); K and the network's task are the same for all, the states and their velocities are not"
+        },
     )
     first_noise: float = attrs.field(
         default=1e-4,

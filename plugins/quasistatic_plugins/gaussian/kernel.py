@@ -1,18 +1,11 @@
-"""Variance-preserving Gaussian noise: z_t = a x + d eps, with a^2 = survival and d^2 = 1 - survival.
+"""What a network's params say of the data under Gaussian noise, and of the steps back.
 
-A step s < t keeps a_ts = a_t / a_s of z_s and adds noise of variance d_ts^2 = 1 - a_ts^2. Data x and z_t give
-q(z_s given z_t, x) = N(z_weight * z_t + x_weight * x, variance) with z_weight = a_ts d_s^2 / d_t^2,
-x_weight = a_s d_ts^2 / d_t^2 and variance = d_s^2 d_ts^2 / d_t^2. Everything comes from the log-SNR, where float32 keeps
-both ends of time.
-
-Values on a lattice (`qs.Measured`) are blurred first, x~ = x + sqrt(v) eps with a deviation of half a spacing, and x~ is what
-fades: a network, or a mixture, knows a smooth density, and need not learn to round. In the end x is read off x~ by bins. Given x
-the noise in z_t is a_t^2 v + d_t^2, in the place of d_t^2 above.
+Everything here but what is public is of the preserving path; see `path`.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -29,28 +22,16 @@ from quasistatic_plugins.gaussian.mixture import (
     fitted_arrays,
     fitted_beside_states,
 )
+from quasistatic_plugins.gaussian.path import BLUR, AbstractGaussianKernel
 
 # exp(+-LIMIT) bounds what a network can ask of a variance
 LIMIT = 8.0
-# deviation of the blur of a value on a lattice, in spacings; of that variance less that of a bin x is about x~ at an even density,
-# to 4e-4 nats
-BLUR, LEFT = 0.5, 0.5**2 - 1.0 / 12.0
-# noise variance at most that data in levels start with
-MOST_ROUNDED = 0.25
+# of the variance of the blur less that of a bin x is about x~ at an even density, to 4e-4 nats
+LEFT = BLUR**2 - 1.0 / 12.0
 # beyond, float32 holds no square of a variance, which its gradient is divided by, or no rest of 1
 LARGEST_LOGIT = 40.0
 # elements of an event: beyond, the axes of a mixture cost more than most networks, and a unit normal stays the reference
 LARGEST_MIXED = 1024
-
-
-class Step(NamedTuple):
-    """Coefficients of a step back s < t, scalars."""
-
-    shrink: jax.Array  # a_ts
-    noise_variance: jax.Array  # d_ts^2
-    z_weight: jax.Array
-    x_weight: jax.Array
-    variance: jax.Array
 
 
 def build(options: GaussianOptions, event: qs.AbstractField) -> "AbstractGaussianKernel":
@@ -66,102 +47,6 @@ def build(options: GaussianOptions, event: qs.AbstractField) -> "AbstractGaussia
     return GaussianKernel(options, event)
 
 
-class AbstractGaussianKernel(qs.AbstractKernel):
-    """Normal distributions in closed form; a subclass says what a step back is. Params are (*event, 1), or (*event, 2) with
-    a learned variance.
-    """
-
-    options: eqx.AbstractVar[GaussianOptions]
-    event: eqx.AbstractVar[qs.AbstractField]
-
-    @property
-    def is_exact_at_zero(self) -> bool:
-        return not self._is_rounded and self.options.variance != "posterior" and self.options.mean != "eq65"
-
-    @property
-    def _is_rounded(self) -> bool:
-        """Whether some data are on a lattice or in levels, which no normal distribution is."""
-        return bool(np.any(self.event.are_discrete))
-
-    @property
-    def _blur(self) -> np.ndarray | None:
-        """The variances of the blur of elements, (*event); None without."""
-        return (BLUR * np.array(self.event.spacings)) ** 2 if isinstance(self.event, qs.Measured) else None
-
-    @property
-    def max_prior_nats(self) -> float:
-        """For data of mean square 1 at most, or as far out as bounds or levels go."""
-        kept = self.schedule.last_survival
-        outermost = max((value**2 for value in self._bounds() if value is not None), default=1.0)
-        outermost += 0.0 if self._blur is None else float(self._blur.max())
-        return 0.5 * (kept * max(0.0, outermost - 1.0) - math.log1p(-kept))
-
-    def _bounds(self) -> tuple[float | None, ...]:
-        if isinstance(self.event, qs.Measured):
-            return self.event.lows + self.event.highs
-        return (self.event.low, self.event.high) if isinstance(self.event, qs.Real | qs.Levels) else ()
-
-    @property
-    def schedule(self) -> qs.AbstractSchedule:
-        options = self.options
-        first_noise = max(options.first_noise, self._least_noise)
-        return qs.make_schedule(options.schedule, first_noise, options.last_survival, options.reference_steps)
-
-    @property
-    def _least_noise(self) -> float:
-        """Below half the distance of two levels a network would have to learn to round; the first step does that exactly."""
-        if not isinstance(self.event, qs.Levels) or self.options.mean == "levels":
-            return 0.0
-        return min((0.5 * self.event.spacing) ** 2, MOST_ROUNDED)
-
-    def times(self, steps: int) -> np.ndarray:
-        return self.schedule.times(steps)
-
-    def zero_params(self) -> jax.Array:
-        return jnp.zeros((*self.event.shape, 2 if self.options.variance == "learned" else 1))
-
-    def equilibrium(self) -> qs.Normal:
-        return qs.Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
-
-    def reference(self) -> qs.Normal | None:
-        return None if self._is_rounded else self.equilibrium()
-
-    def _level(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """a_t and d_t^2."""
-        log_snr = self.schedule.log_odds(t)
-        return jnp.exp(0.5 * qs.log_survival(log_snr)), jnp.exp(qs.log_noise(log_snr))
-
-    def _step(self, s: jax.Array, t: jax.Array, blur: jax.Array | None = None) -> Step:
-        """Of data that are blurred by this variance (*event), or not."""
-        early, late = self.schedule.log_odds(s), self.schedule.log_odds(t)
-        log_kept = qs.log_survival(late) - qs.log_survival(early)
-        shrink, noise_variance = jnp.exp(0.5 * log_kept), -jnp.expm1(log_kept)
-        # V_s / V_t and a_s / V_t, where V is the noise given the data
-        if blur is None:
-            share = jnp.exp(qs.log_noise(early) - qs.log_noise(late))
-            x_weight = jnp.exp(0.5 * qs.log_survival(early) - qs.log_noise(late)) * noise_variance
-        else:
-            total = jnp.exp(qs.log_noise(late)) + jnp.exp(qs.log_survival(late)) * blur
-            share = (jnp.exp(qs.log_noise(early)) + jnp.exp(qs.log_survival(early)) * blur) / total
-            x_weight = jnp.exp(0.5 * qs.log_survival(early)) / total * noise_variance
-        return Step(shrink, noise_variance, shrink * share, x_weight, share * noise_variance)
-
-    def marginal(self, x: jax.Array, t: jax.Array) -> qs.Normal:
-        a, noise = self._level(t)
-        return qs.Normal(a * x, jnp.full_like(x, noise if self._blur is None else noise + a**2 * self._blur))
-
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        step = self._step(s, t)
-        return qs.Normal(step.shrink * z, jnp.full_like(z, step.noise_variance))
-
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        step = self._step(s, t, self._blur)
-        return qs.Normal(step.z_weight * z + step.x_weight * x, jnp.full_like(z, step.variance))
-
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
-        return z[..., None]
-
-
 class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
     """Params are a prediction of the data, and with `variance = learned` a log-variance ratio.
 
@@ -170,12 +55,14 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
     """
 
     def _denoised(self, z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """E[x given z_t] and Var[x given z_t] under the reference."""
+        """E[x given z_t] and Var[x given z_t] under the reference, from z_t on the preserving path, as all private methods."""
         a, noise = self._level(t)
         return a * z, jnp.full_like(z, noise)
 
     def __check_init__(self) -> None:
         schedule = self.schedule  # raises where the ends do not fit
+        if self.options.path == "exploding" and schedule.last_survival == 0:
+            raise ValueError("kernel.path: 'exploding' ends at infinity where the survival is 0: set kernel.last_survival above 0")
         if self.options.mean.startswith("eq65"):
             raise ValueError(f"kernel.mean: {type(self).__name__} predicts data, noise or velocity, got {self.options.mean!r}")
         if self.options.mean == "noise" and schedule.last_survival == 0:
@@ -186,6 +73,7 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         """z, and with `features = residual` the noise in it as the reference's denoiser has it, in units of its deviation."""
+        z = self._preserved(z, t)
         if self.options.features == "state":
             return z[..., None]
         a, noise = self._level(t)
@@ -209,7 +97,7 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal | qs.MeasuredNormal:
-        loc, variance = self._denoised(z, t)
+        loc, variance = self._denoised(self._preserved(z, t), t)
         data, event = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params)), self.event
         if isinstance(event, qs.Levels):
             return qs.BinnedNormal(data, event.low, event.high, event.levels)
@@ -221,6 +109,8 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
 
     def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
         """With lambda the log-SNR: dz/dt = lambda' a (E[x given z_t] - a z) / 2."""
+        if self.options.path != "preserving":
+            return self.velocity(self._denoise(params, self._preserved(z, t), t), z, t)
         fall = jax.grad(lambda time: self.schedule.log_odds(time))(jnp.asarray(t, jnp.result_type(float)))
         a, _ = self._level(t)
         return 0.5 * fall * a * (self._denoise(params, z, t) - a * z)
@@ -348,6 +238,10 @@ class LevelsKernel(AbstractAveragingKernel):
     def zero_params(self) -> jax.Array:
         return jnp.zeros((*self.event.shape, self.event.levels))
 
+    def guided(self, params: jax.Array, without: jax.Array, weight: jax.Array) -> jax.Array:
+        """Of all log-weights."""
+        return qs.AbstractKernel.guided(self, params, without, weight)
+
     def _leveled(self, log_weights: jax.Array) -> qs.Leveled:
         return qs.Leveled(qs.Finite(qs.numerics.log_normalise(log_weights)), self.event.low, self.event.spacing)
 
@@ -355,13 +249,16 @@ class LevelsKernel(AbstractAveragingKernel):
         return self._leveled(self.log_shares)
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Leveled:
+        return self._given(params, self._preserved(z, t), t)
+
+    def _given(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Leveled:
         a, noise = self._level(t)
         levels = self.event.low + self.event.spacing * jnp.arange(self.event.levels)
         likelihood = -0.5 * (z[..., None] - a * levels) ** 2 / noise
         return self._leveled(self.log_shares + params + likelihood)
 
     def _denoise(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
-        return self.decode(params, z, t).mean()
+        return self._given(params, z, t).mean()
 
 
 class FixedVarianceKernel(AbstractDenoisingKernel):
@@ -372,7 +269,7 @@ class FixedVarianceKernel(AbstractDenoisingKernel):
 
     def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         step = self._step(s, t)
-        loc = step.z_weight * z + step.x_weight * self._denoise(params, z, t)
+        loc = step.z_weight * z + step.x_weight * self._denoise(params, self._preserved(z, t), t)
         return qs.Normal(loc, jnp.full_like(z, step.variance))
 
 
@@ -384,6 +281,8 @@ class Eq65Kernel(AbstractGaussianKernel):
 
     def __check_init__(self) -> None:
         _ = self.schedule  # raises where the ends do not fit
+        if self.options.path != "preserving":
+            raise ValueError(f"kernel.path: the readings of eq. 65 are of the preserving path, got {self.options.path!r}")
         if self._is_rounded:
             raise ValueError("kernel.mean: the readings of eq. 65 take real data; for data in levels use 'velocity'")
         if self.options.features != "state":

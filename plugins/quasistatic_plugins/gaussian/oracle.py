@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import attrs
@@ -127,7 +128,7 @@ class AffineChain:
 def affine_chain(diffusion: qs.Diffusion, times: np.ndarray | None = None) -> AffineChain:
     """The reverse chain through `times` (T,), by default those of training; steps must be linear, with constant variances."""
     at = np.asarray(diffusion.times() if times is None else times, np.float64)
-    diffusion = qs.Diffusion(diffusion.kernel, diffusion.model, 1, diffusion.first_step)  # compiled once for all grids
+    diffusion = replace(diffusion, grid=qs.FixedGrid(1))  # compiled once for all grids
     origin = jnp.zeros(diffusion.kernel.event.structs.shape)
     last = (jnp.zeros((origin.size, origin.size)), *qs.oracles.moments(diffusion.kernel.equilibrium()))
     steps = [_step(diffusion, s, t) for s, t in itertools.pairwise(at)]
@@ -144,7 +145,7 @@ def _first(diffusion: qs.Diffusion, t: jax.Array) -> Step:
 
 @eqx.filter_jit
 def _step(diffusion: qs.Diffusion, s: jax.Array, t: jax.Array) -> Step:
-    return _line(diffusion, lambda z: diffusion.kernel.reverse(diffusion.params(z, t), z, s, t))
+    return _line(diffusion, lambda z: diffusion.reverse(diffusion.params(z, t), z, s, t))
 
 
 def _line(diffusion: qs.Diffusion, back: Callable[[jax.Array], qs.AbstractDistribution]) -> Step:

@@ -31,7 +31,7 @@ class Simple(qs.AbstractObjective):
         key_z, key_net = jr.split(key)
         z = diffusion.kernel.marginal(x, t).sample(key_z)
         params = diffusion.params(z, t, key=key_net)
-        log_prob = diffusion.kernel.decode(params, z, t).log_prob(x)
+        log_prob = diffusion.denoise(params, z, t).log_prob(x)
         if diffusion.first_step != "learned":
             log_prob = jnp.where(index == 0, diffusion.decode(params, z, t).log_prob(x), log_prob)
         return -log_prob, {}

@@ -156,7 +156,7 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     classes = class_survey(run, steps, events, keys[5])
     lines = (
         *_bound(sampled),
-        *_recovered(sampled, diffusion.is_told_at_once(steps)),
+        *_recovered(sampled, diffusion.for_chain(steps).is_amortised),
         *_with_truth(sampled),
         *_in_steps(sampled, dissipated),
         *_timeline(sampled, dissipated),

@@ -15,11 +15,12 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import AbstractGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.model import ConstantModel
 from quasistatic._process.tree import count_of, take
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import law
 from quasistatic.testing._reading import Reading, faults, worst
-from quasistatic.testing._setting import Constant, Setting, Spot, enumerate_states, widened
+from quasistatic.testing._setting import Setting, Spot, enumerate_states, widened
 from quasistatic.testing._tools.key_trace import is_random
 
 # nats per element; log-odds of +-10 keep 4e-6 and those of +-13 about 1e-4
@@ -65,7 +66,7 @@ def _gradients_at(kernel: AbstractKernel, params: State, spots: Spot, s: Time, t
     key = jr.key(0)
 
     def term(params: State, spot: Spot, index: int) -> jax.Array:
-        diffusion = Diffusion(kernel, Constant(params), 2)
+        diffusion = Diffusion(kernel, ConstantModel(params), 2)
         return diffusion.term(spot.x, spot.late, jnp.asarray(index), jnp.stack([s, t]), key=key)
 
     def kl(params: State, spot: Spot) -> jax.Array:

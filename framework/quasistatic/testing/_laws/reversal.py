@@ -13,7 +13,7 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process import trajectory
-from quasistatic._process.diffusion import Diffusion
+from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import AbstractDistribution, AbstractIntegrable, Key, State, Time
 from quasistatic._process.event import AbstractField, Levels
 from quasistatic._process.finite import Finite, FiniteKernel
@@ -351,18 +351,18 @@ def _jumps(kernel: AbstractKernel) -> bool:
 def jumps(kernel: AbstractJumping, setting: Setting) -> Reading:
     diffusion = setting.diffusion_with_random_network(kernel, 3 * kernel.most_jumps + 2)
     xs = setting.data(kernel, 200)
-    short, whole = _by_jumps_and_whole(diffusion, xs, diffusion.times(), setting.keys(23, count_of(xs)))
+    short, whole = _by_jumps_and_whole(diffusion.for_chain(), xs, setting.keys(23, count_of(xs)))
     return Reading(float(jnp.max(jnp.abs(short - whole))), 1e-9, "nats", f"{count_of(xs)} paths")
 
 
 @eqx.filter_jit
-def _by_jumps_and_whole(diffusion: Diffusion, xs: State, times: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:
+def _by_jumps_and_whole(chain: Chain, xs: State, keys: Key) -> tuple[jax.Array, jax.Array]:
     """The terms of -K of paths, but for the prior, from their jumps and from all their states."""
-    kernel = diffusion.kernel
+    diffusion, times, kernel = chain.diffusion, chain.times, chain.diffusion.kernel
     assert isinstance(kernel, AbstractJumping)
 
     def one(x: State, key: Key) -> tuple[jax.Array, jax.Array]:
-        (key_path, _), found = jr.split(key), ledger_terms(diffusion, x, times, key=key)
+        (key_path, _), found = jr.split(key), ledger_terms(chain, x, key=key)
         jumps = kernel.jumps(x, times, key=key_path)
         changed = jumps.counts & (jumps.numbers <= jnp.arange(len(times))[:, None])
         last = jnp.argmax(jnp.where(changed, jumps.numbers + 1, 0), axis=1)

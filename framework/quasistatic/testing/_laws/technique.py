@@ -182,7 +182,7 @@ def keys(kernel: AbstractKernel, setting: Setting) -> Reading:
     diffusion, x = setting.diffusion_with_random_network(kernel, 3), take(setting.data(kernel, 1), 0)
     times = diffusion.times()
     bad += key_faults(lambda key: trajectory.forward(kernel, x, times, key=key), setting.key(0))
-    bad += key_faults(lambda key: ledger_terms(diffusion, x, times, key=key), setting.key(0))
+    bad += key_faults(lambda key: ledger_terms(diffusion.for_chain(), x, key=key), setting.key(0))
     return faults(bad)
 
 

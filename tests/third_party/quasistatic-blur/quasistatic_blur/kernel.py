@@ -37,7 +37,7 @@ class Level(NamedTuple):
     noise: jax.Array
 
 
-class BlurKernel(qs.AbstractBridged):
+class BlurKernel(qs.AbstractGaussianPath, qs.AbstractBridged):
     """Params are, for each pixel, a velocity of the data, and for each frequency the log of a variance ratio.
 
     Zero params reverse unit-normal data exactly.
@@ -46,6 +46,7 @@ class BlurKernel(qs.AbstractBridged):
     options: BlurOptions = eqx.field(static=True)
     event: qs.Real = eqx.field(static=True)
     is_exact_at_zero = True
+    basis = Cosines()
 
     def __check_init__(self) -> None:
         if len(self.event.shape) not in (2, 3):
@@ -71,47 +72,28 @@ class BlurKernel(qs.AbstractBridged):
         return self._schedule.times(steps)
 
     def equilibrium(self) -> qs.Normal:
-        return self._normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
+        return qs.Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape), self.basis)
 
     reference = equilibrium
 
-    def _normal(self, in_basis: jax.Array, variance: jax.Array) -> qs.Normal:
-        return qs.Normal(Cosines().from_basis(in_basis), variance, Cosines())
-
-    def marginal(self, x: jax.Array, t: jax.Array) -> qs.Normal:
+    def levels(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         level = self._level(t)
-        return self._normal(jnp.exp(0.5 * level.signal) * Cosines().to_basis(x), -jnp.expm1(level.noise))
-
-    def _step(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """What is kept of z_s and the variance that is added to it, that of the noise in z_s, and what z_s keeps of the data."""
-        early, late = self._level(s), self._level(t)
-        kept, before = late.signal - early.signal, -jnp.expm1(early.noise)
-        added = -jnp.exp(early.noise) * jnp.expm1(late.noise - early.noise) - before * jnp.expm1(kept)
-        return jnp.exp(0.5 * kept), added, before, jnp.exp(0.5 * early.signal)
-
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        kept, added, *_ = self._step(s, t)
-        return self._normal(kept * Cosines().to_basis(z), added)
-
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        return self.bridge(qs.Normal(x, jnp.zeros(self.event.shape), Cosines()), z, s, t)
+        return 0.5 * level.signal, jnp.log(-jnp.expm1(level.noise))
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
         """`data` are a Normal in the cosine basis. Raises TypeError for others."""
         if not (isinstance(data, qs.Normal) and isinstance(data.basis, Cosines)):
             raise TypeError(f"BlurKernel.bridge: expected a Normal in the cosine basis, got a {type(data).__name__}")
-        (kept, added, before, signal), basis = self._step(s, t), Cosines()
-        whole = kept**2 * before + added
-        of_z, of_x = kept * before / whole, signal * added / whole
-        loc = of_z * basis.to_basis(z) + of_x * basis.to_basis(data.loc)
-        return self._normal(loc, before * added / whole + of_x**2 * data.variance)
+        known, step = self.posterior(data.loc, z, s, t), self.step(s, t)
+        return qs.Normal(known.loc, known.variance + step.x_weight**2 * data.variance, self.basis)
 
     def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal:
-        level, basis = self._level(t), Cosines()
+        level, basis = self._level(t), self.basis
         a, noise = jnp.exp(0.5 * level.signal), -jnp.expm1(level.noise)
         whole = jnp.exp(level.signal) + noise
         loc = a / whole * basis.to_basis(z) - jnp.sqrt(noise / whole) * basis.to_basis(params[..., 0])
-        return self._normal(loc, noise / whole * jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT)))
+        variance = noise / whole * jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
+        return qs.Normal(basis.from_basis(loc), variance, basis)
 
     def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
         return z[..., None]

@@ -1,0 +1,36 @@
+"""Classifier-free guidance: params are moved away from those of a network that does not know the side information."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.model import AbstractModel, Side
+
+
+class Guidance(eqx.Module):
+    """(1 + w) params(side y) - w params(without), in the quantity that the kernel's `guided` names, for a `weight` w.
+
+    At each time alone that is the distribution of data p(x given z) p(y given x, z)^(1 + w), or its mean, with elements taken as
+    independent. The samples are not draws of p(x) p(y given x)^(1 + w): noising that distribution does not give the guided
+    distributions of the times before, so that they depend on the chain too (Bradley & Nakkiran 2024). They are exact draws of
+    the guided pair, and K of that pair is a bound on their log-likelihood. A potential with weights draws from a given product.
+
+    Source: Ho & Salimans 2022, whose w is this one; with another network in the place of the own one, Karras et al. 2024.
+    """
+
+    weight: Float[Array, ""]
+    without: AbstractModel | None
+
+    def params(self, model: AbstractModel, features: State, t: Time, side: Side | None, *, key: Key | None) -> State:
+        """The params to move away from: of `model` with its side information left out, or of the network `without`.
+
+        That one reads the side information too, if it was built to.
+        """
+        if self.without is not None:
+            return self.without(features, t, side, key=key)
+        assert side is not None
+        return model(features, t, Side(jax.tree.map(jnp.zeros_like, side.value), jnp.zeros_like(side.present)), key=key)
