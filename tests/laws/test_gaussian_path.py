@@ -15,7 +15,7 @@ X, Z, S, T = np.array([0.3, -1.0, 2.0]), np.array([1.0, 0.2, -0.4]), 0.3, 0.7
 PATHS = ("preserving", "straight", "exploding")
 
 
-class Cosines(qs.AbstractBasis):
+class Cosines(qs.distributions.AbstractBasis):
     """Two coordinates of a plane, and the third."""
 
     def to_basis(self, x):

@@ -128,7 +128,7 @@ class AffineChain:
 def affine_chain(diffusion: qs.Diffusion, times: np.ndarray | None = None) -> AffineChain:
     """The reverse chain through `times` (T,), by default those of training; steps must be linear, with constant variances."""
     at = np.asarray(diffusion.times() if times is None else times, np.float64)
-    diffusion = replace(diffusion, grid=qs.FixedGrid(1))  # compiled once for all grids
+    diffusion = replace(diffusion, grid=qs.grids.FixedGrid(1))  # compiled once for all grids
     origin = jnp.zeros(diffusion.kernel.event.structs.shape)
     last = (jnp.zeros((origin.size, origin.size)), *qs.oracles.moments(diffusion.kernel.equilibrium()))
     steps = [_step(diffusion, s, t) for s, t in itertools.pairwise(at)]
