@@ -293,10 +293,11 @@ def test_numbers_alone_and_gates_that_are_none_are_an_order_without_gaps():
     assert np.isfinite(found.bound.value)
 
 
-def test_a_mixture_is_not_fitted_to_numbers_with_gaps():
+def test_a_mixture_is_fitted_to_numbers_with_gaps_and_the_whole_has_no_reference():
     kernel = kernel_of(reference="mixture")
     xs = events(200)
-    assert kernel.measure(lambda split: xs) == {} and kernel.reference() is None
+    found = kernel.measure(lambda split: xs)
+    assert found and kernel.measured(found).reference() is None
 
 
 def test_chains_have_the_turn_in_them():
