@@ -106,7 +106,7 @@ def test_a_run_without_its_pictures_samples_and_looks_at_others(trained, moved, 
     assert [line["file"] for line in lines] == [f"0{n}.png" for n in range(5)]
     assert ["damaged" in str(line) for line in lines] == [True, False, False, False, False]
     result = cli("evaluate", moved / "run")
-    assert result.exit_code == 2 and "there is no such folder" in result.stderr
+    assert result.exit_code == 2 and "the data of the run are gone" in result.stderr
 
 
 def test_inspect_says_what_would_be_read(cli, tmp_path):

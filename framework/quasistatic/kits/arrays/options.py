@@ -11,10 +11,9 @@ import quasistatic as qs
 
 
 @attrs.frozen
-class ArrayChoices(qs.ArrayReading, qs.Shares):
+class ArrayChoices(qs.Shares, qs.ArrayReading):
     """How a file or an array becomes events in three splits."""
 
-    path: str = qs.option("", "the file; must be given, unless an array is handed over in Python")
     support: Literal["auto", "real", "levels", "binary", "categorical"] = qs.option(
         "auto",
         "what the numbers are; auto: 0 and 1 are binary; 0 to n - 1 for n up to 32 are categorical, in images levels; else real",

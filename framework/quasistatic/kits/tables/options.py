@@ -71,7 +71,7 @@ class ColumnOptions(ReadingOptions):
 
 
 @attrs.frozen
-class TableOptions(ColumnOptions, qs.Shares):
+class TableOptions(qs.Shares, ColumnOptions):
     """How a table becomes events in three splits."""
 
     validation_path: str = qs.option("", "a file of its own for the validation split")

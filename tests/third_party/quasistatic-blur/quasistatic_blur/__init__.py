@@ -15,8 +15,8 @@ class BlurOptions:
 
     noise: Literal["matched", "isotropic"] = qs.option("matched", "as much of each frequency as it has lost, or white")
     reach: float = qs.option(2.0, "pixels across which a point is blurred at the end", attrs.validators.ge(0.0))
-    first_noise: float = qs.option(1e-4, "variance of the noise at t = 0", inside)
-    last_survival: float = qs.option(1e-4, "share of the signal left at t = 1", inside)
+    first_noise: float = qs.option(1e-4, "variance of the noise at t = 0", *inside)
+    last_survival: float = qs.option(1e-4, "share of the signal left at t = 1", *inside)
 
 
 @qs.hookimpl

@@ -23,7 +23,7 @@ class Angle(qs.AbstractField):
 class WrappedNormalOptions:
     """Brownian motion on the circle, until an angle is uniform: variance 10 rad^2, 5e-5 nats from it."""
 
-    first: float = qs.option(1e-3, "variance at t = 0, rad^2", between)
+    first: float = qs.option(1e-3, "variance at t = 0, rad^2", *between)
 
 
 @qs.hookimpl

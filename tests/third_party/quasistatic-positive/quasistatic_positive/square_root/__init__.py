@@ -11,8 +11,8 @@ inside = [attrs.validators.gt(0.0), attrs.validators.lt(1.0)]
 class SquareRootOptions:
     """The square-root process (Cox, Ingersoll & Ross) of shape 3/2: positive numbers stay positive, and end as gamma."""
 
-    first_noise: float = qs.option(1e-4, "one minus the survival at t = 0", inside)
-    last_survival: float = qs.option(1e-4, "share of the signal left at t = 1", inside)
+    first_noise: float = qs.option(1e-4, "one minus the survival at t = 0", *inside)
+    last_survival: float = qs.option(1e-4, "share of the signal left at t = 1", *inside)
 
 
 @qs.hookimpl
