@@ -18,7 +18,7 @@ from quasistatic._process.grid import AbstractGrid, FixedGrid, Steps, checked_ti
 from quasistatic._process.guidance import Guidance
 from quasistatic._process.kernel import AbstractBridged, AbstractFlowing, AbstractJumping, AbstractKernel
 from quasistatic._process.model import AbstractModel, ConstantModel, Side
-from quasistatic._process.normal import mean_of
+from quasistatic._process.normal import MeasuredNormal, mean_of
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.variances import FittedVariances
 
@@ -176,7 +176,10 @@ class Diffusion(eqx.Module):
         if self.potential is None and isinstance(kernel, AbstractFlowing):
             return kernel.flow(params, z, t)
         if isinstance(kernel, AbstractGaussianPath):
-            return kernel.velocity(mean_of(self.denoise(params, z, t)), z, t)
+            data = self.denoise(params, z, t)
+            if isinstance(data, MeasuredNormal):  # its mean is that of blurred values, and levels are those of noise given the data
+                raise TypeError("velocity: under a potential it is not known for values on a lattice")
+            return kernel.velocity(mean_of(data), z, t)
         raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
 
     def prior(self, x: State, *, key: Key) -> dict[str, Scalar]:

@@ -108,12 +108,13 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
         return data
 
     def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
-        """With lambda the log-SNR: dz/dt = lambda' a (E[x given z_t] - a z) / 2."""
-        if self.options.path != "preserving":
-            return self.velocity(self._denoise(params, self._preserved(z, t), t), z, t)
-        fall = jax.grad(lambda time: self.schedule.log_odds(time))(jnp.asarray(t, jnp.result_type(float)))
+        """With lambda the log-SNR: dz/dt = lambda' a (E[x given z_t] - a z) / 2; of other paths c times that, and c' z / c."""
+        now = jnp.asarray(t, jnp.result_type(float))
+        fall = jax.grad(lambda time: self.schedule.log_odds(time))(now)
         a, _ = self._level(t)
-        return 0.5 * fall * a * (self._denoise(params, z, t) - a * z)
+        inner = self._preserved(z, t)
+        found = 0.5 * fall * a * (self._denoise(params, inner, t) - a * inner)
+        return found if self.options.path == "preserving" else self._scale(t) * found + jax.grad(self._log_scale)(now) * z
 
 
 class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
