@@ -46,7 +46,6 @@ from quasistatic._process.fields import Fields as Fields
 from quasistatic._process.fields import Gate as Gate
 from quasistatic._process.finite import Finite as Finite
 from quasistatic._process.finite import FiniteKernel as FiniteKernel
-from quasistatic._process.finite import Leveled as Leveled
 from quasistatic._process.gated import AbstractGivenStates as AbstractGivenStates
 from quasistatic._process.gaussian import AbstractGaussianPath as AbstractGaussianPath
 from quasistatic._process.gaussian import GaussianStep as GaussianStep
@@ -63,8 +62,6 @@ from quasistatic._process.model import AbstractFilters as AbstractFilters
 from quasistatic._process.model import AbstractModel as AbstractModel
 from quasistatic._process.model import Ports as Ports
 from quasistatic._process.model import Side as Side
-from quasistatic._process.normal import BinnedNormal as BinnedNormal
-from quasistatic._process.normal import MeasuredNormal as MeasuredNormal
 from quasistatic._process.normal import Normal as Normal
 from quasistatic._process.objective import AbstractObjective as AbstractObjective
 from quasistatic._process.potential import AbstractElementwise as AbstractElementwise

@@ -1024,7 +1024,7 @@ class SharesByHand(Redraw):
         return qs.Finite(log_probs + params - jnp.log(total))
 
 
-class _NotClipped(qs.BinnedNormal):
+class _NotClipped(qs.distributions.BinnedNormal):
     def sample(self, key):
         level = jnp.round((self.normal.sample(key) - self.low) / self.spacing)
         return self.low + self.spacing * jnp.clip(level, -9, self.levels + 9)

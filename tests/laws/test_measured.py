@@ -87,12 +87,12 @@ def test_samples_are_on_the_lattice_and_probabilities_sum_to_one() -> None:
 @pytest.mark.parametrize("spacing", [1e-5, 1e-3, 0.03, 0.3, 3.0])
 def test_narrow_and_wide_bins_have_their_mass(spacing: float) -> None:
     with jax.enable_x64(True):
-        exact = qs.BinnedNormal(qs.Normal(jnp.zeros(5), jnp.ones(5)), -100 * spacing, 100 * spacing, 201)
+        exact = qs.distributions.BinnedNormal(qs.Normal(jnp.zeros(5), jnp.ones(5)), -100 * spacing, 100 * spacing, 201)
         x = spacing * jnp.array([0.0, 3.0, -7.0, 40.0, 99.0])
         wanted = np.log(ndtr(np.asarray(x) + spacing / 2) - ndtr(np.asarray(x) - spacing / 2) + 1e-300)
         possible = wanted > -30
         np.testing.assert_allclose(np.asarray(exact.log_probs(x))[possible], wanted[possible], atol=2e-5)
-    short = qs.BinnedNormal(qs.Normal(jnp.zeros(5), jnp.ones(5)), -100 * spacing, 100 * spacing, 201)
+    short = qs.distributions.BinnedNormal(qs.Normal(jnp.zeros(5), jnp.ones(5)), -100 * spacing, 100 * spacing, 201)
     np.testing.assert_allclose(np.asarray(short.log_probs(jnp.asarray(x, jnp.float32)))[possible], wanted[possible], atol=1e-4)
 
 

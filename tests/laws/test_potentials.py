@@ -216,7 +216,7 @@ def test_factors_commute_and_their_evidence_adds_up():
 
 def test_levels_are_weighed_one_by_one():
     """A normal seen through bins is not a normal any more once it is observed with noise."""
-    binned = qs.BinnedNormal(qs.Normal(jnp.array([0.2]), jnp.array([0.3])), -1.0, 1.0, 5)
+    binned = qs.distributions.BinnedNormal(qs.Normal(jnp.array([0.2]), jnp.array([0.3])), -1.0, 1.0, 5)
     levels = np.linspace(-1, 1, 5)
     before = np.array([float(binned.log_prob(jnp.array([level]))) for level in levels])
     tilted, log_mean = qs.Observed(jnp.array([0.9]), jnp.array([0.1])).tilt(binned)
@@ -228,12 +228,12 @@ def test_levels_are_weighed_one_by_one():
 
 def test_a_level_that_is_known_says_nothing_about_the_others():
     """Without a look at every level, which takes most of the time of in-painting: the same as with one."""
-    binned = qs.BinnedNormal(qs.Normal(jnp.array([0.2, -0.9, 3.0]), jnp.array([0.3, 0.01, 0.5])), -1.0, 1.0, 5)
+    binned = qs.distributions.BinnedNormal(qs.Normal(jnp.array([0.2, -0.9, 3.0]), jnp.array([0.3, 0.01, 0.5])), -1.0, 1.0, 5)
     one_by_one = jnp.stack([binned.log_probs(jnp.full(3, level)) for level in np.linspace(-1, 1, 5)], axis=-1)
     assert np.allclose(binned.by_level().log_probabilities(), one_by_one, atol=1e-4)  # far out in both tails too
     known = qs.Known(jnp.array([0.5, -1.0, 1.0]), jnp.array([True, False, True]))
     (found, log_mean), (wanted, log_wanted) = known.tilt(binned), known.tilt(binned.by_level())
-    assert isinstance(found, qs.BinnedNormal) and np.isclose(log_mean, log_wanted, atol=1e-5)
+    assert isinstance(found, qs.distributions.BinnedNormal) and np.isclose(log_mean, log_wanted, atol=1e-5)
     of_levels, expected = np.exp(found.by_level().log_probabilities()), np.exp(wanted.log_probabilities())
     assert np.allclose(of_levels, expected, atol=1e-6) and expected[[0, 2], [3, 4]].tolist() == [1.0, 1.0]
     draws = np.asarray(jax.vmap(found.sample)(jr.split(jr.key(0), 500)))
@@ -243,7 +243,7 @@ def test_a_level_that_is_known_says_nothing_about_the_others():
 @pytest.mark.parametrize("levels", [2_001, 65_536])
 def test_a_level_that_is_known_lets_no_neighbour_through(levels):
     """However near levels are to one another; a number that is on no level, and of no shape of an event, is refused."""
-    data = qs.Leveled(qs.Finite(jnp.full((1, levels), -math.log(levels))), -1.0, 2.0 / (levels - 1))
+    data = qs.distributions.Leveled(qs.Finite(jnp.full((1, levels), -math.log(levels))), -1.0, 2.0 / (levels - 1))
     for number in (0, 700, levels - 1):
         x = jnp.asarray([np.float32(np.float64(-1.0) + number * (2.0 / (levels - 1)))])
         known = qs.Known(x, jnp.array([True]))

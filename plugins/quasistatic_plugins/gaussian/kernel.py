@@ -96,15 +96,17 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
             return jnp.ones(self.event.shape)
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal | qs.BinnedNormal | qs.MeasuredNormal:
+    def decode(
+        self, params: jax.Array, z: jax.Array, t: jax.Array
+    ) -> qs.Normal | qs.distributions.BinnedNormal | qs.distributions.MeasuredNormal:
         loc, variance = self._denoised(self._preserved(z, t), t)
         data, event = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params)), self.event
         if isinstance(event, qs.Levels):
-            return qs.BinnedNormal(data, event.low, event.high, event.levels)
+            return qs.distributions.BinnedNormal(data, event.low, event.high, event.levels)
         if isinstance(event, qs.Measured):
             low, high = (_unless_none(bounds, 0.0) for bounds in (event.lows, event.tops))
             spacing = jnp.asarray(event.spacings, loc.dtype)
-            return qs.MeasuredNormal(data, LEFT * spacing**2, low, high, spacing)
+            return qs.distributions.MeasuredNormal(data, LEFT * spacing**2, low, high, spacing)
         return data
 
     def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
@@ -125,17 +127,17 @@ class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
             raise ValueError("kernel.variance: a step back with that of the posterior knows the data: set reference to 'normal'")
 
     def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
-        """`data` are a `qs.Normal`; of a `qs.BinnedNormal` the normal counts, of a `qs.Leveled` its mean and variance. Of a
-        `qs.MeasuredNormal` the normal is that of blurred values, but for those without blur, which are known.
+        """`data` are a `qs.Normal`; of a `BinnedNormal` the normal counts, of a `Leveled` its mean and variance. Of a
+        `MeasuredNormal` the normal is that of blurred values, but for those without blur, which are known.
 
         Raises TypeError for another.
         """
         blur: Any = self._blur
-        if blur is not None and isinstance(data, qs.MeasuredNormal):
+        if blur is not None and isinstance(data, qs.distributions.MeasuredNormal):
             blur, data = jnp.where(data.blur > 0, 0.0, blur), data.normal
-        if isinstance(data, qs.BinnedNormal):
+        if isinstance(data, qs.distributions.BinnedNormal):
             data = data.normal
-        if isinstance(data, qs.Leveled):
+        if isinstance(data, qs.distributions.Leveled):
             data = qs.Normal(data.mean(), data.variance())
         if not isinstance(data, qs.Normal) or data.basis is not None:
             raise TypeError(f"{type(self).__name__}.bridge: expected data as a Normal without a basis, got a {type(data).__name__}")
@@ -243,16 +245,16 @@ class LevelsKernel(AbstractAveragingKernel):
         """Of all log-weights."""
         return qs.AbstractKernel.guided(self, params, without, weight)
 
-    def _leveled(self, log_weights: jax.Array) -> qs.Leveled:
-        return qs.Leveled(qs.Finite(qs.numerics.log_normalise(log_weights)), self.event.low, self.event.spacing)
+    def _leveled(self, log_weights: jax.Array) -> qs.distributions.Leveled:
+        return qs.distributions.Leveled(qs.Finite(qs.numerics.log_normalise(log_weights)), self.event.low, self.event.spacing)
 
-    def reference(self) -> qs.Leveled:
+    def reference(self) -> qs.distributions.Leveled:
         return self._leveled(self.log_shares)
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Leveled:
+    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.distributions.Leveled:
         return self._given(params, self._preserved(z, t), t)
 
-    def _given(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Leveled:
+    def _given(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.distributions.Leveled:
         a, noise = self._level(t)
         levels = self.event.low + self.event.spacing * jnp.arange(self.event.levels)
         likelihood = -0.5 * (z[..., None] - a * levels) ** 2 / noise
