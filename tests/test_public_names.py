@@ -159,6 +159,7 @@ ALLOWED = {
     "table": "a type of options",
     "progress": "a method of observers, and what it writes",
     "bound": "K, in files of values and in measures of steps",
+    "paper": "a value of `first_step`",
     "ancestral": "samples of the chain, as against those of the probability flow, in measures of steps",
 }
 
