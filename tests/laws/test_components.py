@@ -23,7 +23,7 @@ CHOICES = {
         {"variance": "posterior", "features": "residual"},
         {"mean": "levels"},
         {"path": "straight"},
-        {"path": "straight", "schedule": "linear", "first_noise": 0.0, "last_survival": 0.0, "mean": "data"},
+        {"path": "straight", "schedule": "linear", "first_noise": 1e-3, "last_survival": 0.0, "mean": "data"},
         {"path": "exploding", "features": "residual"},
         {"path": "exploding", "mean": "levels"},
         {"path": "straight", "variance": "posterior"},
