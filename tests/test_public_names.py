@@ -160,6 +160,7 @@ ALLOWED = {
     "progress": "a method of observers, and what it writes",
     "bound": "K, in files of values and in measures of steps",
     "paper": "a value of `first_step`",
+    "linear": "a schedule",
     "ancestral": "samples of the chain, as against those of the probability flow, in measures of steps",
 }
 
