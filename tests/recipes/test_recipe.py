@@ -122,7 +122,7 @@ def test_all_problems_of_all_sections_come_at_once(tmp_path):
         "kernal: unknown section; did you mean 'kernel'?  (a recipe takes: name, seed, source",
         "seed: expected a value >= 0, got -1",
         "source.use: no source is called 'swis-roll'; did you mean 'swiss-roll'?",
-        "kernel.shedule: unknown option; did you mean 'schedule'?  (gaussian takes: schedule, first_noise, ",
+        "kernel.shedule: unknown option; did you mean 'schedule'?  (gaussian takes: schedule, path, first_noise, ",
         "kernel.mean: expected one of 'velocity', ",
         "model.use: expected the name of a model, got 3",
         "objective: expected a section with use = ..., got 'simple'  (write objective.use)",

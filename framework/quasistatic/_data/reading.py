@@ -98,7 +98,7 @@ def _first_misfit(rows: list[tuple[int, str]], delimiter: str | None, width: int
         for place, cell in enumerate(cells):
             if not _is_number(cell):
                 where = f"column {columns[place]!r}" if columns else f"column {place + 1}"
-                what = f"{cell[:40]!r} is not a number, as all of an array are; `quasistatic inspect` looks at other cells"
+                what = f"{cell[:40]!r} is not a number, as all cells of an array are; `quasistatic inspect` looks at other cells"
                 return f"line {number}, {where}: {what}"
     return ""
 
