@@ -29,7 +29,7 @@ def written(tmp_path, text, name="my.csv"):
 @pytest.mark.parametrize(
     ("text", "choices", "said"),
     [
-        ("a,b\n1,true\n", {}, "line 2, column 'b': 'true' is not a number, as all cells of an array are; `quasistatic inspect` looks"),
+        ("a,b\n1,true\n", {}, "line 2, column 'b': 'true' is not a number, as all cells of an array are; `quasistatic inspect`"),
         ("a;b\n1,5;2\n", {}, "line 2"),
         ("a,b\n1,2\n# a remark\n3,4\n", {}, "line 3"),
         ("a,b\n1,\n", {}, "line 2, column 'b': '' is not a number"),
