@@ -119,7 +119,7 @@ def test_the_ledger_and_the_sampler_of_many_events_use_each_key_once(kernel):
     diffusion, numbers = Setting().diffusion_with_random_network(kernel, 3), jnp.arange(4)
     xs = jax.vmap(kernel.reference().sample)(jr.split(jr.key(1), 4))
     terms = lambda key: _ledger._batch_terms(False, diffusion.for_chain(), xs, None, key, numbers, 8)  # noqa: E731
-    events = lambda key: _sample._block(False, Ancestral(), diffusion, diffusion.times(), key, numbers, None)  # noqa: E731
+    events = lambda key: _sample._block(False, Ancestral(), diffusion, diffusion.times(), key, numbers, None, None)  # noqa: E731
     assert key_faults(terms, KEY) == key_faults(events, KEY) == []
 
 
