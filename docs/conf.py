@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
+import importlib
 import inspect
 import pkgutil
 import re
@@ -25,7 +27,10 @@ from quasistatic.cli._main import main
 project = "quasistatic"
 author = "The quasistatic authors"
 release = version = metadata.version("quasistatic")
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -107,6 +112,52 @@ def manual(names: str) -> Iterator[str]:
 def named(name: str) -> Any:
     """What a public name means."""
     return pkgutil.resolve_name(f"quasistatic.{name}")
+
+
+def api(names: str) -> Iterator[str]:
+    """Directives for all public names of modules, such as 'quasistatic quasistatic.files': signature, docstring and members."""
+    for name in names.split():
+        module = module_of(name)
+        yield f"## {name}\n\n```{{eval-rst}}\n.. py:module:: {name}\n"
+        for key, value in public(module).items():
+            directive = "class" if inspect.isclass(value) else "function" if callable(value) else "data"
+            members = "\n   :members:" if directive == "class" else ""
+            yield f".. auto{directive}:: {name}.{key}{members}\n"
+        yield "```\n"
+
+
+def module_of(name: str) -> Any:
+    """A public module, also one that is an attribute of another; under this name autodoc finds it too."""
+    if name not in sys.modules:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            sys.modules[name] = functools.reduce(getattr, name.split(".")[1:], qs)
+    return sys.modules[name]
+
+
+def public(module: Any) -> dict[str, Any]:
+    """The public names of a module: those of its stub, or what it defines, and what it imports under the same name."""
+    if hasattr(module, "_HOMES"):
+        names = module._HOMES
+    else:
+        tree = ast.parse(inspect.getsource(module))
+        imported = [each.asname for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names if each.asname]
+        defined = (node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
+        names = [*imported, *(name for name in defined if name[0] != "_")]
+    found = {name: getattr(module, name) for name in names}
+    return {name: value for name, value in found.items() if not inspect.ismodule(value)}
+
+
+def restructured(lines: list[str]) -> list[str]:
+    """A docstring in Markdown as reStructuredText, which those that are inherited from other libraries are already."""
+    if any("``" in line for line in lines):
+        return lines
+    parts = re.split(r"(`[^`]*`)", "\n".join(lines))
+    return "".join(rf"\ `{part}`\ " if part.startswith("`") else RAW.sub(r"\\\1", part) for part in parts).split("\n")
+
+
+RAW = re.compile(r"([*|]|(?<=\w)_(?=\W|$))")  # what would be mark-up
 
 
 def protocol(name: str) -> Iterator[str]:
@@ -225,6 +276,7 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "sections": sections,
     "commands": commands,
     "manual": manual,
+    "api": api,
     "protocol": protocol,
     "laws": laws,
     "wings": wings,
@@ -253,7 +305,11 @@ def setup(app: Any) -> None:
     def read(_app: Any, _name: str, source: list[str]) -> None:
         source[0] = fill(source[0])
 
+    def convert(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
+        lines[:] = restructured(lines)
+
     app.connect("source-read", read)
+    app.connect("autodoc-process-docstring", convert)
 
 
 if __name__ == "__main__":  # python docs/conf.py docs/reference/protocols.md

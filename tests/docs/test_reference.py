@@ -144,6 +144,27 @@ def test_the_components_page_has_every_option(conf: ModuleType) -> None:
             assert component.summary in part
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "reference" / "api").glob("*.md")), ids=lambda page: page.stem)
+def test_every_public_name_has_its_signature(conf: ModuleType, page: Path) -> None:
+    text = conf.fill(page.read_text())
+    modules = re.findall(r"^\.\. py:module:: (\S+)$", text, re.MULTILINE)
+    assert modules
+    for module in modules:
+        names = set(re.findall(rf"^\.\. auto(?:class|function|data):: {module}\.(\w+)$", text, re.MULTILINE))
+        assert names and names == set(conf.public(conf.module_of(module)))
+
+
+def test_every_public_module_has_a_page(conf: ModuleType) -> None:
+    pages = "\n".join(conf.fill(page.read_text()) for page in (DOCS / "reference" / "api").glob("*.md"))
+    modules = {name for name in qs._HOMES if inspect.ismodule(getattr(qs, name))}
+    assert {f"quasistatic.{name}" for name in modules} <= set(re.findall(r"^\.\. py:module:: (\S+)$", pages, re.MULTILINE))
+
+
+def test_docstrings_become_restructured_text(conf: ModuleType) -> None:
+    assert conf.restructured(["Of `x` (*event), x_ too."]) == [r"Of \ ``x``\  (\*event), x\_ too."]
+    assert conf.restructured(["Of ``x`` (*event)."]) == ["Of ``x`` (*event)."]
+
+
 def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
     for page in PAGES[1:]:
         assert not re.search(rf"<!-- ({'|'.join(conf.GENERATED)})", conf.fill(page.read_text())), page
