@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from scipy.stats import ks_2samp
 
 import quasistatic as qs
 from quasistatic.kits.tables.figures import PAIRED, PANELS, Columns, correlation, correlations, histograms, pairs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 QUANTILES = (0.05, 0.5, 0.95)
 SAMPLES, FEW = 1000, 256  # samples beside the test events, and beside as few of these or fewer
@@ -105,6 +106,8 @@ def present(events: np.ndarray) -> list[np.ndarray]:
 
 def _differences(names: Sequence[str], data: np.ndarray, samples: np.ndarray) -> str:
     """Where the distributions of single columns differ, by more than chance, and where pairs of them hang together otherwise."""
+    from scipy.stats import ks_2samp  # as slow to import as all else that a table needs
+
     pairs = [pair for pair in zip(present(data), present(samples), strict=True) if all(map(len, pair))]
     if len(pairs) < len(names):
         return f"Data are {len(data)} events of the split that is compared, samples are {len(samples)}."
