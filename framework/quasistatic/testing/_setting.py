@@ -166,10 +166,14 @@ def _rows(tree: Any, rows: slice | np.ndarray) -> Any:
 
 @eqx.filter_jit
 def _some_data(kernel: AbstractKernel, t: Time, keys: Key) -> State:
-    """From the reference, or from decode of pure noise at zero params."""
+    """From the reference, or from decode of pure noise at zero params.
+
+    At `t` pure noise gives data with all the variance that the kernel expects, but only where it is of one scale at all times.
+    """
     rho = kernel.reference()
     if rho is not None:
         return jax.vmap(rho.sample)(keys)
+    t = t if kernel.is_stationary else jnp.ones_like(t)
 
     def draw(key: Key) -> State:
         key_z, key_x = jr.split(key)
