@@ -7,6 +7,7 @@ import io
 import json
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import polars as pl
 import pytest
@@ -110,6 +111,17 @@ def test_sheets_of_excel_come_back_as_text(tmp_path):
     back = csv.DictReader(io.StringIO(source.write_events(source.read_events(path).x, ".csv").decode()))
     wanted = frame.with_columns(pl.col("boolean").cast(pl.String)).cast(pl.String).fill_null("")
     assert list(back) == wanted.to_dicts()
+
+
+def test_a_number_that_is_marked_as_a_date_without_being_one_is_one_cell(tmp_path):
+    """openpyxl warns of it, which is no message for a user."""
+    book = openpyxl.Workbook()
+    for row in (["size"], *([k] for k in range(30))):
+        book.active.append(row)
+    book.active["A9"].value, book.active["A9"].number_format = 1.152921504606847e18, "yyyy-mm-dd"
+    book.save(tmp_path / "some.xlsx")
+    pieces = tables.read_table(tmp_path / "some.xlsx").pieces()
+    assert sum(piece.frame.to_series(0).to_list().count("#VALUE!") for piece in pieces) == 1
 
 
 def test_one_of_several_sheets_is_named_and_set(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -190,11 +191,13 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             if options.sheet and options.sheet not in sheets:
                 raise qs.DataError(f"{path}: source.sheet: there is no sheet {options.sheet!r}  (it has: {', '.join(sheets)})")
             sheet = book[options.sheet] if options.sheet else book.worksheets[0]
-            rows = [
-                (number, cells)
-                for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
-                if any(cells := [_excel_cell(value) for value in row])
-            ]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a cell that is not the date it is marked as: it is read as '#VALUE!'
+                rows = [
+                    (number, cells)
+                    for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
+                    if any(cells := [_excel_cell(value) for value in row])
+                ]
     except (qs.errors.QuasistaticError, OSError):
         raise
     except Exception as error:  # a damaged file makes anything of a reader of XML
