@@ -36,7 +36,7 @@ def triptych(source: AbstractSource, columns: Mapping[str, np.ndarray], covered:
     if covered is not None and "seen" in shown:
         hidden = np.asarray(covered.reshape(*covered.shape[:3], -1).any(axis=-1))
         for cell, over in zip(shown["seen"], hidden, strict=True):
-            if cell.shape[:2] == over.shape:  # a source of somebody else may draw larger pixels
+            if cell.shape[:2] == over.shape:  # a third-party source may draw larger pixels
                 cell[over] = HIDDEN
     gap = math.ceil(len(next(iter(shown.values()))[0]) / 6)
     rows = [film.in_a_row(row, gap) for row in zip(*shown.values(), strict=True)]

@@ -1,4 +1,4 @@
-"""Grids, and grids in files: the times of a chain, so that steps which were placed once serve wherever the run is asked."""
+"""Grids, and grids in files: the times of a chain, so that steps which were placed once serve every command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of commands, for those of plugins too, so that all look and behave alike: options, chains, what is printed, pictures.
+"""Parts of commands, for those of plugins too, so that all look and behave the same: options, chains, what is printed, pictures.
 
     from quasistatic.cli import parts
 

@@ -132,8 +132,8 @@ class Multiscale(qs.AbstractFilters):
             parts.append(h.reshape(height, width, -1))
         if options.variant == "code" and len(parts) == 2:
             parts = [part / math.sqrt(part.shape[-1]) for part in parts]
-        told = ravel_side(self.ports.side, side).astype(image.dtype)
-        h = jnp.concatenate([*parts, jnp.broadcast_to(told, (height, width, len(told)))], axis=-1)
+        known = ravel_side(self.ports.side, side).astype(image.dtype)
+        h = jnp.concatenate([*parts, jnp.broadcast_to(known, (height, width, len(known)))], axis=-1)
         for affine in self.upper[:-1]:
             h = units(affine(h))
         readouts = self.upper[-1](h).reshape(height, width, -1, options.bumps)

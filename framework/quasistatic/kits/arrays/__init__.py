@@ -1,4 +1,4 @@
-"""Arrays, in memory or on disk: how they become events, and what is said of their numbers."""
+"""Arrays, in memory or on disk: how they become events, and simple models of their numbers."""
 
 from quasistatic.kits import served
 

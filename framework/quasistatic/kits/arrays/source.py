@@ -19,7 +19,7 @@ from quasistatic.kits.tables.densities import INDEPENDENT, independent_gaussians
 from quasistatic.kits.tables.normal_mixtures import CHOOSING, ROWS
 from quasistatic.kits.tables.report import AbstractColumns
 
-NARROWEST = 4  # height or width of what is taken for a picture, where nothing is said
+NARROWEST = 4  # height or width of what is taken for a picture by default
 _DEFAULT = ArrayChoices()
 
 
@@ -163,7 +163,7 @@ class RowArraySource(AbstractArraySource, AbstractColumns):
         """All columns, by the names in the header, or counted from 1."""
         rows = qs.sources.to_user(self, xs).reshape(len(xs), -1)
         names = self.columns or [f"column {number + 1}" for number in range(rows.shape[1])]
-        # a header may name two columns alike
+        # two columns of a header may have one name
         unique = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
         return dict(zip(unique, rows.T, strict=True))
 
@@ -173,7 +173,7 @@ class PictureArraySource(AbstractArraySource, AbstractPictureReport):
 
 
 class _StoredRows:
-    """Rows of arrays of which one is on disk; rows that are asked for are read, and come in model units."""
+    """Rows of arrays of which one is on disk; rows are read when they are needed, and come in model units."""
 
     def __init__(self, source: AbstractArraySource, numbers: np.ndarray):
         self._source, self._numbers = source, numbers

@@ -67,7 +67,7 @@ def normal(numbers: np.random.Generator | None, shape: tuple[int, ...], inputs: 
 
 
 class Clock(eqx.Module):
-    """Time and side information as one vector (width,), which tells blocks how to scale and shift."""
+    """Time and side information as one vector (width,), from which blocks are scaled and shifted."""
 
     first: Affine
     second: Affine

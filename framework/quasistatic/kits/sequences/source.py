@@ -81,7 +81,7 @@ class AbstractSymbolSource(
 
     @classmethod
     def restored(cls, choices: Any, where: str, kept: qs.sources.Kept) -> Self:
-        """What the source of a run was. Its file is read when its events are asked for, and must be the same, to the byte.
+        """What the source of a run was. Its file is read when its events are needed, and must be the same, to the byte.
 
         Raises DataError for a record that is none; later, for data that are gone or were changed.
         """

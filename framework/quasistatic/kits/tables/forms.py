@@ -43,7 +43,7 @@ class NumberForm:
     `digits` are those after the decimal sign: of the number ("fixed", "short", "point": 5.00, 5, 5.0) or of its mantissa
     ("scientific"); of "general", which changes to exponents where these are shorter, they are all that count; "exact" has the
     fewest that are this number in float64, as Python writes it. `counting` are the digits that count at most: R writes 15, where
-    float64 tells 17 apart. `has_plus` is a sign before positive numbers, `has_zero` a 0 before the decimal sign.
+    float64 distinguishes 17. `has_plus` is a sign before positive numbers, `has_zero` a 0 before the decimal sign.
     """
 
     style: Style = "short"
