@@ -152,6 +152,8 @@ def test_every_public_name_has_its_signature(conf: ModuleType, page: Path) -> No
     for module in modules:
         names = set(re.findall(rf"^\.\. auto(?:class|function|data):: {module}\.(\w+)$", text, re.MULTILINE))
         assert names and names == set(conf.public(conf.module_of(module)))
+        if homes := getattr(conf.module_of(module), "_HOMES", None):
+            assert names == {name for name in homes if not inspect.ismodule(getattr(conf.module_of(module), name))}
 
 
 def test_every_public_module_has_a_page(conf: ModuleType) -> None:
