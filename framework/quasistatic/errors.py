@@ -52,7 +52,7 @@ class DataError(InputError):
 
 
 class RunError(InputError):
-    """A run folder that cannot be used as asked."""
+    """A run folder that cannot be used in this way."""
 
 
 class CheckpointError(InputError):
@@ -83,7 +83,7 @@ def one_line(error: BaseException) -> str:
     """'KeyError: x', in one line of at most some 300 characters."""
     try:
         text = " ".join(str(error).split())
-    except BaseException:  # an error of somebody else's may fail at this too, and end the program if it likes
+    except BaseException:  # a foreign error may fail at this too, and end the program if it likes
         text = ""
     return f"{type(error).__name__}: {text:.300}".removesuffix(": ")
 

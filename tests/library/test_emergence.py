@@ -210,7 +210,7 @@ def test_noise_that_is_not_one_number() -> None:
         lambda: thermodynamics.information_rate(diffusion, xs, key=jr.key(1), times=times),
         lambda: thermodynamics.denoiser_of(diffusion),
     ):
-        with pytest.raises(TypeError, match=r"alike in all elements, of Uneven their ln u are .* apart"):
+        with pytest.raises(TypeError, match=r"the same noise in all elements, of Uneven their ln u are .* apart"):
             refused()
     blur = qs.make("kernel", "blur", qs.Real((4, 4)), manager=qs.PluginManager(["quasistatic_blur"]))
     with pytest.raises(TypeError, match="BlurKernel has a basis"):

@@ -138,7 +138,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def checked(path: str | Path) -> Path:
-    """The path of a file of data. Raises DataError where it is none, with a way to make one of it."""
+    """The path of a file of data. Raises DataError where it is no file of data, with a way to make one of it."""
     path = Path(path).expanduser()
     known = f"expected a file that ends in {', '.join(ENDINGS)}"
     if path.is_dir():

@@ -20,7 +20,7 @@ def jax_flags_kept(changed: list[str]) -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):
             sys.meta_path.remove(watch)
-        now = sys.modules["jax"].config.values if watch.before else {}  # made anew each time that it is asked for
+        now = sys.modules["jax"].config.values if watch.before else {}  # made anew at every access
         for name, value in watch.before.items():
             if now[name] != value:
                 sys.modules["jax"].config.update(name, value)

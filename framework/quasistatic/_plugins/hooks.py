@@ -33,7 +33,7 @@ def quasistatic_observers() -> list[Component]:  # type: ignore[empty-body]
 def quasistatic_commands() -> list[Command]:  # type: ignore[empty-body]
     """Commands for the command line. The names of built-in commands are reserved.
 
-    Return a list of `Command`; its click command is imported when somebody calls it. With `@click.pass_obj` it is
+    Return a list of `Command`; its click command is imported when it is called. With `@click.pass_obj` it is
     handed the plugins of this call, a `PluginManager`.
     """
 

@@ -73,8 +73,8 @@ def _described(distribution: metadata.Distribution | None) -> tuple[str, str, Re
     if distribution is None:
         return "", "", None
     try:
-        said = distribution.metadata
-        name, version = (said[key] if key in said else "" for key in ("Name", "Version"))
+        metadata = distribution.metadata
+        name, version = (metadata[key] if key in metadata else "" for key in ("Name", "Version"))
         return name, version, None if name.lower() == OURS else _out_of_range(distribution.requires or ())
     except Exception:
         return "", "", Refused("its METADATA cannot be read")
@@ -90,10 +90,10 @@ def _out_of_range(requirements: Iterable[str]) -> Refused | None:
     ours = metadata.version(OURS)
     for line in ranges:
         try:
-            asked = Requirement(line)
-            applies = asked.marker is None or asked.marker.evaluate({"extra": ""})
-            if applies and not asked.specifier.contains(ours, prereleases=True):
-                return Refused(f"it needs quasistatic {asked.specifier}, this is {ours}", "incompatible")
-        except ValueError:  # what cannot be read asks for nothing
+            needed = Requirement(line)
+            applies = needed.marker is None or needed.marker.evaluate({"extra": ""})
+            if applies and not needed.specifier.contains(ours, prereleases=True):
+                return Refused(f"it needs quasistatic {needed.specifier}, this is {ours}", "incompatible")
+        except ValueError:  # what cannot be read needs nothing
             continue
     return None

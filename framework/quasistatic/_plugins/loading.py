@@ -102,7 +102,7 @@ class Offer:
 
 
 def load(status: PluginStatus, point: Load) -> tuple[PluginStatus, list[Offer]]:
-    """Load one plugin: what became of it, and what it offers, as far as it got."""
+    """Load one plugin: its status, and what it offers, as far as it got."""
     start, before = time.perf_counter(), set(sys.modules)
     offers: list[Offer] = []
     state: PluginState = "loaded"
@@ -162,7 +162,7 @@ def _contained(interrupted: list[int]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _noticing(interrupted: list[int], moved: list[str]) -> Iterator[None]:
-    """Ctrl-C still interrupts, and is told from a KeyboardInterrupt that a plugin raises."""
+    """Ctrl-C still interrupts, and is distinguished from a KeyboardInterrupt that a plugin raises."""
     if threading.current_thread() is not threading.main_thread():  # no signal comes here
         yield
         return
@@ -183,7 +183,7 @@ def _noticing(interrupted: list[int], moved: list[str]) -> Iterator[None]:
 def _working_folder() -> str:
     try:
         return os.getcwd()
-    except OSError:  # somebody removed it
+    except OSError:  # it was removed meanwhile
         return ""
 
 

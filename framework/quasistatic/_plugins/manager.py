@@ -1,4 +1,4 @@
-"""All plugins together: who offers what, and what to say where nobody does, or two.
+"""All plugins together: who offers what, and the message where no plugin does, or two do.
 
 A bad plugin never stops the program; only using what it should have provided is an error.
 """
@@ -25,15 +25,15 @@ class PluginManager:
 
     With `only`, or else with names in the variable QUASISTATIC_ONLY, the plugins of other distributions are blocked
     unless named there; those of quasistatic itself and `modules` stay.
-    A plugin is named by its name, or by 'distribution:name' where two share one. What is asked for by hand must work:
+    A plugin is named by its name, or by 'distribution:name' where two share one. What the user names must work:
     PluginError if one of `modules` cannot be loaded or no plugin has a name in `blocked` or `only`.
     """
 
     def __init__(self, modules: Sequence[str] = (), blocked: Collection[str] = (), only: Collection[str] = ()):
         found = sorted(installed(), key=lambda pair: (pair[0].name, pair[0].distribution))
         known = {status.module for status, _ in found}
-        asked = [name for name in dict.fromkeys(modules) if name not in known]
-        found += [(PluginStatus(name, name), module_point(name)) for name in asked]
+        named = [name for name in dict.fromkeys(modules) if name not in known]
+        found += [(PluginStatus(name, name), module_point(name)) for name in named]
         for name in (*blocked, *only):
             _require(name, [status for status, _ in found])
         unwanted = {*blocked, *_listed("QUASISTATIC_DISABLE")}
@@ -166,7 +166,7 @@ class PluginManager:
 
 @functools.cache
 def plugins() -> PluginManager:
-    """The plugins of this process, loaded when first asked for."""
+    """The plugins of this process, loaded at their first use."""
     return PluginManager()
 
 

@@ -1,4 +1,4 @@
-"""K of events whose side information is one of several, and nobody knows which."""
+"""K of events whose side information is one of several, and which one is unknown."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
-from quasistatic._process.progress import told
+from quasistatic._process.progress import counted
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic.errors import DataError
 
@@ -54,14 +54,14 @@ def in_blocks(
 ) -> np.ndarray:
     """measure(events, their side information, numbers) of all events `xs` (N, ...), each `repeats` times in a row: float64.
 
-    Blocks have `largest` rows at most and all one shape, so they are one program. Whoever listens is told that it is `what`.
+    Blocks have `largest` rows at most and all one shape, so they are one program. `what` names the work for a listener.
     Raises ValueError for no repeats, and what `checked_events` raises.
     """
     if repeats < 1:
         raise ValueError(f"{what}: expected at least one of each event, got {repeats}")
     xs, side = checked_events(diffusion, xs, side)
     count, parts = count_of(xs) * repeats, []
-    for rows in told(what, event_blocks(count, largest or events_together(diffusion)), count):
+    for rows in counted(what, event_blocks(count, largest or events_together(diffusion)), count):
         block, side_block = rows_of((xs, side), rows // repeats)
         parts.append(np.asarray(measure(block, side_block, jnp.asarray(rows)), np.float64))
     return np.concatenate(parts)[:count]

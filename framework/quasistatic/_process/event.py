@@ -119,7 +119,7 @@ class AbstractField(AbstractEvent):
 
     @property
     def are_discrete(self) -> bool | np.ndarray:
-        """Whether elements have probabilities: of all alike, or of each, (*shape)."""
+        """Whether elements have probabilities: one for all, or one for each, (*shape)."""
         return self.is_discrete
 
     @property

@@ -164,7 +164,7 @@ def all_states(shape: tuple[int, ...], n: int) -> jax.Array:
 
 
 def row(log_matrix: Float[Array, "*#event before after"], states: State) -> Float[Array, "*event after"]:
-    """Of a matrix of all elements alike, or of each, the row of the state that each element (*event) is in."""
+    """Of one matrix for all elements, or of one for each, the row of the state that each element (*event) is in."""
     numbers = states.astype(jnp.int32)
     if log_matrix.ndim == 2:
         return log_matrix[numbers]
@@ -191,7 +191,7 @@ class FiniteKernel(AbstractBridged):
     def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "*#event before after"]:
         """log of the matrix [from, to] of a step s -> t, floored; s = None starts from data.
 
-        One for all elements alike, (before, after), or one for each, (*event, before, after).
+        One for all elements, (before, after), or one for each, (*event, before, after).
         """
 
     @abstractmethod
@@ -200,7 +200,7 @@ class FiniteKernel(AbstractBridged):
 
     @abstractmethod
     def log_reference(self) -> Float[Array, "*#event data_states"]:
-        """log rho of one element of data, of all alike (data states,) or of each (*event, data states)."""
+        """log rho of one element of data, the same for all (data states,) or for each (*event, data states)."""
 
     @property
     def states(self) -> int:

@@ -16,7 +16,7 @@ Steps = int | Sequence[float] | np.ndarray | None  # T; the times themselves; No
 
 
 def checked_times(times: Sequence[float] | np.ndarray, kernel: AbstractKernel | None = None) -> Float[Array, " T"]:
-    """The T increasing times of a whole chain, (T,). Raises ValueError where these are none, or none for this kernel."""
+    """The T increasing times of a whole chain, (T,). Raises ValueError where these are no times, or not of this kernel."""
     values = np.asarray(times, np.float64)
     if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
         raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
@@ -47,7 +47,7 @@ class FixedGrid(AbstractGrid):
 
 
 class GivenGrid(AbstractGrid):
-    """Times that somebody has chosen; another T is interpolated between them."""
+    """Times that were chosen; another T is interpolated between them."""
 
     knots: tuple[float, ...] = eqx.field(static=True)
     is_learned: ClassVar[bool] = False

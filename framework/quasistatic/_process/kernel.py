@@ -127,9 +127,9 @@ class AbstractBridged(AbstractKernel):
 
 
 class Jumps(NamedTuple):
-    """One forward path over T times, told by its steps that change the state: `before` and `after` (M, *state).
+    """One forward path over T times, as its steps that change the state: `before` and `after` (M, *state).
 
-    The step of number k leads to times[k] from times[k - 1], from data for k = 0. Where `counts` is false a row is none.
+    The step of number k leads to times[k] from times[k - 1], from data for k = 0. A row counts only where `counts` is true.
     """
 
     numbers: Int[Array, " jumps"]

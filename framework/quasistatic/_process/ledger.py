@@ -28,7 +28,7 @@ from quasistatic._process.event import PADDING, AbstractEvent
 from quasistatic._process.grid import Steps
 from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.kernel import AbstractJumping
-from quasistatic._process.progress import told
+from quasistatic._process.progress import counted
 from quasistatic._process.tree import count_of
 
 
@@ -206,7 +206,7 @@ def ledger(
     count = count_of(xs)
     together = events_together(diffusion)
     in_haste, found = is_brief(diffusion, count * chain.calls * repeats), []
-    for rows in told(f"K (T = {len(times)})", shared_blocks(count, together), count):
+    for rows in counted(f"K (T = {len(times)})", shared_blocks(count, together), count):
         fold = max(1, together // len(rows))  # few events leave room for several times
         block, side_block = rows_of((xs, side), rows)
         draws = []

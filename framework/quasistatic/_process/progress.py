@@ -1,4 +1,4 @@
-"""How far long work is, for whoever wants to know: a bar on a terminal, or nobody."""
+"""How far long work is, for a listener: a bar on a terminal, or none at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextlib.contextmanager
-def told_to(listener: Listener | None) -> Iterator[None]:
-    """All that is computed inside tells `listener` how far it is; None is nobody."""
+def listening(listener: Listener | None) -> Iterator[None]:
+    """All that is computed inside reports its progress to `listener`; None is no listener."""
     token = _listener.set(listener)
     try:
         yield
@@ -25,8 +25,8 @@ def told_to(listener: Listener | None) -> Iterator[None]:
         _listener.reset(token)
 
 
-def told(what: str, blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """The blocks of row numbers of `count` rows, each counted as done when the next one is asked for."""
+def counted(what: str, blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The blocks of row numbers of `count` rows, each counted as done when the next one is requested."""
     listener = _listener.get()
     done = 0
     for block in blocks:

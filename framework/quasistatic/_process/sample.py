@@ -19,7 +19,7 @@ from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
 from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.potential import AbstractPotential
-from quasistatic._process.progress import told
+from quasistatic._process.progress import counted
 from quasistatic._process.sampler import AbstractSampler, Ancestral
 from quasistatic._process.tree import concatenate, count_of, take
 
@@ -73,7 +73,7 @@ def sample(
     sampler = Ancestral() if sampler is None else sampler
     times = diffusion.times(steps)
     parts = []
-    for numbers in told("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
+    for numbers in counted("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
         side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
         in_haste = is_brief(diffusion, len(numbers) * len(times) * sampler.states)
         drawn = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors)

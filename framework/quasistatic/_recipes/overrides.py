@@ -31,7 +31,7 @@ def as_override(path: str, value: Any) -> str:
 
 
 def _value(text: str) -> Any:
-    """A TOML value, or the bare text where it is none."""
+    """A TOML value, or the bare text where it is not one."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError, ValueError):

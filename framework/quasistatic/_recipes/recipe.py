@@ -235,7 +235,7 @@ def _meant(key: str, parts: Mapping[str, Any]) -> str:
 
 
 def _watching(training: Any, manager: PluginManager) -> tuple[str, ...] | None:
-    """The observers that the section names, whatever else is wrong in it; None where it cannot be said."""
+    """The observers that the section names, whatever else is wrong in it; None where they cannot be read."""
     if not isinstance(training, dict):
         return None
     try:

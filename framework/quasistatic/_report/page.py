@@ -50,7 +50,7 @@ details { margin-top: 2.75rem; } summary { cursor: pointer; }
 pre { overflow-x: auto; font-size: .82rem; line-height: 1.45; background: var(--tile); border-radius: 8px;
   padding: 1rem; }
 """
-# the browser is told as well: nothing is fetched, nothing runs
+# for the browser too: nothing is fetched, nothing runs
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 

@@ -153,7 +153,7 @@ def trajectories(source: AbstractSource, walks: Walks) -> Figure:
 def drift(diffusion: Diffusion, walks: Walks) -> Figure:
     """The mean step back E[z_s | z_t] - z_t of 2-D real data without side information, over the data at that time.
 
-    Arrows are scaled in each panel, where the longest one's length is said, and dark where there are data at that time.
+    Arrows are scaled in each panel, which states the length of the longest, and dark where there are data at that time.
     """
     reach = _reach(walks.out.x)
     ticks = np.linspace(-0.9 * reach, 0.9 * reach, 15)
@@ -173,7 +173,7 @@ def drift(diffusion: Diffusion, walks: Walks) -> Figure:
         near = np.array([np.min(np.sum((cloud - point) ** 2, axis=1)) for point in points]) < spacing**2
         length = np.maximum(np.sqrt(np.sum(arrows**2, axis=1)), 1e-30)
         longest = float(length[near].max()) if near.any() else float(length.max())
-        # far from the data the network was never asked; a long guess there must not dwarf the rest
+        # far from the data the network was never trained; a long guess there must not dwarf the rest
         shown = arrows * np.minimum(1.0, longest / length)[:, None]
         axes.scatter(*cloud.T, s=1.5, color=PALE, linewidths=0)
         scale = dict(angles="xy", scale_units="xy", scale=longest / (1.7 * spacing), width=0.009)

@@ -39,7 +39,7 @@ class AbstractReporting(ABC):
 
     @abstractmethod
     def report(self, reported: Reported) -> Iterator[HtmlTable | Picture]:
-        """Tables and pictures, in their order; a picture may ask to stand `first`."""
+        """Tables and pictures, in their order; a picture may stand `first`."""
 
 
 class AbstractOverview(ABC):

@@ -157,8 +157,8 @@ def all_rows(summary: Summary) -> Iterator[Row]:
     main = summary.main.ledger
     yield from simple_rows(summary)
     yield from split_rows(summary.main, "" if summary.split == "test" else f", {summary.split} split")
-    said = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines and summary.finest is summary.main else set()
-    yield from (row for row in compared_rows(summary.main) if row[0] not in said)  # it is the first line
+    printed = {f"K{IN_USER_UNITS.replace(',', '')}"} if summary.baselines and summary.finest is summary.main else set()
+    yield from (row for row in compared_rows(summary.main) if row[0] not in printed)  # it is the first line
     for steps, value in summary.by_steps.items():
         if steps != main.steps:
             yield f"K (T = {steps}){in_model_units(value)}", value.bound

@@ -25,7 +25,7 @@ LARGEST = 2**24  # bytes
 def write_grid(path: str | os.PathLike[str], name: str, times: np.ndarray, **about: Any) -> None:
     """Keep the T increasing times (T,) of a chain, the last of which is 1, under a name; `about` are JSON values for people.
 
-    Raises ValueError for times that are none.
+    Raises ValueError for times that do not increase within [0, 1].
     """
     checked_times(times)
     fields = {"format": FORMAT, "name": name, "times": np.asarray(times, np.float64).tolist(), **about}
@@ -33,7 +33,7 @@ def write_grid(path: str | os.PathLike[str], name: str, times: np.ndarray, **abo
 
 
 def read_grid(path: str | os.PathLike[str], kernel: AbstractKernel | None = None) -> np.ndarray:
-    """The times (T,) of a file of `write_grid`, for chains of `kernel`. Raises InputError where they are none, or not for it."""
+    """The times (T,) of a file of `write_grid`, for chains of `kernel`. Raises InputError for other times."""
     try:
         fields = json.loads(read_plain(Path(path), LARGEST, follow=True))
     except OSError as error:

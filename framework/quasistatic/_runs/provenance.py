@@ -93,7 +93,7 @@ def _source(distribution: str, version: str) -> str:
 
 
 def _table(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A table inside of another; empty where somebody has spoilt the file."""
+    """A table inside of another; empty where the file is spoilt."""
     found = values.get(key)
     return found if isinstance(found, dict) else {}
 

@@ -266,19 +266,19 @@ class _Watch(AbstractObserver):
 def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_from: Run | PathLike | None = None) -> Job:
     """A new job in the new folder `out`, or in runs/RECIPE-001, -002 and so on; `start_from` is a run whose weights it begins with.
 
-    Whatever does not fit is said before a folder is made.
+    Whatever does not fit is an error before a folder is made.
     """
     job = _prepared(recipe, manager, None, start_from)
     task, own = job.task, capability(job.task.source, AbstractKept)
     kept = None if own is None else own.kept()
     arrays = {} if kept is None else dict(kept.arrays)
     arrays |= {KERNEL + name: array for name, array in task.measured.items()}
-    told = about(recipe, manager) if kept is None else {**about(recipe, manager), DATA: kept.about}
+    record = about(recipe, manager) if kept is None else {**about(recipe, manager), DATA: kept.about}
     if job.beginning is not None:
-        told[BEGINNING] = attrs.asdict(job.beginning)
+        record[BEGINNING] = attrs.asdict(job.beginning)
         arrays |= {WEIGHTS + name: array for name, array in weights_of(task.diffusion).items()}
     path = default_path(recipe.name) if out is None else Path(out)
-    return attrs.evolve(job, folder=RunFolder.create(path, recipe.to_toml(), told, arrays))
+    return attrs.evolve(job, folder=RunFolder.create(path, recipe.to_toml(), record, arrays))
 
 
 def _prepared(recipe: Recipe, manager: PluginManager, data: Any, start_from: Run | PathLike | None) -> Job:
@@ -295,14 +295,14 @@ def reopen(path: PathLike, manager: PluginManager) -> Job:
     """The job of a run folder. Raises RunError where it holds no run."""
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
-    told, arrays = folder.read_about(), folder.read_arrays()
+    record, arrays = folder.read_about(), folder.read_arrays()
     measured, weights = (
         {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)} for kind in (KERNEL, WEIGHTS)
     )
     data = {name: array for name, array in arrays.items() if not name.startswith((KERNEL, WEIGHTS))}
-    kept = Kept(told[DATA], data) if isinstance(told.get(DATA), dict) else None
+    kept = Kept(record[DATA], data) if isinstance(record.get(DATA), dict) else None
     task = build_task(recipe, manager, build_source(recipe, manager, kept=kept), measured)
-    beginning = Beginning.recall(told[BEGINNING]) if BEGINNING in told else None
+    beginning = Beginning.recall(record[BEGINNING]) if BEGINNING in record else None
     return Job(recipe, with_weights(task, weights) if weights else task, manager, folder, changed, beginning)
 
 

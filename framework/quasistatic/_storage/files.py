@@ -21,7 +21,7 @@ from typing import Any
 
 from quasistatic.errors import InputError, QuasistaticError
 
-# what is half written or half removed carries this name and 16 hex digits; nobody reads it, and whoever holds the run's
+# what is half written or half removed carries this name and 16 hex digits; it is never read, and whoever holds the run's
 # lock may sweep it
 PARTIAL = ".partial-"
 LIMIT = "QUASISTATIC_LIMIT_GB"  # the environment may raise it
@@ -219,7 +219,7 @@ def read_head(path: str | Path, count: int = 65_536) -> bytes:
 def read_plain(path: str | Path, at_most: int | None = None, folder: int | None = None, follow: bool = False) -> bytes:
     """The bytes of an ordinary file, by its name in an open `folder` or by its path.
 
-    Raises OSError, also for a pipe, one that is larger than `at_most`, and a link unless told to `follow` it.
+    Raises OSError, also for a pipe, one that is larger than `at_most`, and a link unless `follow` is true.
     """
     # a link could lead out of the folder, a pipe would wait for ever
     flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)

@@ -116,7 +116,7 @@ class RunFolder:
         return self._sealed[RECIPE]
 
     def read_about(self) -> dict[str, Any]:
-        """What `create` was told about the run. Raises RunError."""
+        """What `create` recorded of the run. Raises RunError."""
         fields = _json(self.path / ABOUT, self._sealed[ABOUT])
         if not isinstance(fields, dict):
             raise RunError(f"{self.path / ABOUT}: expected a table of values")
@@ -152,7 +152,7 @@ class RunFolder:
                     holder = "".join(filter(str.isprintable, os.pread(handle, 200, 0).decode(errors="replace")))
                     what = f"{self.path}: in use by {holder or 'another process'}"
                     raise RunError(f"{what}; wait for it or stop it") from error
-                if os.fstat(handle).st_nlink == 1:  # with another name it may be a file of somebody else's
+                if os.fstat(handle).st_nlink == 1:  # with another name it may be another user's file
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 files.sweep(self.path, self.checkpoints, self.refit, self.pictures)

@@ -35,7 +35,7 @@ def fit(
     `data` is a source, or an array (N, ...) or mapping of arrays in model units of the kernel, or `qs.Data` where there is
     side information; a tenth of them is held out for validation. `training` are fields of `TrainingOptions`, such as
     `updates=2000`. Nothing is printed or written.
-    Raises RecipeError for options that are none, DataError for data that are none, IncompatibleError where they are not
+    Raises RecipeError for invalid options, DataError for invalid data, IncompatibleError where they are not
     what the kernel takes, TrainingDiverged.
     """
     chosen = _options(training)

@@ -41,7 +41,7 @@ class Task:
         return parameters, sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(state))
 
     def info(self, update: int) -> RunInfo:
-        """What observers are told at the start."""
+        """What observers receive at the start."""
         parameters, state_bytes = self.sizes()
         return RunInfo(
             recipe=self.recipe,

@@ -144,7 +144,7 @@ def _chosen(found: list[tuple[str, Law]], names: tuple[str, ...], quick: bool) -
 
 
 def _quicker(law: Law, is_named: bool) -> Law:
-    """The law in one setting; what a quick check does not read is left out, unless it was asked for."""
+    """The law in one setting; what a quick check does not read is left out, unless it was named."""
     from quasistatic.testing._reading import not_measured
 
     if law.quick or is_named:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def manager_of(ctx: click.Context) -> PluginManager:
-    """The plugins of this call, as its -p, --no-plugin and --only-plugin want them; loaded when first asked for."""
+    """The plugins of this call, as its -p, --no-plugin and --only-plugin want them; loaded at their first use."""
     root = ctx.find_root()
     if root.obj is None:
         modules = root.params.get("modules") or ()

@@ -95,8 +95,8 @@ def evaluate(
     chain = chain_of(run, steps, grid)
     if fitted_variances:
         run = run.with_fitted_variances(steps=chain)
-    asked = named if data is None else events
-    measured = run.evaluate(asked, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
+    chosen = named if data is None else events
+    measured = run.evaluate(chosen, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if strict and data:
         refuse_outside(measured.data, data)
     if per_event is not None:

@@ -90,7 +90,7 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except ComponentNotFound:
-            if ctx.resilient_parsing:  # a shell asks for completions
+            if ctx.resilient_parsing:  # a shell completes a line
                 return None, None, []
             hint = did_you_mean(name, self.list_commands(ctx))
             absent = [status.name for status in manager_of(ctx).statuses() if not status.usable]

@@ -142,7 +142,7 @@ def _taken(name: str, kind: str, manager: PluginManager) -> Iterator[str]:
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
-    """A new folder appears with all files in it; one that is there stays what it is, as somebody may be in it."""
+    """A new folder appears with all files in it; one that is there stays as it is, as it may be in use."""
     if not folder.is_dir():
         with explained(folder, UNTOUCHED):
             folder.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quasistatic._process.progress import told_to
+from quasistatic._process.progress import listening
 from quasistatic.cli._common import manager_of, recipe_argument, recipe_of, set_option
 from quasistatic.cli.parts import (
     SEEDS,
@@ -156,7 +156,7 @@ def _train(job: Job, quiet: bool) -> Run:
     with stop_on_signals() as stop:
         if not quiet:
             _announce(job)
-        with told_to(None):  # training has a bar of its own
+        with listening(None):  # training has a bar of its own
             trained = job.train(stop=stop, report=_warn, quiet=quiet)
         for note in trained.notes[len(job.notes) :]:
             echo(f"note: {note}", err=True)
@@ -199,7 +199,7 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
 
     folder = job.folder
     assert folder is not None
-    with told_to(None) if quiet else contextlib.nullcontext():
+    with listening(None) if quiet else contextlib.nullcontext():
         summary = summarise(trained)
         with folder.lock():
             write_durably(folder.report, run_report(summary, folder).encode())

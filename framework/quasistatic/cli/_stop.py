@@ -24,7 +24,7 @@ class Stop:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: the user will not wait
+            raise KeyboardInterrupt  # the second signal: the user will not wait
         self.signal = number
 
 

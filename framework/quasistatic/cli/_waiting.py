@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quasistatic._process.progress import told_to
+from quasistatic._process.progress import listening
 from quasistatic.cli.parts import echo
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def shown_waiting() -> Iterator[None]:
     """What is computed inside is shown while it lasts."""
     waiting = Waiting()
     try:
-        with told_to(waiting):
+        with listening(waiting):
             yield
     finally:
         waiting.close()

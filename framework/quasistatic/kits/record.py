@@ -41,7 +41,7 @@ class Memory:
 
     @classmethod
     def recall(cls, kept: qs.sources.Kept) -> Memory:
-        """Raises DataError for a record that is none."""
+        """Raises DataError for a damaged record."""
         try:
             about, arrays = kept.about, kept.arrays
             values, columns = dict(about["field"]), about["columns"]

@@ -154,7 +154,7 @@ def _unknown(kind: str, names: list[str], seen: set[str]) -> Law:
 def _command(command: Command) -> Built:
     def loads(_setting: Any) -> Reading:
         loaded = command.load()
-        # told by its bases, as click is for the command line alone
+        # recognised by its bases, as click is for the command line alone
         if not any((base.__module__, base.__name__) == ("click.core", "Command") for base in type(loaded).__mro__):
             return faults([f"not a click command but {loaded!r:.80}"])
         return faults([] if loaded.get_short_help_str() else ["it has no help"])

@@ -1,7 +1,7 @@
 """When classes part: what noise leaves of the class of an event, for every kernel.
 
-The classes are those of labelled events, and z_t is told from them by the kernel's own densities: the posterior of a model that
-knows these events by heart. No network is asked.
+The classes are those of labelled events, and z_t is classified by the kernel's own densities: the posterior of a model that
+has memorised these events. No network is evaluated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARTED = 0.75  # chance of an event's own class against another: midway between 
 class ClassTimeline:
     """log P(class given z_t) in nats, (N, M, classes), of N events with `labels` (N,) 0, 1, .. at `times` (M,), rising.
 
-    `shares` (classes,) are those of the events that the classes were told by.
+    `shares` (classes,) are those of the events that define the classes.
     """
 
     times: np.ndarray
@@ -56,7 +56,7 @@ class ClassTimeline:
         return np.stack(parts, axis=1)
 
     def parting(self) -> np.ndarray:
-        """Times (classes, classes) before which two classes are told apart with a chance of 3/4; nan where they never are."""
+        """Times (classes, classes) before which two classes are distinguished with a chance of 3/4; nan where they never are."""
         count = len(self.shares)
         found = np.full((count, count), math.nan)
         for k in range(count):

@@ -28,7 +28,7 @@ from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
 
 CELLS = 2**22  # distances at a time
-SAME = 1e-3  # of ln u: elements whose noise is alike
+SAME = 1e-3  # of ln u: elements whose noise is the same
 
 
 def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray:
@@ -40,9 +40,7 @@ def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray
     with np.errstate(invalid="ignore"):  # without noise all are infinite
         apart = np.abs(found - found[:, :1]).max(initial=0.0)
     if apart > SAME:
-        raise TypeError(
-            f"expected noise that is alike in all elements, of {type(kernel).__name__} their ln u are {apart:.3g} apart"
-        )
+        raise TypeError(f"expected the same noise in all elements, of {type(kernel).__name__} their ln u are {apart:.3g} apart")
     return found[:, 0]
 
 
@@ -239,7 +237,7 @@ def speciation_ladder(xs: np.ndarray) -> np.ndarray:
 
 
 def memory(points: np.ndarray, log_snr: np.ndarray, *, key: Key, draws: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """What a model that knows the training events (n, ...) by heart knows at levels ln u (M,): information and error, (M,) each.
+    """What a model that has memorised the training events (n, ...) knows at levels ln u (M,): information and error, (M,) each.
 
     The information about which of them it was, in nats, ends at ln n; the error is E|x - E[x given z]|^2. A network whose error
     on training events follows this one, and on test events does not, has collapsed onto them (Biroli et al. 2024).

@@ -68,7 +68,7 @@ def jarzynski(log_weights: np.ndarray) -> LogAverage:
 def pareto_k(log_weights: np.ndarray) -> float:
     """Shape of the generalised Pareto distribution fitted to the largest weights e^w, w (paths,).
 
-    -inf where the largest are all alike; inf where there are too few to tell. The tail has min(n / 5, 3 sqrt(n)) weights, and the
+    -inf where the largest are all equal; inf where there are too few of them. The tail has min(n / 5, 3 sqrt(n)) weights, and the
     fit the weak prior of Vehtari et al. 2024 (arXiv 1507.02646), after Zhang & Stephens 2009.
     """
     values = np.sort(np.asarray(log_weights, np.float64))
@@ -130,7 +130,7 @@ def sandwich_bound(model_weights: np.ndarray, forward_weights: np.ndarray) -> np
     """E log mean of k weights: of the path (N,) by which the model came to the event, and of k - 1 forward paths (N, k - 1).
 
     At least log p(x) in expectation for each event, (N,), not rising with k; k = 1 is the evidence upper bound E_p w (Grosse et al.
-    2015). Holds for events of the model alone: for data nobody knows such a path.
+    2015). Holds for events of the model alone: for data no such path is known.
     """
     first = np.asarray(model_weights, np.float64)[..., None]
     return log_mean_exp(np.concatenate([first, np.asarray(forward_weights, np.float64)], axis=-1))

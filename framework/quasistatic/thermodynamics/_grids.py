@@ -78,7 +78,7 @@ def optimise_grid(
 def doubled(cost: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     """`measure` of `optimise_grid` from a cost of knots alone: twice what halving a step saves is its dissipation.
 
-    For costs without noise, such as exact bounds; they are asked once for every step.
+    For costs without noise, such as exact bounds; they are evaluated once for every step.
     """
 
     def measure(knots: np.ndarray) -> tuple[float, np.ndarray]:

@@ -46,7 +46,7 @@ class Slope:
     def doubt(self) -> str | None:
         """Why the values must not be used; None where nothing speaks against it."""
         if math.isnan(self.slope) and self.overlap >= MIN_OVERLAP:
-            return "all log-weights are alike, which leaves no slope to measure"
+            return "all log-weights are equal, which leaves no slope to measure"
         return _doubt(self.overlap)
 
     @property

@@ -15,7 +15,7 @@ from quasistatic._process.blocks import event_blocks, events_together, in_blocks
 from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
-from quasistatic._process.progress import told
+from quasistatic._process.progress import counted
 from quasistatic._process.sampler import Ancestral
 from quasistatic._process.tree import Layout, concatenate, count_of, take
 
@@ -69,7 +69,7 @@ def model_weights(
         raise ValueError(f"model_weights: expected at least one event, got {count}")
     chain = diffusion.for_chain(steps)
     drawn, weights = [], []
-    for rows in told("paths of the model", event_blocks(count, _room(chain)), count):
+    for rows in counted("paths of the model", event_blocks(count, _room(chain)), count):
         side_block = None if side is None else jax.tree.map(jnp.asarray, take(side, rows % count_of(side)))
         xs, log_weights = _backward(chain, side_block, key, jnp.asarray(rows))
         drawn.append(jax.tree.map(np.asarray, xs))

@@ -17,7 +17,7 @@ def build(options: ArrayOptions) -> arrays.AbstractArraySource:
 
 
 def restore(options: ArrayOptions, kept: qs.sources.Kept) -> arrays.AbstractArraySource:
-    """The source of a run that is reopened; the file is read when its rows are asked for."""
+    """The source of a run that is reopened; the file is read when its rows are used."""
     return arrays.restored_array(options, kept)
 
 

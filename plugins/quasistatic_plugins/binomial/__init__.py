@@ -24,7 +24,7 @@ class BinomialOptions:
     last_survival: float = qs.option(0.0, "share of the signal left at t = 1", attrs.validators.ge(0), attrs.validators.lt(1))
     predict: Literal["data", "flips"] = qs.option("data", "params are log-odds of the data, or of the data having been flipped")
     features: Literal["bits", "evidence"] = qs.option(
-        "bits", "the network reads noisy bits, or what they say of the data: log-odds that fade as time goes on"
+        "bits", "the network reads noisy bits, or the evidence that they are of the data: log-odds that fade as time goes on"
     )
 
 

@@ -25,7 +25,7 @@ def build(options: CifarOptions) -> pictures.PictureSource:
 
 
 def restore(options: CifarOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
-    """The source of a run that is reopened; its files are read when its pictures are asked for."""
+    """The source of a run that is reopened; its files are read when its pictures are used."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 

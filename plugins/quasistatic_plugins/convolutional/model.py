@@ -40,10 +40,10 @@ class Block(eqx.Module):
     second: Convolution
     timing: Affine
 
-    def __init__(self, channels: int, told: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, clock_width: int, numbers: np.random.Generator):
         self.first = Convolution(3, channels, channels, numbers)
         self.second = Convolution(3, channels, channels, None)
-        self.timing = Affine(told, 4 * channels, None)
+        self.timing = Affine(clock_width, 4 * channels, None)
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
@@ -64,8 +64,8 @@ class Attention(eqx.Module):
     def __call__(self, h: jax.Array) -> jax.Array:
         height, width, channels = h.shape
         heads = math.gcd(channels, max(1, channels // HEAD))
-        asked = self.inwards(normalised(h, groups_of(channels))).reshape(height * width, 3, heads, -1)
-        answer = jax.nn.dot_product_attention(asked[:, 0], asked[:, 1], asked[:, 2])
+        queries_keys_values = self.inwards(normalised(h, groups_of(channels))).reshape(height * width, 3, heads, -1)
+        answer = jax.nn.dot_product_attention(queries_keys_values[:, 0], queries_keys_values[:, 1], queries_keys_values[:, 2])
         return h + self.outwards(answer.reshape(height, width, channels))
 
 
@@ -89,12 +89,12 @@ class Convolutional(qs.AbstractFilters):
 
     def __init__(self, options: ConvolutionalOptions, ports: qs.Ports, *, key: Key):
         picture, numbers = Picture.of(ports), numbers_of(key)
-        widths, told = options.widths, 4 * options.widths[0]
+        widths, clock_width = options.widths, 4 * options.widths[0]
 
         def level(channels: int) -> list[Block]:
-            return [Block(channels, told, numbers) for _ in range(options.blocks)]
+            return [Block(channels, clock_width, numbers) for _ in range(options.blocks)]
 
-        self.clock = Clock(ports.side, told, numbers)
+        self.clock = Clock(ports.side, clock_width, numbers)
         self.enter = Convolution(3, picture.reads, widths[0], numbers)
         self.down = [level(channels) for channels in widths]
         self.coarser = [Affine(4 * fine, coarse, numbers) for fine, coarse in zip(widths, widths[1:], strict=False)]

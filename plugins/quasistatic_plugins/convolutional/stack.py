@@ -34,10 +34,10 @@ class Block(eqx.Module):
     timing: Affine
     apart: int = eqx.field(static=True)
 
-    def __init__(self, channels: int, apart: int, told: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, apart: int, clock_width: int, numbers: np.random.Generator):
         self.taps = Affine(TAPS * channels, channels, numbers)
         self.inner = Affine(channels, channels, None)
-        self.timing = Affine(told, 2 * channels, None)
+        self.timing = Affine(clock_width, 2 * channels, None)
         self.apart = apart
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
@@ -64,12 +64,13 @@ class Stack(qs.AbstractModel):
 
     def __init__(self, options: ConvolutionalOptions, ports: qs.Ports, *, key: Key):
         numbers, widths = numbers_of(key), options.widths
-        told = 4 * widths[0]
+        clock_width = 4 * widths[0]
         _, reads = ports.numbers.shapes[0]
-        self.clock = Clock(ports.side, told, numbers)
+        self.clock = Clock(ports.side, clock_width, numbers)
         self.enter = Affine(reads, widths[0], numbers)
         self.levels = [
-            [Block(channels, 2**level, told, numbers) for _ in range(options.blocks)] for level, channels in enumerate(widths)
+            [Block(channels, 2**level, clock_width, numbers) for _ in range(options.blocks)]
+            for level, channels in enumerate(widths)
         ]
         self.between = [Affine(one, other, numbers) for one, other in itertools.pairwise(widths)]
         self.attention = Attention(widths[-1], numbers) if options.attention else None

@@ -75,7 +75,7 @@ class Dense(qs.AbstractFilters):
         if self.options.waves:
             own += _waves(jnp.outer(jnp.asarray(self.options.waves, flat.dtype), flat).reshape(-1))
         known = jnp.concatenate([*own, networks.ravel_side(self.ports.side, side)])
-        # from a quarter of a wave over the whole of time upwards, so that late and early times are told apart
+        # from a quarter of a wave over the whole of time upwards, so that late and early times differ
         frequencies = 0.5 * np.pi * 2.0 ** np.arange(self.options.time_waves)
         clock = jnp.concatenate(_waves(jnp.asarray(frequencies, flat.dtype) * t))
         of_event, of_time = layer.weight[:, : len(known)], layer.weight[:, len(known) :]

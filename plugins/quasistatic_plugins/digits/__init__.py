@@ -14,7 +14,7 @@ class DigitsOptions:
     """1,797 handwritten digits, 8x8 pixels, in black and white or in 17 levels of grey (needs quasistatic[data])."""
 
     view: Literal["binary", "grey"] = qs.option("binary", "ink is a level of at least 8; or the levels 0 to 16 themselves")
-    labels: bool = qs.option(False, "tell the network which digit it is")
+    labels: bool = qs.option(False, "give the network the digit")
     augment: bool = qs.option(False, "shift half of the training images by up to a pixel, and move the threshold of ink")
     split_seed: int = qs.option(0, "fixes which images are in which split", attrs.validators.ge(0))
 

@@ -21,7 +21,7 @@ COMPONENTS = 60
 
 
 def build(options: DigitsOptions) -> qs.AbstractSource:
-    """The digits, augmented if so asked. Raises DataError without scikit-learn."""
+    """The digits, augmented where the options have it. Raises DataError without scikit-learn."""
     source = Digits(options)
     if not options.augment:
         return source

@@ -24,7 +24,7 @@ from quasistatic_plugins.gaussian.mixture import (
 )
 from quasistatic_plugins.gaussian.path import BLUR, AbstractGaussianKernel
 
-# exp(+-LIMIT) bounds what a network can ask of a variance
+# exp(+-LIMIT) bounds the variance that a network can give
 LIMIT = 8.0
 # of the variance of the blur less that of a bin x is about x~ at an even density, to 4e-4 nats
 LEFT = BLUR**2 - 1.0 / 12.0
@@ -219,7 +219,7 @@ class LevelsKernel(AbstractAveragingKernel):
 
     @classmethod
     def uniform(cls, options: GaussianOptions, event: qs.AbstractField) -> "LevelsKernel":
-        """All levels alike. Raises ValueError where options or event do not fit."""
+        """One level for all elements. Raises ValueError where options or event do not fit."""
         if not isinstance(event, qs.Levels):
             raise ValueError(f"kernel.mean: 'levels' takes data in levels, got {event.describe()}; use 'velocity'")
         if (options.variance, options.reference) != ("learned", "normal"):

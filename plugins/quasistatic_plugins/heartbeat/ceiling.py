@@ -68,7 +68,7 @@ def best_samples(
     survival: Sequence[float] | np.ndarray,
     first_step: Literal["learned", "paper"] = "learned",
 ) -> tuple[float, float]:
-    """Mean log p(x) of the heartbeats in nats, and the share of samples that are none, for the chain of `best_factorised_bound`."""
+    """Mean log p(x) of heartbeats in nats, and the share of other samples, of the chain of `best_factorised_bound`."""
     left, coin = np.asarray(survival, float), np.array([1.0 - base_rate, base_rate])
     sizes, ones, ways = _counts(period, length)
     p = ways * base_rate ** ones.sum(axis=1) * (1.0 - base_rate) ** (length - ones.sum(axis=1))
@@ -117,7 +117,7 @@ def _joined(counts: list[np.ndarray], states: int) -> np.ndarray:
 def best_absorbing_bound(period: int, length: int, survival: Sequence[float] | np.ndarray) -> float:
     """The same for bits that are masked one by one, in nats; the length must be a multiple of the period.
 
-    As long as no pulse is seen, those positions of the period of which nothing is seen are all alike.
+    As long as no pulse is seen, those positions of the period of which nothing is seen are all the same.
     """
     if length % period:
         raise ValueError(f"best_absorbing_bound: expected a length that is a multiple of the period {period}, got {length}")
@@ -154,7 +154,7 @@ def _mixing(ones: np.ndarray, sizes: np.ndarray, ways: np.ndarray, up: np.ndarra
     """
     zeros = sizes - ones
     share, weight = _phases(ones, sizes, ways, up)
-    # classes of one size are alike: one stands for all
+    # classes of one size are equivalent: one stands for all
     _, typical, alike = np.unique(sizes, return_index=True, return_counts=True)
     phase = share[:, typical]
     lost = 0.0

@@ -29,7 +29,7 @@ def build(options: IdxOptions) -> pictures.PictureSource:
 
 
 def restore(options: IdxOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
-    """The source of a run that is reopened; its files are read when its pictures are asked for."""
+    """The source of a run that is reopened; its files are read when its pictures are used."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 

@@ -19,7 +19,7 @@ def build(options: ImagesOptions) -> pictures.PictureSource:
 
 
 def restore(options: ImagesOptions, kept: qs.sources.Kept) -> pictures.PictureSource:
-    """The source of a run that is reopened; the folder is read when its pictures are asked for."""
+    """The source of a run that is reopened; the folder is read when its pictures are used."""
     return pictures.PictureSource.restored(functools.partial(_read, options), options, options.path, kept)
 
 

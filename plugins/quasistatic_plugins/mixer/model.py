@@ -53,10 +53,10 @@ class Block(eqx.Module):
     channels: Mixing
     timing: Affine
 
-    def __init__(self, grid: tuple[int, int], width: int, expansion: int, told: int, numbers: np.random.Generator):
+    def __init__(self, grid: tuple[int, int], width: int, expansion: int, clock_width: int, numbers: np.random.Generator):
         self.rows, self.columns = (Mixing(size, expansion * size, numbers) for size in grid)
         self.channels = Mixing(width, expansion * width, numbers)
-        self.timing = Affine(told, 4 * width, None)
+        self.timing = Affine(clock_width, 4 * width, None)
 
     def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
         keys = [None] * 3 if key is None else list(jr.split(key, 3))

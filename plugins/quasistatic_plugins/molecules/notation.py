@@ -42,7 +42,7 @@ def silent() -> Iterator[None]:
 
 
 def parsed(smiles: str) -> Molecule | None:
-    """The molecule, or None for a string that is none, or one without atoms."""
+    """The molecule, or None for a string that is not a molecule, or one without atoms."""
     molecule = rdkit().MolFromSmiles(smiles)
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
 

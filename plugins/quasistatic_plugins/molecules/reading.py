@@ -60,7 +60,7 @@ def read_molecules(where: str, column: str = "") -> Found:
 def named(bad: dict[int, str], counted: str) -> str:
     """Places and what stands there, some of them."""
     first = list(bad.items())[:NAMED]
-    shown = ", ".join(f"{counted} {place}{f' ({said[:60]!r})' if said else ''}" for place, said in first)
+    shown = ", ".join(f"{counted} {place}{f' ({reason[:60]!r})' if reason else ''}" for place, reason in first)
     return shown + (f" and {len(bad) - NAMED} more" if len(bad) > NAMED else "")
 
 
@@ -75,7 +75,7 @@ def shipped() -> Path:
 def _of_lines(path: Path, data: bytes, column: str) -> tuple[Iterator[tuple[int, str]], tuple[str, ...]]:
     """A SMILES is the first word of its line, or the one below the word of a header that has 'smiles' in it or is the column.
 
-    A line that begins with # is a comment; a header is the first line that is none.
+    A line that begins with # is a comment; a header is the first line without one.
     """
     try:
         text = data.decode("utf-8-sig")

@@ -32,7 +32,7 @@ def build(options: MoleculesOptions) -> Molecules:
 
 
 def restore(options: MoleculesOptions, kept: qs.sources.Kept) -> Molecules:
-    """The source of a run that is reopened; its file is read when its molecules are asked for."""
+    """The source of a run that is reopened; its file is read when its molecules are used."""
     return Molecules.restored(options, options.path, kept)
 
 
@@ -204,13 +204,13 @@ def _scored(found: Found, spelt: Sequence[list[str] | str], origin: Any, alphabe
         found.places,
         np.ones(len(rows), np.int64),
         tags={found.of: np.array(found.written, object)},
-        foreign=tuple(f"{token!r} is none of the {len(alphabet) - 1} tokens of this source" for token in strange),
+        foreign=tuple(f"{token!r} is not one of the {len(alphabet) - 1} tokens of this source" for token in strange),
         refused={number: record for number, record in enumerate(spelt) if isinstance(record, str)},
     )
 
 
 def _sheet(molecules: Sequence[Any]) -> np.ndarray:
-    """Molecules side by side, (height, width, 3); an empty place for what is none."""
+    """Molecules side by side, (height, width, 3); an empty place for what is no molecule."""
     from rdkit.Chem import Draw
 
     across = math.ceil(math.sqrt(len(molecules)))

@@ -28,11 +28,11 @@ class ProgressBar(qs.AbstractObserver):
         self._bar: Progress | None = None
         self._updates = 0
         self._began: tuple[int, float] | None = None
-        self._said = (0, clock())
+        self._printed = (0, clock())
 
     def start(self, info: qs.RunInfo) -> None:
         self._updates, self._began = info.updates, None
-        self._said = (info.first_update, self._clock())
+        self._printed = (info.first_update, self._clock())
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}")
@@ -47,10 +47,10 @@ class ProgressBar(qs.AbstractObserver):
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=update, shown=shown)
             return
-        said, at = self._said
+        printed, at = self._printed
         # a long run fills no log: a hundred lines at most
-        if now - at >= QUIET and 100 * (update - said) >= self._updates:
-            self._said = (update, now)
+        if now - at >= QUIET and 100 * (update - printed) >= self._updates:
+            self._printed = (update, now)
             self._say(update, shown)
 
     def validation(self, update: int, ledger: qs.Ledger, diffusion: qs.Diffusion) -> None:

@@ -36,7 +36,7 @@ def build(options: SequencesOptions) -> Sequences:
 
 
 def restore(options: SequencesOptions, kept: qs.sources.Kept) -> Sequences:
-    """The source of a run that is reopened; its file is read when its sequences are asked for."""
+    """The source of a run that is reopened; its file is read when its sequences are used."""
     return Sequences.restored(options, options.path, kept)
 
 

@@ -202,7 +202,7 @@ class Revealed(AbstractBrief):
 
 
 def build(options: AbsorbingOptions, event: qs.Categorical) -> "AbsorbingKernel":
-    """With all symbols alike, until the data are measured."""
+    """With all symbols the same, until the data are measured."""
     return AbsorbingKernel(options, event, np.full(event.categories, -np.log(event.categories)))
 
 

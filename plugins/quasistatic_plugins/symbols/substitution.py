@@ -123,7 +123,7 @@ def _kernel(options: Any, event: qs.Categorical, exchange: np.ndarray, pi: np.nd
 
 
 def substitution(options: SubstitutionOptions, event: qs.Categorical) -> SubstitutionKernel:
-    """The kernel of a model of evolution or of a table. Raises ValueError where it does not fit the event, or the table is none."""
+    """The kernel of a model of evolution or of a table. Raises ValueError for another event or an invalid table."""
     n = event.categories
     return _kernel(options, event, _exchange(options, n), np.full(n, 1.0 / n))
 

@@ -23,7 +23,7 @@ def build(options: TableOptions) -> TableSource:
 
 
 def restore(options: TableOptions, kept: qs.sources.Kept) -> TableSource:
-    """The source of a run that is reopened; its file is read when its rows are asked for."""
+    """The source of a run that is reopened; its file is read when its rows are used."""
     return TableSource.restored(options, kept)
 
 

@@ -40,7 +40,7 @@ class TextOptions(sequences.SymbolChoices):
 @qs.hookimpl
 def quasistatic_components() -> list[qs.Component]:
     here = "quasistatic_plugins.text.source"
-    repeats = "text says some things more than once: how often, its notes tell; Python's own help does so more in some releases"
+    repeats = "text has some passages more than once: its notes count them; Python's own help has more of them in some releases"
     return [
         qs.Component(
             "source",

@@ -20,7 +20,7 @@ INPUT = "-"
 OTHER = "\N{REPLACEMENT CHARACTER}"
 ORDERS = 5
 PARAGRAPH, SHORT = "\n\n", 40  # characters of what is no whole paragraph
-FOREIGN = 0.5  # share of unknown tokens from which on a tokenizer is none of this text
+FOREIGN = 0.5  # share of unknown tokens from which on a tokenizer does not fit this text
 
 
 def build(options: TextOptions) -> Text:
@@ -32,7 +32,7 @@ def build(options: TextOptions) -> Text:
 
 
 def restore(options: TextOptions, kept: qs.sources.Kept) -> Text:
-    """The source of a run that is reopened; its files are read when their text is asked for."""
+    """The source of a run that is reopened; its files are read when their text is used."""
     return Text.restored(options, options.path, kept)
 
 
@@ -59,11 +59,11 @@ class Text(sequences.AbstractSymbolSource):
             texts = {name: in_one_form(text, choices) for name, text in found.items()}
             notes = (*notes, *about_forms(files, found, choices))
             if choices.level == "tokens":
-                alphabet, rows, said = self._tokens(choices, texts)
+                alphabet, rows, made = self._tokens(choices, texts)
             else:
-                alphabet, said = _alphabet(texts, choices.fewest)
+                alphabet, made = _alphabet(texts, choices.fewest)
                 rows = [_codes(text, alphabet, {}) for text in texts.values()]
-            notes = (*notes, *said)
+            notes = (*notes, *made)
         if len(alphabet) < 2:
             raise qs.DataError(
                 f"{origin.path}: holds fewer than two different symbols, where characters that are rarer than source.fewest = "
@@ -85,7 +85,7 @@ class Text(sequences.AbstractSymbolSource):
                 names.append(name)
                 offsets.append(start)
         passages = sequences.joined_strings(rows, len(alphabet) + len(foreign))
-        what = tuple(f"{letter!r} is none of the {len(alphabet)} characters of this source" for letter in foreign)
+        what = tuple(f"{letter!r} is not one of the {len(alphabet)} characters of this source" for letter in foreign)
         return sequences.Strings(origin, alphabet, passages, names, np.array(offsets, np.int64), foreign=what)
 
     def _pieces(
@@ -235,11 +235,11 @@ def _alphabet(texts: Mapping[str, str], fewest: int) -> tuple[tuple[str, ...], t
     if not is_rare.any():
         return kept, (f"{counts.sum()} characters of {len(kept)} kinds",)
     rare = "".join(map(chr, points[is_rare].tolist()))
-    said = (
+    made = (
         f"{counts.sum()} characters of {len(points)} kinds; the {len(rare)} kinds that occur less than {fewest} times are one "
         f"symbol, {OTHER}, {counts[is_rare].sum()} times: {rare[:40]!r}{'...' if len(rare) > 40 else ''}"
     )
-    return (*kept, OTHER), (said,)
+    return (*kept, OTHER), (made,)
 
 
 def _codes(text: str, alphabet: Sequence[str], foreign: dict[str, int]) -> np.ndarray:

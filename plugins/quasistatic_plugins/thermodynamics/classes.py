@@ -18,7 +18,7 @@ from quasistatic_plugins.thermodynamics.lines import Line
 
 LABEL = "label"  # the tag of labelled events
 KNOWN = 2048  # labelled training events, at most
-SEEN = 2  # labelled test events for each event of `thermo`: no network is asked about them
+SEEN = 2  # labelled test events for each event of `thermo`: they take no network
 LEVELS = 41  # times of the curve of the data
 TURNS, STEPS = 6, 25  # times at which clones are sent back, and the times of their way
 CLONED = 64  # events of which there are clones, at most
@@ -28,7 +28,7 @@ CLONED = 64  # events of which there are clones, at most
 class Classes:
     """What noise leaves of the class; `agreement` has the rows times, chance that two clones agree, and its error.
 
-    It is None where the model is told the class. `clones` is the number of events that were cloned.
+    It is None where the model is given the class. `clones` is the number of events that were cloned.
     """
 
     names: tuple[str, ...]
@@ -73,7 +73,7 @@ def _is_told(run: qs.Run) -> bool:
 
 
 def _labels(run: qs.Run, data: qs.Data) -> np.ndarray:
-    """(N,), all alike where there are none."""
+    """(N,), all equal without labels."""
     if LABEL in data.tags:
         return np.asarray(data.tags[LABEL])
     return np.asarray(data.side) if isinstance(run.source.side, qs.Categorical) and _is_told(run) else np.zeros(len(data), int)
@@ -105,11 +105,11 @@ def classes_lines(found: Classes | None) -> Iterator[Line]:
     if found is None:
         return
     line = found.timeline
-    about, told = f"{len(line.labels)} test events", -float(line.shares @ np.log(line.shares))
+    about, entropy = f"{len(line.labels)} test events", -float(line.shares @ np.log(line.shares))
     yield Line(
-        "class_entropy", f"entropy of the class, of {len(found.names)}", told / math.log(2), math.nan, "bits", "event", about
+        "class_entropy", f"entropy of the class, of {len(found.names)}", entropy / math.log(2), math.nan, "bits", "event", about
     )
-    half = -td.crossing(-line.times, line.information, 0.5 * told)
+    half = -td.crossing(-line.times, line.information, 0.5 * entropy)
     why = "noise hides the class at no time"
     yield _when("class_time", "  half of it is known, at least, below t", half, "data set", about, why)
     for number, name in enumerate(found.names):

@@ -136,7 +136,7 @@ def _appearance(axes: Axes, found: Classes) -> None:
 
 
 def _parting(axes: Axes, found: Classes) -> None:
-    """The tree of classes: two are told apart below the time at which they merge."""
+    """The tree of classes: two are distinct below the time at which they merge."""
     line, merges = found.timeline, found.merges
     first, last = merges[0][0], merges[-1][0]
     margin = max(0.5 * (last - first), 0.02)

@@ -254,7 +254,7 @@ def _timeline(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
     if rows is None or len(known) == 1:
         return
     alike = td.crossing(-found.knots, known, math.log(len(rows)))
-    label = f"enough to tell {len(rows)} training events apart below t"
+    label = f"enough to identify {len(rows)} training events below t"
     doubt = "there is not as much information" if math.isnan(alike) else None
     yield Line("memory_time", label, -alike, math.nan, "", "data set", sampled.about, doubt)
 

@@ -66,17 +66,17 @@ class Block(eqx.Module):
     attention: Attention
     wide: Affine
     narrow: Affine
-    told: Affine
+    modulation: Affine
 
     def __init__(self, options: TransformerOptions, numbers: np.random.Generator):
         width = options.width
         self.attention = Attention(width, options.heads, options.places == "rotary", numbers)
         self.wide = Affine(width, options.expansion * width, numbers)
         self.narrow = Affine(options.expansion * width, width, numbers)
-        self.told = Affine(width, 6 * width, None)
+        self.modulation = Affine(width, 6 * width, None)
 
     def __call__(self, x: jax.Array, clock: jax.Array, seen: jax.Array | None, share: float, key: Key | None) -> jax.Array:
-        scale, shift, gate, scale_wide, shift_wide, gate_wide = jnp.split(self.told(clock), 6)
+        scale, shift, gate, scale_wide, shift_wide, gate_wide = jnp.split(self.modulation(clock), 6)
         x = x + (1.0 + gate) * self.attention(modulated(normalised(x), scale, shift), seen)
         h = jax.nn.gelu(self.wide(modulated(normalised(x), scale_wide, shift_wide)))
         return x + (1.0 + gate_wide) * self.narrow(dropped(h, share, key))
@@ -107,9 +107,9 @@ class Counted(eqx.Module):
 
 
 class CountedSoFar(eqx.Module):
-    """The same for a causal network: how many of each symbol came, which an odd number of times, and how many places follow.
+    """The same for a causal network: counts of the symbols so far, which of them are odd numbers, and how many places follow.
 
-    What is written in pairs of one symbol, as the rings of a molecule or quotation marks are, is open while it is odd.
+    What comes in pairs of one symbol, as the rings of a molecule or quotation marks do, is open while its count is an odd number.
     """
 
     onwards: jax.Array  # (symbols, width)
@@ -189,7 +189,7 @@ class Part(eqx.Module):
         return rows_times(out / math.sqrt(out.shape[-1]), self.embedding[:-1].T) + self.bias
 
 
-class Told(eqx.Module):
+class SideReader(eqx.Module):
     """One field of the side information as tokens (elements, width)."""
 
     embedding: jax.Array
@@ -217,7 +217,7 @@ class Transformer(qs.AbstractModel):
 
     parts: list[Part]
     places: jax.Array | None  # (tokens, width)
-    told: dict[str, Told]
+    sides: dict[str, SideReader]
     clock: Clock
     blocks: list[Block]
     options: TransformerOptions = eqx.field(static=True)
@@ -235,7 +235,7 @@ class Transformer(qs.AbstractModel):
         tokens = sum(math.prod(leaf.shape[:-1]) for leaf in reads)
         self.places = normal(numbers, (tokens, width), 1) if options.places == "learned" else None
         fields = {} if ports.side is None else {name: each for name, each in ports.side.parts().items() if name != qs.PADDING}
-        self.told = {name: Told(field, width, numbers) for name, field in fields.items()}
+        self.sides = {name: SideReader(field, width, numbers) for name, field in fields.items()}
         self.clock = Clock(None, width, numbers)
         self.blocks = [Block(options, numbers) for _ in range(options.depth)]
         self.options, self.ports = options, ports
@@ -277,7 +277,7 @@ class Transformer(qs.AbstractModel):
         side = qs.Side.absent(event) if side is None else side
         assert side is not None
         values = {name: event.part_of(side.value, name) for name in event.parts()}
-        before = [jnp.where(side.present, told(values[name]), 0.0) for name, told in self.told.items()]
+        before = [jnp.where(side.present, reader(values[name]), 0.0) for name, reader in self.sides.items()]
         padding = values.get(qs.PADDING)
         if padding is None or padding.size != tokens or len(self.parts) > 1:
             return before, None

@@ -90,10 +90,10 @@ class Parts:
             raise qs.DataError(f"{next(iter(tables.values())).name}: holds {count} events, expected at least {FEWEST}")
         numbers = _split_rows(count, choices)
         found = {name: _part(table, choices, numbers["train"]) for name, table in tables.items()}
-        said = [note for _, notes in found.values() for note in notes]
+        notes = [note for _, notes in found.values() for note in notes]
         sizes = ", ".join(f"{len(rows)} {name}" for name, rows in numbers.items())
         parts = {name: part for name, (part, _) in found.items()}
-        return cls(choices, parts, numbers, (*said, f"splits: {sizes}"), tables[""].origin if "" in tables else None)
+        return cls(choices, parts, numbers, (*notes, f"splits: {sizes}"), tables[""].origin if "" in tables else None)
 
     @classmethod
     def recall(cls, choices: ArrayChoices, kept: qs.sources.Kept) -> Parts:

@@ -10,8 +10,8 @@ import numpy as np
 import quasistatic as qs
 from quasistatic.kits.arrays.options import ArrayChoices
 
-FEW = 32  # categories at most, where nobody says that the data are categorical
-DISTINCT = 256  # values that are still told apart
+FEW = 32  # categories at most, where no option makes the data categorical
+DISTINCT = 256  # values that are still counted one by one
 LOOK_FOR_COPIES = 1_000_000  # events at most
 GROWS = "a density on such values has no upper limit, and K may grow as kernel.first_noise falls"
 SCALES = {
@@ -58,11 +58,11 @@ def survey(table: qs.files.Table) -> Survey:
     return Survey(whole, values)
 
 
-def choose_support(table: qs.files.Table, found: Survey, asked: str) -> str:
-    """The kind of the numbers: as asked for, or as they show. Raises DataError where they do not fit."""
+def choose_support(table: qs.files.Table, found: Survey, wanted: str) -> str:
+    """The kind of the numbers: as the option has it, or as they show. Raises DataError where they do not fit."""
     if found.values is not None and len(found.values) == 1:
         raise qs.DataError(f"{table.name}: every number is {found.values[0]:g}: there is nothing to learn")
-    support = _shown(table, found) if asked == "auto" else asked
+    support = _shown(table, found) if wanted == "auto" else wanted
     if support == "binary":
         _refuse(table, *table.count(lambda x: (x != 0) & (x != 1)), expected="0 or 1 (source.support is 'binary')")
     elif support in ("categorical", "levels"):

@@ -24,7 +24,7 @@ class Picture:
 
     @classmethod
     def of(cls, ports: qs.Ports) -> Picture:
-        """Raises ValueError where the ports are none of images."""
+        """Raises ValueError where the ports are not those of images."""
         features, params = ports.numbers.shapes, ports.params.shapes
         is_one = len(features) == len(params) == 1 and features[0][:-1] == params[0][:-1]
         if not is_one or len(features[0]) not in (3, 4) or 0 in features[0]:

@@ -1,4 +1,4 @@
-"""Records that are alike to the byte: how many there are, which, and whether splits share them."""
+"""Records that are the same to the byte: how many there are, which, and whether splits share them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMED = 5  # sets of copies that are named
 
 
 def copies(rows: Iterable[bytes]) -> list[list[int]]:
-    """The numbers of rows that are alike to the byte: each set of two or more in order, in the order of their first."""
+    """The numbers of rows that are the same to the byte: each set of two or more in order, in the order of their first."""
     found = defaultdict(list)
     for number, row in enumerate(rows):
         found[hashlib.blake2b(row, digest_size=16).digest()].append(number)
@@ -21,24 +21,24 @@ def copies(rows: Iterable[bytes]) -> list[list[int]]:
 
 
 def copies_notes(
-    alike: Sequence[Sequence[int]], splits: Mapping[Any, np.ndarray], name: Callable[[int], str], kind: str = "events"
+    same: Sequence[Sequence[int]], splits: Mapping[Any, np.ndarray], name: Callable[[int], str], kind: str = "events"
 ) -> Iterator[str]:
-    """Sentences on sets of copies: how many there are, and how many stand in another split than one that they are alike to.
+    """Sentences on sets of copies: how many there are, and how many stand in another split than one that they are copies of.
 
     `splits` have the numbers of their rows, `name` is of a row, `kind` what rows are.
     """
     count = sum(map(len, splits.values()))
-    more = sum(len(numbers) - 1 for numbers in alike)
+    more = sum(len(numbers) - 1 for numbers in same)
     if not more:
         return
-    yield f"{more} of {count} {kind} are copies of others, to the level: {_listed(alike, name)}"
+    yield f"{more} of {count} {kind} are copies of others, to the level: {_listed(same, name)}"
     split_of = {number: split for split, numbers in splits.items() for number in np.asarray(numbers).tolist()}
-    leaks = [numbers for numbers in alike if len({split_of.get(number) for number in numbers}) > 1]
+    leaks = [numbers for numbers in same if len({split_of.get(number) for number in numbers}) > 1]
     if leaks:
         known = _listed(leaks, lambda number: f"{name(number)} ({split_of.get(number, 'in no split')})")
         yield f"{len(leaks)} sets of copies are in several splits, so that what is measured was seen in training: {known}"
 
 
-def _listed(alike: Sequence[Sequence[int]], name: Callable[[int], str]) -> str:
-    sets = [" = ".join(map(name, numbers[:NAMED])) + (" = ..." if len(numbers) > NAMED else "") for numbers in alike[:NAMED]]
-    return "; ".join(sets) + (f"; and {len(alike) - NAMED} more" if len(alike) > NAMED else "")
+def _listed(same: Sequence[Sequence[int]], name: Callable[[int], str]) -> str:
+    sets = [" = ".join(map(name, numbers[:NAMED])) + (" = ..." if len(numbers) > NAMED else "") for numbers in same[:NAMED]]
+    return "; ".join(sets) + (f"; and {len(same) - NAMED} more" if len(same) > NAMED else "")

@@ -94,7 +94,7 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
 
 @attrs.frozen(eq=False)
 class _Cut:
-    """The squares (N, size, size, ...) of one page, its height and width, and what became of it."""
+    """The squares (N, size, size, ...) of one page, its height and width, and how it was cut."""
 
     squares: np.ndarray
     shape: tuple[int, ...]

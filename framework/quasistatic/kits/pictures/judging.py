@@ -17,7 +17,7 @@ def measures(source: qs.AbstractSource, xs: np.ndarray) -> dict[str, float]:
     """Two measures of generated pictures (N, ...) in model units.
 
     `nearer_to_training_than_validation` is the chance that a sample is nearer to some stored training picture than a
-    validation picture is: a half where they are alike, near 1 where samples copy. `frechet_64_components` is the Frechet
+    validation picture is: a half where they are the same, near 1 where samples copy. `frechet_64_components` is the Frechet
     distance between normal distributions fitted to samples and to training pictures, in the first 64 principal components of
     these (or as many as there are); validation pictures, as many as samples, have `..._of_validation`.
     """

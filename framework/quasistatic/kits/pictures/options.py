@@ -23,7 +23,7 @@ class PictureChoices(qs.Shares):
     dequantise: bool = qs.option(
         False, "legacy, as in 2015: spread each level evenly over its width, and model a density instead of probabilities"
     )
-    labels: bool = qs.option(False, "tell the network which class a picture is of")
+    labels: bool = qs.option(False, "give the network the class of each picture")
     validation_share: float = qs.option(0.1, "share of the pictures (of files, where these are cut) in the validation split", gt(0))
     test_share: float = qs.option(0.2, "share of those in the test split, where no file of its own holds it", gt(0))
     split_seed: int = qs.option(0, "fixes what is in which split, and where patches are cut", ge(0))

@@ -68,16 +68,16 @@ class PictureSource(
         numbers = _split(found, choices)
         field, units = _field(found.pixels[numbers["train"]], choices, depth.levels)
         sizes = ", ".join(f"{len(rows)} {name}" for name, rows in numbers.items())
-        alike = copies_notes(copies(each.tobytes() for each in found.pixels), numbers, found.name, "pictures")
-        said = (*found.notes, *depth_notes, *_notes(field, units, choices, depth.levels), f"splits: {sizes}", *alike)
-        self._settle(read, choices, where, Memory(found.origin, field, units, None, numbers, said), found.classes, depth)
+        repeated = copies_notes(copies(each.tobytes() for each in found.pixels), numbers, found.name, "pictures")
+        notes = (*found.notes, *depth_notes, *_notes(field, units, choices, depth.levels), f"splits: {sizes}", *repeated)
+        self._settle(read, choices, where, Memory(found.origin, field, units, None, numbers, notes), found.classes, depth)
         self._found = found
 
     @classmethod
     def restored(cls, read: Callable[[str], Pictures], choices: PictureChoices, where: str, kept: qs.sources.Kept) -> PictureSource:
-        """What the source of a run was. Its files are read when its rows are asked for, and must be the same, to the byte.
+        """What the source of a run was. Its files are read when its rows are used, and must be the same, to the byte.
 
-        Raises DataError for a record that is none; later, for files that are gone or were changed.
+        Raises DataError for a record that is damaged; later, for files that are gone or were changed.
         """
         memory, source = Memory.recall(kept), cls.__new__(cls)
         classes = kept.about.get("classes")

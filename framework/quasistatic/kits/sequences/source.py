@@ -83,7 +83,7 @@ class AbstractSymbolSource(
     def restored(cls, choices: Any, where: str, kept: qs.sources.Kept) -> Self:
         """What the source of a run was. Its file is read when its events are needed, and must be the same, to the byte.
 
-        Raises DataError for a record that is none; later, for data that are gone or were changed.
+        Raises DataError for a record that is damaged; later, for data that are gone or were changed.
         """
         source = cls.__new__(cls)
         try:
@@ -172,7 +172,7 @@ class AbstractSymbolSource(
     def read_events(self, path: str | Path) -> qs.Data:
         """Events of another file, read as this one was: all its windows side by side, or its strings. Raises DataError.
 
-        Windows or strings with a symbol that is none of the alphabet are `outside`, and strings of another length.
+        Windows or strings with a symbol outside the alphabet are `outside`, and strings of another length.
         """
         strings = self.read(self._choices, os.path.expanduser(path), self.alphabet)
         passages, length = strings.passages, self._choices.length

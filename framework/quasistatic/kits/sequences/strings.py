@@ -23,7 +23,7 @@ class Strings:
     """Sequences as they were read: `passages` of symbols, each of which `alphabet` spells.
 
     Passage i belongs to the record `names[i]` and begins at its place `offsets[i]`; both stand beside events in tables, as do
-    `tags` (N,), if any. Of a file that is scored every record is a passage: the symbol `len(alphabet) + k` is none of the alphabet,
+    `tags` (N,), if any. Of a file that is scored every record is a passage: the symbol `len(alphabet) + k` is not in the alphabet,
     and `foreign[k]` says what it is; `refused` says of passages why they are no strings of symbols at all.
     """
 

@@ -222,7 +222,7 @@ def _without_noise(numbers: np.ndarray, noise: np.ndarray, form: Form) -> np.nda
     if isinstance(form, DateForm):
         return _where_near(numbers, form.rounded(numbers), noise)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sure = SURE - 1 - np.floor(np.log10(np.abs(numbers)))  # decimals of which float64 tells all numbers apart
+        sure = SURE - 1 - np.floor(np.log10(np.abs(numbers)))  # decimals up to which float64 distinguishes all numbers
         short = np.floor(-np.log10(noise)) - RARE
     all_digits = sure + form.most_counting - SURE
     own = all_digits

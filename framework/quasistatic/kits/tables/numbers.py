@@ -73,8 +73,8 @@ def refined(column: Column, numbers: np.ndarray, options: ColumnOptions) -> Colu
     bend = fit_bend(some, low, high)
     if not bend.keeps(np.array([rest.min(), rest.max()])):
         if given is not None:
-            said = "expected numbers of which none is 1e300 times as far from a bound as another"
-            raise qs.DataError(f"source.bounds: column {column.name!r}: {said}")
+            problem = "expected numbers of which none is 1e300 times as far from a bound as another"
+            raise qs.DataError(f"source.bounds: column {column.name!r}: {problem}")
         low, bend = None, Bend()
     as_count = _as_count(column, rest, step, low, high)
     is_count = wanted == "count" or (step > 0 and _is_better_as_count(some, as_count, bend))
@@ -133,7 +133,7 @@ def _bounds(column: Column, rest: np.ndarray, given: Any) -> tuple[float | None,
 
 
 def parse_bounds(name: str, given: Any) -> tuple[float | None, float | None]:
-    """The lower and the upper bound. Raises DataError for text that is none."""
+    """The lower and the upper bound. Raises DataError for text that is no number."""
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2 and given[0] < given[1]:
         return float(given[0]), float(given[1])
     if isinstance(given, str):

@@ -113,13 +113,13 @@ def _differences(names: Sequence[str], data: np.ndarray, samples: np.ndarray) ->
         return f"Data are {len(data)} events of the split that is compared, samples are {len(samples)}."
     tests = [ks_2samp(column, made) for column, made in pairs]
     worst = max(range(len(names)), key=lambda k: tests[k].statistic)
-    said = f"Data are {len(data)} events of the split that is compared, samples are {len(samples)}."
+    text = f"Data are {len(data)} events of the split that is compared, samples are {len(samples)}."
     far = sum(test.pvalue * len(names) < UNLIKELY for test in tests)
     if far:
-        said += f" {far} of {len(names)} columns differ by more than chance, most of all {names[worst]!r}: the shares of events"
-        said += f" below some value differ by {tests[worst].statistic:.2f}."
+        text += f" {far} of {len(names)} columns differ by more than chance, most of all {names[worst]!r}: the shares of events"
+        text += f" below some value differ by {tests[worst].statistic:.2f}."
     if len(names) > 1:
         gap = np.abs(correlation(data) - correlation(samples))
         first, second = (int(place) for place in np.unravel_index(np.argmax(gap), gap.shape))
-        said += f" Correlations differ most between {names[first]!r} and {names[second]!r}, by {gap[first, second]:.2f}."
-    return said
+        text += f" Correlations differ most between {names[first]!r} and {names[second]!r}, by {gap[first, second]:.2f}."
+    return text

@@ -1,7 +1,7 @@
 """One look at the text of all cells: which columns are numbers, dates or categories, and what does not fit.
 
 A cell that looks like a number is a number only where its column is one: codes such as 007, 1E3 beside 1000 and numbers that
-float64 does not tell apart stay text, and so do NA and None where no column of numbers has them for a gap.
+float64 does not distinguish stay text, and so do NA and None where no column of numbers has them for a gap.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Tally:
 
     `texts` counts the different cells (None for too many), `words` those that are not numbers; `places` is where each word is
     first; `codes` have zeros in front, or more digits than float64; `decimals` is the largest number of those in a cell; `gaps` are
-    words that are set to be missing cells, also where they look like numbers; `numbers` are those of all pieces, None where a cell
-    is none.
+    words that are set to be missing cells, also where they look like numbers; `numbers` are those of all pieces, None for a cell
+    without one.
     """
 
     name: str
@@ -264,7 +264,7 @@ def _most_decimals(cells: pl.Series, form: NumberForm, is_plain: bool) -> int:
 
 
 def _decimal(columns: Iterable[Sequence[str]], delimiter: str) -> str:
-    """The decimal sign of a file, where one of its columns settles it: its columns are written alike."""
+    """The decimal sign of a file, where one of its columns settles it: its columns are written in one way."""
     settled = set()
     for cells in columns:
         if any("," in cell for cell in cells[:1000]):
@@ -347,7 +347,7 @@ def _differs(tally: Tally, text: str) -> bool:
 
 
 def _misfit(tally: Tally, others: Mapping[str, int], counted: str) -> str:
-    """The message about a column of numbers with cells that are none."""
+    """The message about a column of numbers with cells that are not numbers."""
     word = min(others, key=lambda each: tally.places.get(each, 0))
     what = "dates" if isinstance(tally.form, DateForm) else "numbers"
     good = tally.filled - tally.words.total()

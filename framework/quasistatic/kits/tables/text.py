@@ -225,7 +225,7 @@ def _looks_numeric(cell: str) -> bool:
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row has the names of columns: some column has numbers below a cell that is none, or no cell is missing or
+    """Whether the first row names the columns: some column has numbers below a cell that is not one, or no cell is missing or
     there twice, and either no cell looks like a number or a column repeats cells below one that it does not repeat.
     """
     first, rest = rows[0], rows[1:]

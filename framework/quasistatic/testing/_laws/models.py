@@ -28,7 +28,7 @@ GENERIC, DROPPED, CURVED, NOISY = 32, 0.03, 0.6, 0.5
 
 
 class Inputs(NamedTuple):
-    """What a network is asked at."""
+    """Where a network is evaluated."""
 
     features: State
     t: jax.Array

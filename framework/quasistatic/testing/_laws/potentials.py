@@ -59,7 +59,7 @@ def taken(potential: AbstractPotential, setting: Setting) -> Reading:
 @law(
     "potential",
     "tilt",
-    "The tilted distribution is data(x) r(x) / Z: log tilted(x) - log data(x) - log r(x) is minus the log Z that is told, "
+    "The tilted distribution is data(x) r(x) / Z: log tilted(x) - log data(x) - log r(x) is minus the log Z that is reported, "
     "for every x.",
     "Bayes' rule",
     float64=True,

@@ -1,4 +1,4 @@
-"""Rare and impossible states: a generator of too few bits gets them wrong, and nobody sees it."""
+"""Rare and impossible states: a generator of too few bits gets them wrong, and no average shows it."""
 
 from __future__ import annotations
 

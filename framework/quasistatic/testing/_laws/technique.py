@@ -76,7 +76,7 @@ def _misread(kernel: AbstractKernel, setting: Setting) -> list[str]:
     zs = jax.tree.map(lambda *leaves: np.concatenate(leaves), *jax.device_get((spots.early, spots.late)))
     features = jax.device_get(_features(kernel, zs, times[2]))
     by_part = features if isinstance(kernel, AbstractProductKernel) else {"": features}
-    wrong = [f"encode {name}".strip() + ": all states are alike" for name, part in by_part.items() if _are_alike(part)]
+    wrong = [f"encode {name}".strip() + ": all states are the same" for name, part in by_part.items() if _are_alike(part)]
     for leaf, given in zip(jax.tree.leaves(features), jax.tree.leaves(params), strict=True):
         if np.issubdtype(leaf.dtype, np.integer) and (leaf.min() < 0 or leaf.max() > given.shape[-1]):
             wrong.append(f"encode: symbols from {leaf.min()} to {leaf.max()}, expected 0 to {given.shape[-1]}")
