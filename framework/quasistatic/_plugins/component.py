@@ -18,12 +18,12 @@ from quasistatic.errors import PluginError
 KINDS = ("source", "kernel", "model", "objective", "sampler", "observer", "potential")
 
 
-def _word(instance: object, attribute: attrs.Attribute, value: str) -> None:
+def _word(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not (isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value)):
         raise ValueError(f"{type(instance).__name__}.{attribute.name}: expected a word such as 'my-own', got {value!r}")
 
 
-def _text(instance: object, attribute: attrs.Attribute, value: str) -> None:
+def _text(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{type(instance).__name__}.{attribute.name}: expected text, got {value!r}")
 
@@ -68,7 +68,7 @@ def _endings(_instance: object, _attribute: object, value: tuple[str, ...]) -> N
             raise ValueError(f"NamedRecipe.opens: expected endings in lower case such as '.csv', not '.toml', got {ending!r:.80}")
 
 
-def _looks(instance: NamedRecipe, attribute: attrs.Attribute, value: object) -> None:
+def _looks(instance: NamedRecipe, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (instance.opens or instance.folder):
         raise ValueError(f"NamedRecipe.{attribute.name}: recipe {instance.name!r} opens no path that it could look at")
 

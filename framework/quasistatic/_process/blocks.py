@@ -129,5 +129,5 @@ def _bytes(jaxpr: Any) -> Iterator[int]:
             yield from _bytes(getattr(each, "jaxpr", each))
         for out in equation.outvars:
             kind = out.aval.dtype
-            size = 4 if jax.dtypes.issubdtype(kind, jax.dtypes.extended) else np.dtype(kind).itemsize
+            size = 4 if jnp.issubdtype(kind, jax.dtypes.extended) else np.dtype(kind).itemsize
             yield math.prod(out.aval.shape) * size

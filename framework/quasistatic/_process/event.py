@@ -197,7 +197,7 @@ class Real(AbstractField):
         return np.isfinite(array) & (array >= low) & (array <= high)
 
 
-def _two_or_more(_instance: object, attribute: attrs.Attribute, value: int) -> None:
+def _two_or_more(_instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
     if value < 2:
         raise ValueError(f"{attribute.name}: expected at least 2, got {value}")
 

@@ -70,7 +70,7 @@ def unstructure(options: Any) -> Any:
     return "none" if options is None else options
 
 
-def fields(cls: type) -> tuple[attrs.Attribute, ...]:
+def fields(cls: type) -> tuple[attrs.Attribute[Any], ...]:
     """The options of an attrs class, their types resolved; PluginError if one has a type that no recipe can give."""
     try:
         found = tuple(field for field in attrs.fields(attrs.resolve_types(cls)) if field.init)
@@ -255,7 +255,7 @@ def _unknown(values: Mapping[str, Any], known: list[str], owner: str) -> Iterato
             yield f".{name}", f"unknown option{did_you_mean(str(name), known)}  {takes}"
 
 
-def _invalid(known: Mapping[str, attrs.Attribute], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _invalid(known: Mapping[str, attrs.Attribute[Any]], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the fields' own validators say of the values given."""
     for name, value in given.items():
         field = known[name]
@@ -274,6 +274,6 @@ def _validator_text(message: str) -> str:
     return re.sub(r"^'\w+' must be ([<>=]+ \S+): (.*)$", r"expected a value \1, got \2", message, flags=re.DOTALL)
 
 
-def _default(field: attrs.Attribute) -> Any:
+def _default(field: attrs.Attribute[Any]) -> Any:
     factory = getattr(field.default, "factory", None)
     return factory() if factory else field.default

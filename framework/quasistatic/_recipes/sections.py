@@ -7,7 +7,8 @@ from typing import Literal
 import attrs
 from attrs.validators import deep_iterable, ge
 
-from quasistatic._training.options import TrainingOptions, option
+from quasistatic._plugins.options import option
+from quasistatic._training.options import TrainingOptions
 
 
 @attrs.frozen

@@ -222,7 +222,7 @@ def _named(tree: Any) -> dict[str, Any]:
         name = jax.tree_util.keystr(path)
         if not isinstance(leaf, jax.Array | np.ndarray):
             raise CheckpointError(f"{name}: {type(leaf).__name__} cannot be kept in a checkpoint, only arrays can")
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise CheckpointError(f"{name}: a typed PRNG key cannot be kept in a checkpoint; keep jax.random.key_data")
         if name in named:
             raise CheckpointError(f"{name}: two leaves have this name")

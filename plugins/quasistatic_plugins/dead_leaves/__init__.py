@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 from attrs.validators import ge, gt
@@ -10,7 +11,7 @@ from attrs.validators import ge, gt
 import quasistatic as qs
 
 
-def _finite(_instance: object, attribute: attrs.Attribute, value: float) -> None:
+def _finite(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not math.isfinite(value):
         raise ValueError(f"{attribute.name}: expected a finite number, got {value}")
 

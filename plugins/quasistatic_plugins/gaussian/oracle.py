@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.gaussian.kernel import LIMIT, AbstractDenoisingKernel, AbstractGaussianKernel
+from quasistatic_plugins.gaussian.kernel import LIMIT, AbstractDenoisingKernel
+from quasistatic_plugins.gaussian.path import AbstractGaussianKernel
 
 
 def _array(value: Sequence[Any] | np.ndarray | jax.Array) -> np.ndarray:

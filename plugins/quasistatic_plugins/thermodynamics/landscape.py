@@ -76,7 +76,7 @@ def _field(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.A
         key_noise, key_probe = jr.split(jr.fold_in(key, int(number)))
         t = jnp.asarray(times[number], jnp.result_type(float))
         noisy = jax.vmap(lambda x, key, t=t: diffusion.kernel.marginal(x, t).sample(key))
-        zs = noisy(jnp.asarray(data.x), jr.split(key_noise, len(data)))
+        zs = noisy(jnp.asarray(data.x), jr.split(key_noise, len(data)))  # type: ignore[no-untyped-call]  # a lambda
         value = float(td.asymmetry(diffusion, zs, t, key=key_probe))
         label = f"asymmetry of the field at t = {times[number]:.2f}{', no energy' if value > TURNING else ''}"
         yield Line(f"asymmetry_{number}", label, value, math.nan, "", "field", f"{len(data)} test events")

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 import attrs
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 import quasistatic as qs
 
@@ -62,7 +62,7 @@ def decode(data: bytes, pages: Pages = "all", admit: Callable[[int], None] = lam
         raise ValueError(f"it claims too many pixels: {' '.join(str(error).split())}") from error
     except _Unfit as error:
         raise ValueError(str(error)) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError("it is no picture, or damaged" if data else "it is empty") from error
     except Exception as error:  # pillow promises no kind of error for damaged bytes
         where = f" on page {number + 1}" if len(numbers) > 1 else ""

@@ -247,7 +247,7 @@ def _bayes_gaps(kernel: AbstractKernel, steps: Steps, spots: Spot | None) -> jax
     def of_cells(s: Time, t: Time) -> jax.Array:
         xs, zs = enumerate_states(kernel)
         over_late = jax.vmap(lambda x, early, late: _bayes(kernel, x, early, late, s, t), (None, None, 0))
-        return mismatch(*jax.vmap(jax.vmap(over_late, (None, 0, None)), (0, None, None))(xs, zs, zs))
+        return mismatch(*jax.vmap(jax.vmap(over_late, (None, 0, None)), (0, None, None))(xs, zs, zs))  # type: ignore[no-untyped-call]  # a lambda
 
     if spots is None:
         return jax.lax.map(lambda step: of_cells(*step), steps, batch_size=TOGETHER)
