@@ -169,6 +169,7 @@ class Command:
     target: str | Callable[..., Any]
 
     def load(self) -> Any:
+        """The click command itself; this is where its module is imported."""
         return _resolve(self.target)
 
 

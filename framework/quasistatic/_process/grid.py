@@ -59,6 +59,7 @@ class GivenGrid(AbstractGrid):
 
     @property
     def steps(self) -> int:
+        """T, the number of times that are given."""
         return len(self.knots)
 
     def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:

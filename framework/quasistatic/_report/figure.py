@@ -52,6 +52,7 @@ class _PlainFigure(Figure):
 
 
 def new_figure(width: float, height: float) -> Figure:
+    """A figure of `width` x `height` inches in the style of the report; it is not registered with pyplot."""
     figure = _PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -82,10 +82,12 @@ class Run:
 
     @property
     def source(self) -> AbstractSource:
+        """The source of the run's data, with their units and splits."""
         return self.task.source
 
     @property
     def sampler(self) -> AbstractSampler:
+        """The sampler that the recipe names, used by `sample` unless another is given."""
         return self.task.sampler
 
     @property

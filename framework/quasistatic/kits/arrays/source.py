@@ -81,6 +81,7 @@ class AbstractArraySource(
 
     @property
     def columns(self) -> tuple[str, ...] | None:
+        """The names of the columns of an array with names, else None."""
         return self._parts[""].columns if "" in self._parts else None
 
     def split(self, name: qs.Split, count: int | None = None) -> qs.Data:

@@ -25,6 +25,7 @@ class Bend:
 
     @property
     def is_straight(self) -> bool:
+        """Whether there is no bound, and numbers are used as they are."""
         return self.low is None and self.high is None
 
     def keeps(self, x: np.ndarray) -> bool:

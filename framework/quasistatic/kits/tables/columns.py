@@ -45,10 +45,12 @@ class Column:
 
     @property
     def is_number(self) -> bool:
+        """Whether the cells are numbers, and not categories."""
         return self.form is not None
 
     @property
     def has_missing(self) -> bool:
+        """Whether cells of the training rows are missing."""
         return bool(self.missing)
 
     @property
