@@ -122,7 +122,7 @@ class Ledger:
         return {name: estimate(-terms.sum(axis=1), self.size, self.pixels, self.symbols) for name, terms in self.by_part.items()}
 
 
-def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str, Float[Array, " T+1"]]:
+def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str, Float[Array, " terms"]]:
     """One draw of the T + 1 terms of -K(x) for one event, in nats, by part: first step, steps, prior.
 
     `chain` is `diffusion.for_chain(steps)`. `fold` times share one call of the network. Of a kernel that jumps the terms are those
@@ -150,7 +150,7 @@ def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
 
 
-def _terms_of_jumps(chain: Chain, kernel: AbstractJumping, x: State, *, key: Key, fold: int) -> dict[str, Float[Array, " T+1"]]:
+def _terms_of_jumps(chain: Chain, kernel: AbstractJumping, x: State, *, key: Key, fold: int) -> dict[str, Float[Array, " terms"]]:
     """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
     key_path, key_prior = jr.split(key)
     diffusion, times = chain.for_data(x), chain.times

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Shaped
 
 import quasistatic as qs
 from quasistatic_plugins.binomial import BinomialOptions
@@ -32,7 +33,7 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
     def log_probabilities(self) -> jax.Array:
         return jnp.stack([jax.nn.log_sigmoid(-self.logits), jax.nn.log_sigmoid(self.logits)], axis=-1)
 
-    def with_log_probabilities(self, log_probs: jax.Array) -> Bernoulli:
+    def with_log_probabilities(self, log_probs: Float[Array, "*event values"]) -> Bernoulli:
         return Bernoulli(log_probs[..., 1] - log_probs[..., 0])
 
     def _at(self, u: jax.Array) -> jax.Array:
@@ -40,24 +41,24 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
         rarer = u < jax.nn.sigmoid(-jnp.abs(self.logits))
         return jnp.where(rarer == (self.logits < 0), 1.0, 0.0)
 
-    def sample(self, key: Key) -> jax.Array:
+    def sample(self, key: Key) -> Shaped[Array, "*event"]:
         return self._at(qs.numerics.uniform(self.logits.shape, key=key))
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
         u = qs.numerics.uniform(self.logits.shape, key=key)
         return self._at(u), self._at(1.0 - u)
 
-    def log_prob(self, x: jax.Array) -> jax.Array:
+    def log_prob(self, x: Shaped[Array, "*event"]) -> Float[Array, ""]:
         return -jnp.sum(jnp.logaddexp(0.0, jnp.where(x > 0.5, -self.logits, self.logits)))
 
-    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> Float[Array, ""]:
         if not isinstance(other, Bernoulli):
             return super().kl(other, key=key)
         p = jax.nn.sigmoid(self.logits)
         (zero, one), (other_zero, other_one) = _surprises(self.logits), _surprises(other.logits)
         return jnp.sum(p * (other_one - one) + (1.0 - p) * (other_zero - zero))
 
-    def entropy(self, key: Key | None = None) -> jax.Array:
+    def entropy(self, key: Key | None = None) -> Float[Array, ""]:
         p, (zero, one) = jax.nn.sigmoid(self.logits), _surprises(self.logits)
         return jnp.sum(p * one + (1.0 - p) * zero)
 
@@ -105,7 +106,7 @@ class BinomialKernel(qs.FiniteKernel):
     def times(self, steps: int) -> np.ndarray:
         return self.schedule.times(steps)
 
-    def zero_params(self) -> jax.Array:
+    def zero_params(self) -> Float[Array, "*params"]:
         """One log-weight for each bit, (*event, 1)."""
         return jnp.zeros((*self.event.shape, 1))
 
@@ -130,20 +131,24 @@ class BinomialKernel(qs.FiniteKernel):
     def reference(self) -> Bernoulli:
         return self.equilibrium()
 
-    def marginal(self, x: jax.Array, t: jax.Array) -> Bernoulli:
+    def marginal(self, x: Shaped[Array, "*event"], t: Float[Array, ""]) -> Bernoulli:
         return Bernoulli(self.base_logit + self._evidence(x, self.schedule.log_odds(t)))
 
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+    def transition(self, z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Bernoulli:
         return Bernoulli(self.base_logit + self._evidence(z, self._step(s, t)))
 
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+    def posterior(
+        self, x: Shaped[Array, "*event"], z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> Bernoulli:
         arrived = self._evidence(x, self.schedule.log_odds(s))
         return Bernoulli(self.base_logit + arrived + self._evidence(z, self._step(s, t)))
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Bernoulli:
+    def decode(self, params: Float[Array, "*params"], z: Shaped[Array, "*event"], t: Float[Array, ""]) -> Bernoulli:
         return Bernoulli(self.base_logit + self._evidence(z, self.schedule.log_odds(t)) + self._one(params, z))
 
-    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> Bernoulli:
+    def bridge(
+        self, data: qs.AbstractDistribution, z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> Bernoulli:
         """`data` are `Bernoulli` bits, or a `qs.Finite` over 0 and 1. Raises TypeError for another."""
         if isinstance(data, qs.Finite):
             data = Bernoulli(data.log_probs[..., 1] - data.log_probs[..., 0])
@@ -164,7 +169,7 @@ class BinomialKernel(qs.FiniteKernel):
         one, zero = (self.posterior(jnp.asarray(x), jnp.asarray(bit), s, t).logits for x in (1.0, 0.0))
         return one, zero, jax.nn.softplus(one), jax.nn.softplus(zero)
 
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+    def encode(self, z: Shaped[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*features"]:
         if self.options.features == "bits":
             return (2.0 * z - 1.0)[..., None]
         return self._evidence(z, self.schedule.log_odds(t))[..., None]
@@ -174,18 +179,18 @@ class BinomialKernel(qs.FiniteKernel):
         logit = params[..., 0]
         return logit if self.options.predict == "data" else logit * (1.0 - 2.0 * z)
 
-    def tilt(self, params: jax.Array, z: jax.Array) -> jax.Array:
+    def tilt(self, params: Float[Array, "*params"], z: Shaped[Array, "*event"]) -> Float[Array, "*event values"]:
         one = self._one(params, z)
         return jnp.stack([jnp.zeros_like(one), one], axis=-1)
 
-    def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
+    def log_matrix(self, s: Float[Array, ""] | None, t: Float[Array, ""]) -> Float[Array, "*states"]:
         log_odds = self.schedule.log_odds(t) if s is None else self._step(s, t)
         coin = jnp.exp(self.log_equilibrium())
         kept, redrawn = jnp.exp(qs.log_survival(log_odds)), jnp.exp(qs.log_noise(log_odds))
         return qs.numerics.floored_log(kept * jnp.eye(2) + redrawn * coin)
 
-    def log_equilibrium(self) -> jax.Array:
+    def log_equilibrium(self) -> Float[Array, "*states"]:
         return jnp.log(jnp.asarray([1.0 - self.options.base_rate, self.options.base_rate]))
 
-    def log_reference(self) -> jax.Array:
+    def log_reference(self) -> Float[Array, "*states"]:
         return self.log_equilibrium()

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits.networks import (
@@ -45,7 +46,9 @@ class Block(eqx.Module):
         self.second = Convolution(3, channels, channels, None)
         self.timing = Affine(clock_width, 4 * channels, None)
 
-    def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+    def __call__(
+        self, h: Float[Array, "height width channels"], clock: jax.Array, dropout: float, key: Key | None
+    ) -> Float[Array, "height width channels"]:
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
         inner = self.first(activated(h, *before))
         return h + self.second(dropped(activated(inner, *after), dropout, key))
@@ -61,7 +64,7 @@ class Attention(eqx.Module):
         self.inwards = Affine(channels, 3 * channels, numbers)
         self.outwards = Affine(channels, channels, None)
 
-    def __call__(self, h: jax.Array) -> jax.Array:
+    def __call__(self, h: Float[Array, "height width channels"]) -> Float[Array, "height width channels"]:
         height, width, channels = h.shape
         heads = math.gcd(channels, max(1, channels // HEAD))
         queries_keys_values = self.inwards(normalised(h, groups_of(channels))).reshape(height * width, 3, heads, -1)
@@ -104,12 +107,12 @@ class Convolutional(qs.AbstractFilters):
         self.leave = Affine(widths[0], picture.gives, None)
         self.options, self.ports, self.picture = options, ports, picture
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         image = padded(self.picture.read(features, self.ports), 2 ** (len(self.down) - 1))
         clock = self.clock(t, side, image.dtype)
         keys = iter([None] * 2 * len(self.down) * self.options.blocks if key is None else self._keys(key))
 
-        def through(level: list[Block], h: jax.Array) -> jax.Array:
+        def through(level: list[Block], h: Float[Array, "height width channels"]) -> Float[Array, "height width channels"]:
             for block in level:
                 h = block(h, clock, self.options.dropout, next(keys))
             return h
@@ -126,7 +129,7 @@ class Convolutional(qs.AbstractFilters):
         h = jax.nn.silu(normalised(h, groups_of(h.shape[-1])))
         return self.picture.give(self.leave(h), self.ports)
 
-    def filters(self) -> jax.Array:
+    def filters(self) -> Float[Array, "filters height width"]:
         return as_pictures(self.enter.weight)
 
     def _keys(self, key: Key) -> list[Key]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits.networks import Affine, Clock, activated, dropped, groups_of, normalised, numbers_of
@@ -40,7 +41,9 @@ class Block(eqx.Module):
         self.timing = Affine(clock_width, 2 * channels, None)
         self.apart = apart
 
-    def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+    def __call__(
+        self, h: Float[Array, "length channels"], clock: jax.Array, dropout: float, key: Key | None
+    ) -> Float[Array, "length channels"]:
         length = len(h)
         read = activated(h, *jnp.split(self.timing(clock), 2))
         reach = TAPS // 2 * self.apart
@@ -77,7 +80,7 @@ class Stack(qs.AbstractModel):
         self.leave = Affine(widths[-1], ports.params.shapes[0][-1], None)
         self.options, self.ports = options, ports
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         (read,) = jax.tree.leaves(self.ports.to_numbers(features))
         h, clock = self.enter(read), self.clock(t, side, read.dtype)
         count = sum(map(len, self.levels))

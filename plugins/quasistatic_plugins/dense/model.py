@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits import networks
@@ -45,7 +46,7 @@ class Dense(qs.AbstractFilters):
         self.options = options
         self.ports = ports
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
         flat = self.ports.numbers.ravel(self.ports.to_numbers(features))
         keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
@@ -61,7 +62,7 @@ class Dense(qs.AbstractFilters):
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
         return self.ports.params.unravel(out + flat @ self.straight.T)
 
-    def filters(self) -> jax.Array:
+    def filters(self) -> Float[Array, "filters height width"]:
         """Of the first layer, as large as the image that the features are."""
         shape = self.ports.numbers.shapes[0]
         height, width = (*shape, 1, 1)[:2]

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -71,7 +72,7 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
                 "use 'velocity' or 'data', or set kernel.last_survival above 0"
             )
 
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+    def encode(self, z: Float[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*features"]:
         """z, and with `features = residual` the noise in it as the reference's denoiser has it, in units of its deviation."""
         z = self._preserved(z, t)
         if self.options.features == "state":
@@ -97,7 +98,7 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
         return jnp.exp(LIMIT * jnp.tanh(params[..., 1] / LIMIT))
 
     def decode(
-        self, params: jax.Array, z: jax.Array, t: jax.Array
+        self, params: Float[Array, "*params"], z: Float[Array, "*event"], t: Float[Array, ""]
     ) -> qs.Normal | qs.distributions.BinnedNormal | qs.distributions.MeasuredNormal:
         loc, variance = self._denoised(self._preserved(z, t), t)
         data, event = qs.Normal(loc + self._shift(params, t), variance * self._ratio(params)), self.event
@@ -109,7 +110,7 @@ class AbstractDenoisingKernel(AbstractGaussianKernel, qs.AbstractFlowing):
             return qs.distributions.MeasuredNormal(data, LEFT * spacing**2, low, high, spacing)
         return data
 
-    def flow(self, params: jax.Array, z: jax.Array, t: jax.Array) -> jax.Array:
+    def flow(self, params: Float[Array, "*params"], z: Float[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*event"]:
         """With lambda the log-SNR: dz/dt = lambda' a (E[x given z_t] - a z) / 2; of other paths c times that, and c' z / c."""
         now = jnp.asarray(t, jnp.result_type(float))
         fall = jax.grad(lambda time: self.schedule.log_odds(time))(now)
@@ -126,7 +127,9 @@ class AbstractAveragingKernel(AbstractDenoisingKernel, qs.AbstractBridged):
         if self.options.variance == "posterior":
             raise ValueError("kernel.variance: a step back with that of the posterior knows the data: set reference to 'normal'")
 
-    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+    def bridge(
+        self, data: qs.AbstractDistribution, z: Float[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> qs.Normal:
         """`data` are a `qs.Normal`; of a `BinnedNormal` the normal counts, of a `Leveled` its mean and variance. Of a
         `MeasuredNormal` the normal is that of blurred values, but for those without blur, which are known.
 
@@ -238,10 +241,12 @@ class LevelsKernel(AbstractAveragingKernel):
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "LevelsKernel":
         return LevelsKernel(self.options, self.event, jnp.asarray(arrays["log_shares"])) if arrays else self
 
-    def zero_params(self) -> jax.Array:
+    def zero_params(self) -> Float[Array, "*params"]:
         return jnp.zeros((*self.event.shape, self.event.levels))
 
-    def guided(self, params: jax.Array, without: jax.Array, weight: jax.Array) -> jax.Array:
+    def guided(
+        self, params: Float[Array, "*params"], without: Float[Array, "*params"], weight: Float[Array, ""]
+    ) -> Float[Array, "*params"]:
         """Of all log-weights."""
         return qs.AbstractKernel.guided(self, params, without, weight)
 
@@ -251,7 +256,7 @@ class LevelsKernel(AbstractAveragingKernel):
     def reference(self) -> qs.distributions.Leveled:
         return self._leveled(self.log_shares)
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.distributions.Leveled:
+    def decode(self, params: Float[Array, "*params"], z: Float[Array, "*event"], t: Float[Array, ""]) -> qs.distributions.Leveled:
         return self._given(params, self._preserved(z, t), t)
 
     def _given(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.distributions.Leveled:
@@ -270,7 +275,9 @@ class FixedVarianceKernel(AbstractDenoisingKernel):
     options: GaussianOptions = eqx.field(static=True)
     event: qs.AbstractField = eqx.field(static=True)
 
-    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+    def reverse(
+        self, params: Float[Array, "*params"], z: Float[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> qs.Normal:
         step = self._step(s, t)
         loc = step.z_weight * z + step.x_weight * self._denoise(params, self._preserved(z, t), t)
         return qs.Normal(loc, jnp.full_like(z, step.variance))
@@ -291,11 +298,13 @@ class Eq65Kernel(AbstractGaussianKernel):
         if self.options.features != "state":
             raise ValueError("kernel.features: the readings of eq. 65 have no denoiser; for 'residual' use mean 'velocity'")
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Normal:
+    def decode(self, params: Float[Array, "*params"], z: Float[Array, "*event"], t: Float[Array, ""]) -> qs.Normal:
         a, noise = self._level(t)
         return self._eq65(params, z, a, noise, noise, t)
 
-    def reverse(self, params: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+    def reverse(
+        self, params: Float[Array, "*params"], z: Float[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> qs.Normal:
         step = self._step(s, t)
         return self._eq65(params, z, step.shrink, step.noise_variance, step.variance, t - s)
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits import tables
@@ -38,17 +39,17 @@ class NormalMixture(qs.AbstractDistribution):
         size = math.prod(shape)
         return cls(jnp.zeros(1), jnp.zeros((1, size)), jnp.eye(size)[None], jnp.ones((1, size)), shape)
 
-    def sample(self, key: jax.Array) -> jax.Array:
+    def sample(self, key: jax.Array) -> Float[Array, "*event"]:
         key_part, key_noise = jr.split(key)
         part = jr.categorical(key_part, self.log_weights)
         noise = jnp.sqrt(self.variances[part]) * jr.normal(key_noise, self.variances.shape[1:])
         found = self.means[part] + (noise if self.axes is None else self.axes[part] @ noise)
         return (found if self.there is None else jnp.where(self.there, found, 0.0)).reshape(self.shape)
 
-    def log_prob(self, x: jax.Array) -> jax.Array:
+    def log_prob(self, x: Float[Array, "*event"]) -> Float[Array, ""]:
         return jax.nn.logsumexp(self._log_joint(self._along_axes(x.reshape(-1), 1.0), self.variances))
 
-    def denoised(self, z: jax.Array, a: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def denoised(self, z: Float[Array, "*event"], a: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and variance (*shape) of each element of x, where z = a x + noise of this variance and x is of the mixture."""
         total = a**2 * self.variances + noise
         along = self._along_axes(z.reshape(-1), a)

@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -82,7 +83,7 @@ class AbstractGaussianKernel(qs.AbstractGaussianPath):
     def times(self, steps: int) -> np.ndarray:
         return self.schedule.times(steps)
 
-    def zero_params(self) -> jax.Array:
+    def zero_params(self) -> Float[Array, "*params"]:
         return jnp.zeros((*self.event.shape, 2 if self.options.variance == "learned" else 1))
 
     def equilibrium(self) -> qs.Normal:
@@ -93,7 +94,7 @@ class AbstractGaussianKernel(qs.AbstractGaussianPath):
     def reference(self) -> qs.Normal | None:
         return None if self._is_rounded else qs.Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
 
-    def levels(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def levels(self, t: Float[Array, ""]) -> tuple[jax.Array, jax.Array]:
         log_snr = self.schedule.log_odds(t)
         log_signal, log_noise = 0.5 * qs.log_survival(log_snr), qs.log_noise(log_snr)
         if self._blur is not None:
@@ -123,7 +124,7 @@ class AbstractGaussianKernel(qs.AbstractGaussianPath):
         log_snr = self.schedule.log_odds(t)
         return jnp.exp(0.5 * qs.log_survival(log_snr)), jnp.exp(qs.log_noise(log_snr))
 
-    def step(self, s: jax.Array, t: jax.Array) -> qs.GaussianStep:
+    def step(self, s: Float[Array, ""], t: Float[Array, ""]) -> qs.GaussianStep:
         return self._step(s, t, self._blur)
 
     def _step(self, s: jax.Array, t: jax.Array, blur: jax.Array | np.ndarray | None = None) -> qs.GaussianStep:
@@ -151,7 +152,7 @@ class AbstractGaussianKernel(qs.AbstractGaussianPath):
             step.variance * before**2,
         )
 
-    def marginal(self, x: jax.Array, t: jax.Array) -> qs.Normal:
+    def marginal(self, x: Float[Array, "*event"], t: Float[Array, ""]) -> qs.Normal:
         a, noise = self._level(t)
         variance = jnp.full_like(x, noise if self._blur is None else noise + a**2 * self._blur)
         if self.options.path == "preserving":
@@ -159,18 +160,22 @@ class AbstractGaussianKernel(qs.AbstractGaussianPath):
         scale = self._scale(t)
         return qs.Normal(scale * a * x, scale**2 * variance)
 
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+    def transition(self, z: Float[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> qs.Normal:
         step = self._step(s, t)
         return qs.Normal(step.shrink * z, jnp.full_like(z, step.noise_variance))
 
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Normal:
+    def posterior(
+        self, x: Float[Array, "*event"], z: Float[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
+    ) -> qs.Normal:
         step = self.step(s, t)
         return qs.Normal(step.z_weight * z + step.x_weight * x, jnp.full_like(z, step.variance))
 
-    def guided(self, params: jax.Array, without: jax.Array, weight: jax.Array) -> jax.Array:
+    def guided(
+        self, params: Float[Array, "*params"], without: Float[Array, "*params"], weight: Float[Array, ""]
+    ) -> Float[Array, "*params"]:
         """Of the prediction alone: a variance that is learned is the one with side information."""
         moved = super().guided(params, without, weight)
         return params.at[..., 0].set(moved[..., 0])
 
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+    def encode(self, z: Float[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*features"]:
         return self._preserved(z, t)[..., None]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits.networks import (
@@ -40,7 +41,7 @@ class Mixing(eqx.Module):
         self.first = Affine(size, 2 * hidden, numbers)
         self.second = Affine(hidden, size, None)
 
-    def __call__(self, x: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+    def __call__(self, x: Float[Array, "*layer"], dropout: float, key: Key | None) -> Float[Array, "*layer"]:
         gate, value = jnp.split(self.first(x), 2, axis=-1)
         return self.second(dropped(jax.nn.silu(gate) * value, dropout, key))
 
@@ -58,7 +59,9 @@ class Block(eqx.Module):
         self.channels = Mixing(width, expansion * width, numbers)
         self.timing = Affine(clock_width, 4 * width, None)
 
-    def __call__(self, h: jax.Array, clock: jax.Array, dropout: float, key: Key | None) -> jax.Array:
+    def __call__(
+        self, h: Float[Array, "rows columns channels"], clock: jax.Array, dropout: float, key: Key | None
+    ) -> Float[Array, "rows columns channels"]:
         keys = [None] * 3 if key is None else list(jr.split(key, 3))
         before, after = jnp.split(self.timing(clock).reshape(4, -1), 2)
         seen = modulated(_normalised(h), *before)
@@ -88,7 +91,7 @@ class Mixer(qs.AbstractFilters):
         self.leave = Affine(width, patch**2 * picture.gives, None)
         self.options, self.ports, self.picture = options, ports, picture
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options = self.options
         # a patch with its neighbours is what a convolution reads on the grid of patches
         h = self.enter(blocks(padded(self.picture.read(features, self.ports), options.patch), options.patch))
@@ -98,7 +101,7 @@ class Mixer(qs.AbstractFilters):
             h = block(h, clock, options.dropout, key_block)
         return self.picture.give(pixels(self.leave(_normalised(h)), options.patch), self.ports)
 
-    def filters(self) -> jax.Array:
+    def filters(self) -> Float[Array, "filters height width"]:
         """Weights of a patch and its neighbours, joined to one picture."""
         joined = jax.vmap(lambda weight: pixels(weight, self.options.patch), in_axes=-1, out_axes=-1)(self.enter.weight)
         return as_pictures(joined)

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits.networks import (
@@ -44,7 +45,7 @@ class PrintedLayer(eqx.Module):
         self.weights = [normal(numbers, shape, fan) for _ in range(options.scales)]
         self.bias = jnp.zeros(options.filters)
 
-    def __call__(self, image: jax.Array) -> jax.Array:
+    def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, "height width filters"]:
         height, width, _ = image.shape
         total = self.bias.astype(image.dtype)
         for scale, weight in enumerate(self.weights):
@@ -69,7 +70,7 @@ class CodeLayer(eqx.Module):
         self.weights = [normal(numbers, (3, 3, inputs, filters), spread) for _ in sizes]
         self.biases = [jnp.zeros((math.ceil(height / size) + 2, math.ceil(width / size) + 2, filters)) for size in sizes]
 
-    def __call__(self, image: jax.Array) -> jax.Array:
+    def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, "height width filters"]:
         total = jnp.zeros((), image.dtype)
         for scale, (weight, bias) in reversed(list(enumerate(zip(self.weights, self.biases, strict=True)))):
             convolved = convolve(pooled(image, 2**scale), weight.astype(image.dtype))
@@ -116,7 +117,7 @@ class Multiscale(qs.AbstractFilters):
         self.upper.append(Affine(units[-1], picture.gives * options.bumps, None))
         self.options, self.ports, self.picture = options, ports, picture
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options, image = self.options, self.picture.read(features, self.ports)
         height, width, _ = image.shape
         units: Callable[[jax.Array], jax.Array] = leaky if options.variant == "code" else jnp.tanh
@@ -140,7 +141,7 @@ class Multiscale(qs.AbstractFilters):
         share = bumps(t, options.bumps, options.bump_width).astype(image.dtype)
         return self.picture.give(readouts @ share, self.ports)
 
-    def filters(self) -> jax.Array:
+    def filters(self) -> Float[Array, "filters height width"]:
         """Of the dense pathway, as large as an image; without one those of the finest scale."""
         if not self.dense:
             return as_pictures(self.layers[0].weights[0])

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits import networks
@@ -39,7 +40,7 @@ class Rbf(qs.AbstractModel):
         self.options = options
         self.ports = ports
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         ports = self.ports
         inputs = jnp.concatenate([ports.numbers.ravel(ports.to_numbers(features)), networks.ravel_side(ports.side, side)])
         distance = jnp.sum((inputs - self.centres) ** 2, axis=-1)

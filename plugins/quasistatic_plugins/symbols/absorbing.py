@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 import quasistatic as qs
 from quasistatic_plugins.symbols import AbsorbingOptions
@@ -32,7 +33,7 @@ class AbstractBrief(qs.distributions.AbstractDiscrete, qs.distributions.Abstract
         """The same with all probabilities written out."""
 
     @abstractmethod
-    def log_prob_each(self, z: jax.Array) -> jax.Array:
+    def log_prob_each(self, z: Int[Array, "*event"]) -> Float[Array, "*event"]:
         """log-probability of each element, (*event), floored."""
 
     def values(self) -> jax.Array:
@@ -41,16 +42,16 @@ class AbstractBrief(qs.distributions.AbstractDiscrete, qs.distributions.Abstract
     def log_probabilities(self) -> jax.Array:
         return self.finite.log_probs
 
-    def with_log_probabilities(self, log_probs: jax.Array) -> qs.Finite:
+    def with_log_probabilities(self, log_probs: Float[Array, "*event values"]) -> qs.Finite:
         return qs.Finite(log_probs)
 
-    def log_prob(self, x: jax.Array) -> jax.Array:
+    def log_prob(self, x: Int[Array, "*event"]) -> Float[Array, ""]:
         return jnp.sum(self.log_prob_each(x))
 
-    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> Float[Array, ""]:
         return self.finite.kl(other.finite if isinstance(other, AbstractBrief) else other, key=key)
 
-    def entropy(self, key: Key | None = None) -> jax.Array:
+    def entropy(self, key: Key | None = None) -> Float[Array, ""]:
         return self.finite.entropy()
 
     def mean(self) -> jax.Array:
@@ -80,17 +81,17 @@ class Hidden(AbstractBrief):
         rarer = u < jnp.exp(jnp.minimum(self.log_seen, self.log_hidden))
         return jnp.where(rarer == (self.log_seen < self.log_hidden), self.symbols, self.n)
 
-    def sample(self, key: Key) -> jax.Array:
+    def sample(self, key: Key) -> Int[Array, "*event"]:
         return self.at(qs.numerics.uniform(self.symbols.shape, key=key))
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
         u = qs.numerics.uniform(self.symbols.shape, key=key)
         return self.at(u), self.at(1.0 - u)
 
-    def log_prob_each(self, z: jax.Array) -> jax.Array:
+    def log_prob_each(self, z: Int[Array, "*event"]) -> Float[Array, "*event"]:
         return jnp.where(z == self.n, self.log_hidden, jnp.where(z == self.symbols, self.log_seen, qs.numerics.FLOOR))
 
-    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> Float[Array, ""]:
         """Of two outcomes for each element there are two terms, however many symbols there are."""
         if not isinstance(other, AbstractBrief):
             return super().kl(other, key=key)
@@ -142,13 +143,13 @@ class Decoded(AbstractBrief):
         is_masked = (self.z == n)[..., None]
         return qs.Finite(jnp.where(is_masked, qs.numerics.log_normalise(self.log_weights), certain(self.z, n)), self.dtype)
 
-    def sample(self, key: Key) -> jax.Array:
+    def sample(self, key: Key) -> Int[Array, "*event"]:
         return self.finite.sample(key)
 
     def pair(self, key: Key) -> tuple[jax.Array, jax.Array]:
         return self.finite.pair(key)
 
-    def log_prob_each(self, z: jax.Array) -> jax.Array:
+    def log_prob_each(self, z: Int[Array, "*event"]) -> Float[Array, "*event"]:
         n = self.log_weights.shape[-1]
         masked = _log_prob(self.log_weights, z)
         return jnp.where(self.z == n, jnp.maximum(masked, qs.numerics.FLOOR), jnp.where(z == self.z, 0.0, qs.numerics.FLOOR))
@@ -177,13 +178,13 @@ class Revealed(AbstractBrief):
         masked = jnp.maximum(jnp.concatenate([shown, hidden], axis=-1), qs.numerics.FLOOR)
         return qs.Finite(self._where_masked(masked, certain(self.z, self.n + 1)))
 
-    def log_prob_each(self, z: jax.Array) -> jax.Array:
+    def log_prob_each(self, z: Int[Array, "*event"]) -> Float[Array, "*event"]:
         data, symbols = self.data, jnp.minimum(z, self.n - 1)
         shown = self.log_seen + (data.log_prob_each(symbols) if isinstance(data, Decoded) else at(data.log_probs, symbols))
         masked = jnp.where(z == self.n, self.log_hidden, jnp.maximum(shown, qs.numerics.FLOOR))
         return self._where_masked(masked, jnp.where(z == self.z, 0.0, qs.numerics.FLOOR))
 
-    def sample(self, key: Key) -> jax.Array:
+    def sample(self, key: Key) -> Int[Array, "*event"]:
         key_seen, key_data = jr.split(key)
         return self._where_masked(self._hidden(self.data.sample(key_data)).sample(key_seen), self.z)
 
@@ -247,7 +248,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
             return self
         return eqx.tree_at(lambda kernel: kernel.log_shares, self, np.log(arrays["shares"]))
 
-    def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
+    def log_matrix(self, s: Float[Array, ""] | None, t: Float[Array, ""]) -> Float[Array, "*states"]:
         n = self.event.categories
         kept, lost = (each[..., None, None] for each in (self.survival(t) if s is None else self.step_survival(s, t)))
         seen = jnp.where(jnp.eye(n) > 0, kept, qs.numerics.FLOOR)
@@ -255,17 +256,17 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         from_mask = jnp.broadcast_to(certain(jnp.asarray(n), n + 1), (*seen.shape[:-2], 1, n + 1))
         return from_symbols if s is None else jnp.concatenate([from_symbols, from_mask], axis=-2)
 
-    def log_equilibrium(self) -> jax.Array:
+    def log_equilibrium(self) -> Float[Array, "*states"]:
         return certain(jnp.asarray(self.event.categories), self.event.categories + 1)
 
-    def log_reference(self) -> jax.Array:
+    def log_reference(self) -> Float[Array, "*states"]:
         return jnp.asarray(self.log_shares)
 
     @property
     def is_sequential(self) -> bool:
         return self.options.order == "last-first"
 
-    def log_odds(self, t: jax.Array) -> jax.Array:
+    def log_odds(self, t: Float[Array, ""]) -> Float[Array, "..."]:
         """Of all places together, (); or, one after another, of each (*event): it is masked in the middle of its turn."""
         if not self.is_sequential:
             return self.schedule.log_odds(t)
@@ -283,10 +284,10 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         nothing = jnp.zeros(self.event.shape, jnp.int32)
         return self._hidden(nothing, self.where_padding(zero, floor), self.where_padding(floor, zero))
 
-    def marginal(self, x: jax.Array, t: jax.Array) -> Hidden:
+    def marginal(self, x: Int[Array, "*event"], t: Float[Array, ""]) -> Hidden:
         return self._hidden(x, *self.survival(t))
 
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Hidden:
+    def transition(self, z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Hidden:
         log_kept, log_lost = self.step_survival(s, t)
         is_masked = z == self.event.categories
         return self._hidden(z, jnp.where(is_masked, qs.numerics.FLOOR, log_kept), jnp.where(is_masked, 0.0, log_lost))
@@ -299,7 +300,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         log_hidden = jnp.where(lost_late > qs.numerics.FLOOR, lost - lost_late, qs.numerics.FLOOR)
         return jnp.maximum(log_seen, qs.numerics.FLOOR), jnp.maximum(log_hidden, qs.numerics.FLOOR)
 
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Hidden:
+    def posterior(self, x: Int[Array, "*event"], z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Hidden:
         log_seen, log_hidden = self._reveal(s, t)
         is_masked = z == self.event.categories
         return self._hidden(
@@ -311,7 +312,7 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         """Every place is masked once."""
         return self.event.size
 
-    def jumps(self, x: jax.Array, times: jax.Array, *, key: Key) -> qs.Jumps:
+    def jumps(self, x: Int[Array, "*event"], times: Float[Array, " T"], *, key: Key) -> qs.Jumps:
         """When each place is masked says all; those that share a step share a jump."""
         n, flat = self.event.categories, x.reshape(-1)
         log_lost = jax.vmap(lambda t: self.survival(t)[1])(times).reshape(len(times), -1)
@@ -321,10 +322,10 @@ class AbsorbingKernel(AbstractSymbolKernel, qs.AbstractJumping):
         is_first = jnp.all(jnp.tril(step[:, None] == step, -1) == 0, axis=1)
         return qs.Jumps(jnp.minimum(step, len(times) - 1), before, after, is_first & (step < len(times)))
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> Decoded:
+    def decode(self, params: Float[Array, "*params"], z: Int[Array, "*event"], t: Float[Array, ""]) -> Decoded:
         return Decoded(z, self.log_reference() + params, self.event.dtype)
 
-    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> Revealed:
+    def bridge(self, data: qs.AbstractDistribution, z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Revealed:
         """`data` is a `qs.Finite`, or what `decode` gives. Raises TypeError for another."""
         if not isinstance(data, qs.Finite | Decoded):
             raise TypeError(f"AbsorbingKernel.bridge: expected data as a Finite, got a {type(data).__name__}")

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
 
 import quasistatic as qs
 
@@ -43,19 +44,19 @@ class AbstractSymbolKernel(qs.FiniteKernel):
             log_probs = jnp.where(self.padding[..., None] > 0.5, nothing, log_probs)
         return qs.Finite(log_probs, self.event.dtype)
 
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+    def encode(self, z: Int[Array, "*event"], t: Float[Array, ""]) -> Shaped[Array, "*features"]:
         return z.astype(jnp.int32)[..., None]
 
-    def log_odds(self, t: jax.Array) -> jax.Array:
+    def log_odds(self, t: Float[Array, ""]) -> Float[Array, "..."]:
         """Log-odds of survival, () or (*event); infinite for a place that is whole for certain, or gone."""
         return self.schedule.log_odds(t)
 
-    def survival(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def survival(self, t: Float[Array, ""]) -> tuple[jax.Array, jax.Array]:
         """log of what survives to t, and of what does not, floored; () or, where places differ, (*event)."""
         log_odds = self.log_odds(t)
         return self._unless_padding(qs.log_survival(log_odds), qs.log_noise(log_odds))
 
-    def step_survival(self, s: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def step_survival(self, s: Float[Array, ""], t: Float[Array, ""]) -> tuple[jax.Array, jax.Array]:
         """The same of a step s < t."""
         early, late = qs.log_survival(self.log_odds(s)), qs.log_survival(self.log_odds(t))
         # what is gone by s has nothing to lose

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 import quasistatic as qs
 from quasistatic_plugins.symbols import OrdinalOptions, SubstitutionOptions
@@ -46,7 +47,7 @@ class Rates(eqx.Module):
         vectors[:, 0], speeds[0] = root, 0.0  # equilibrium itself, to the last digit
         return cls(vectors / root[:, None], vectors.T * root, speeds / speeds[1], np.log(pi))
 
-    def log_matrix(self, log_kept: jax.Array) -> jax.Array:
+    def log_matrix(self, log_kept: jax.Array) -> Float[Array, "*states"]:
         """log of the matrix [from, to] of a step of which the slowest mode keeps exp(log_kept)."""
         faded = jnp.expm1(self.speeds * jnp.maximum(log_kept, qs.numerics.FLOOR))
         # from the identity on: a short step keeps the relative precision of its small entries
@@ -102,19 +103,19 @@ class SubstitutionKernel(qs.FiniteKernel):
         pi = arrays["shares"] if "shares" in arrays else np.exp(np.asarray(self.rates.log_pi, np.float64))
         return eqx.tree_at(lambda kernel: kernel.rates, self, Rates.of(np.array(arrays["exchange"]), pi / pi.sum()))
 
-    def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
+    def log_matrix(self, s: Float[Array, ""] | None, t: Float[Array, ""]) -> Float[Array, "*states"]:
         log_kept = qs.log_survival(self.schedule.log_odds(t))
         if s is not None:
             log_kept = log_kept - qs.log_survival(self.schedule.log_odds(s))
         return self.rates.log_matrix(log_kept)
 
-    def log_equilibrium(self) -> jax.Array:
+    def log_equilibrium(self) -> Float[Array, "*states"]:
         return jnp.asarray(self.rates.log_pi)
 
-    def log_reference(self) -> jax.Array:
+    def log_reference(self) -> Float[Array, "*states"]:
         return jnp.asarray(self.rates.log_pi)
 
-    def encode(self, z: jax.Array, t: jax.Array) -> jax.Array:
+    def encode(self, z: Int[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*features"]:
         return z.astype(jnp.int32)[..., None]
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 import quasistatic as qs
 from quasistatic_plugins.symbols import UniformOptions
@@ -75,14 +76,14 @@ class Spiked(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegra
     def log_probabilities(self) -> jax.Array:
         return self.finite.log_probs
 
-    def with_log_probabilities(self, log_probs: jax.Array) -> qs.Finite:
+    def with_log_probabilities(self, log_probs: Float[Array, "*event values"]) -> qs.Finite:
         return qs.Finite(log_probs)
 
     def _at(self, chosen: jax.Array, words: jax.Array) -> jax.Array:
         all_symbols = jnp.concatenate([self.spikes.astype(jnp.int32), self.pi.draw(words)[..., None]], axis=-1)
         return at(all_symbols, chosen)
 
-    def sample(self, key: Key) -> jax.Array:
+    def sample(self, key: Key) -> Int[Array, "*event"]:
         key_choice, key_word = jr.split(key)
         words = jr.bits(key_word, self.spikes.shape[:-1], jnp.uint32)
         return self._at(qs.Finite(self.log_weights).sample(key_choice), words)
@@ -93,18 +94,18 @@ class Spiked(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegra
         one, other = qs.Finite(self.log_weights).pair(key_choice)
         return self._at(one, words), self._at(other, ~words)
 
-    def log_prob(self, x: jax.Array) -> jax.Array:
+    def log_prob(self, x: Int[Array, "*event"]) -> Float[Array, ""]:
         log_prob = self.log_weights[..., -1] + self.pi.at(x)
         for spike, weight in self._spikes():
             log_prob = jnp.where(spike == x, jnp.logaddexp(log_prob, weight), log_prob)
         return jnp.sum(jnp.maximum(log_prob, qs.numerics.FLOOR))
 
-    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> jax.Array:
+    def kl(self, other: qs.AbstractDistribution, *, key: Key) -> Float[Array, ""]:
         if isinstance(other, Spiked):
             other = other.finite
         return self.finite.kl(other, key=key)
 
-    def entropy(self, key: Key | None = None) -> jax.Array:
+    def entropy(self, key: Key | None = None) -> Float[Array, ""]:
         return self.finite.entropy()
 
     def mean(self) -> jax.Array:
@@ -155,15 +156,15 @@ class UniformKernel(AbstractSymbolKernel):
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "UniformKernel":
         return eqx.tree_at(lambda kernel: kernel.pi, self, Pi.of(arrays["shares"])) if arrays else self
 
-    def log_matrix(self, s: jax.Array | None, t: jax.Array) -> jax.Array:
+    def log_matrix(self, s: Float[Array, ""] | None, t: Float[Array, ""]) -> Float[Array, "*states"]:
         log_kept, log_lost = self.survival(t) if s is None else self.step_survival(s, t)
         drawn = log_lost + self.pi.log_shares
         return jnp.where(jnp.eye(self.states) > 0, jnp.logaddexp(log_kept, drawn), drawn)
 
-    def log_equilibrium(self) -> jax.Array:
+    def log_equilibrium(self) -> Float[Array, "*states"]:
         return jnp.asarray(self.pi.log_shares)
 
-    def log_reference(self) -> jax.Array:
+    def log_reference(self) -> Float[Array, "*states"]:
         return jnp.asarray(self.pi.log_shares)
 
     def _spiked(self, spikes: list[jax.Array], log_weights: list[jax.Array | float]) -> Spiked:
@@ -175,13 +176,13 @@ class UniformKernel(AbstractSymbolKernel):
         floor, zero = jnp.asarray(qs.numerics.FLOOR), jnp.zeros(())
         return self._spiked([nothing], [self.where_padding(zero, floor), self.where_padding(floor, zero)])
 
-    def marginal(self, x: jax.Array, t: jax.Array) -> Spiked:
+    def marginal(self, x: Int[Array, "*event"], t: Float[Array, ""]) -> Spiked:
         return self._spiked([x], [*self.survival(t)])
 
-    def transition(self, z: jax.Array, s: jax.Array, t: jax.Array) -> Spiked:
+    def transition(self, z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Spiked:
         return self._spiked([z], [*self.step_survival(s, t)])
 
-    def posterior(self, x: jax.Array, z: jax.Array, s: jax.Array, t: jax.Array) -> Spiked:
+    def posterior(self, x: Int[Array, "*event"], z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Spiked:
         (kept, lost), (step_kept, step_lost) = self.survival(s), self.step_survival(s, t)
         redrawn = step_lost + self.pi.at(z)  # z_t came from pi
         from_data = jnp.where(x == z, kept, qs.numerics.FLOOR)
@@ -194,12 +195,12 @@ class UniformKernel(AbstractSymbolKernel):
         other = lost + self.pi.at(z)
         return jnp.logaddexp(kept, other), other
 
-    def decode(self, params: jax.Array, z: jax.Array, t: jax.Array) -> qs.Finite:
+    def decode(self, params: Float[Array, "*params"], z: Int[Array, "*event"], t: Float[Array, ""]) -> qs.Finite:
         own, other = self._likelihoods(z, t)
         evidence = jnp.where(is_symbol(z, self.event.categories), (own - other)[..., None], 0.0)
         return qs.Finite(qs.numerics.log_normalise(self.log_reference() + params + evidence), self.event.dtype)
 
-    def bridge(self, data: qs.AbstractDistribution, z: jax.Array, s: jax.Array, t: jax.Array) -> qs.Finite:
+    def bridge(self, data: qs.AbstractDistribution, z: Int[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> qs.Finite:
         """`data` is a `qs.Finite`. Raises TypeError for another."""
         if not isinstance(data, qs.Finite):
             raise TypeError(f"UniformKernel.bridge: expected data as a Finite, got a {type(data).__name__}")

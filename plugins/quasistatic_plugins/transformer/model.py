@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jaxtyping import Array, Float
 
 import quasistatic as qs
 from quasistatic.kits.networks import Affine, Clock, dropped, modulated, normal, numbers_of, rows_times
@@ -48,7 +49,7 @@ class Attention(eqx.Module):
         self.answer = Affine(width, width, numbers)
         self.heads, self.is_rotary = heads, is_rotary
 
-    def __call__(self, x: jax.Array, seen: jax.Array | None) -> jax.Array:
+    def __call__(self, x: Float[Array, "tokens width"], seen: jax.Array | None) -> Float[Array, "tokens width"]:
         """`seen` (tokens,) or (tokens, tokens) says what is read of, by all or by each; by default everything."""
         tokens, width = x.shape
         # heads before tokens, as if they were events of one head: in this order nothing is transposed, which on a CPU is dear
@@ -75,7 +76,9 @@ class Block(eqx.Module):
         self.narrow = Affine(options.expansion * width, width, numbers)
         self.modulation = Affine(width, 6 * width, None)
 
-    def __call__(self, x: jax.Array, clock: jax.Array, seen: jax.Array | None, share: float, key: Key | None) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "tokens width"], clock: jax.Array, seen: jax.Array | None, share: float, key: Key | None
+    ) -> Float[Array, "tokens width"]:
         scale, shift, gate, scale_wide, shift_wide, gate_wide = jnp.split(self.modulation(clock), 6)
         x = x + (1.0 + gate) * self.attention(modulated(normalised(x), scale, shift), seen)
         h = jax.nn.gelu(self.wide(modulated(normalised(x), scale_wide, shift_wide)))
@@ -244,7 +247,7 @@ class Transformer(qs.AbstractModel):
     def is_causal(self) -> bool:
         return self.options.causal
 
-    def __call__(self, features: Any, t: jax.Array, side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+    def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
         options, shapes = self.options, self.ports.params.shapes
         leaves = jax.tree.leaves(features)
         before, there = self._side(side, sum(math.prod(leaf.shape[:-1]) for leaf in leaves))
