@@ -277,3 +277,17 @@ def test_the_form_of_dates_is_found(format, numbers):
     assert len(right) == 1
     assert len(found) == 1 or all(each.day <= 12 for each in days)
     assert right[0].write(exact.astype(float)) == cells
+
+
+@pytest.mark.parametrize("digits", [0, 1, 3, 9, 22])
+@pytest.mark.parametrize("style", ["fixed", "short", "point"])
+def test_a_rounded_number_is_the_one_that_its_cell_has(style: str, digits: int) -> None:
+    """Also next to halves of the last digit, where float64 decides, and where numbers are large, small or zero."""
+    rng = np.random.default_rng(digits)
+    halves = (rng.integers(-1_000, 1_000, 300) + 0.5) / 10.0**digits
+    wide = rng.normal(size=300) * 10.0 ** rng.integers(-8, 12, 300)
+    numbers = np.concatenate([wide, halves, np.nextafter(halves, 0.0), np.round(wide, digits), [0.0, -0.0, 1e300, -5e-324]])
+    form = NumberForm(style, digits)
+    found, read = form.rounded(numbers), form.parse(pl.Series(form.write(numbers)))
+    np.testing.assert_array_equal(found, read)
+    assert not np.signbit(found[found == 0]).any()

@@ -31,6 +31,7 @@ DIGITS = r"^[-+]?\d+$"  # not 1.5e20
 MISSING = frozenset({"na", "n/a", "nan", "nat", "<na>", "null", "none", "?", "nil", "#n/a", "-"})  # in columns of numbers
 DISTINCT = 16  # digits that count, from which on a number is written with the fewest that are it in float64
 SURE, ALL = 15, 17  # digits that count, of which float64 keeps each number, and of which no two of its numbers have the same
+EXACT_POWER = 22  # the highest power of ten that is a float64
 EXACT = 2.0**53  # whole numbers beyond are not all different in float64
 TRIED = 2_000  # cells with which the ways to write numbers are compared
 Style = Literal["fixed", "short", "point", "general", "scientific", "exact"]
@@ -101,6 +102,20 @@ class NumberForm:
 
     def rounded(self, values: np.ndarray) -> np.ndarray:
         """Numbers (N,) that are written without loss, nearest to these."""
+        if self.style in ("scientific", "general", "exact") or self.counting < ALL or self.digits > EXACT_POWER:
+            return self._read_back(values)
+        # a whole number over a power of ten is the float64 nearest to that decimal fraction, as both are exact
+        power = 10.0**self.digits
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = values * power
+            whole = np.rint(scaled)
+            # the product is off by a rounding: next to a half, where that decides, and where it is no longer small, it is not used
+            is_sure = (np.abs(np.abs(scaled - whole) - 0.5) > 1e-3) & (np.abs(scaled) < 1e12)
+        found = whole / power + 0.0
+        found[~is_sure] = self._read_back(values[~is_sure])
+        return found
+
+    def _read_back(self, values: np.ndarray) -> np.ndarray:
         return np.array([float(self._plain(value)) for value in values.tolist()])
 
     def write(self, values: np.ndarray) -> list[str]:
@@ -164,25 +179,30 @@ def _general(value: float, digits: int, exponent: int) -> str:
 
 def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
     """The style and the digits with which most of these cells, which are numbers, are written as they are; `form` has all else."""
-    tried_on = list(cells[:TRIED])
-    values = form.parse(pl.Series(tried_on, dtype=pl.String))
-    bare = [_bare(cell, form) for cell in cells]
-    decimals = max((len(each.partition(".")[2]) for each in bare if "e" not in each), default=0)
-    mantissas = [each.partition("e") for each in bare if "e" in each]
-    powers = max(1, min((len(power.lstrip("+-")) for _, _, power in mantissas), default=2))
+    text = pl.Series(cells, dtype=pl.String)
+    tried_on = text.head(TRIED).to_list()
+    values = form.parse(text.head(TRIED))
+    bare = _bare(text, form)
+    has_power = bare.str.contains("e", literal=True)
+    plain, mantissas, powers = (
+        bare.filter(~has_power),
+        bare.str.replace("e.*$", ""),
+        bare.filter(has_power).str.replace("^.*e[-+]?", ""),
+    )
+    decimals = _longest(plain.str.replace(r"^[^.]*\.?", ""))
     base = attrs.evolve(
         form,
-        capital=any("E" in cell for cell in cells),
-        exponent=powers,
-        has_plus=any(cell.startswith("+") for cell in cells),
-        has_zero=any(each.startswith(("0.", "-0.")) for each in bare) or not any(each.startswith((".", "-.")) for each in bare),
+        capital=text.str.contains("E", literal=True).any(),
+        exponent=max(1, powers.str.len_bytes().min()) if len(powers) else 2,  # type: ignore[call-overload]
+        has_plus=text.str.starts_with("+").any(),
+        has_zero=bare.str.contains(r"^-?0\.").any() or not bare.str.contains(r"^-?\.").any(),
     )
-    counting = max((len(each.partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")) for each in bare), default=1) or 1
-    most = max((len(each.lstrip("-0").partition(".")[0]) for each in bare if "e" not in each), default=0) + decimals
+    counting = _longest(mantissas.str.replace(".", "", literal=True).str.strip_chars_start("-0").str.strip_chars_end("0")) or 1
+    most = _longest(plain.str.strip_chars_start("-0").str.replace(r"\..*$", "")) + decimals
     kept = SURE if most > SURE >= counting else ALL
     tried = [attrs.evolve(base, style=style, digits=decimals, counting=kept) for style in ("fixed", "short", "point")]
-    if mantissas:
-        digits = max(len(mantissa.partition(".")[2]) for mantissa, _, _ in mantissas)
+    if len(powers):
+        digits = _longest(mantissas.filter(has_power).str.replace(r"^[^.]*\.?", ""))
         general = attrs.evolve(base, style="general", digits=min(counting, 17))
         tried = [attrs.evolve(base, style="scientific", digits=digits), general, attrs.evolve(base, style="exact")]
     best, chosen = -1, tried[0]
@@ -194,11 +214,16 @@ def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
     return chosen
 
 
-def _bare(cell: str, form: NumberForm) -> str:
-    """A cell with a decimal point, a small e, and nothing around it."""
-    cell = cell.replace(form.before, "", 1).removesuffix(form.after) if form.before or form.after else cell
-    cell = cell.replace(form.thousands, "") if form.thousands else cell
-    return cell.replace(form.decimal, ".").lower().lstrip("+")
+def _bare(cells: pl.Series, form: NumberForm) -> pl.Series:
+    """Cells (N,) with a decimal point, a small e, and nothing around them."""
+    cells = form.bare(cells)
+    cells = cells.str.replace_all(form.thousands, "", literal=True) if form.thousands else cells
+    return cells.str.replace(form.decimal, ".", literal=True).str.to_lowercase().str.strip_chars_start("+")
+
+
+def _longest(texts: pl.Series) -> int:
+    """The most characters of a text, 0 of none."""
+    return int(texts.str.len_bytes().max() or 0)  # type: ignore[arg-type]
 
 
 def number_forms(cells: Sequence[str], decimal: str, delimiter: str) -> Iterator[NumberForm]:

@@ -228,7 +228,9 @@ def _proposed(
     kinds, found, seen = options.kinds, [], []
     for number in numbers:
         bare = frame[str(number)].head(SAMPLE).str.strip_chars().drop_nulls()
-        seen.append([cell for cell in bare.unique(maintain_order=True).to_list() if cell and not _is_gap(cell, options)])
+        cells = bare.filter(bare != "").unique(maintain_order=True)
+        gaps = (cells.str.to_lowercase(), MISSING) if options.missing_words is None else (cells, options.missing_words)
+        seen.append(cells.filter(~gaps[0].is_in(list(gaps[1]))).to_list())
     decimal = options.decimal if options.decimal != "auto" else _decimal(seen, table.delimiter)
     for name, cells in zip(names, seen, strict=True):
         forms: list[Form] = []
@@ -241,10 +243,6 @@ def _proposed(
         found.append(Tally(name, form, tuple(forms[1:]), sample=tuple(cells), gaps=options.missing_words or ()))
     _refuse_unused(table, found, options)
     return found
-
-
-def _is_gap(cell: str, options: ColumnOptions) -> bool:
-    return cell.lower() in MISSING if options.missing_words is None else cell in options.missing_words
 
 
 def _refuse_unused(table: RawTable, tallies: Sequence[Tally], options: ColumnOptions) -> None:
