@@ -137,9 +137,11 @@ def module_of(name: str) -> Any:
 
 
 def public(module: Any) -> dict[str, Any]:
-    """The public names of a module: those of its stub, or what it defines, and what it imports under the same name."""
+    """The public names of a module: those of its stub, of its list, or what it defines and imports under the same name."""
     if hasattr(module, "_HOMES"):
         names = module._HOMES
+    elif hasattr(module, "__all__"):
+        names = module.__all__
     else:
         tree = ast.parse(inspect.getsource(module))
         imported = [each.asname for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names if each.asname]
@@ -219,7 +221,7 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "kits", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins",
+    "cli", "kits", "testing", "thermodynamics", "_report", "_runs", "_recipes", "_training", "_data", "oracles", "_plugins",
     "_process", "_storage", "errors",
 )  # fmt: skip
 

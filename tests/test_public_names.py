@@ -200,6 +200,27 @@ def test_what_is_light_imports_nothing_heavy(what: str) -> None:
     assert not set(found.stderr.split()) & set(HEAVY)
 
 
+SMALL = "updates=2", "validate_every=2", "validation_events=8", "batch=8", "checkpoint_every=2"
+RUN = """
+import sys
+from quasistatic.cli import main
+small = [f"--set=training.{option}" for option in sys.argv[2:]]
+small += ["--set=trajectory.steps=2", "--set=evaluation.trajectory_steps=[2]", "--set=evaluation.events=8"]
+main(["run", "heartbeat", "--out", sys.argv[1], "--quiet", "--set=model.width=4", *small], standalone_mode=False)
+sys.stderr.write(' '.join(sys.modules))
+"""
+
+
+def test_a_run_imports_no_thermodynamics(tmp_path: Path) -> None:
+    """Training, its validation, evaluation and report; TensorBoard measures it, so it is left out here."""
+    arguments = [str(tmp_path / "run"), *SMALL, 'observers=["jsonl", "progress"]']
+    found = subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    modules = found.stderr.split()
+    assert "quasistatic._report.run_report" in modules and (tmp_path / "run" / "report.html").exists()
+    assert not [name for name in modules if name.startswith("quasistatic.thermodynamics")]
+
+
 def test_importing_configures_nothing() -> None:
     code = """
 import logging, os, signal, sys, warnings

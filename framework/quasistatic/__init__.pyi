@@ -3,7 +3,6 @@
 from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
-from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data import answers as answers
 from quasistatic._data import files as files
 from quasistatic._data import sources as sources

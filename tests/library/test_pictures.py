@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
 from quasistatic._report import film
@@ -23,6 +22,7 @@ from quasistatic._report.triptych import HIDDEN
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
 from quasistatic.kits import arrays, networks, pictures
+from quasistatic.thermodynamics.steps import EntropyBounds
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
@@ -288,7 +288,7 @@ def test_ticks_are_at_states_and_nowhere_between(event: qs.AbstractField, values
 def test_the_learned_entropy_has_a_band_of_two_standard_errors() -> None:
     above = np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0], [2.0, 2.0]])
     lower = np.random.default_rng(0).normal(size=above.shape)  # both share it, so it is no error of the difference
-    bounds = td.EntropyBounds(np.array([0.0, 0.5, 1.0]), lower, lower + 3, lower + 3, lower + above)
+    bounds = EntropyBounds(np.array([0.0, 0.5, 1.0]), lower, lower + 3, lower + 3, lower + above)
     axes = Figure().add_subplot()
     _entropy(axes, bounds, 1.0)
     points = axes.collections[1].get_paths()[0].vertices
