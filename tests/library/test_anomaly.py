@@ -83,7 +83,7 @@ def test_few_known_events_make_no_false_alarms(count: int, terms: int) -> None:
     """Whatever the terms are, a share p at most of events like the known ones has a p-value of p or less: 40 sets of them."""
 
     def ledger(events: int) -> qs.Ledger:
-        return qs.Ledger(np.linspace(0.1, 1.0, terms - 1), {"": rng.standard_normal((events, terms))}, 1, 1)
+        return qs.Ledger(np.linspace(0.1, 1.0, terms - 1), {"": rng.standard_normal((events, terms))}, 1, {"dim": 1})
 
     rng = np.random.default_rng(count)
     alarms = np.array([[np.mean(p <= level) for level in (0.02, 0.05, 0.2)] for p in (
@@ -106,7 +106,7 @@ def test_a_score_is_of_one_event_and_the_order_of_the_known_does_not_count(known
 def test_a_term_that_is_always_zero_says_nothing() -> None:
     """A kernel that cannot end but in its equilibrium has such a term."""
     terms = np.stack([np.arange(9.0), np.zeros(9)], axis=1)
-    ledger = qs.Ledger(np.array([1.0]), {"": terms}, 1, 1)
+    ledger = qs.Ledger(np.array([1.0]), {"": terms}, 1, {"dim": 1})
     scores = anomaly_scores(ledger, ledger).scores
     np.testing.assert_allclose(scores, -np.log(2.0 * np.minimum(np.arange(1, 10), np.arange(9, 0, -1)) / 10.0), rtol=1e-12)
 

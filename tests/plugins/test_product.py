@@ -91,7 +91,7 @@ def mixed() -> qs.AbstractSource:
 
 def test_the_ledger_by_part_sums_to_the_whole(diffusion: qs.Diffusion, mixed: qs.AbstractSource) -> None:
     ledger = qs.ledger(diffusion, mixed.split("test", 40).x, key=jr.key(3), steps=9)
-    assert list(ledger.by_part) == ["kind", "marks", "place"] and ledger.size == 6
+    assert list(ledger.by_part) == ["kind", "marks", "place"] and ledger.units["dim"] == 6
     assert all(terms.shape == (40, 10) for terms in ledger.by_part.values())
     np.testing.assert_allclose(ledger.terms, sum(ledger.by_part.values()), rtol=1e-12)
     np.testing.assert_allclose(ledger.per_event, -sum(terms.sum(axis=1) for terms in ledger.by_part.values()), rtol=1e-9)

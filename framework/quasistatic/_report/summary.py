@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability, judging_split
-from quasistatic._process.estimate import Estimate, Unit, customary_unit
+from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
@@ -217,9 +217,8 @@ def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 def in_units(value: Estimate) -> list[str]:
     """In the unit that people read, and of a picture in bits per pixel, of a sequence in bits per symbol."""
-    pixels = [] if value.pixels is None else [in_unit(value, "bits/pixel")]
-    symbols = [] if value.symbols is None else [in_unit(value, "bits/symbol")]
-    return [in_unit(value, customary_unit(value.size)), *pixels, *symbols]
+    customary = value.customary().unit
+    return [in_unit(value, unit) for unit in (customary, *(f"bits/{name}" for name in value.units if name != "dim"))]
 
 
 def in_unit(value: Estimate, unit: Unit) -> str:

@@ -138,7 +138,7 @@ def _table(measured: Evaluation) -> bytes:
     from quasistatic._data.answers import record_table
 
     ledger, shift = measured.ledger, measured.log_scale
-    dims = math.log(2) * ledger.size
+    dims = math.log(2) * ledger.units["dim"]
     where = "" if shift is None else "_in_user_units"
     user = ledger.per_event - (0.0 if shift is None else shift)
     errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error

@@ -50,7 +50,7 @@ def best_gaussian_bound(
         else:
             terms.append(step_cost(math.exp(levels[k - 1]) - math.exp(level), left, variance))
     bound = -np.sum(terms, axis=0)
-    return qs.Estimate(float(bound.mean()), float(bound.std(ddof=1) / math.sqrt(events)), "nats", events=events, size=2)
+    return qs.Estimate(float(bound.mean()), float(bound.std(ddof=1) / math.sqrt(events)), "nats", events=events, units={"dim": 2})
 
 
 def _first(left: np.ndarray, variance: Variance) -> np.ndarray:
