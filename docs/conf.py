@@ -19,7 +19,7 @@ import click
 
 import quasistatic as qs
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import main
@@ -71,6 +71,14 @@ def components() -> Iterator[str]:
             yield ""
             if component.references:
                 yield f"Sources: {'; '.join(component.references)}.\n"
+
+
+def kinds() -> Iterator[str]:
+    """How the builders of each kind are called, and what they give."""
+    yield "| kind | is called as | gives |\n|---|---|---|"
+    for kind in KINDS.values():
+        inputs = "".join(f", {name}=key" if name == "key" else f", {name}" for name in kind.inputs)
+        yield f"| {kind.name} | `build(options{inputs})` | `{kind.load().__name__}` |"
 
 
 def sections() -> Iterator[str]:
@@ -275,6 +283,7 @@ def literal(text: str) -> str:
 
 GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "components": components,
+    "kinds": kinds,
     "sections": sections,
     "commands": commands,
     "manual": manual,

@@ -18,10 +18,10 @@ import pytest
 
 import quasistatic as qs
 import quasistatic_plugins
-from quasistatic._plugins import component as _component
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.commands import BUILT_IN
+from quasistatic._plugins.kind import KINDS, RESERVED
 
 ROOT = Path(__file__).parents[1]
 CORE = Path(qs.__file__).parent
@@ -168,7 +168,7 @@ ALLOWED = {
 def test_the_core_names_no_component_recipe_or_command_of_a_plugin() -> None:
     manager = _plugins.plugins()
     names = {each.name for each in (*manager.components(), *manager.recipes(), *manager.commands())}
-    found, kinds = set(), "|".join((*_component.KINDS, "recipe", "command"))
+    found, kinds = set(), "|".join((*KINDS, "recipe", "command"))
     for path, tree in sources(CORE):
         if Path(path).parts[1] in ("kits", "testing", "_skeleton"):
             continue
@@ -242,10 +242,11 @@ assert before == after, [pair for pair in zip(before, after) if pair[0] != pair[
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_kinds_are_those_of_a_recipe_observers_and_potentials() -> None:
-    from quasistatic._recipes.recipe import CHOICES
+def test_no_kind_has_the_name_of_something_else() -> None:
+    from quasistatic._recipes.sections import SECTIONS
 
-    assert _component.KINDS == (*CHOICES, "observer", "potential")
+    assert {*SECTIONS, "name", "seed", "command", "recipe", "kind"} <= {*RESERVED} and not {*KINDS} & {*RESERVED}
+    assert all(qs.Kind.load(kind).__name__.startswith("Abstract") and kind.summary for kind in KINDS.values())
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:

@@ -63,9 +63,9 @@ def format_estimate(value: Estimate) -> str:
 
 def _about(run: Run) -> str:
     recipe, event = run.recipe, run.source.event
+    source, kernel, model = (recipe.choices[kind].component.name for kind in ("source", "kernel", "model"))
     return (
-        f"{recipe.source.component.name} ({event.describe()} per event), kernel {recipe.kernel.component.name}, "
-        f"model {recipe.model.component.name}, T = {recipe.trajectory.steps}, "
+        f"{source} ({event.describe()} per event), kernel {kernel}, model {model}, T = {recipe.trajectory.steps}, "
         f"first step {recipe.trajectory.first_step}, {run.updates_done} updates, seed {recipe.seed}"
     )
 

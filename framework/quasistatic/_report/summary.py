@@ -84,7 +84,8 @@ class Summary:
                 f"what holds the network back, as K of the validation split fell from update {measured.update} on: more "
                 "training events, a narrower network (model.width), dropout (model.dropout), training.weight_decay"
             )
-        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
+        scale = getattr(self.run.recipe.choices["source"].options, "scale", "whiten")
+        whiten = ', source.scale = "whiten"' if scale != "whiten" else ""
         return "more updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width)" + whiten
 
     def _compared(self, values: np.ndarray) -> dict[str, Any]:
@@ -142,9 +143,9 @@ def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
     recipe = run.recipe
     return {
         "recipe": recipe.name,
-        "source": recipe.source.component.name,
-        "kernel": recipe.kernel.component.name,
-        "model": recipe.model.component.name,
+        "source": recipe.choices["source"].component.name,
+        "kernel": recipe.choices["kernel"].component.name,
+        "model": recipe.choices["model"].component.name,
         "first_step": recipe.trajectory.first_step,
         "data": split,
         "checkpoint": run.updates_done if run.best is None else run.best.update,
