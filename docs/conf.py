@@ -19,7 +19,7 @@ import click
 
 import quasistatic as qs
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import main
@@ -71,6 +71,14 @@ def components() -> Iterator[str]:
             yield ""
             if component.references:
                 yield f"Sources: {'; '.join(component.references)}.\n"
+
+
+def kinds() -> Iterator[str]:
+    """How the builders of each kind are called, and what they give."""
+    yield "| kind | is called as | gives |\n|---|---|---|"
+    for kind in KINDS.values():
+        inputs = "".join(f", {name}=key" if name == "key" else f", {name}" for name in kind.inputs)
+        yield f"| {kind.name} | `build(options{inputs})` | `{kind.load().__name__}` |"
 
 
 def sections() -> Iterator[str]:
@@ -137,9 +145,11 @@ def module_of(name: str) -> Any:
 
 
 def public(module: Any) -> dict[str, Any]:
-    """The public names of a module: those of its stub, or what it defines, and what it imports under the same name."""
+    """The public names of a module: those of its stub, of its list, or what it defines and imports under the same name."""
     if hasattr(module, "_HOMES"):
         names = module._HOMES
+    elif hasattr(module, "__all__"):
+        names = module.__all__
     else:
         tree = ast.parse(inspect.getsource(module))
         imported = [each.asname for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names if each.asname]
@@ -219,7 +229,7 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "kits", "testing", "_report", "_runs", "_recipes", "_training", "thermodynamics", "_data", "oracles", "_plugins",
+    "cli", "kits", "testing", "thermodynamics", "_report", "_runs", "_recipes", "_training", "_data", "oracles", "_plugins",
     "_process", "_storage", "errors",
 )  # fmt: skip
 
@@ -273,6 +283,7 @@ def literal(text: str) -> str:
 
 GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "components": components,
+    "kinds": kinds,
     "sections": sections,
     "commands": commands,
     "manual": manual,

@@ -18,10 +18,10 @@ import pytest
 
 import quasistatic as qs
 import quasistatic_plugins
-from quasistatic._plugins import component as _component
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.commands import BUILT_IN
+from quasistatic._plugins.kind import KINDS, RESERVED
 
 ROOT = Path(__file__).parents[1]
 CORE = Path(qs.__file__).parent
@@ -168,7 +168,7 @@ ALLOWED = {
 def test_the_core_names_no_component_recipe_or_command_of_a_plugin() -> None:
     manager = _plugins.plugins()
     names = {each.name for each in (*manager.components(), *manager.recipes(), *manager.commands())}
-    found, kinds = set(), "|".join((*_component.KINDS, "recipe", "command"))
+    found, kinds = set(), "|".join((*KINDS, "recipe", "command"))
     for path, tree in sources(CORE):
         if Path(path).parts[1] in ("kits", "testing", "_skeleton"):
             continue
@@ -200,6 +200,27 @@ def test_what_is_light_imports_nothing_heavy(what: str) -> None:
     assert not set(found.stderr.split()) & set(HEAVY)
 
 
+SMALL = "updates=2", "validate_every=2", "validation_events=8", "batch=8", "checkpoint_every=2"
+RUN = """
+import sys
+from quasistatic.cli import main
+small = [f"--set=training.{option}" for option in sys.argv[2:]]
+small += ["--set=trajectory.steps=2", "--set=evaluation.trajectory_steps=[2]", "--set=evaluation.events=8"]
+main(["run", "heartbeat", "--out", sys.argv[1], "--quiet", "--set=model.width=4", *small], standalone_mode=False)
+sys.stderr.write(' '.join(sys.modules))
+"""
+
+
+def test_a_run_imports_no_thermodynamics(tmp_path: Path) -> None:
+    """Training, its validation, evaluation and report; TensorBoard measures it, so it is left out here."""
+    arguments = [str(tmp_path / "run"), *SMALL, 'observers=["jsonl", "progress"]']
+    found = subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    modules = found.stderr.split()
+    assert "quasistatic._report.run_report" in modules and (tmp_path / "run" / "report.html").exists()
+    assert not [name for name in modules if name.startswith("quasistatic.thermodynamics")]
+
+
 def test_importing_configures_nothing() -> None:
     code = """
 import logging, os, signal, sys, warnings
@@ -221,10 +242,11 @@ assert before == after, [pair for pair in zip(before, after) if pair[0] != pair[
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_kinds_are_those_of_a_recipe_observers_and_potentials() -> None:
-    from quasistatic._recipes.recipe import CHOICES
+def test_no_kind_has_the_name_of_something_else() -> None:
+    from quasistatic._recipes.sections import SECTIONS
 
-    assert _component.KINDS == (*CHOICES, "observer", "potential")
+    assert {*SECTIONS, "name", "seed", "command", "recipe", "kind"} <= {*RESERVED} and not {*KINDS} & {*RESERVED}
+    assert all(qs.Kind.load(kind).__name__.startswith("Abstract") and kind.summary for kind in KINDS.values())
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:

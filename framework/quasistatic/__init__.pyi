@@ -3,7 +3,6 @@
 from quasistatic import errors as errors
 from quasistatic import oracles as oracles
 from quasistatic import testing as testing
-from quasistatic import thermodynamics as thermodynamics
 from quasistatic._data import answers as answers
 from quasistatic._data import files as files
 from quasistatic._data import sources as sources
@@ -21,6 +20,7 @@ from quasistatic._plugins.component import Component as Component
 from quasistatic._plugins.component import NamedRecipe as NamedRecipe
 from quasistatic._plugins.hooks import hookimpl as hookimpl
 from quasistatic._plugins.inspection import Inspection as Inspection
+from quasistatic._plugins.kind import Kind as Kind
 from quasistatic._plugins.manager import PluginManager as PluginManager
 from quasistatic._plugins.manager import plugins as plugins
 from quasistatic._plugins.options import option as option

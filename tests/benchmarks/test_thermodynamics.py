@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 
 import quasistatic as qs
-from quasistatic import thermodynamics
+from quasistatic.thermodynamics.steps import Flow
 
 pytestmark = pytest.mark.benchmark
 
@@ -67,7 +67,7 @@ def test_samples_of_the_swiss_roll(cli: Cli, tmp_path: Path) -> None:
             grids[objective] = qs.grids.read_grid(out)
         found = {}
         for grid, times in grids.items():
-            for name, sampler in (("ancestral", None), ("flow", thermodynamics.Flow())):
+            for name, sampler in (("ancestral", None), ("flow", Flow())):
                 drawn = [
                     np.asarray(qs.sample(run.diffusion, POINTS, key=jax.random.key(seed), steps=times, sampler=sampler))
                     for seed in range(SEEDS)

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from quasistatic import load_recipe
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._recipes.recipe import CHOICES, KEYS
+from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic._storage.folder import RunFolder
 
 Cli = Callable[..., Result]
 
+CHOICES = [name for name, kind in KINDS.items() if kind.section == "required"]
 NAMES = st.text(string.ascii_lowercase, min_size=8, max_size=12)
 MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -85,7 +86,7 @@ def bad_recipes(draw: st.DrawFn) -> tuple[list[str], str]:
     sections = draw(st.lists(st.sampled_from([*CHOICES, *SECTIONS]), min_size=1, max_size=4, unique=True))
     found = [draw(faults(section)) for section in sections]
     if draw(st.booleans()):
-        name = draw(NAMES.filter(lambda name: name not in KEYS))
+        name = draw(NAMES.filter(lambda name: name not in base()))
         found.append(Fault(name, lambda recipe: recipe.update({name: {"a": 1}})))
     if draw(st.booleans()):
         seed = draw(st.sampled_from([-1, 2**32, 0.5, True, "one", [1]]))

@@ -18,13 +18,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import quasistatic as qs
-from quasistatic._plugins.component import KINDS
-from quasistatic._recipes.recipe import CHOICES
+from quasistatic._plugins.kind import KINDS
 from quasistatic.cli import main
 from quasistatic.cli._new_plugin import SKELETON, version_range
 
 Cli = Callable[..., Result]
 ALL = (*KINDS, "command")
+CHOICES = [name for name, kind in KINDS.items() if kind.section == "required"]
 ROOT = Path(__file__).parents[2]
 SHORT = {
     "training.updates": 2,
@@ -118,7 +118,7 @@ def test_its_laws_hold(manager: qs.PluginManager, kind: str) -> None:
 @pytest.mark.parametrize("kind", CHOICES)
 def test_its_recipe_trains(manager: qs.PluginManager, kind: str) -> None:
     run = qs.train(short(f"my-{kind}", manager), manager=manager)
-    chosen = getattr(run.recipe, kind)
+    chosen = run.recipe.choices[kind]
     assert (chosen.component.name, run.updates_done) == (f"my-{kind}", 2)
     assert run.best is not None
     if kind == "sampler":

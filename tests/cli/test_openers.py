@@ -77,7 +77,7 @@ def test_a_path_is_opened_by_the_recipe_that_fits(cli, here, name, data, source,
     found, _ = opened(cli, name)
     assert (found["use"], found["path"]) == (source, name)
     assert {key: found[key] for key in options} == options
-    assert qs.load_recipe(here / name).source.component.name == source
+    assert qs.load_recipe(here / name).choices["source"].component.name == source
 
 
 def test_what_a_look_has_found_is_said_and_the_user_has_the_last_word(cli, here):
@@ -143,7 +143,7 @@ def test_a_name_of_a_recipe_is_no_path_and_a_path_with_a_separator_is_one(cli, h
     (here / "digits" / "a.png").write_bytes(b"")
     assert opened(cli, "digits")[0]["use"] == "digits"
     assert opened(cli, "./digits")[0]["use"] == "images"
-    assert qs.load_recipe(Path("digits")).source.component.name == "images"
+    assert qs.load_recipe(Path("digits")).choices["source"].component.name == "images"
 
 
 @pytest.mark.parametrize("command", ["run", "train", "config", "inspect"])

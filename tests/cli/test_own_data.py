@@ -211,8 +211,8 @@ def test_a_path_to_data_is_a_run_of_it(cli, tmp_path, monkeypatch):
     result = cli("train", "my table.v2.csv", *TINY)
     assert result.exit_code == 0, result.output
     recipe = qs.load_recipe(tmp_path / "runs" / "my-table-001" / "recipe.toml")
-    assert (recipe.name, recipe.source.options.path) == ("my-table", "my table.v2.csv")
-    assert qs.load_recipe(tmp_path / "my table.v2.csv", {"source.decimal": ","}).source.options.decimal == ","
+    assert (recipe.name, recipe.choices["source"].options.path) == ("my-table", "my table.v2.csv")
+    assert qs.load_recipe(tmp_path / "my table.v2.csv", {"source.decimal": ","}).choices["source"].options.decimal == ","
 
 
 @pytest.mark.parametrize("command", ["run", "train", "inspect"])

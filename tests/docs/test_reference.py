@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import itertools
@@ -19,7 +20,7 @@ import quasistatic as qs
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.kind import KINDS
 from quasistatic.cli._new_plugin import project_files
 from quasistatic.kits import arrays, networks, pictures, sequences, tables
 from quasistatic.testing._law import REGISTRY
@@ -28,6 +29,7 @@ from .conftest import DOCS, PAGES, ROOT, blocks
 
 KITS = {"arrays": arrays, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
 MODULES = ("answers", "distributions", "files", "grids", "numerics", "sources")
+DOORS = ("work", "steps", "order", "landscape", "anomaly")  # of thermodynamics
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
@@ -73,10 +75,10 @@ def test_the_hooks_are_those_of_the_specification() -> None:
         assert summary in text_of("reference/hooks.md"), name
 
 
-def test_the_ways_to_build_are_those_of_the_component() -> None:
-    for kind, call in re.findall(r"^- ([\w, ]+): (`build\(.*?\)`)", inspect.getdoc(qs.Component) or "", re.MULTILINE):
-        for name in kind.split(", "):
-            assert f"| {name} | {call} |" in text_of("reference/hooks.md")
+def test_the_kinds_are_those_of_the_reference(conf: ModuleType) -> None:
+    page = conf.fill(text_of("reference/hooks.md"))
+    assert "| kernel | `build(options, event)` | `AbstractKernel` |" in page
+    assert all(f"| {name} | `build(options" in page for name in KINDS)
 
 
 @pytest.mark.parametrize("name", qs._HOMES)
@@ -92,6 +94,7 @@ def test_the_reference_names_nothing_that_is_not_public() -> None:
         *qs._HOMES,
         *(name for kit in KITS.values() for name in kit._HOMES),
         *itertools.chain(*map(names_of, MODULES)),
+        *itertools.chain(*(door(name).__all__ for name in DOORS)),
         *dir(qs.errors),
     }
 
@@ -107,6 +110,22 @@ def names_of(module: str) -> list[str]:
 def test_every_name_of_a_module_that_gathers_them_is_in_the_reference(module: str) -> None:
     page, names = text_of("reference/library.md"), names_of(module)
     assert names and set(names) <= set(rows_of(page.split(f"\n`qs.{module}`")[1].split("\n`qs.")[0].split("\n## ")[0]))
+
+
+def door(name: str) -> ModuleType:
+    """A public module of thermodynamics."""
+    return importlib.import_module(f"quasistatic.thermodynamics.{name}")
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_every_name_of_thermodynamics_is_in_the_reference(name: str) -> None:
+    section = text_of("reference/library.md").split("## Thermodynamics\n")[1].split("\n## ")[0]
+    assert set(rows_of(section.split(f"\n`{name}`:")[1].split("`:")[0])) == {*door(name).__all__}
+
+
+def test_thermodynamics_has_no_other_door() -> None:
+    found = {path.stem for path in (Path(qs.__file__).parent / "thermodynamics").glob("*.py") if path.stem[0] != "_"}
+    assert found == set(DOORS)
 
 
 @pytest.mark.parametrize("name", KITS)
@@ -158,7 +177,7 @@ def test_every_public_name_has_its_signature(conf: ModuleType, page: Path) -> No
 
 def test_every_public_module_has_a_page(conf: ModuleType) -> None:
     pages = "\n".join(conf.fill(page.read_text()) for page in (DOCS / "reference" / "api").glob("*.md"))
-    modules = {name for name in qs._HOMES if inspect.ismodule(getattr(qs, name))}
+    modules = {*(name for name in qs._HOMES if inspect.ismodule(getattr(qs, name))), *(f"thermodynamics.{name}" for name in DOORS)}
     assert {f"quasistatic.{name}" for name in modules} <= set(re.findall(r"^\.\. py:module:: (\S+)$", pages, re.MULTILINE))
 
 
@@ -328,7 +347,7 @@ def test_every_module_of_the_core_is_in_the_architecture(conf: ModuleType) -> No
 def test_the_drawing_shows_the_layers_of_the_import_contract() -> None:
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     drawing = next(block.text for block in blocks(DOCS / "architecture.md") if block.language == "text")
-    rows = [re.match(r"\s*(\w+)(?:  +(_?\w+)(?=  ))?", line) for line in drawing.splitlines()]
+    rows = [re.match(r"\s*(\w+)(?:  +(_?\w+)(?=  ))?(?:  +(_?\w+)(?=  ))?", line) for line in drawing.splitlines()]
     drawn = [{name for name in row.groups() if name and (name.startswith("_") or name in NAMED)} for row in rows if row]
     assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
 

@@ -11,7 +11,7 @@ import click
 import pytest
 
 import quasistatic as qs
-from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import main

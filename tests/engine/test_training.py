@@ -300,7 +300,7 @@ def test_the_start_is_left_only_for_a_gain_above_its_error(monkeypatch, tmp_path
         is_start = diffusion is task.diffusion or not called
         called.append(None)
         k = at if is_start else at + next(later)
-        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, 2)
+        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, {"dim": 2})
 
     called = []
     monkeypatch.setattr("quasistatic._training.loop.validate", validate)
@@ -319,7 +319,7 @@ def told_in_turn(monkeypatch, values, spread=0.01):
     def validate(_task, diffusion):
         k = next(rest) + noise
         noise[:] = np.roll(noise, 1)
-        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, 2)
+        return qs.Ledger(np.ones(1), {"": np.stack([-k, 0 * k], axis=1)}, 1, {"dim": 2})
 
     monkeypatch.setattr("quasistatic._training.loop.validate", validate)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles, thermodynamics
+from quasistatic import oracles
+from quasistatic.thermodynamics.steps import reallocate
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.heartbeat.ceiling import (
@@ -164,5 +165,5 @@ def test_length_of_the_path() -> None:
     # what depends on T falls with it
     assert 2 * 200 * many.sum() - 100 * few.sum() == pytest.approx(3.39994, rel=1e-3)
     assert 2 * np.sqrt(many).sum() - np.sqrt(few).sum() == pytest.approx(1.64558, rel=1e-3)
-    moved = thermodynamics.reallocate(fine, many, mix=1.0)
+    moved = reallocate(fine, many, mix=1.0)
     assert dissipated(moved).sum() / math.log(2) == pytest.approx(0.019932, rel=5e-3)

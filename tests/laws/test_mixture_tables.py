@@ -14,7 +14,8 @@ from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
 import quasistatic as qs
-from quasistatic import thermodynamics
+from quasistatic.thermodynamics.order import crossing, integrated, peak, speciation_ladder
+from quasistatic.thermodynamics.steps import Flow, evenly, step_cost
 from quasistatic_plugins.gaussian.mixture import NormalMixture
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -33,7 +34,11 @@ def _looked_at(zs: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The denoiser, and Cov(x given z) from its slope, at states (n, 1)."""
     diffusion = two_bumps()
     log_snr, one = diffusion.kernel.schedule.log_odds(t), jnp.ones(1)
-    mean, slope = jax.vmap(lambda z: jax.jvp(lambda z: thermodynamics.denoised(diffusion, z, t), (z,), (one,)))(zs)
+
+    def denoised(z: jax.Array) -> jax.Array:
+        return diffusion.denoise(diffusion.params(z, t), z, t).mean()
+
+    mean, slope = jax.vmap(lambda z: jax.jvp(denoised, (z,), (one,)))(zs)
     return mean[:, 0], slope[:, 0] * jnp.exp(qs.log_noise(log_snr) - 0.5 * qs.log_survival(log_snr))
 
 
@@ -97,17 +102,15 @@ def test_markers() -> None:
     snr = np.exp(heights)
     mmse, agreement, known = (np.array([row[name] for row in rows]) for name in ("mmse", "agreement", "I(C;Z)"))
     flux = 0.5 * snr * (mmse - S2 / (1.0 + snr * S2))
-    found = [
-        thermodynamics.peak(heights, curve) for curve in (flux, snr * mmse, snr**2 * np.array([row["E Var^2"] for row in rows]))
-    ]
-    found += [thermodynamics.crossing(heights, agreement, 0.775), thermodynamics.crossing(heights, known, 0.5 * math.log(2))]
+    found = [peak(heights, curve) for curve in (flux, snr * mmse, snr**2 * np.array([row["E Var^2"] for row in rows]))]
+    found += [crossing(heights, agreement, 0.775), crossing(heights, known, 0.5 * math.log(2))]
     # scale-free leading order, and the level at which the noisy density has two modes
     found += [-math.log(M**2 + S2), -math.log(M**2 - S2)]
     np.testing.assert_allclose(np.exp(found), [0.36786, 0.49106, 0.79905, 0.26631, 0.27922, 0.23529, 0.26667], atol=1e-3)
     # the clock of an Ornstein-Uhlenbeck process, on which survival is exp(-2 t)
     clock = [-0.5 * math.log(u / (1.0 + u)) for u in np.exp(found)]
     np.testing.assert_allclose(clock, [0.65665, 0.55534, 0.40580, 0.77961, 0.76100, 0.82911, 0.77907], atol=2e-3)
-    assert thermodynamics.speciation_ladder(np.array([[-3.0], [3.0]]))[0] == pytest.approx(-math.log(18.0))
+    assert speciation_ladder(np.array([[-3.0], [3.0]]))[0] == pytest.approx(-math.log(18.0))
 
 
 # signal-to-noise ratios of a step: information restored, then its term with a variance that knows less and less
@@ -128,9 +131,9 @@ def test_ladder_of_variances() -> None:
         # a mean over states may be taken before or after, but for the constant variance
         mean = (share @ np.asarray(variance))[None, None, None]
         found = [
-            share @ thermodynamics.step_cost(rise, covariances, "full"),
-            thermodynamics.step_cost(rise, mean, "isotropic")[0],
-            share @ thermodynamics.step_cost(rise, covariances, "posterior"),
+            share @ step_cost(rise, covariances, "full"),
+            step_cost(rise, mean, "isotropic")[0],
+            share @ step_cost(rise, covariances, "posterior"),
         ]
         np.testing.assert_allclose(found, expected[1:], rtol=0, atol=1.1e-6)
         restored = expected[0] if high not in known else known[high] - known[low]
@@ -163,12 +166,12 @@ class Curves:
     def even(self, name: str, steps: int) -> np.ndarray:
         """ln u of the knots, rising, of a chain even in this."""
         fine = np.linspace(math.log(LAST), math.log(FIRST), 20_001)
-        return thermodynamics.evenly(fine, self.gone[name](fine), steps + 1)
+        return evenly(fine, self.gone[name](fine), steps + 1)
 
     def gap(self, knots: np.ndarray, variance: str) -> float:
         """What K loses in the steps."""
         costs = [
-            thermodynamics.step_cost(math.exp(high) - math.exp(low), np.full((1, 1, 1), self.mmse(low)), variance)[0]  # type: ignore[arg-type]
+            step_cost(math.exp(high) - math.exp(low), np.full((1, 1, 1), self.mmse(low)), variance)[0]  # type: ignore[arg-type]
             for low, high in itertools.pairwise(knots)
         ]
         return sum(costs) - float(self.gone["information"](math.log(FIRST)))
@@ -223,9 +226,7 @@ def test_no_schedule_is_best_for_all() -> None:
     assert length == pytest.approx(2.601643, abs=1e-5)
     share = (np.arange(4000) + 0.5) / 4000
     start, end = (quantiles(mixture(math.sqrt(u / (1 + u)), 1 / (1 + u)), share) for u in (LAST, FIRST))
-    step = jax.jit(
-        lambda z, s, t: jax.vmap(lambda z: thermodynamics.Flow().step(two_bumps(), z, s, t, key=jax.random.key(0))[0])(z)
-    )
+    step = jax.jit(lambda z, s, t: jax.vmap(lambda z: Flow().step(two_bumps(), z, s, t, key=jax.random.key(0))[0])(z))
     for row in SCHEDULES.strip().splitlines():
         name, *_ = row.split()
         tight, constant, samples = (np.array(part.split(), float) for part in row.removeprefix(name).split("|"))
@@ -266,6 +267,6 @@ def test_information_and_error() -> None:
             return jnp.asarray(weights) @ (x - means[:, 0]) ** 2
 
         rate = 0.5 * np.exp(level) * np.asarray(jax.jit(lambda snr, error=error: jax.lax.map(error, snr))(np.exp(level)))
-        gained = thermodynamics.integrated(level, rate)[0]
+        gained = integrated(level, rate)[0]
         found = -gained - 0.5 * math.log(2.0 * math.pi * math.e / end)
         assert found == pytest.approx(float(known.log_prob(jnp.array([x]))), abs=5e-5)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quasistatic.thermodynamics import Variance
+from quasistatic.thermodynamics.steps import Variance
 from quasistatic_plugins.swiss_roll import SwissRollOptions
 from quasistatic_plugins.swiss_roll.limit import _covariances, best_gaussian_bound
 from quasistatic_plugins.swiss_roll.source import SwissRoll

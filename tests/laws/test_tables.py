@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles, thermodynamics
+from quasistatic import oracles
+from quasistatic.thermodynamics.steps import evenly, step_cost
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import LIMIT, GaussianKernel, build
 from quasistatic_plugins.gaussian.oracle import AffineDenoiser, GaussianData, affine_chain, log_weight_distribution
@@ -398,7 +399,7 @@ def test_gaps_of_schedules(name: str) -> None:
         angle = np.arccos(np.sqrt(kept))
         survivals = (kept[0] + (kept[1] - kept[0]) * share, np.cos(angle[0] + (angle[1] - angle[0]) * share) ** 2)
         knots = [np.log(each) - np.log1p(-each) for each in survivals]
-        knots += [np.linspace(fine[0], fine[-1], len(share)), thermodynamics.evenly(fine, gone, len(share))]
+        knots += [np.linspace(fine[0], fine[-1], len(share)), evenly(fine, gone, len(share))]
         for log_snr, value in zip(knots, expected, strict=True):
             times = ((fine[-1] - log_snr) / (fine[-1] - fine[0]))[::-1].clip(0.0, 1.0)
             ledger = oracles.exact_ledger(diffusion, *data.nodes(), times)
@@ -432,7 +433,7 @@ def test_second_law_of_noising() -> None:
         assert np.interp(-survival, -fine, gone) == pytest.approx(length, abs=2e-6)
     for steps, even, in_time in ((10, 0.112660, 0.2208), (100, 0.011840, 0.02836)):
         share = np.linspace(0.0, 1.0, steps + 1)
-        for survivals, value in ((-thermodynamics.evenly(-fine, gone, steps + 1), even), (0.01**share, in_time)):
+        for survivals, value in ((-evenly(-fine, gone, steps + 1), even), (0.01**share, in_time)):
             chain = [noisy(float(survival)) for survival in survivals]
             assert sum(p.kl(q) for p, q in itertools.pairwise(chain)) == pytest.approx(value, abs=6e-6 if value == even else 6e-5)
     # asymptotic, and for few steps no limit
@@ -443,7 +444,7 @@ def test_ladder_of_variances() -> None:
     """A step from snr 4 to 2 on PLANE: information, then covariance, each coordinate's variance, one for all, and none."""
     left = np.linalg.inv(np.linalg.inv(PLANE.covariance) + 2.0 * np.eye(2))[None]
     names = ("full", "diagonal", "elements", "isotropic", "posterior")
-    found = [thermodynamics.step_cost(2.0, left, name)[0] for name in names]  # type: ignore[arg-type]
+    found = [step_cost(2.0, left, name)[0] for name in names]  # type: ignore[arg-type]
     np.testing.assert_allclose(found, [0.414696, 0.427984, 0.427984, 0.427984, 0.534161], rtol=0, atol=1e-6)
     restored = PLANE.information(np.log([4.0, 2.0]))
     assert restored[0] - restored[1] == pytest.approx(found[0], abs=1e-12)

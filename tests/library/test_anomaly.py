@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import thermodynamics
+from quasistatic.thermodynamics.anomaly import anomaly_scores
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import build
 from quasistatic_plugins.gaussian.oracle import GaussianData
@@ -65,14 +65,14 @@ def area(odd: np.ndarray, usual: np.ndarray) -> float:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_six_kinds_are_told_from_the_data(name: str, measured: Callable, known: qs.Ledger, usual: qs.Ledger) -> None:
     found = measured(FAMILIES[name]())
-    scores = thermodynamics.anomaly_scores(known, found).scores
-    assert area(scores, thermodynamics.anomaly_scores(known, usual).scores) > 0.7
+    scores = anomaly_scores(known, found).scores
+    assert area(scores, anomaly_scores(known, usual).scores) > 0.7
     if name in ("less of all", "heavy tails", "only the widest axes"):  # K takes them for better than the data
         assert area(-found.per_event, -usual.per_event) < 0.3
 
 
 def test_p_values_of_the_data_are_even(known: qs.Ledger, usual: qs.Ledger) -> None:
-    p_values = thermodynamics.anomaly_scores(known, usual).p_values
+    p_values = anomaly_scores(known, usual).p_values
     for share in (0.05, 0.2, 0.5):
         assert abs(np.mean(p_values <= share) - share) < 4.0 * np.sqrt(share * (1.0 - share) * (1 / COUNT + 1 / 2000))
     assert p_values.min() >= 1 / 2001 and p_values.max() <= 1.0
@@ -83,11 +83,11 @@ def test_few_known_events_make_no_false_alarms(count: int, terms: int) -> None:
     """Whatever the terms are, a share p at most of events like the known ones has a p-value of p or less: 40 sets of them."""
 
     def ledger(events: int) -> qs.Ledger:
-        return qs.Ledger(np.linspace(0.1, 1.0, terms - 1), {"": rng.standard_normal((events, terms))}, 1, 1)
+        return qs.Ledger(np.linspace(0.1, 1.0, terms - 1), {"": rng.standard_normal((events, terms))}, 1, {"dim": 1})
 
     rng = np.random.default_rng(count)
     alarms = np.array([[np.mean(p <= level) for level in (0.02, 0.05, 0.2)] for p in (
-        thermodynamics.anomaly_scores(ledger(count), ledger(500)).p_values for _ in range(40)
+        anomaly_scores(ledger(count), ledger(500)).p_values for _ in range(40)
     )])  # fmt: skip
     error = alarms.std(axis=0, ddof=1) / np.sqrt(len(alarms))
     assert np.all(alarms.mean(axis=0) < np.array([0.02, 0.05, 0.2]) + 4.0 * error)
@@ -95,10 +95,10 @@ def test_few_known_events_make_no_false_alarms(count: int, terms: int) -> None:
 
 
 def test_a_score_is_of_one_event_and_the_order_of_the_known_does_not_count(known: qs.Ledger, usual: qs.Ledger) -> None:
-    whole = thermodynamics.anomaly_scores(known, usual)
+    whole = anomaly_scores(known, usual)
     turned = attrs.evolve(known, by_part={name: terms[::-1] for name, terms in known.by_part.items()})
     few = attrs.evolve(usual, by_part={name: terms[:7] for name, terms in usual.by_part.items()})
-    found = thermodynamics.anomaly_scores(turned, few)
+    found = anomaly_scores(turned, few)
     np.testing.assert_array_equal(found.scores, whole.scores[:7])
     np.testing.assert_array_equal(found.p_values, whole.p_values[:7])
 
@@ -106,14 +106,14 @@ def test_a_score_is_of_one_event_and_the_order_of_the_known_does_not_count(known
 def test_a_term_that_is_always_zero_says_nothing() -> None:
     """A kernel that cannot end but in its equilibrium has such a term."""
     terms = np.stack([np.arange(9.0), np.zeros(9)], axis=1)
-    ledger = qs.Ledger(np.array([1.0]), {"": terms}, 1, 1)
-    scores = thermodynamics.anomaly_scores(ledger, ledger).scores
+    ledger = qs.Ledger(np.array([1.0]), {"": terms}, 1, {"dim": 1})
+    scores = anomaly_scores(ledger, ledger).scores
     np.testing.assert_allclose(scores, -np.log(2.0 * np.minimum(np.arange(1, 10), np.arange(9, 0, -1)) / 10.0), rtol=1e-12)
 
 
 def test_other_times_and_a_single_known_event_are_refused(known: qs.Ledger) -> None:
     with pytest.raises(ValueError, match="the same times"):
-        thermodynamics.anomaly_scores(known, attrs.evolve(known, times=known.times**2))
+        anomaly_scores(known, attrs.evolve(known, times=known.times**2))
     one = attrs.evolve(known, by_part={name: terms[:1] for name, terms in known.by_part.items()})
     with pytest.raises(ValueError, match="at least two known events, got 1"):
-        thermodynamics.anomaly_scores(one, known)
+        anomaly_scores(one, known)

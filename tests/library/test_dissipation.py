@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles, thermodynamics
+from quasistatic import oracles
+from quasistatic.thermodynamics.steps import entropy_bounds, optimise_grid, reallocate, thermodynamic_length
+from quasistatic.thermodynamics.work import dissipation
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -46,17 +49,26 @@ def draws(points: np.ndarray, shares: np.ndarray, count: int) -> np.ndarray:
 # what a step dissipates
 
 
+def doubled(cost: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """`measure` of `optimise_grid` from an exact cost: twice what halving a step saves is its dissipation."""
+
+    def measure(knots: np.ndarray) -> tuple[float, np.ndarray]:
+        whole = cost(knots)
+        middles = [0.5 * (s + t) for s, t in itertools.pairwise(knots)]
+        return whole, np.array([2.0 * (whole - cost(np.insert(knots, k + 1, m))) for k, m in enumerate(middles)])
+
+    return measure
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("system", ["bits", pytest.param("normals", marks=pytest.mark.slow)])
 def test_halving_a_step_saves_what_exact_ledgers_differ_by(system: str) -> None:
     """Term by term; of bits the first step too."""
     line = GaussianData([1.0], [[0.25]])
     diffusion, points, shares = (bits(), XS, SHARES) if system == "bits" else (normals(line), *line.nodes())
-    found = thermodynamics.dissipation(diffusion, draws(points, shares, 2500), key=jr.key(0), repeats=4)
+    found = dissipation(diffusion, draws(points, shares, 2500), key=jr.key(0), repeats=4)
     skip = int(found.knots[0] == 0)
-    _, exact = thermodynamics.doubled(lambda knots: -oracles.exact_ledger(diffusion, points, shares, knots[skip:]).bound)(
-        found.knots
-    )
+    _, exact = doubled(lambda knots: -oracles.exact_ledger(diffusion, points, shares, knots[skip:]).bound)(found.knots)
     assert found.per_event.shape == (len(draws(points, shares, 2500)), len(exact))
     assert exact.min() > 0.0  # with a perfect network a finer grid never lowers K
     assert np.all(np.abs(found.mean - exact) < 5.0 * found.standard_errors)
@@ -69,7 +81,7 @@ def test_dissipation_of_the_chain_itself_is_a_divergence() -> None:
     """Objective 'ancestral', against the sum over all states of two half steps."""
     diffusion = bits()
     kernel, model = diffusion.kernel, diffusion
-    found = thermodynamics.dissipation(diffusion, draws(XS, SHARES, 10_000), key=jr.key(1), objective="ancestral")
+    found = dissipation(diffusion, draws(XS, SHARES, 10_000), key=jr.key(1), objective="ancestral")
     states = jnp.asarray(XS)
 
     @eqx.filter_jit
@@ -112,9 +124,7 @@ def even(steps: int) -> np.ndarray:
 def test_grids_of_normal_data() -> None:
     """Starts and optima of the published tables; measured re-allocation comes within 3 % of the optimum."""
     for variances, start, best in (((0.25,), 0.373959, 0.153779), ((1.8, 0.2), 1.196594, 0.683245)):
-        rounds = thermodynamics.optimise_grid(
-            thermodynamics.doubled(lambda knots, variances=variances: gap(-knots, variances)), -even(10), 10
-        )
+        rounds = optimise_grid(doubled(lambda knots, variances=variances: gap(-knots, variances)), -even(10), 10)
         assert rounds[0].cost_nats == pytest.approx(start, abs=1e-6)
         reached = min(each.cost_nats for each in rounds)
         assert reached < 1.03 * best
@@ -125,8 +135,8 @@ def test_grids_of_normal_data() -> None:
 def test_length_of_normal_data() -> None:
     """The length of the path, and N times the gap of even steps in it, which tends to its square."""
     length = 1.190868
-    _, dissipated = thermodynamics.doubled(lambda knots: gap(-knots))(-even(400))
-    assert thermodynamics.thermodynamic_length(dissipated) == pytest.approx(length, rel=5e-3)
+    _, dissipated = doubled(lambda knots: gap(-knots))(-even(400))
+    assert thermodynamic_length(dissipated) == pytest.approx(length, rel=5e-3)
     steps = 999
     at = 0.5 * (math.log1p(0.25 * FIRST) + (math.log1p(0.25 * LAST) - math.log1p(0.25 * FIRST)) * np.arange(steps + 1) / steps)
     constant_speed = np.log(np.expm1(2.0 * at) / 0.25)
@@ -158,7 +168,7 @@ def test_grids_of_heartbeats(steps: int, start: float, most: float) -> None:
     def lost(knots: np.ndarray) -> float:
         return -best_factorised_bound(5, 20, 0.5, 1.0 - knots[1:]) - math.log(5)
 
-    rounds = thermodynamics.optimise_grid(thermodynamics.doubled(lost), np.arange(steps + 1) / steps)
+    rounds = optimise_grid(doubled(lost), np.arange(steps + 1) / steps)
     assert rounds[0].cost_nats / math.log(2) == pytest.approx(start, abs=1e-6)
     assert min(each.cost_nats for each in rounds) / math.log(2) <= most
 
@@ -168,19 +178,19 @@ def test_grids_of_heartbeats(steps: int, start: float, most: float) -> None:
 
 def test_even_dissipation_stays_where_it_is() -> None:
     knots = np.array([0.0, 0.1, 0.4, 1.0])
-    np.testing.assert_allclose(thermodynamics.reallocate(knots, np.full(3, 0.7)), knots, atol=1e-12)
-    assert len(thermodynamics.optimise_grid(lambda at: (0.0, np.ones(len(at) - 1)), knots)) == 1
-    moved = thermodynamics.reallocate(knots, np.array([9.0, 1.0, 1.0]))
+    np.testing.assert_allclose(reallocate(knots, np.full(3, 0.7)), knots, atol=1e-12)
+    assert len(optimise_grid(lambda at: (0.0, np.ones(len(at) - 1)), knots)) == 1
+    moved = reallocate(knots, np.array([9.0, 1.0, 1.0]))
     assert np.all(np.diff(moved) > 0) and moved[1] < knots[1] and (moved[0], moved[-1]) == (0.0, 1.0)
     # what is measured with noise may be negative, or zero everywhere
     for noisy in ([-1.0, 2.0, 0.0], [0.0, 0.0, 0.0]):
-        assert np.all(np.diff(thermodynamics.reallocate(knots, np.array(noisy))) > 0)
+        assert np.all(np.diff(reallocate(knots, np.array(noisy))) > 0)
     with pytest.raises(ValueError, match="finite dissipation"):
-        thermodynamics.reallocate(knots, np.array([1.0, np.nan, 1.0]))
+        reallocate(knots, np.array([1.0, np.nan, 1.0]))
     with pytest.raises(ValueError, match="4 knots and 2 steps"):
-        thermodynamics.reallocate(knots, np.ones(2))
+        reallocate(knots, np.ones(2))
     with pytest.raises(ValueError, match="at least two events"):
-        thermodynamics.dissipation(bits(), XS[:1], key=jr.key(0))
+        dissipation(bits(), XS[:1], key=jr.key(0))
 
 
 # entropy of a step back
@@ -193,7 +203,7 @@ def test_sampled_entropy_bounds_are_the_exact_ones() -> None:
     times = np.asarray(diffusion.times())
     known = oracles.information(diffusion.kernel, XS, SHARES, times)
     exact = oracles.conditional_entropies(diffusion.kernel, XS, SHARES, times, known)
-    found = thermodynamics.entropy_bounds(diffusion, draws(XS, SHARES, count), key=jr.key(2))
+    found = entropy_bounds(diffusion, draws(XS, SHARES, count), key=jr.key(2))
     for name in ("lower", "paper_upper", "corrected_upper"):
         values = getattr(found, name)
         error = values.std(axis=0) / math.sqrt(count)
@@ -230,4 +240,4 @@ def test_a_step_that_knows_too_much_is_an_alarm() -> None:
     right = bits()
     assert isinstance(right.kernel, BinomialKernel)
     wrong = qs.Diffusion(Leak(right.kernel.options, right.kernel.event), right.model, 3)
-    assert thermodynamics.entropy_bounds(wrong, draws(XS, SHARES, 400), key=jr.key(3)).alarms.all()
+    assert entropy_bounds(wrong, draws(XS, SHARES, 400), key=jr.key(3)).alarms.all()

@@ -17,7 +17,27 @@ import pytest
 from bumps import OPTIONS, S2, M, Silent, mixture, times_of, two_bumps
 
 import quasistatic as qs
-from quasistatic import thermodynamics
+from quasistatic.thermodynamics.landscape import (
+    asymmetry,
+    denoiser_of,
+    empirical_denoiser,
+    energy_difference,
+    flow_log_prob,
+    merge_tree,
+    modes,
+)
+from quasistatic.thermodynamics.order import (
+    class_information,
+    clone_agreement,
+    crossing,
+    information_rate,
+    integrated,
+    peak,
+    speciation_ladder,
+    susceptibility,
+    u_turn,
+)
+from quasistatic.thermodynamics.steps import Flow, flow_errors, lengths
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -42,8 +62,8 @@ TABLE = {
 def test_rate_and_susceptibility_of_published_levels() -> None:
     snr = np.array(sorted(TABLE, reverse=True))
     xs, times = events(20_000), times_of(snr)
-    rate = thermodynamics.information_rate(two_bumps(), xs, key=jr.key(0), times=times)
-    chi = thermodynamics.susceptibility(two_bumps(), xs, key=jr.key(1), times=times)
+    rate = information_rate(two_bumps(), xs, key=jr.key(0), times=times)
+    chi = susceptibility(two_bumps(), xs, key=jr.key(1), times=times)
     np.testing.assert_allclose(rate.log_snr, np.log(snr), atol=1e-9)
     for found, truth in (
         (rate, [0.5 * u * TABLE[u][2] for u in snr]),
@@ -56,10 +76,10 @@ def test_rate_and_susceptibility_of_published_levels() -> None:
 def test_information_is_the_integral_of_its_rate() -> None:
     """From 100 down to each level; the rule's own error is below 1e-3."""
     snr = np.exp(np.linspace(math.log(100.0), math.log(0.01), 81))
-    rate = thermodynamics.information_rate(two_bumps(), events(2000), key=jr.key(2), times=times_of(snr))
-    per_event = np.array([thermodynamics.integrated(rate.log_snr, row)[0] for row in rate.per_event])
+    rate = information_rate(two_bumps(), events(2000), key=jr.key(2), times=times_of(snr))
+    per_event = np.array([integrated(rate.log_snr, row)[0] for row in rate.per_event])
     assert abs(per_event.mean() - 2.301256) < 5.0 * per_event.std() / math.sqrt(2000) + 1e-3
-    found = thermodynamics.integrated(rate.log_snr, rate.mean)
+    found = integrated(rate.log_snr, rate.mean)
     assert found[-1] == 0.0 and np.all(np.diff(found) < 0)
 
 
@@ -74,7 +94,7 @@ class Counted(Silent):
         return super().__call__(features, t, side, key=key)
 
 
-@pytest.mark.parametrize("measure", [thermodynamics.information_rate, thermodynamics.susceptibility, thermodynamics.lengths])
+@pytest.mark.parametrize("measure", [information_rate, susceptibility, lengths])
 def test_a_second_measurement_compiles_nothing(measure: Callable[..., Any]) -> None:
     plain = two_bumps()
     diffusion = qs.Diffusion(plain.kernel, Counted(), 60)
@@ -104,13 +124,13 @@ def test_speciation_markers() -> None:
     chi = snr**2 * (share * variance**2).sum(axis=1)
     agreement = (share * (r**2 + (1 - r) ** 2)).sum(axis=1)
     doubt = -(share * (r * np.log(np.maximum(r, 1e-300)) + (1 - r) * np.log(np.maximum(1 - r, 1e-300)))).sum(axis=1)
-    found = [thermodynamics.peak(levels, curve) for curve in (flux, rate, chi)]
-    found += [thermodynamics.crossing(levels, agreement, 0.775), thermodynamics.crossing(levels, doubt, 0.5 * math.log(2))]
+    found = [peak(levels, curve) for curve in (flux, rate, chi)]
+    found += [crossing(levels, agreement, 0.775), crossing(levels, doubt, 0.5 * math.log(2))]
     np.testing.assert_allclose(np.exp(found), [0.36786, 0.49106, 0.79905, 0.26631, 0.27922], atol=1e-3)
-    assert math.isnan(thermodynamics.crossing(levels, agreement, 2.0))
+    assert math.isnan(crossing(levels, agreement, 2.0))
     # the leading order: signal to noise times the largest variance is one
     scaled = np.concatenate([events(50_000), 0.1 * np.random.default_rng(1).standard_normal((50_000, 1))], axis=1)
-    ladder = np.exp(thermodynamics.speciation_ladder(scaled))
+    ladder = np.exp(speciation_ladder(scaled))
     np.testing.assert_allclose(ladder, [0.23529, 100.0], rtol=0.05)
 
 
@@ -119,8 +139,8 @@ def test_classes_from_their_probabilities() -> None:
     y = events(count) + np.random.default_rng(2).standard_normal((count, len(snr))) / np.sqrt(snr)
     r = 1.0 / (1.0 + np.exp(-2.0 * M * y / (S2 + 1.0 / snr)))
     posteriors = np.stack([1.0 - r, r], axis=-1)
-    np.testing.assert_allclose(thermodynamics.class_information(posteriors), [TABLE[u][1] for u in snr], atol=0.01)
-    np.testing.assert_allclose(thermodynamics.clone_agreement(posteriors), [TABLE[u][4] for u in snr], atol=0.01)
+    np.testing.assert_allclose(class_information(posteriors), [TABLE[u][1] for u in snr], atol=0.01)
+    np.testing.assert_allclose(clone_agreement(posteriors), [TABLE[u][4] for u in snr], atol=0.01)
 
 
 @pytest.mark.slow
@@ -129,22 +149,8 @@ def test_clones_part_where_the_noise_hides_the_class() -> None:
     diffusion, xs = two_bumps(), events(4000)
     for snr in (0.1, 0.5):
         chain = jnp.asarray(np.linspace(0.0, times_of([snr])[0], 60))
-        pairs = np.sign(np.asarray(thermodynamics.u_turn(diffusion, xs, chain, key=jr.key(3))))[..., 0]
+        pairs = np.sign(np.asarray(u_turn(diffusion, xs, chain, key=jr.key(3))))[..., 0]
         assert (pairs[:, 0] == pairs[:, 1]).mean() == pytest.approx(TABLE[snr][4], abs=0.03)
-
-
-@pytest.mark.slow
-def test_what_is_known_by_heart() -> None:
-    """Index information of 1,000 points in 20 dimensions, which ends at ln n; published values are of other points."""
-    points = np.random.default_rng(3).standard_normal((1000, 20))
-    levels = np.log(0.99526 * np.array([0.1, 0.5, 1.0, 2.0, 10.0]))
-    information, errors = thermodynamics.memory(points, levels, key=jr.key(4), draws=1500)
-    np.testing.assert_allclose(information, [0.944, 3.896, 5.643, 6.699, math.log(1000)], atol=0.2)
-    assert np.all(np.diff(errors) < 0) and errors[-1] < 1e-2
-    # the slope of the information is the error: I-MMSE
-    fine = levels[1] + np.array([-0.1, 0.0, 0.1])
-    around, error = thermodynamics.memory(points, fine, key=jr.key(5), draws=4000)
-    assert (around[2] - around[0]) / 0.2 == pytest.approx(0.5 * math.exp(fine[1]) * error[1], rel=0.1)
 
 
 # the landscape
@@ -154,10 +160,10 @@ def test_what_is_known_by_heart() -> None:
 def test_energy_by_the_probability_flow() -> None:
     diffusion, xs = two_bumps(), np.linspace(-4, 4, 21)[:, None]
     ends = [mixture(math.sqrt(u / (1 + u)), 1 / (1 + u)) for u in (100.0, 0.01)]
-    found = thermodynamics.flow_log_prob(diffusion, xs, key=jr.key(6), end=ends[1])
+    found = flow_log_prob(diffusion, xs, key=jr.key(6), end=ends[1])
     np.testing.assert_allclose(found, jax.vmap(ends[0].log_prob)(xs), atol=1e-4)
     with pytest.raises(TypeError, match="kernel with a flow"):
-        thermodynamics.flow_log_prob(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
+        flow_log_prob(qs.Diffusion(Still(), Silent()), xs, key=jr.key(0))
 
 
 @pytest.mark.slow
@@ -165,10 +171,10 @@ def test_energy_by_lines() -> None:
     """Of the exact field, differences of the exact density; with a turn, a loop is not closed but has its rate times its area."""
     t, xs = jnp.asarray(times_of([5.0])[0]), np.linspace(-4, 4, 21)[:, None]
     exact = -jax.vmap(mixture(math.sqrt(5 / 6), 1 / 6).log_prob)(xs)
-    found = thermodynamics.energy_difference(two_bumps(), xs[:-1], xs[1:], t)
+    found = energy_difference(two_bumps(), xs[:-1], xs[1:], t)
     np.testing.assert_allclose(found, np.diff(exact), atol=1e-6)
     kernel, corners = GaussianKernel(OPTIONS, qs.Real((2,))), jnp.array([[0.0, 0], [1, 0], [1, 2], [0, 2], [0, 0]])
-    around = thermodynamics.energy_difference(qs.Diffusion(kernel, Turning(0.3)), corners[:-1], corners[1:], t).sum()
+    around = energy_difference(qs.Diffusion(kernel, Turning(0.3)), corners[:-1], corners[1:], t).sum()
     a2 = 5 / 6
     assert float(around) == pytest.approx(-2.0 * 2.0 * math.sqrt(a2) * 0.3 / (1.0 - a2), abs=1e-6)
 
@@ -177,12 +183,12 @@ def test_energy_by_lines() -> None:
 def test_a_step_of_the_flow_is_off_by_its_square() -> None:
     """Half as long steps, a quarter of the error of each; and the flow's samples have the data's spread."""
     diffusion, xs = two_bumps(), events(500)
-    sums = [thermodynamics.flow_errors(diffusion, xs, key=jr.key(8), steps=steps).mean(axis=0).sum() for steps in (101, 201)]
+    sums = [flow_errors(diffusion, xs, key=jr.key(8), steps=steps).mean(axis=0).sum() for steps in (101, 201)]
     assert sums[0] / sums[1] == pytest.approx(2.0, rel=0.05)
-    drawn = qs.sample(diffusion, 2000, key=jr.key(9), sampler=thermodynamics.Flow(), steps=100)
+    drawn = qs.sample(diffusion, 2000, key=jr.key(9), sampler=Flow(), steps=100)
     assert np.abs(drawn).mean() == pytest.approx(M, rel=0.05)
     with pytest.raises(TypeError, match="expected Gaussian noise"):
-        thermodynamics.flow_errors(qs.Diffusion(Still(), Silent()), np.ones((3, 1)), key=jr.key(0))
+        flow_errors(qs.Diffusion(Still(), Silent()), np.ones((3, 1)), key=jr.key(0))
 
 
 class Uneven(GaussianKernel):
@@ -202,19 +208,19 @@ def test_noise_that_is_not_one_number() -> None:
     kernel = Uneven(OPTIONS, qs.Real((2,)))
     knows_nothing = qs.make("model", "dense", qs.Ports.of(kernel), key=jr.key(0), width=2, depth=1)
     diffusion, xs = qs.Diffusion(kernel, knows_nothing, 60), np.zeros((4, 2))
-    drawn = qs.sample(diffusion, 4000, key=jr.key(0), sampler=thermodynamics.Flow())
+    drawn = qs.sample(diffusion, 4000, key=jr.key(0), sampler=Flow())
     # the last step goes to E[x given z]: what the first time has of noise is lost
     np.testing.assert_allclose(drawn.var(axis=0), 1.0, atol=0.15)
     times = np.array([0.2, 0.6])
     for refused in (
-        lambda: thermodynamics.information_rate(diffusion, xs, key=jr.key(1), times=times),
-        lambda: thermodynamics.denoiser_of(diffusion),
+        lambda: information_rate(diffusion, xs, key=jr.key(1), times=times),
+        lambda: denoiser_of(diffusion),
     ):
         with pytest.raises(TypeError, match=r"the same noise in all elements, of Uneven their ln u are .* apart"):
             refused()
     blur = qs.make("kernel", "blur", qs.Real((4, 4)), manager=qs.PluginManager(["quasistatic_blur"]))
     with pytest.raises(TypeError, match="BlurKernel has a basis"):
-        qs.sample(qs.Diffusion(blur, Silent(), 4), 2, key=jr.key(0), sampler=thermodynamics.Flow())
+        qs.sample(qs.Diffusion(blur, Silent(), 4), 2, key=jr.key(0), sampler=Flow())
 
 
 class Still(qs.FiniteKernel):
@@ -250,7 +256,7 @@ def test_a_field_that_turns_has_no_energy() -> None:
     zs = jnp.asarray(np.random.default_rng(5).standard_normal((50, 2)))
     a2 = float(jnp.exp(qs.log_survival(kernel.schedule.log_odds(t))))
     for strength in (0.0, 0.3):
-        found = thermodynamics.asymmetry(qs.Diffusion(kernel, Turning(strength)), zs, t, key=jr.key(7))
+        found = asymmetry(qs.Diffusion(kernel, Turning(strength)), zs, t, key=jr.key(7))
         rate = math.sqrt(a2) * strength / (1.0 - a2)
         assert float(found) == pytest.approx(math.sqrt(8 * rate**2 / (2 + 2 * rate**2)), abs=1e-9)
 
@@ -261,16 +267,16 @@ def test_modes_of_a_triangle(variance: float, count: int) -> None:
     angles = 2.0 * math.pi * np.arange(3) / 3
     triangle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     starts = np.concatenate([triangle, np.random.default_rng(6).uniform(-1, 1, (40, 2)), np.zeros((1, 2))])
-    found, which = thermodynamics.modes(thermodynamics.empirical_denoiser(triangle), starts, math.sqrt(variance))
+    found, which = modes(empirical_denoiser(triangle), starts, math.sqrt(variance))
     assert len(found) == count == len(set(which))
-    tree = thermodynamics.merge_tree(thermodynamics.empirical_denoiser(triangle), triangle, 0.3 * 1.05 ** np.arange(25))
+    tree = merge_tree(empirical_denoiser(triangle), triangle, 0.3 * 1.05 ** np.arange(25))
     assert len(tree.modes) == 3 and len(tree.merges) == 2
     assert all(0.5 < sigma**2 < 0.62 for sigma, _, _ in tree.merges)
 
 
 def test_two_bumps_merge_where_the_noise_covers_their_distance() -> None:
     """sigma^2 + s^2 = m^2, up to the 5 % of the ladder; for the model's denoiser."""
-    tree = thermodynamics.merge_tree(thermodynamics.denoiser_of(two_bumps()), events(60), 0.5 * 1.05 ** np.arange(40))
+    tree = merge_tree(denoiser_of(two_bumps()), events(60), 0.5 * 1.05 ** np.arange(40))
     assert len(tree.modes) == 2 and tree.weights.sum() == pytest.approx(1.0)
     ((sigma, first, second),) = tree.merges
     assert (first, second) == (0, 1)
@@ -280,7 +286,7 @@ def test_two_bumps_merge_where_the_noise_covers_their_distance() -> None:
 def test_four_points_merge_pair_by_pair() -> None:
     """Two points a distance 2 m apart merge at sigma = m, up to the 5 % of the ladder; what is far away does not matter."""
     points = np.array([[-3.0, -0.5], [-3.0, 0.5], [3.0, -1.0], [3.0, 1.0]])
-    tree = thermodynamics.merge_tree(thermodynamics.empirical_denoiser(points), points, 0.3 * 1.05 ** np.arange(52))
+    tree = merge_tree(empirical_denoiser(points), points, 0.3 * 1.05 ** np.arange(52))
     order = [sorted(points[number, 0] for number in (first, second)) for _, first, second in tree.merges]
     assert order == [[-3.0, -3.0], [3.0, 3.0], [-3.0, 3.0]]
     assert [sigma for sigma, _, _ in tree.merges[:2]] == pytest.approx([0.5, 1.0], rel=0.06)

@@ -17,23 +17,23 @@ def test_a_value_for_each_symbol_is_that_of_all_symbols_with_the_error_of_a_rati
     for _ in range(400):
         counts = rng.integers(5, 40, 200)
         nats = 1.3 * counts + rng.normal(size=200) * np.sqrt(counts)
-        value = estimate(nats, 40, symbols=counts).to("bits/symbol")
+        value = estimate(nats, {"dim": 40, "symbol": counts}).to("bits/symbol")
         assert value.value == pytest.approx(nats.sum() / counts.sum() / math.log(2), rel=1e-12)
         found.append(value.value)
         errors.append(value.standard_error)
     assert np.std(found) == pytest.approx(np.mean(errors), rel=0.12)  # 400 repeats tell it to 3.5 %, one standard error
     # length varies more than the rest: the error of K of an event says nothing of this
-    per_event = estimate(nats, 40, symbols=counts)
+    per_event = estimate(nats, {"dim": 40, "symbol": counts})
     assert value.standard_error < 0.5 * per_event.standard_error / math.log(2) / counts.mean()
     assert value.to("nats").standard_error == pytest.approx(per_event.standard_error)
 
 
 def test_of_one_length_it_is_as_any_unit():
     nats = np.random.default_rng(1).normal(size=50)
-    value, dims = (estimate(nats, 8, symbols=8).to(unit) for unit in ("bits/symbol", "bits/dim"))
+    value, dims = (estimate(nats, {"dim": 8, "symbol": 8}).to(unit) for unit in ("bits/symbol", "bits/dim"))
     assert (value.value, value.standard_error) == pytest.approx((dims.value, dims.standard_error))
     with pytest.raises(KeyError):
-        estimate(nats, 8).to("bits/symbol")
+        estimate(nats, {"dim": 8}).to("bits/symbol")
 
 
 def test_a_sequence_is_measured_by_the_symbols_that_it_has():

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
 from quasistatic.errors import DataError, IncompatibleError
+from quasistatic.thermodynamics.steps import entropy_bounds
+from quasistatic.thermodynamics.work import dissipation, forward_weights
 
 KEY, XS = jr.key(0), np.zeros((4, 2))
 
@@ -36,9 +37,9 @@ def symbols() -> qs.Diffusion:
 
 MEASURES: dict[str, Callable[..., Any]] = {
     "K": qs.ledger,
-    "weights": td.forward_weights,
-    "dissipation": td.dissipation,
-    "entropy": td.entropy_bounds,
+    "weights": forward_weights,
+    "dissipation": dissipation,
+    "entropy": entropy_bounds,
 }
 
 
@@ -73,8 +74,8 @@ def test_numbers_that_are_none(plane: qs.Diffusion) -> None:
         (lambda: qs.sample(plane, 2, key=KEY, steps=0), "at least 1 step, got 0"),
         (lambda: qs.ledger(given, XS, key=KEY, steps=-2), "at least 1, got -2"),
         (lambda: qs.ledger(plane, XS, key=KEY, repeats=0), "at least one repeat, got 0"),
-        (lambda: td.dissipation(plane, XS, key=KEY, repeats=0), "at least one of each event, got 0"),
-        (lambda: td.dissipation(plane, XS, key=KEY, objective="foo"), "an objective of bound, ancestral, got 'foo'"),
+        (lambda: dissipation(plane, XS, key=KEY, repeats=0), "at least one of each event, got 0"),
+        (lambda: dissipation(plane, XS, key=KEY, objective="foo"), "an objective of bound, ancestral, got 'foo'"),
         (lambda: qs.sample(plane, 0, key=KEY), "at least one event, got 0"),
         (lambda: qs.alternatives(plane, XS, [np.zeros(4, int), np.ones(4, int)], np.zeros(2), key=KEY), "sum to 1, got 2"),
         (lambda: qs.sample(plane, 2, key=KEY, potential=qs.Known(jnp.zeros(2), jnp.array([True, False]))), "shape .2,., .* got"),

@@ -82,17 +82,13 @@ def test_a_source_says_that_its_events_are_pictures():
 
 
 def test_bits_per_pixel_sum_over_colours():
-    assert (qs.Real((4, 6, 3)).pixels, qs.Binary((4, 6)).pixels, qs.Real((4, 6, 2)).pixels, qs.Real((24,)).pixels) == (
-        24,
-        24,
-        None,
-        None,
-    )
-    value = estimate(np.full(3, -24.0), 72, 24)
+    assert qs.Real((4, 6, 3)).units == {"dim": 72, "pixel": 24} and qs.Binary((4, 6)).units == {"dim": 24, "pixel": 24}
+    assert qs.Real((4, 6, 2)).units == {"dim": 48} and qs.Categorical((24,)).units == {"dim": 24, "symbol": 24}
+    value = estimate(np.full(3, -24.0), {"dim": 72, "pixel": 24})
     assert value.to("bits/pixel").value == pytest.approx(3 * value.to("bits/dim").value) == pytest.approx(-1 / np.log(2))
     assert value.to("bits/pixel").to("nats").value == pytest.approx(-24.0)
     with pytest.raises(KeyError):
-        estimate(np.zeros(3), 72).to("bits/pixel")
+        estimate(np.zeros(3), {"dim": 72}).to("bits/pixel")
 
 
 def test_a_parzen_window_is_a_mean_of_densities():

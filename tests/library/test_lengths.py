@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic import oracles, thermodynamics
+from quasistatic import oracles
+from quasistatic.thermodynamics.order import log_snr
+from quasistatic.thermodynamics.steps import evenly, lengths, with_fitted_variances
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import build
 from quasistatic_plugins.gaussian.oracle import GaussianData
@@ -35,10 +37,10 @@ def draws(data: GaussianData, count: int) -> np.ndarray:
 def test_lengths_of_normal_data() -> None:
     """`bound` of one number has no noise; the squares of the others' speeds are means over 2000 events."""
     times = np.linspace(0.0, 1.0, 101)
-    log_snr = math.log(FIRST) + (math.log(LAST) - math.log(FIRST)) * times
+    levels = math.log(FIRST) + (math.log(LAST) - math.log(FIRST)) * times
     for data, bound in ((LINE, 1.190868), (PLANE, 2.440976)):
-        found = thermodynamics.lengths(exact(data, "forward"), draws(data, 2000), key=jr.key(0), times=times)
-        snr, spectrum = np.exp(log_snr)[:, None], np.linalg.eigvalsh(data.covariance)
+        found = lengths(exact(data, "forward"), draws(data, 2000), key=jr.key(0), times=times)
+        snr, spectrum = np.exp(levels)[:, None], np.linalg.eigvalsh(data.covariance)
         assert found.bound[-1] == pytest.approx(bound, rel=2e-3)
         left = spectrum / (1.0 + snr * spectrum)
         constant = 0.5 * np.sqrt((left**2).sum(axis=1) - left.sum(axis=1) ** 2 / data.size) * snr[:, 0]
@@ -49,7 +51,7 @@ def test_lengths_of_normal_data() -> None:
         fisher = np.sqrt((move**2 / variance + 0.5 * (widen / variance) ** 2).sum(axis=1))
         transport = np.sqrt((move**2 + (0.5 * widen) ** 2 / variance).sum(axis=1))
         for name, length in (
-            ("fitted", np.trapezoid(constant, -log_snr)),
+            ("fitted", np.trapezoid(constant, -levels)),
             ("fisher", np.trapezoid(fisher, times)),
             ("transport", np.trapezoid(transport, times)),
         ):
@@ -61,9 +63,9 @@ def test_even_lengths_are_the_best_grid() -> None:
     """One number: even in `bound` is even in information, and is the optimum, 0.153779 for ten steps."""
     times = np.linspace(0.0, 1.0, 401)
     diffusion = exact(LINE, "posterior")
-    found = thermodynamics.lengths(exact(LINE, "forward"), draws(LINE, 50), key=jr.key(1), times=times)
-    chain = thermodynamics.evenly(times, found.bound, 11)
-    known = LINE.information(thermodynamics.log_snr(diffusion.kernel, chain))
+    found = lengths(exact(LINE, "forward"), draws(LINE, 50), key=jr.key(1), times=times)
+    chain = evenly(times, found.bound, 11)
+    known = LINE.information(log_snr(diffusion.kernel, chain))
     np.testing.assert_allclose(np.diff(known), np.diff(known).mean(), rtol=5e-3)
     gap = oracles.exact_ledger(diffusion, *LINE.nodes(), chain).gaps.sum() - (known[0] - known[-1])
     assert gap == pytest.approx(0.153779, abs=1e-4)
@@ -77,15 +79,15 @@ def test_fitted_variances_are_the_best_constant_ones() -> None:
     bounds = [
         oracles.exact_ledger(each, *PLANE.nodes()).bound for each in (exact(PLANE, "learned"), plane, exact(PLANE, "posterior"))
     ]
-    fitted = thermodynamics.with_fitted_variances(plane, xs, key=jr.key(2))
+    fitted = with_fitted_variances(plane, xs, key=jr.key(2))
     found = oracles.exact_ledger(fitted, *PLANE.nodes()).bound
     assert found == pytest.approx(bounds[0], abs=1e-3)
     assert found > max(bounds[1:]) + 0.01
     # events that the fit has not seen
     assert qs.ledger(fitted, others, key=jr.key(3)).bound.value < -PLANE.entropy() + 0.2
     with pytest.raises(ValueError, match="first step that is learned"):
-        thermodynamics.with_fitted_variances(qs.Diffusion(plane.kernel, plane.model, 3, "paper"), xs, key=jr.key(0))
+        with_fitted_variances(qs.Diffusion(plane.kernel, plane.model, 3, "paper"), xs, key=jr.key(0))
     bits = qs.make("kernel", "binomial", qs.Binary((2,)))
     with pytest.raises(TypeError, match="expected Gaussian noise"):
         model = qs.make("model", "dense", qs.Ports.of(bits), key=jr.key(0))
-        thermodynamics.with_fitted_variances(qs.Diffusion(bits, model, 3), np.zeros((4, 2)), key=jr.key(0))
+        with_fitted_variances(qs.Diffusion(bits, model, 3), np.zeros((4, 2)), key=jr.key(0))

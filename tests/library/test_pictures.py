@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
 from quasistatic._data.draw import worth_drawing
 from quasistatic._process import trajectory
 from quasistatic._report import film
@@ -23,6 +22,7 @@ from quasistatic._report.triptych import HIDDEN
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
 from quasistatic.kits import arrays, networks, pictures
+from quasistatic.thermodynamics.steps import EntropyBounds
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.dense import DenseOptions
@@ -89,7 +89,7 @@ assert "matplotlib" not in sys.modules
 import matplotlib, numpy as np
 settings = lambda: {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = settings()
-ledger = quasistatic.Ledger(np.array([0.5, 1.0]), {"": np.ones((3, 3))}, 2, 1)
+ledger = quasistatic.Ledger(np.array([0.5, 1.0]), {"": np.ones((3, 3))}, 2, {"dim": 1})
 quasistatic.pictures.encode(quasistatic.pictures.ledger_per_step(ledger))
 from quasistatic._training.store import Measured
 history = [Measured(1, -2.0, 0.1, 4), Measured(2, -1.0, 0.1, 4)]
@@ -229,7 +229,7 @@ class TestBoundHistory:
 class TestLedgerPerStep:
     def test_terms_stand_at_their_times_in_their_unit(self):
         terms = np.tile([0.5, 0.1, 0.3, 0.2], (6, 1)) * BIT
-        figure = qs.pictures.ledger_per_step(qs.Ledger(np.array([0.2, 0.6, 1.0]), {"": terms}, 3, 4), "bits")
+        figure = qs.pictures.ledger_per_step(qs.Ledger(np.array([0.2, 0.6, 1.0]), {"": terms}, 3, {"dim": 4}), "bits")
         left, right = figure.axes
         assert [bar.get_width() for bar in left.patches] == pytest.approx([0.5, 0.4, 0.2, 1.1])
         steps = next(line for line in right.lines if len(line.get_xdata()) == 2 and line.get_color() == "#2f5d8c")
@@ -242,7 +242,7 @@ class TestLedgerPerStep:
 
     @pytest.mark.parametrize("steps", [1, 2, 300])
     def test_chains_of_any_length(self, steps):
-        ledger = qs.Ledger(np.linspace(0, 1, steps + 1)[1:], {"": np.full((3, steps + 1), -0.1)}, steps, 4)
+        ledger = qs.Ledger(np.linspace(0, 1, steps + 1)[1:], {"": np.full((3, steps + 1), -0.1)}, steps, {"dim": 4})
         qs.pictures.encode(qs.pictures.ledger_per_step(ledger, "nats"))
 
 
@@ -288,7 +288,7 @@ def test_ticks_are_at_states_and_nowhere_between(event: qs.AbstractField, values
 def test_the_learned_entropy_has_a_band_of_two_standard_errors() -> None:
     above = np.array([[1.0, 2.0], [3.0, 2.0], [2.0, 2.0], [2.0, 2.0]])
     lower = np.random.default_rng(0).normal(size=above.shape)  # both share it, so it is no error of the difference
-    bounds = td.EntropyBounds(np.array([0.0, 0.5, 1.0]), lower, lower + 3, lower + 3, lower + above)
+    bounds = EntropyBounds(np.array([0.0, 0.5, 1.0]), lower, lower + 3, lower + 3, lower + above)
     axes = Figure().add_subplot()
     _entropy(axes, bounds, 1.0)
     points = axes.collections[1].get_paths()[0].vertices

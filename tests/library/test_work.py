@@ -17,7 +17,18 @@ import pytest
 import scipy.special
 
 import quasistatic as qs
-from quasistatic import oracles, thermodynamics
+from quasistatic import oracles
+from quasistatic.thermodynamics.work import (
+    bar,
+    crooks,
+    cumulant_estimate,
+    forward_weights,
+    importance_weighted,
+    jarzynski,
+    model_weights,
+    paired_crooks,
+    sandwich_bound,
+)
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
 from quasistatic_plugins.gaussian import GaussianOptions
@@ -77,7 +88,7 @@ def test_terms_of_forward_paths_have_the_means_of_the_ledger() -> None:
     """Term by term: a sign, an index or a missing end is seen in its own place."""
     for diffusion, xs, shares in ((bits(), XS, SHARES), (line(), *DATA.nodes())):
         truth = oracles.exact_ledger(diffusion, xs, shares)
-        found = thermodynamics.forward_weights(diffusion, xs, key=jr.key(0), paths=3000)
+        found = forward_weights(diffusion, xs, key=jr.key(0), paths=3000)
         assert found.terms.shape == (len(xs), 3000, len(diffusion.times()) + 1)
         errors = found.terms.std(axis=1) / math.sqrt(3000)
         assert np.all(np.abs(found.terms.mean(axis=1) + truth.terms) < 5.0 * errors + 1e-12)
@@ -87,10 +98,10 @@ def test_terms_of_forward_paths_have_the_means_of_the_ledger() -> None:
 def test_forward_weights_are_those_of_all_paths() -> None:
     """Mean, variance and Jarzynski's average of every event, against all 64 paths."""
     diffusion = bits()
-    found = thermodynamics.forward_weights(diffusion, XS, key=jr.key(1), paths=4000).totals
+    found = forward_weights(diffusion, XS, key=jr.key(1), paths=4000).totals
     for x, weights in zip(XS, found, strict=True):
         truth = oracles.path_distribution(diffusion, x)
-        average = thermodynamics.jarzynski(weights)
+        average = jarzynski(weights)
         assert near(weights.mean(), truth.bound, weights.std() / math.sqrt(4000))
         assert average.doubt is None
         assert near(average.value_nats, math.log(truth.moment(1)), average.standard_error_nats)
@@ -110,8 +121,8 @@ def test_what_has_less_entropy_looks_likely() -> None:
 
 def test_a_path_depends_on_its_event_and_its_number_alone() -> None:
     diffusion = bits()
-    few = thermodynamics.forward_weights(diffusion, XS[:2], key=jr.key(2), paths=5)
-    many = thermodynamics.forward_weights(diffusion, XS, key=jr.key(2), paths=5)
+    few = forward_weights(diffusion, XS[:2], key=jr.key(2), paths=5)
+    many = forward_weights(diffusion, XS, key=jr.key(2), paths=5)
     np.testing.assert_allclose(many.terms[:2], few.terms, rtol=0, atol=1e-12)
 
 
@@ -120,9 +131,7 @@ def test_float32_keeps_the_sum() -> None:
     """A thousand steps in single precision, against the exact mean."""
     jax.config.update("jax_enable_x64", False)
     kernel = GaussianKernel(OPTIONS, qs.Real((1,)))
-    single = thermodynamics.forward_weights(
-        qs.Diffusion(kernel, DATA.model(kernel), 1000), AT[None], key=jr.key(5), paths=400
-    ).totals
+    single = forward_weights(qs.Diffusion(kernel, DATA.model(kernel), 1000), AT[None], key=jr.key(5), paths=400).totals
     jax.config.update("jax_enable_x64", True)
     # K(x) of the table 'beta', T = 1000
     assert near(single.mean(), -0.73636, single.std() / 20)
@@ -136,13 +145,13 @@ def test_published_values_of_one_side() -> None:
     """Values of 2e5 paths each; theirs and ours are good to 2e-3."""
     truth = exact(line())
     w, _ = both_sides(truth, 200_000, 0)
-    average = thermodynamics.jarzynski(w)
+    average = jarzynski(w)
     assert near(average.value_nats, -0.73812, average.standard_error_nats)
     assert near(average.value_nats, truth.log_moment(1), average.standard_error_nats)
     assert average.ess / 200_000 == pytest.approx(0.8822, abs=0.005)
     assert average.doubt is None
-    assert thermodynamics.cumulant_estimate(w) == pytest.approx(truth.log_moment(1), abs=6e-3)
-    assert thermodynamics.importance_weighted(w, 10) == pytest.approx(-0.74413, abs=4e-3)
+    assert cumulant_estimate(w) == pytest.approx(truth.log_moment(1), abs=6e-3)
+    assert importance_weighted(w, 10) == pytest.approx(-0.74413, abs=4e-3)
 
 
 def test_published_values_of_both_sides() -> None:
@@ -150,12 +159,12 @@ def test_published_values_of_both_sides() -> None:
     forward, backward = both_sides(truth, 100_000, 1)
     log_p = truth.log_moment(1)
     assert near(backward.mean(), truth.upper_bound, backward.std() / math.sqrt(100_000))
-    upper = thermodynamics.sandwich_bound(backward[:10_000], forward[:90_000].reshape(10_000, 9))
+    upper = sandwich_bound(backward[:10_000], forward[:90_000].reshape(10_000, 9))
     assert near(upper.mean(), -0.73216, math.hypot(upper.std() / 100, 7e-4))
-    assert thermodynamics.harmonic_bound(backward, 10) == pytest.approx(-0.73381, abs=4e-3)
-    found = thermodynamics.bar(forward, backward)
+    assert -importance_weighted(-backward, 10) == pytest.approx(-0.73381, abs=4e-3)
+    found = bar(forward, backward)
     assert near(found.value_nats, log_p, found.standard_error_nats) and found.doubt is None
-    line_found = thermodynamics.crooks(forward, backward)
+    line_found = crooks(forward, backward)
     assert near(line_found.slope, 1.0, line_found.slope_error)
     assert near(line_found.intercept_nats, -log_p, line_found.intercept_error_nats)
     assert line_found.slope_error == pytest.approx(0.014, rel=0.1)
@@ -165,9 +174,9 @@ def test_pairs_of_one_event_have_slope_one() -> None:
     """One path from each side for every event, whatever its log p; halved log-weights have slope two."""
     forward, backward = both_sides(exact(line()), 20_000, 5)
     events = np.random.default_rng(0).normal(0.0, 30.0, 20_000)
-    found = thermodynamics.paired_crooks(forward + events, backward + events)
+    found = paired_crooks(forward + events, backward + events)
     assert near(found.slope, 1.0, found.slope_error) and found.doubt is None
-    halved = thermodynamics.paired_crooks(0.5 * (forward + events), 0.5 * (backward + events))
+    halved = paired_crooks(0.5 * (forward + events), 0.5 * (backward + events))
     assert halved.slope == pytest.approx(2.0 * found.slope, rel=1e-6) and halved.deviation > 5.0
 
 
@@ -175,9 +184,9 @@ def test_bounds_close_in_on_the_truth() -> None:
     truth = exact(line())
     forward, backward = both_sides(truth, 64_000, 2)
     particles = (1, 2, 4, 16, 64)
-    lower = [float(thermodynamics.importance_weighted(forward, k)) for k in particles]
-    harmonic = [float(thermodynamics.harmonic_bound(backward, k)) for k in particles]
-    upper = [thermodynamics.sandwich_bound(backward[:1000], forward.reshape(1000, 64)[:, : k - 1]).mean() for k in particles]
+    lower = [float(importance_weighted(forward, k)) for k in particles]
+    harmonic = [-float(importance_weighted(-backward, k)) for k in particles]
+    upper = [sandwich_bound(backward[:1000], forward.reshape(1000, 64)[:, : k - 1]).mean() for k in particles]
     assert sorted(lower) == lower and lower[0] == pytest.approx(forward.mean(), abs=1e-12)
     assert sorted(harmonic, reverse=True) == harmonic and harmonic[0] == pytest.approx(backward.mean(), abs=1e-12)
     assert sorted(upper, reverse=True) == upper and upper[0] == pytest.approx(backward[:1000].mean(), abs=1e-12)
@@ -190,7 +199,7 @@ def test_error_of_the_acceptance_ratio_is_calibrated() -> None:
     forward, backward = both_sides(truth, 300 * 200, 3)
     scores = []
     for one, other in zip(forward.reshape(300, 200), backward.reshape(300, 200), strict=True):
-        found = thermodynamics.bar(one, other[:100])
+        found = bar(one, other[:100])
         scores.append((found.value_nats - truth.log_moment(1)) / found.standard_error_nats)
     assert abs(np.mean(scores)) < 5.0 / math.sqrt(300)
     assert 0.9 < np.std(scores) < 1.1
@@ -204,13 +213,13 @@ def test_difference_of_free_energy() -> None:
     def ratio(x: np.ndarray) -> np.ndarray:
         return 0.5 * (x**2).sum(axis=1) * (1.0 - 0.25)
 
-    found = thermodynamics.bar(ratio(narrow), ratio(wide))
+    found = bar(ratio(narrow), ratio(wide))
     assert near(found.value_nats, math.log(4), found.standard_error_nats) and found.doubt is None
     # 20 to the right there is no overlap; moved back there is
     away = wide + 20.0
-    apart = thermodynamics.bar(*(0.5 * (x**2).sum(axis=1) - 0.125 * ((x - 20.0) ** 2).sum(axis=1) for x in (narrow, away)))
+    apart = bar(*(0.5 * (x**2).sum(axis=1) - 0.125 * ((x - 20.0) ** 2).sum(axis=1) for x in (narrow, away)))
     assert "overlap" in str(apart.doubt)
-    moved = thermodynamics.bar(ratio(narrow), ratio(away - 20.0))
+    moved = bar(ratio(narrow), ratio(away - 20.0))
     assert near(moved.value_nats, math.log(4), moved.standard_error_nats)
 
 
@@ -221,39 +230,39 @@ def test_heavy_tails_are_refused() -> None:
     rng = np.random.default_rng(0)
     for shape, words in ((0.3, "None"), (0.85, "Pareto k"), (1.2, "effective sample size")):
         w = shape * rng.exponential(size=200_000)  # exp(w) has a Pareto tail of this shape
-        found = thermodynamics.jarzynski(w)
+        found = jarzynski(w)
         assert found.pareto_k == pytest.approx(shape, abs=0.15)
         assert words in str(found.doubt)
-    few = thermodynamics.jarzynski(3.0 * rng.standard_normal(64))
+    few = jarzynski(3.0 * rng.standard_normal(64))
     assert "effective sample size" in str(few.doubt)
-    assert thermodynamics.pareto_k(np.zeros(100)) == -math.inf and thermodynamics.pareto_k(np.zeros(10)) == math.inf
+    assert jarzynski(np.zeros(100)).pareto_k == -math.inf and jarzynski(np.zeros(10)).pareto_k == math.inf
 
 
 def test_sides_without_overlap_are_refused() -> None:
     forward, backward = np.linspace(-9, -8, 50), np.linspace(5, 6, 50)
-    found = thermodynamics.crooks(forward, backward)
+    found = crooks(forward, backward)
     assert math.isnan(found.slope) and "overlap" in str(found.doubt)
-    assert "overlap" in str(thermodynamics.bar(forward, backward).doubt)
-    assert math.isnan(thermodynamics.paired_crooks(forward, backward).slope)
-    alike = thermodynamics.crooks(np.zeros(9), np.zeros(9))
+    assert "overlap" in str(bar(forward, backward).doubt)
+    assert math.isnan(paired_crooks(forward, backward).slope)
+    alike = crooks(np.zeros(9), np.zeros(9))
     assert "no slope" in str(alike.doubt)
 
 
 def test_messages() -> None:
     for call, words in (
-        (lambda: thermodynamics.importance_weighted(np.zeros((2, 3)), 4), "particles: expected 1 to 3"),
-        (lambda: thermodynamics.bar(np.zeros(1), np.zeros(3)), "forward: expected at least two finite"),
-        (lambda: thermodynamics.crooks(np.zeros(3), np.array([0.0, -np.inf])), "backward: .* 1 are not finite"),
-        (lambda: thermodynamics.model_weights(line(), 0, key=jr.key(0)), "at least one event"),
-        (lambda: thermodynamics.forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), steps=[0.5, 0.4, 1]), "increasing times"),
+        (lambda: importance_weighted(np.zeros((2, 3)), 4), "particles: expected 1 to 3"),
+        (lambda: bar(np.zeros(1), np.zeros(3)), "forward: expected at least two finite"),
+        (lambda: crooks(np.zeros(3), np.array([0.0, -np.inf])), "backward: .* 1 are not finite"),
+        (lambda: model_weights(line(), 0, key=jr.key(0)), "at least one event"),
+        (lambda: forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), steps=[0.5, 0.4, 1]), "increasing times"),
         (
-            lambda: thermodynamics.forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), paths=0),
+            lambda: forward_weights(line(), np.zeros((1, 1)), key=jr.key(0), paths=0),
             "forward paths: .* one .* got 0",
         ),
     ):
         with pytest.raises(ValueError, match=words):
             call()  # type: ignore[no-untyped-call]
-    assert "not all log-weights" in (thermodynamics.jarzynski(np.append(np.zeros(500), np.nan)).doubt or "")
+    assert "not all log-weights" in (jarzynski(np.append(np.zeros(500), np.nan)).doubt or "")
 
 
 # the theorems, and kernels that break them
@@ -303,9 +312,9 @@ def joint_check(diffusion: qs.Diffusion, count: int = 20_000) -> tuple[float, fl
     def log_r(x: np.ndarray) -> np.ndarray:
         return -0.5 * ((x[:, 0] - 1.0) ** 2 / 0.25 + math.log(2.0 * math.pi * 0.25))
 
-    forward = thermodynamics.forward_weights(diffusion, xs, key=jr.key(6)).totals[:, 0] - log_r(xs)
-    drawn, weights = thermodynamics.model_weights(diffusion, count, key=jr.key(7))
-    found = thermodynamics.crooks(forward, weights.totals[:, 0] - log_r(drawn))
+    forward = forward_weights(diffusion, xs, key=jr.key(6)).totals[:, 0] - log_r(xs)
+    drawn, weights = model_weights(diffusion, count, key=jr.key(7))
+    found = crooks(forward, weights.totals[:, 0] - log_r(drawn))
     return found.deviation, abs(found.intercept_nats) / found.intercept_error_nats
 
 
@@ -321,11 +330,11 @@ def test_a_broken_kernel_breaks_it(kernel: type[GaussianKernel]) -> None:
 def test_bidirectional_sandwich_of_the_models_own_events() -> None:
     """IW and U of the model's events, around its exact density, which is normal."""
     diffusion, count = line(), 2000
-    xs, came_by = thermodynamics.model_weights(diffusion, count, key=jr.key(8))
-    forward = thermodynamics.forward_weights(diffusion, xs, key=jr.key(9), paths=16).totals
+    xs, came_by = model_weights(diffusion, count, key=jr.key(8))
+    forward = forward_weights(diffusion, xs, key=jr.key(9), paths=16).totals
     density = affine_chain(diffusion).data()
     truth = np.array([density.log_prob(x) for x in xs])
-    lower, upper = thermodynamics.importance_weighted(forward), thermodynamics.sandwich_bound(came_by.totals[:, 0], forward[:, 1:])
+    lower, upper = importance_weighted(forward), sandwich_bound(came_by.totals[:, 0], forward[:, 1:])
     for difference, sign in ((lower - truth, -1.0), (upper - truth, 1.0)):
         assert sign * difference.mean() > -5.0 * difference.std() / math.sqrt(count)
     assert 0.0 < (upper - lower).mean() < 0.03

@@ -26,7 +26,7 @@ BROKEN = {
     "unmarked_hook": ("broken", "quasistatic_components is not marked with @quasistatic.hookimpl"),
     "no_hook": ("broken", "it implements no hook of quasistatic"),
     "wrong_type": ("broken", "quasistatic_components must return a list of quasistatic.Component, it returned {"),
-    "wrong_kind": ("broken", "ValueError: Component.kind: expected one of source, kernel"),
+    "wrong_kind": ("broken", "no plugin brings the kind 'engine' of its component 'warp'"),
     "twice": ("broken", "it offers sampler 'twin' twice"),
     "plain_options": ("broken", "TypeError: Component.options: expected an attrs class, got <class"),
     "bad_names": ("broken", "ValueError: Command.name: expected a word such as 'my-own', got '--help me'"),

@@ -41,7 +41,7 @@ BAD = {
         "broken",
         "quasistatic_observers must return a list of quasistatic.Component, it returned None",
     ),
-    "wrong_kind": ("broken", "ValueError: Component.kind: expected one of source, kernel"),
+    "wrong_kind": ("broken", "no plugin brings the kind 'engine' of its component 'warp'"),
     "twice": ("broken", "it offers sampler 'twin' twice"),
 }
 

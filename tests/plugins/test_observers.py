@@ -65,7 +65,7 @@ def make_ledger(bound: float = -2.0, steps: int = 3, events: int = 4) -> qs.Ledg
     terms = np.full((events, steps + 1), 0.2)
     terms[:, 0] = 0.5
     terms[:, -1] = -bound - terms[:, :-1].sum(axis=1)
-    return qs.Ledger(np.linspace(0, 1, steps), {"": terms}, steps, 2)
+    return qs.Ledger(np.linspace(0, 1, steps), {"": terms}, steps, {"dim": 2})
 
 
 def lines_of(folder: Path) -> list[dict]:
@@ -337,7 +337,7 @@ class TestProgressBar:
 
     def test_large_events_are_measured_in_nats(self, capsys, info):
         observer, _ = self.make(info)
-        observer.validation(10, attrs.evolve(make_ledger(), size=64), None)
+        observer.validation(10, attrs.evolve(make_ledger(), units={"dim": 64}), None)
         assert capsys.readouterr().err == "update 10 of 1000: K (T = 3) -2.0000 +- 0.0000 nats per event\n"
 
 

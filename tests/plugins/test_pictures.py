@@ -208,7 +208,7 @@ def test_arrays_are_pictures_too(tmp_path, kind, colours):
     values = np.random.RandomState(0).randint(0, 256, (40, 5, 6, *colours)).astype(kind)
     np.save(tmp_path / "x.npy", values if kind == "uint8" else values / 255)
     source = qs.make("source", "array", path=str(tmp_path / "x.npy"))
-    assert source.event.shape == (5, 6, *colours) and source.event.pixels == 30
+    assert source.event.shape == (5, 6, *colours) and source.event.units["pixel"] == 30
     assert isinstance(source.event, qs.Levels if kind == "uint8" else qs.Real)
     (image,) = qs.pictures.samples(source, source.split("test").x).axes[0].images
     assert np.shape(image.get_array())[2:] == colours

@@ -91,7 +91,7 @@ def mixed() -> qs.AbstractSource:
 
 def test_the_ledger_by_part_sums_to_the_whole(diffusion: qs.Diffusion, mixed: qs.AbstractSource) -> None:
     ledger = qs.ledger(diffusion, mixed.split("test", 40).x, key=jr.key(3), steps=9)
-    assert list(ledger.by_part) == ["kind", "marks", "place"] and ledger.size == 6
+    assert list(ledger.by_part) == ["kind", "marks", "place"] and ledger.units["dim"] == 6
     assert all(terms.shape == (40, 10) for terms in ledger.by_part.values())
     np.testing.assert_allclose(ledger.terms, sum(ledger.by_part.values()), rtol=1e-12)
     np.testing.assert_allclose(ledger.per_event, -sum(terms.sum(axis=1) for terms in ledger.by_part.values()), rtol=1e-9)
@@ -220,11 +220,13 @@ def test_options_of_a_part_are_checked_with_their_path(cli: Cli, tmp_path: Path)
 
 def test_a_kernel_of_a_part_can_be_set_and_its_options_too() -> None:
     recipe = qs.load_recipe("mixed", ["kernel.parts.kind.use=uniform", "kernel.parts.kind.schedule=cosine"])
-    assert {name: part.component.name for name, part in recipe.kernel.parts.items()} == {"place": "gaussian", "kind": "uniform"}
-    assert recipe.kernel.parts["kind"].options.schedule == "cosine"
+    parts = recipe.choices["kernel"].parts
+    assert {name: part.component.name for name, part in parts.items()} == {"place": "gaussian", "kind": "uniform"}
+    assert parts["kind"].options.schedule == "cosine"
     assert recipe.to_dict()["kernel"]["parts"]["kind"]["use"] == "uniform"
     changed = qs.load_recipe("mixed", ["kernel.parts.place.use=binomial"])
-    assert changed.kernel.parts["place"].options == changed.kernel.parts["place"].component.options()
+    place = changed.choices["kernel"].parts["place"]
+    assert place.options == place.component.options()
 
 
 def test_a_kernel_for_one_field_is_refused_with_product_as_the_way_out(cli: Cli, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ import scipy.linalg
 
 import quasistatic as qs
 from quasistatic import oracles
-from quasistatic import thermodynamics as td
 from quasistatic.errors import InputError
+from quasistatic.thermodynamics.steps import entropy_bounds
+from quasistatic.thermodynamics.work import dissipation, forward_weights, model_weights
 
 PLACES, LETTERS = 4, 3
 SMALL = qs.Categorical((PLACES,), LETTERS)
@@ -164,10 +165,10 @@ def test_paths_and_their_dissipation_are_those_of_a_network_asked_at_every_step(
 
     def measured(model: qs.AbstractModel) -> list[np.ndarray]:
         diffusion, key = qs.Diffusion(kernel, model, 5), jr.key(1)
-        drawn, weights = td.model_weights(diffusion, 3, key=key)
-        forward = td.forward_weights(diffusion, xs, key=key, paths=2)
-        halves = [td.dissipation(diffusion, xs, key=key, objective=each).per_event for each in ("bound", "ancestral")]
-        return [drawn, weights.terms, forward.terms, *halves, td.entropy_bounds(diffusion, xs, key=key).learned]
+        drawn, weights = model_weights(diffusion, 3, key=key)
+        forward = forward_weights(diffusion, xs, key=key, paths=2)
+        halves = [dissipation(diffusion, xs, key=key, objective=each).per_event for each in ("bound", "ancestral")]
+        return [drawn, weights.terms, forward.terms, *halves, entropy_bounds(diffusion, xs, key=key).learned]
 
     for at_once, one_by_one in zip(measured(model), measured(InSecret(model)), strict=True):
         np.testing.assert_allclose(at_once, one_by_one, atol=1e-4)

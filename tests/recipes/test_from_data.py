@@ -48,7 +48,7 @@ def test_only_a_source_is_made_of_data():
 def test_train_takes_a_path_to_data(tmp_path):
     np.save(tmp_path / "mine.npy", RNG.normal(size=(40, 2)))
     recipe = qs.load_recipe(tmp_path / "mine.npy", TINY)
-    assert recipe.name == "mine" and recipe.source.options.path == str(tmp_path / "mine.npy")
+    assert recipe.name == "mine" and recipe.choices["source"].options.path == str(tmp_path / "mine.npy")
     with pytest.raises(qs.DataError, match="no such file"):
         qs.train(tmp_path / "gone.npy")
 

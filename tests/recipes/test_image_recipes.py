@@ -14,9 +14,9 @@ SHAPES = {"mnist-2015": (28, 28), "cifar10-2015": (32, 32, 3), "bark-2015": (64,
 def test_the_network_fits_its_images(name):
     recipe = qs.load_recipe(name)
     event = qs.Real(SHAPES[name])
-    kernel = recipe.kernel.component.load()(recipe.kernel.options, event)
+    kernel = recipe.choices["kernel"].component.load()(recipe.choices["kernel"].options, event)
     ports = qs.Ports.of(kernel)
-    model = recipe.model.component.load()(recipe.model.options, ports, key=jr.key(0))
+    model = recipe.choices["model"].component.load()(recipe.choices["model"].options, ports, key=jr.key(0))
     count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
     assert (count == 1_762_928) == (name == "mnist-2015"), "the reference code's count, with its defaults"
     assert recipe.trajectory.first_step == "paper" and recipe.trajectory.steps == (500 if name == "bark-2015" else 1000)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quasistatic as qs
+from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.options import describe
-from quasistatic._recipes.recipe import CHOICES, KEYS
 from quasistatic._recipes.sections import SECTIONS
 
 SMALL = """
@@ -46,10 +46,9 @@ def problems(*arguments: Any, **more: Any) -> tuple[str, ...]:
 def test_a_file_is_read_and_what_it_does_not_say_is_the_default(small):
     recipe = qs.load_recipe(small)
     assert (recipe.name, recipe.seed) == ("small", 7)
-    assert (recipe.kernel.component.name, recipe.kernel.options.base_rate, recipe.kernel.options.schedule) == (
-        "binomial", 0.2, "cosine",
-    )  # fmt: skip
-    assert [getattr(recipe, kind).component.name for kind in ("model", "objective", "sampler")] == [
+    kernel = recipe.choices["kernel"]
+    assert (kernel.component.name, kernel.options.base_rate, kernel.options.schedule) == ("binomial", 0.2, "cosine")
+    assert [recipe.choices[kind].component.name for kind in ("model", "objective", "sampler")] == [
         "dense", "bound", "ancestral",
     ]  # fmt: skip
     assert (recipe.training.updates, recipe.training.batch, recipe.training.observers) == (50, 256, ())
@@ -69,8 +68,9 @@ def test_named_recipes_are_whole_and_are_read_again_equal(name, tmp_path):
 
 def test_the_resolved_recipe_has_every_option(small):
     values = qs.load_recipe(small).to_dict()
-    assert tuple(values) == KEYS
-    for kind in CHOICES:
+    kinds = [name for name, kind in KINDS.items() if kind.section == "required"]
+    assert [*values] == ["name", "seed", *kinds, *SECTIONS, "observer"]
+    for kind in kinds:
         component = qs.plugins().component(kind, values[kind]["use"])
         assert list(values[kind]) == ["use", *(field.name for field in describe(component.options))]
     for key, cls in SECTIONS.items():
@@ -103,11 +103,11 @@ def test_overrides_may_be_a_mapping_and_the_last_one_holds(small):
 def test_another_component_drops_the_recipe_s_options_of_the_old_one(small):
     plain = {"source.use": "swiss-roll", "kernel.use": "gaussian"}
     recipe = qs.load_recipe(small, plain)
-    assert recipe.kernel.options == recipe.kernel.component.options()
+    assert recipe.choices["kernel"].options == recipe.choices["kernel"].component.options()
     kept = qs.load_recipe(small, ["kernel.use=binomial"])
     assert kept == qs.load_recipe(small)
     changed = qs.load_recipe(small, ["kernel.schedule=erasure", "kernel.use=gaussian", "source.use=swiss-roll"])
-    assert changed.kernel.options.schedule == "erasure"  # in whatever order they come
+    assert changed.choices["kernel"].options.schedule == "erasure"  # in whatever order they come
 
 
 def test_all_problems_of_all_sections_come_at_once(tmp_path):

@@ -88,14 +88,14 @@ def draw_field(xs: np.ndarray, field: AbstractField, axes: Axes) -> None:
         low, high = (0, 1) if isinstance(field, Binary) else _bounds(field)
         if len(field.shape) == 3 and field.shape[-1] == 3:
             picture = colours(xs, low, high)
-        elif field.pixels is not None:
+        elif "pixel" in field.units:
             picture = tiles(xs.reshape(len(xs), *field.shape[:2]))
         else:
             picture = xs.reshape(len(xs), -1)
         image = axes.imshow(picture, cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-        if field.pixels is None:  # between pictures it is the gap
+        if "pixel" not in field.units:  # between pictures it is the gap
             image.set_cmap(image.get_cmap().with_extremes(bad=MISSING))
-        axes.set_aspect("equal" if field.pixels is not None else "auto")
+        axes.set_aspect("equal" if "pixel" in field.units else "auto")
         axes.set_axis_off()
 
 

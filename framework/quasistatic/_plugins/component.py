@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -11,26 +10,8 @@ from typing import Any
 
 import attrs
 
-from quasistatic._plugins.flags import jax_flags_kept
+from quasistatic._plugins.naming import resolve, text, word
 from quasistatic._process.event import AbstractEvent, AbstractField
-from quasistatic.errors import PluginError
-
-KINDS = ("source", "kernel", "model", "objective", "sampler", "observer", "potential")
-
-
-def _word(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    if not (isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value)):
-        raise ValueError(f"{type(instance).__name__}.{attribute.name}: expected a word such as 'my-own', got {value!r}")
-
-
-def _text(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(instance).__name__}.{attribute.name}: expected text, got {value!r}")
-
-
-def _kind(_instance: object, _attribute: object, value: str) -> None:
-    if value not in KINDS:
-        raise ValueError(f"Component.kind: expected one of {', '.join(KINDS)}, got {value!r}")
 
 
 def _options(_instance: object, _attribute: object, value: type) -> None:
@@ -79,32 +60,13 @@ def _reasons(_instance: object, _attribute: object, value: Mapping[str, str]) ->
             raise ValueError(f"Component.expected_failures: law {law!r} needs a written reason, got {reason!r}")
 
 
-def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
-    if callable(target):
-        return target
-    module, _, attribute = target.partition(":")
-    changed: list[str] = []
-    with jax_flags_kept(changed):
-        found = getattr(importlib.import_module(module), attribute)
-    if changed:
-        raise PluginError(f"importing {module} changes {', '.join(changed)} for the whole program; that is left to its user")
-    return found
-
-
 @attrs.frozen
 class Component:
     """One thing that can be named in a recipe.
 
-    `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}` their help, its
-    docstring the summary. `build` is a callable or 'module:attribute', imported only when something is built. It is
-    called as
-
-    - source: `build(options)`
-    - kernel: `build(options, event)`
-    - model: `build(options, ports, key=key)`
-    - objective, sampler: `build(options)`
-    - observer: `build(options, out)`, where `out` is the run folder or None
-    - potential: `build(options, event)`
+    `kind` is the name of a `Kind`. `options` is a frozen attrs class: its fields are the TOML keys, its `metadata={"help": ...}`
+    their help, its docstring the summary. `build` is a callable or 'module:attribute', imported only when something is built. It
+    is called with the options and with the inputs of its kind: `build(options)` for a source, `build(options, event)` for a kernel.
 
     `supports` lists the fields that a kernel takes, such as `(qs.Real, qs.Levels)` (empty: any). `examples` are the events
     for which `quasistatic check` builds a kernel or a potential, where small ones of these fields would not do: a kernel for
@@ -116,8 +78,8 @@ class Component:
     builds a source from data in memory, those of `qs.train(recipe, data=data)`.
     """
 
-    kind: str = attrs.field(validator=_kind)
-    name: str = attrs.field(validator=_word)
+    kind: str = attrs.field(validator=word)
+    name: str = attrs.field(validator=word)
     options: type = attrs.field(validator=_options)
     build: str | Callable[..., Any]
     supports: tuple[type[AbstractField], ...] = attrs.field(default=(), validator=_field_types)
@@ -147,30 +109,30 @@ class Component:
 
     def load(self) -> Callable[..., Any]:
         """The builder itself; this is where the heavy module is imported."""
-        return _resolve(self.build)
+        return resolve(self.build)
 
     def load_restore(self) -> Callable[..., Any]:
         """The builder for a run that is reopened."""
-        return _resolve(self.restore or self.build)
+        return resolve(self.restore or self.build)
 
     def load_from_data(self) -> Callable[..., Any]:
         """The builder of a source from data in memory. Raises ValueError for a component without one."""
         if self.from_data is None:
             raise ValueError(f"{self.kind} {self.name!r} takes no data from memory")
-        return _resolve(self.from_data)
+        return resolve(self.from_data)
 
 
 @attrs.frozen
 class Command:
     """A command that a plugin adds to the command line; `target` is a click command or its 'module:attribute'."""
 
-    name: str = attrs.field(validator=_word)
-    summary: str = attrs.field(validator=_text)
+    name: str = attrs.field(validator=word)
+    summary: str = attrs.field(validator=text)
     target: str | Callable[..., Any]
 
     def load(self) -> Any:
         """The click command itself; this is where its module is imported."""
-        return _resolve(self.target)
+        return resolve(self.target)
 
 
 @attrs.frozen
@@ -187,10 +149,10 @@ class NamedRecipe:
       source is built
     """
 
-    name: str = attrs.field(validator=_word)
+    name: str = attrs.field(validator=word)
     package: str
     path: str
-    summary: str = attrs.field(default="", validator=_text)
+    summary: str = attrs.field(default="", validator=text)
     opens: tuple[str, ...] = attrs.field(default=(), validator=_endings)
     folder: bool = False
     accepts: str | Callable[..., Any] | None = attrs.field(default=None, validator=_looks)
@@ -203,8 +165,8 @@ class NamedRecipe:
 
     def load_accepts(self) -> Callable[..., Any] | None:
         """The look itself, if there is one."""
-        return None if self.accepts is None else _resolve(self.accepts)
+        return None if self.accepts is None else resolve(self.accepts)
 
     def load_inspects(self) -> Callable[..., Any] | None:
         """What inspects a path, if the recipe has something for it."""
-        return None if self.inspects is None else _resolve(self.inspects)
+        return None if self.inspects is None else resolve(self.inspects)

@@ -8,6 +8,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from quasistatic._plugins.component import Command, Component, NamedRecipe
+    from quasistatic._plugins.kind import Kind
 
 hookspec = pluggy.HookspecMarker("quasistatic")
 hookimpl = pluggy.HookimplMarker("quasistatic")
@@ -15,7 +16,7 @@ hookimpl = pluggy.HookimplMarker("quasistatic")
 
 @hookspec
 def quasistatic_components() -> list[Component]:  # type: ignore[empty-body]
-    """Sources, kernels, models, objectives and samplers that recipes may name.
+    """Sources, kernels, models, objectives and samplers that recipes may name, potentials, and components of a plugin's own kind.
 
     Return a list of `Component`. Called once, when the plugin is loaded; import nothing heavy here.
     """
@@ -26,6 +27,14 @@ def quasistatic_observers() -> list[Component]:  # type: ignore[empty-body]
     """Observers of a training run that recipes may name in `training.observers`.
 
     Return a list of `Component` of kind 'observer'.
+    """
+
+
+@hookspec
+def quasistatic_kinds() -> list[Kind]:  # type: ignore[empty-body]
+    """Kinds of components of its own, which this plugin and others may then offer components of.
+
+    Return a list of `Kind`. The names of the kinds of quasistatic are reserved.
     """
 
 

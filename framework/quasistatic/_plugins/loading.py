@@ -23,15 +23,17 @@ import pluggy
 from quasistatic._plugins import hooks
 from quasistatic._plugins.component import Command, Component, NamedRecipe
 from quasistatic._plugins.flags import jax_flags_kept
+from quasistatic._plugins.kind import KINDS, RESERVED, Kind
 from quasistatic.errors import close_match, one_line
 
 PREFIX = "quasistatic_"  # of every hook
 
 PluginState = Literal["loaded", "blocked", "broken", "conflict", "incompatible"]
-Value = Component | Command | NamedRecipe
+Value = Component | Command | NamedRecipe | Kind
 Load = Callable[[], Any]
 
 _RETURNS: dict[str, type] = {
+    "quasistatic_kinds": Kind,
     "quasistatic_components": Component,
     "quasistatic_observers": Component,
     "quasistatic_commands": Command,
@@ -90,7 +92,7 @@ class Refused(Exception):
 
 @attrs.frozen
 class Offer:
-    """Something that a plugin provides; `kind` is that of the component, or 'command' or 'recipe'."""
+    """Something that a plugin provides; `kind` is that of the component, or 'command', 'recipe' or 'kind'."""
 
     kind: str
     name: str
@@ -210,7 +212,11 @@ def _gather(plugin: Any) -> Iterator[Offer]:
                 wanted = f"a list of quasistatic.{expected.__name__}"
                 raise Refused(f"{hook} must return {wanted}, it returned {values!r:.100}")
             for value in values:
-                kind = {Command: "command", NamedRecipe: "recipe"}.get(expected) or value.kind
+                kind = {Command: "command", NamedRecipe: "recipe", Kind: "kind"}.get(expected) or value.kind
+                if expected is Kind and value.name in (*KINDS, *RESERVED):
+                    raise Refused(f"the name of its kind {value.name!r} is taken by quasistatic")
+                if expected is Kind and value.section == "required":
+                    raise Refused(f"its kind {value.name!r} is required, which recipes of others do not know")
                 if (kind == "observer") != (hook == "quasistatic_observers"):
                     raise Refused(f"{hook} returned a component of kind {kind!r}")
                 if not isinstance(value.summary, str):  # one that raises does so here, not in a list of all plugins

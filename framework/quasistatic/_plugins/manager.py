@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._plugins.component import KINDS, Command, Component, NamedRecipe
+from quasistatic._plugins.component import Command, Component, NamedRecipe
 from quasistatic._plugins.installed import OURS, installed, module_point
+from quasistatic._plugins.kind import KINDS, Kind
 from quasistatic._plugins.loading import PluginStatus, load
 from quasistatic._process.event import AbstractEvent
 from quasistatic.errors import ComponentConflict, ComponentNotFound, PluginError, did_you_mean
@@ -27,6 +28,8 @@ class PluginManager:
     unless named there; those of quasistatic itself and `modules` stay.
     A plugin is named by its name, or by 'distribution:name' where two share one. What the user names must work:
     PluginError if one of `modules` cannot be loaded or no plugin has a name in `blocked` or `only`.
+
+    `kinds` are those of components, by name, ours before those of plugins.
     """
 
     def __init__(self, modules: Sequence[str] = (), blocked: Collection[str] = (), only: Collection[str] = ()):
@@ -52,7 +55,9 @@ class PluginManager:
                 for offer in offers if status.usable else ():
                     self._offers.setdefault((offer.kind, offer.name), {})[status.qualified] = offer.value
             self._plugins[status.qualified] = status
+        self._refuse_unknown_kinds()
         self._mark_conflicts()
+        self.kinds: Mapping[str, Kind] = KINDS | {kind.name: kind for kind in self._values("kind")}
         for status in self.statuses():
             if status.module in modules and status.state in ("broken", "incompatible"):
                 raise PluginError(str(status))
@@ -69,6 +74,10 @@ class PluginManager:
         """
         return self._find(kind, name)[1]
 
+    def kind(self, name: str) -> Kind:
+        """The kind of this name, one of ours or of a plugin; raises like `component`."""
+        return KINDS[name] if name in KINDS else self._find("kind", name)[1]
+
     def command(self, name: str) -> Command:
         """A plugin's command; raises like `component`."""
         return self._find("command", name)[1]
@@ -78,12 +87,12 @@ class PluginManager:
         return self._find("recipe", name)[1]
 
     def owner(self, kind: str, name: str) -> PluginStatus:
-        """The plugin that provides this; `kind` may also be 'command' or 'recipe'. Raises like `component`."""
+        """The plugin that provides this; `kind` may also be 'command', 'recipe' or 'kind'. Raises like `component`."""
         return self._plugins[self._find(kind, name)[0]]
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
         """All components that can be used, by kind and name; of one kind if given."""
-        return tuple(value for each in KINDS if kind in (None, each) for value in self._values(each))
+        return tuple(value for each in self.kinds if kind in (None, each) for value in self._values(each))
 
     def default(self, kind: str, event: AbstractEvent | None = None) -> Component | None:
         """The component of this kind that is used where none is named; a kernel must take the event, if one is given.
@@ -118,7 +127,7 @@ class PluginManager:
         ordered = sorted(found, key=lambda pair: (pair[1].accepts is None, pair[0].distribution != OURS))  # it keeps the order
         return tuple(recipe for _, recipe in ordered)
 
-    def provided_by(self, plugin: str) -> tuple[Component | Command | NamedRecipe, ...]:
+    def provided_by(self, plugin: str) -> tuple[Component | Command | NamedRecipe | Kind, ...]:
         """All that one plugin offers, named as in `blocked`. Raises PluginError if it is unknown or not loaded."""
         owners = _require(plugin, self.statuses())
         for status in owners:
@@ -126,6 +135,24 @@ class PluginManager:
                 raise PluginError(str(status))
         names = {status.qualified for status in owners}
         return tuple(value for offers in self._offers.values() for owner, value in offers.items() if owner in names)
+
+    def _refuse_unknown_kinds(self) -> None:
+        """A plugin with a component of a kind that no plugin brings is broken, and what it offers is gone."""
+        known = (*KINDS, *(name for kind, name in self._offers if kind == "kind"))
+        refused = {
+            owner: value
+            for offers in self._offers.values()
+            for owner, value in offers.items()
+            if isinstance(value, Component) and value.kind not in known
+        }
+        for owner, value in refused.items():
+            hint = f"{did_you_mean(value.kind, known)}  (known: {', '.join(known)})"
+            reason = f"no plugin brings the kind {value.kind!r} of its component {value.name!r}{hint}"
+            self._plugins[owner] = attrs.evolve(self._plugins[owner], state="broken", reason=reason)
+        if refused:
+            kept = {key: {each: offers[each] for each in offers if each not in refused} for key, offers in self._offers.items()}
+            self._offers = {key: offers for key, offers in kept.items() if offers}
+            self._refuse_unknown_kinds()  # their own kinds are gone too
 
     def _mark_conflicts(self) -> None:
         for name in BUILT_IN:

@@ -41,7 +41,7 @@ class Alternatives:
     @property
     def bound(self) -> Estimate:
         """The mean of `per_event`."""
-        return estimate(self.per_event, self.given.size, self.given.pixels, self.given.symbols)
+        return estimate(self.per_event, self.given.units)
 
     @property
     def log_posteriors(self) -> np.ndarray:

@@ -61,7 +61,7 @@ class Diffusion(eqx.Module):
     ):
         """`grid` is the chain of training, or its number of steps T. `side` is `Side.absent(...)` where there may be some.
 
-        `potential`, `guidance` and `variances` are set by `tilted`, `guided` and `thermodynamics.with_fitted_variances`.
+        `potential`, `guidance` and `variances` are set by `tilted`, `guided` and `thermodynamics.steps.with_fitted_variances`.
         """
         if first_step not in ("learned", "paper"):
             raise ValueError(f"Diffusion.first_step: expected 'learned' or 'paper', got {first_step!r}")

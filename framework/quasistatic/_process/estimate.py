@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
 
 import attrs
 import numpy as np
 
-Unit = Literal["nats", "bits", "bits/dim", "bits/pixel", "bits/symbol"]
+Unit = str  # 'nats' or 'bits', or 'bits/dim' and so on, for each of the units of an event
+ONE: Mapping[str, int] = {"dim": 1}
 
 
 def customary_unit(size: int) -> Unit:
@@ -18,21 +19,19 @@ def customary_unit(size: int) -> Unit:
 
 @attrs.frozen
 class Estimate:
-    """A value with its unit, standard error, and the number of events behind it; `size` and `pixels` are those of an event.
+    """A value with its unit, standard error, and the number of events behind it.
 
-    `symbols` is how many symbols an event has in the mean; where that varies, `varying` is what its variation adds to or takes off
-    the standard error of a value for each symbol, as a factor.
+    `units` are those of an event, and how many of each it has in the mean. Where that number varies, `varying` is what its
+    variation adds to or takes off the standard error of a value for each of them, as a factor.
     """
 
     value: float
     standard_error: float
     unit: Unit
-    per: Literal["event"] = "event"
+    per: str = "event"
     events: int = 0
-    size: int = 1
-    pixels: int | None = None
-    symbols: float | None = None
-    varying: float = 1.0
+    units: Mapping[str, float] = ONE
+    varying: Mapping[str, float] = attrs.field(factory=dict)
 
     def to(self, unit: Unit) -> Estimate:
         """The same value in another unit; bits/dim divide by the number of elements of an event.
@@ -40,41 +39,43 @@ class Estimate:
         bits/pixel divide by that of its pixels, so that they sum over colours; bits/symbol are those of all events over the symbols
         of all events. KeyError for what is no picture, or no sequence.
         """
-        nats = {"nats": 1.0, "bits": math.log(2), "bits/dim": math.log(2) * self.size}
-        if self.pixels is not None:
-            nats["bits/pixel"] = math.log(2) * self.pixels
-        if self.symbols is not None:
-            nats["bits/symbol"] = math.log(2) * self.symbols
+        nats = {"nats": 1.0, "bits": math.log(2), **{f"bits/{name}": math.log(2) * count for name, count in self.units.items()}}
         factor = nats[self.unit] / nats[unit]
-        varying = self.varying ** ((unit == "bits/symbol") - (self.unit == "bits/symbol"))
-        return attrs.evolve(self, value=self.value * factor, standard_error=self.standard_error * factor * varying, unit=unit)
+        error = self.standard_error * factor * self._varying(unit) / self._varying(self.unit)
+        return attrs.evolve(self, value=self.value * factor, standard_error=error, unit=unit)
+
+    def _varying(self, unit: Unit) -> float:
+        return self.varying.get(unit.removeprefix("bits/"), 1.0)
 
     def customary(self) -> Estimate:
         """The same value in the unit that people read."""
-        return self.to(customary_unit(self.size))
+        return self.to(customary_unit(int(self.units["dim"])))
 
     def __str__(self) -> str:
         error = "" if math.isnan(self.standard_error) else f" +- {self.standard_error:.4f}"  # a single event has none
         return f"{self.value:.4f}{error} {self.unit}"
 
 
-def estimate(per_event: np.ndarray, size: int, pixels: int | None = None, symbols: np.ndarray | int | None = None) -> Estimate:
-    """Mean of values in nats per event (N,), with the standard error of that mean; `symbols`, of each event (N,) or of all.
+def estimate(per_event: np.ndarray, units: Mapping[str, int | np.ndarray] = ONE) -> Estimate:
+    """Mean of values in nats per event (N,), with the standard error of that mean; `units` of all events, or (N,) of each.
 
-    Both are nan for no events. The error of a value for each symbol is that of a ratio of two means (Cochran 1977, section 2.11).
+    Both are nan for no events. The error of a value per unit, of which events have different numbers, is that of a ratio of two
+    means (Cochran 1977, section 2.11).
     """
     values = np.asarray(per_event, np.float64)
     count = len(values)
+    counts = {name: float(np.mean(each)) for name, each in units.items() if np.size(each)}
     if not count:
-        return Estimate(math.nan, math.nan, "nats", size=size, pixels=pixels)
+        return Estimate(math.nan, math.nan, "nats", units=counts)
     if not np.isfinite(values).all():  # an event to which the model gives no probability
-        return Estimate(float(values.mean()), math.nan, "nats", events=count, size=size, pixels=pixels)
+        return Estimate(float(values.mean()), math.nan, "nats", events=count, units=counts)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    found = Estimate(float(values.mean()), error, "nats", events=count, size=size, pixels=pixels)
-    if symbols is None:
-        return found
-    counts = np.broadcast_to(np.asarray(symbols, np.float64), values.shape)
-    away = values - values.mean() / counts.mean() * counts
+    varying = {name: _varying(values, each) for name, each in units.items() if np.ptp(each) > 0}
+    return Estimate(float(values.mean()), error, "nats", events=count, units=counts, varying=varying)
+
+
+def _varying(values: np.ndarray, counts: int | np.ndarray) -> float:
+    """The standard deviation of what is left of the values where each has its share by its number, over that of the values."""
+    left = values - values.mean() / np.mean(counts) * counts
     spread = values.std()
-    varying = float(away.std() / spread) if spread > 0 and np.ptp(counts) > 0 else 1.0
-    return attrs.evolve(found, symbols=float(counts.mean()), varying=varying)
+    return float(left.std() / spread) if spread > 0 else 1.0

@@ -51,14 +51,12 @@ class AbstractEvent(ABC):
         """The tree, built like an event, of what belongs to each part."""
 
     @property
-    def pixels(self) -> int | None:
-        """How many pixels a picture has, of which each may have several colours; None for what is no picture."""
-        return None
+    def units(self) -> Mapping[str, int]:
+        """What bits of an event are also given per, and how many of it an event has, such as {'dim': 64, 'pixel': 64}.
 
-    @property
-    def symbols(self) -> int | None:
-        """How many symbols a sequence has, at most; None for what is no sequence of symbols."""
-        return None
+        'dim' are its elements. A picture has pixels, of which each may have several colours, and a sequence has symbols, at most.
+        """
+        return {"dim": self.size}
 
     @property
     def structs(self) -> Any:
@@ -123,9 +121,9 @@ class AbstractField(AbstractEvent):
         return self.is_discrete
 
     @property
-    def pixels(self) -> int | None:
+    def units(self) -> Mapping[str, int]:
         is_picture = len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[-1] in (1, 3))
-        return math.prod(self.shape[:2]) if is_picture else None
+        return {**super().units, **({"pixel": math.prod(self.shape[:2])} if is_picture else {})}
 
     def describe(self) -> str:
         return f"{'x'.join(map(str, self.shape)) or '1'} {self.kind}"
@@ -340,8 +338,8 @@ class Categorical(AbstractField):
     dtype: ClassVar[str] = "int32"
 
     @property
-    def symbols(self) -> int | None:
-        return self.size if len(self.shape) == 1 else None
+    def units(self) -> Mapping[str, int]:
+        return {**super().units, **({"symbol": self.size} if len(self.shape) == 1 else {})}
 
     def describe(self) -> str:
         return f"{'x'.join(map(str, self.shape)) or '1'} of {self.categories} categories"

@@ -39,17 +39,15 @@ class Ledger:
     `by_part` holds (N, T + 1) terms of -K for each part of an event, of each event: first step, the T - 1 steps (from
     `times[k]` back to `times[k-1]`), prior; a field alone has the name ''. The terms share their events, so their errors
     do not add; every total's error comes from per-event totals. `evaluations` counts calls of the network per event.
-    `per_event_error` (N,) is the standard error of each event's K over repeats, None for a single draw. `size` and `pixels`
-    are those of an event, `symbols` of all sequences or (N,) of each.
+    `units` are those of an event, each with its number in all events or (N,) in each. `per_event_error` (N,) is the standard
+    error of each event's K over repeats, None for a single draw.
     """
 
     times: np.ndarray
     by_part: Mapping[str, np.ndarray]
     evaluations: int
-    size: int
+    units: Mapping[str, int | np.ndarray]
     per_event_error: np.ndarray | None = None
-    pixels: int | None = None
-    symbols: int | np.ndarray | None = None
 
     @functools.cached_property
     def terms(self) -> np.ndarray:
@@ -62,7 +60,7 @@ class Ledger:
             self,
             by_part={name: terms[rows] for name, terms in self.by_part.items()},
             per_event_error=None if self.per_event_error is None else self.per_event_error[rows],
-            symbols=self.symbols[rows] if isinstance(self.symbols, np.ndarray) else self.symbols,
+            units={name: each[rows] if isinstance(each, np.ndarray) else each for name, each in self.units.items()},
         )
 
     def among(self, rows: np.ndarray, count: int) -> Ledger:
@@ -75,11 +73,12 @@ class Ledger:
         error = None if self.per_event_error is None else np.zeros(count)
         if error is not None:
             error[rows] = self.per_event_error
-        symbols = self.symbols
-        if isinstance(symbols, np.ndarray):
-            symbols = np.zeros(count, symbols.dtype)
-            symbols[rows] = self.symbols
-        return attrs.evolve(self, by_part=by_part, per_event_error=error, symbols=symbols)
+        units = dict(self.units)
+        for name, each in self.units.items():
+            if isinstance(each, np.ndarray):
+                units[name] = own = np.zeros(count, each.dtype)
+                own[rows] = each
+        return attrs.evolve(self, by_part=by_part, per_event_error=error, units=units)
 
     @property
     def steps(self) -> int:
@@ -94,32 +93,32 @@ class Ledger:
     @property
     def bound(self) -> Estimate:
         """K."""
-        return estimate(self.per_event, self.size, self.pixels, self.symbols)
+        return estimate(self.per_event, self.units)
 
     @property
     def first(self) -> Estimate:
         """The first step's term of -K."""
-        return estimate(self.terms[:, 0], self.size, self.pixels, self.symbols)
+        return estimate(self.terms[:, 0], self.units)
 
     @property
     def gaps(self) -> list[Estimate]:
         """The terms of -K of the T - 1 steps, first to last."""
-        return [estimate(column, self.size, self.pixels, self.symbols) for column in self.terms[:, 1:-1].T]
+        return [estimate(column, self.units) for column in self.terms[:, 1:-1].T]
 
     @property
     def total_gap(self) -> Estimate:
         """All T - 1 steps together."""
-        return estimate(self.terms[:, 1:-1].sum(axis=1), self.size, self.pixels, self.symbols)
+        return estimate(self.terms[:, 1:-1].sum(axis=1), self.units)
 
     @property
     def prior(self) -> Estimate:
         """What the end of the forward process still knows of the data: KL(q(z_1 given x) || equilibrium)."""
-        return estimate(self.terms[:, -1], self.size, self.pixels, self.symbols)
+        return estimate(self.terms[:, -1], self.units)
 
     @property
     def bound_by_part(self) -> dict[str, Estimate]:
         """The share of each part in K; they sum to K. A share is no bound by itself: the network reads all parts."""
-        return {name: estimate(-terms.sum(axis=1), self.size, self.pixels, self.symbols) for name, terms in self.by_part.items()}
+        return {name: estimate(-terms.sum(axis=1), self.units) for name, terms in self.by_part.items()}
 
 
 def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str, Float[Array, " terms"]]:
@@ -221,19 +220,19 @@ def ledger(
     terms, errors = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     times_used = np.asarray(times, np.float64)
     event, spread = diffusion.kernel.event, errors if repeats > 1 else None
-    return Ledger(times_used, terms, chain.calls * repeats, event.size, spread, event.pixels, _symbols(event, side))
+    return Ledger(times_used, terms, chain.calls * repeats, _units(event, side), spread)
 
 
 def empty_ledger(diffusion: Diffusion, steps: Steps = None) -> Ledger:
     """The ledger of no events, for which the network is not called."""
     times, event = np.asarray(diffusion.times(steps), np.float64), diffusion.kernel.event
     terms = {name: np.empty((0, len(times) + 1)) for name in event.parts()}
-    return Ledger(times, terms, 0, event.size, np.empty(0), event.pixels, event.symbols)
+    return Ledger(times, terms, 0, event.units, np.empty(0))
 
 
-def _symbols(event: AbstractEvent, side: State | None) -> int | np.ndarray | None:
-    """How many symbols a sequence has, or, where there is padding, each of them."""
-    if event.symbols is None or not (isinstance(side, Mapping) and PADDING in side):
-        return event.symbols
+def _units(event: AbstractEvent, side: State | None) -> Mapping[str, int | np.ndarray]:
+    """Those of an event; where there is padding, each sequence has symbols of its own."""
+    if "symbol" not in event.units or not (isinstance(side, Mapping) and PADDING in side):
+        return event.units
     padding = np.asarray(side[PADDING])
-    return event.symbols - padding.reshape(len(padding), -1).sum(axis=1)
+    return {**event.units, "symbol": event.units["symbol"] - padding.reshape(len(padding), -1).sum(axis=1)}

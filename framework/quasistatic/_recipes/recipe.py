@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 import tomli_w
 
-from quasistatic._plugins.component import KINDS, Component, NamedRecipe
+from quasistatic._plugins.component import Component, NamedRecipe
+from quasistatic._plugins.kind import Kind
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._recipes.opening import Opening, opening_of
 from quasistatic._recipes.options import describe, structure, unstructure
@@ -21,10 +22,7 @@ from quasistatic._recipes.sections import SECTIONS, EvaluationOptions, TrainingS
 from quasistatic._storage.files import read_plain, reason
 from quasistatic.errors import PluginError, QuasistaticError, RecipeError, did_you_mean
 
-# what a recipe names once: there may be several observers, and potentials come with a question to a run
-CHOICES = KINDS[:-2]
 OBSERVERS = "training.observers"
-KEYS = ("name", "seed", *CHOICES, *SECTIONS, "observer")
 LARGEST = 1_000_000  # bytes of a recipe file; the longest useful one is some thousands
 DEEPEST = 30  # tables in one another
 
@@ -50,15 +48,11 @@ class _Top:
 
 @attrs.frozen
 class Recipe:
-    """Everything that a run depends on, but the versions of the software."""
+    """Everything that a run depends on, but the versions of the software; `choices` are the components that it names, by kind."""
 
     name: str
     seed: int
-    source: Choice
-    kernel: Choice
-    model: Choice
-    objective: Choice
-    sampler: Choice
+    choices: Mapping[str, Choice] = attrs.field(hash=False)
     trajectory: TrajectoryOptions
     training: TrainingSection
     evaluation: EvaluationOptions
@@ -66,7 +60,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as TOML values: every option, given or default."""
-        chosen = {kind: getattr(self, kind).to_dict() for kind in CHOICES}
+        chosen = {kind: choice.to_dict() for kind, choice in self.choices.items()}
         watching = {choice.component.name: unstructure(choice.options) for choice in self.observers}
         return {
             "name": self.name,
@@ -175,8 +169,19 @@ def _override(values: dict[str, Any], pairs: list[tuple[str, Any]], manager: Plu
 
 def _default_name(kind: str, manager: PluginManager) -> str | None:
     """What a section without `use` names."""
-    default = manager.default(kind) if kind in CHOICES and kind not in ("source", "kernel") else None
+    found = _sections(manager).get(kind)
+    default = manager.default(kind) if found is not None and "event" not in found.inputs else None
     return None if default is None else default.name
+
+
+def _sections(manager: PluginManager) -> dict[str, Kind]:
+    """The kinds of which a recipe names one component: there may be several observers, and potentials come with a question."""
+    return {name: kind for name, kind in manager.kinds.items() if kind.section != "none"}
+
+
+def _keys(manager: PluginManager) -> tuple[str, ...]:
+    """What a recipe may have at the top."""
+    return "name", "seed", *_sections(manager), *SECTIONS, "observer"
 
 
 def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems: list[str]) -> Recipe:
@@ -195,8 +200,9 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
 
     top = {"name": name, **{key: values[key] for key in ("name", "seed") if key in values}}
     collect("top", lambda: structure(_Top, top, ""))
-    for kind in CHOICES:
-        collect(kind, lambda kind=kind: choose(kind, values.get(kind, {}), manager))
+    for name, kind in _sections(manager).items():
+        if kind.section == "required" or name in values or _default_name(name, manager) is not None:
+            collect(name, lambda name=name: choose(name, values.get(name, {}), manager))
     for key, cls in SECTIONS.items():
         collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
     watching = _watching(values.get("training", {}), manager)
@@ -204,13 +210,17 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
         collect("observers", lambda: _observers(watching, values.get("observer", {}), manager))
         if "training" in parts:
             parts["training"] = attrs.evolve(parts["training"], observers=watching)
+    keys = _keys(manager)
     unknown = [
-        f"{key:.80}: unknown section{_meant(key, parts)}  (a recipe takes: {', '.join(KEYS)})" for key in values if key not in KEYS
+        f"{key:.80}: unknown section{_meant(key, parts, keys)}  (a recipe takes: {', '.join(keys)})"
+        for key in values
+        if key not in keys
     ]
     if unknown or problems:
         raise RecipeError([problem.removeprefix(".") for problem in (*unknown, *problems)])
     top_level = parts.pop("top")
-    return Recipe(name=top_level.name, seed=top_level.seed, **parts)
+    choices = {kind: parts.pop(kind) for kind in _sections(manager) if kind in parts}
+    return Recipe(name=top_level.name, seed=top_level.seed, choices=choices, **parts)
 
 
 def _depth(value: Any) -> int:
@@ -225,13 +235,13 @@ def _inner(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _meant(key: str, parts: Mapping[str, Any]) -> str:
+def _meant(key: str, parts: Mapping[str, Any], keys: tuple[str, ...]) -> str:
     """The section that has an option of this name, or one that is spelt like it."""
     for section, part in parts.items():
         options = part.component.options if isinstance(part, Choice) else type(part)
         if attrs.has(options) and key in {field.name for field in describe(options)}:
             return f"; did you mean {section}.{key}?"
-    return did_you_mean(key, KEYS)
+    return did_you_mean(key, keys)
 
 
 def _watching(training: Any, manager: PluginManager) -> tuple[str, ...] | None:

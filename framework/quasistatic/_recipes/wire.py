@@ -18,26 +18,13 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.event import AbstractEvent
 from quasistatic._process.grid import AbstractGrid, FixedGrid, GivenGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.model import AbstractModel, Ports, Side
-from quasistatic._process.objective import AbstractObjective
-from quasistatic._process.potential import AbstractPotential
-from quasistatic._process.sampler import AbstractSampler
+from quasistatic._process.model import Ports, Side
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
 from quasistatic._training.keys import Role, role_key
-from quasistatic._training.observer import AbstractObserver, GuardedObserver
+from quasistatic._training.observer import GuardedObserver
 from quasistatic._training.task import Task
 from quasistatic.errors import IncompatibleError, InputError, PluginError, QuasistaticError, one_line
-
-EXPECTED: dict[str, type] = {
-    "source": AbstractSource,
-    "kernel": AbstractKernel,
-    "model": AbstractModel,
-    "objective": AbstractObjective,
-    "sampler": AbstractSampler,
-    "observer": AbstractObserver,
-    "potential": AbstractPotential,
-}
 
 
 def build_task(
@@ -54,20 +41,20 @@ def build_task(
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
-    kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
+    kernel = _kernel(recipe.choices["kernel"], source.event, manager, f"source {recipe.choices['source'].component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
     kernel, absent = kernel.measured(measured), Side.absent(source.side)
     if absent is not None:
         kernel.given(absent.value)  # what it cannot do with, it refuses before anything is written
     ports = Ports.of(kernel, source.side)
-    model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
+    model = _build(manager, "model", recipe.choices["model"], ports, key=role_key(recipe.seed, Role.INIT))
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
         source,
         diffusion,
-        _build(manager, "objective", recipe.objective),
-        _build(manager, "sampler", recipe.sampler),
+        _build(manager, "objective", recipe.choices["objective"]),
+        _build(manager, "sampler", recipe.choices["sampler"]),
         recipe.training,
         recipe.seed,
         recipe.to_dict(),
@@ -80,7 +67,7 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
 
     Raises IncompatibleError for data that it does not take from memory, and as `build_task`.
     """
-    choice = recipe.source
+    choice = recipe.choices["source"]
     if data is not None:
         if choice.component.from_data is None:
             takers = [each.name for each in manager.components("source") if each.from_data is not None]
@@ -97,9 +84,8 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
 def _refuse_refit(recipe: Recipe, source: AbstractSource) -> None:
     """Raises IncompatibleError where all rows are to be trained on, and the source cannot give them."""
     if recipe.training.refit and capability(source, AbstractRefitting) is None:
-        raise IncompatibleError(
-            f"training.refit: source {recipe.source.component.name!r} cannot give the rows of all splits to train on; leave it out"
-        )
+        name = recipe.choices["source"].component.name
+        raise IncompatibleError(f"training.refit: source {name!r} cannot give the rows of all splits to train on; leave it out")
 
 
 def count_parameters(model: Choice, event: AbstractEvent, manager: PluginManager) -> tuple[int, str]:
@@ -154,7 +140,7 @@ def _build(
     how: Callable[[Component], Callable[..., Any]] = Component.load,
     **keywords: Any,
 ) -> Any:
-    expected = EXPECTED[kind]
+    expected = manager.kind(kind).load()
     try:
         built = how(choice.component)(choice.options, *inputs, **keywords)
     except (QuasistaticError, OSError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from quasistatic._data.draw import worth_drawing
 from quasistatic._data.source import AbstractJudge, AbstractPictures, capability
-from quasistatic._process.estimate import Estimate, Unit, customary_unit
+from quasistatic._process.estimate import Estimate, customary_unit
 from quasistatic._process.event import AbstractEvent, Real
 from quasistatic._process.tree import count_of, take
 from quasistatic._report import pictures
@@ -24,14 +24,6 @@ from quasistatic._runs.run import Run
 from quasistatic._storage.files import read_plain, write_durably
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.keys import Role, role_key
-
-UNITS: dict[Unit, str] = {
-    "bits": "bits per event",
-    "nats": "nats per event",
-    "bits/dim": "bits per dim",
-    "bits/pixel": "bits per pixel",
-    "bits/symbol": "bits per symbol",
-}
 
 
 def run_report(summary: Summary, folder: RunFolder) -> str:
@@ -71,9 +63,9 @@ def format_estimate(value: Estimate) -> str:
 
 def _about(run: Run) -> str:
     recipe, event = run.recipe, run.source.event
+    source, kernel, model = (recipe.choices[kind].component.name for kind in ("source", "kernel", "model"))
     return (
-        f"{recipe.source.component.name} ({event.describe()} per event), kernel {recipe.kernel.component.name}, "
-        f"model {recipe.model.component.name}, T = {recipe.trajectory.steps}, "
+        f"{source} ({event.describe()} per event), kernel {kernel}, model {model}, T = {recipe.trajectory.steps}, "
         f"first step {recipe.trajectory.first_step}, {run.updates_done} updates, seed {recipe.seed}"
     )
 
@@ -186,17 +178,11 @@ def _parts(value: Evaluation) -> tuple[Estimate, Estimate, Estimate]:
 
 
 def _in_units(value: Estimate) -> tuple[str, ...]:
-    return tuple(format_estimate(value.to(unit)) for unit in _units(value))
-
-
-def _units(value: Estimate | AbstractEvent) -> list[Unit]:
-    """Those of an event, or of a value of one; pixels only of a picture, symbols only of a sequence."""
-    left_out = {"bits/pixel": value.pixels is None, "bits/symbol": value.symbols is None}
-    return [unit for unit in UNITS if not left_out.get(unit)]
+    return tuple(format_estimate(value.to(unit)) for unit in ("bits", "nats", *(f"bits/{name}" for name in value.units)))
 
 
 def _headers(event: AbstractEvent) -> list[str]:
-    return [UNITS[unit] for unit in _units(event)]
+    return ["bits per event", "nats per event", *(f"bits per {name}" for name in event.units)]
 
 
 def _reported(summary: Summary) -> Reported:

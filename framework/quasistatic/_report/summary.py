@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability, judging_split
-from quasistatic._process.estimate import Estimate, Unit, customary_unit
+from quasistatic._process.estimate import Estimate, Unit
 from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
@@ -84,7 +84,8 @@ class Summary:
                 f"what holds the network back, as K of the validation split fell from update {measured.update} on: more "
                 "training events, a narrower network (model.width), dropout (model.dropout), training.weight_decay"
             )
-        whiten = ', source.scale = "whiten"' if getattr(self.run.recipe.source.options, "scale", "whiten") != "whiten" else ""
+        scale = getattr(self.run.recipe.choices["source"].options, "scale", "whiten")
+        whiten = ', source.scale = "whiten"' if scale != "whiten" else ""
         return "more updates (training.updates), a longer chain (trajectory.steps), a wider network (model.width)" + whiten
 
     def _compared(self, values: np.ndarray) -> dict[str, Any]:
@@ -142,9 +143,9 @@ def describe(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
     recipe = run.recipe
     return {
         "recipe": recipe.name,
-        "source": recipe.source.component.name,
-        "kernel": recipe.kernel.component.name,
-        "model": recipe.model.component.name,
+        "source": recipe.choices["source"].component.name,
+        "kernel": recipe.choices["kernel"].component.name,
+        "model": recipe.choices["model"].component.name,
         "first_step": recipe.trajectory.first_step,
         "data": split,
         "checkpoint": run.updates_done if run.best is None else run.best.update,
@@ -217,9 +218,8 @@ def compared_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 def in_units(value: Estimate) -> list[str]:
     """In the unit that people read, and of a picture in bits per pixel, of a sequence in bits per symbol."""
-    pixels = [] if value.pixels is None else [in_unit(value, "bits/pixel")]
-    symbols = [] if value.symbols is None else [in_unit(value, "bits/symbol")]
-    return [in_unit(value, customary_unit(value.size)), *pixels, *symbols]
+    customary = value.customary().unit
+    return [in_unit(value, unit) for unit in (customary, *(f"bits/{name}" for name in value.units if name != "dim"))]
 
 
 def in_unit(value: Estimate, unit: Unit) -> str:

@@ -84,8 +84,8 @@ def _facts(recipe: Recipe, source: AbstractSource) -> dict[str, Any]:
     return {
         "event": source.event.describe(),
         "side information": "none" if source.side is None else source.side.describe(),
-        "kernel": recipe.kernel.to_dict(),
-        "model": recipe.model.to_dict(),
+        "kernel": recipe.choices["kernel"].to_dict(),
+        "model": recipe.choices["model"].to_dict(),
         "trajectory": {"grid": chain.grid, **learned},
     }
 

@@ -74,7 +74,7 @@ class Evaluation:
 
     def mean_of(self, values: np.ndarray) -> Estimate:
         """The mean of values (N,) of these events, in nats."""
-        return estimate(values, self.ledger.size, self.ledger.pixels, self.ledger.symbols)
+        return estimate(values, self.ledger.units)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: nats per event, and beside each bits per dimension, pixel or symbol."""
@@ -105,16 +105,13 @@ def to_json(value: Estimate | None) -> dict[str, Any] | None:
     """An estimate as JSON values."""
     if value is None:
         return None
-    dims = value.to("bits/dim")
     return {
         "value": value.value,
         "standard_error": None if math.isnan(value.standard_error) else value.standard_error,
         "unit": value.unit,
         "per": value.per,
         "events": value.events,
-        "bits_per_dim": dims.value,
-        **({} if value.pixels is None else {"bits_per_pixel": value.to("bits/pixel").value}),
-        **({} if value.symbols is None else {"bits_per_symbol": value.to("bits/symbol").value}),
+        **{f"bits_per_{name}": value.to(f"bits/{name}").value for name in value.units},
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quasistatic._plugins.installed import OURS
 from quasistatic._plugins.loading import PluginStatus
-from quasistatic._recipes.recipe import CHOICES, Recipe, load_kept_recipe
+from quasistatic._recipes.recipe import Recipe, load_kept_recipe
 from quasistatic._storage.folder import RunFolder
 from quasistatic.errors import QuasistaticError, RecipeError
 
@@ -57,9 +57,9 @@ def _note(changed: list[str]) -> tuple[str, ...]:
 
 def _used(recipe: Recipe, manager: PluginManager) -> Iterator[PluginStatus]:
     """The plugins whose components a recipe names."""
-    chosen = [(kind, getattr(recipe, kind)) for kind in CHOICES]
+    chosen = [*recipe.choices.items()]
     chosen += [("observer", choice) for choice in recipe.observers]
-    chosen += [("kernel", part) for part in recipe.kernel.parts.values()]
+    chosen += [("kernel", part) for part in recipe.choices["kernel"].parts.values()]
     for kind, choice in chosen:
         with contextlib.suppress(QuasistaticError):  # a component made by hand has no owner
             yield manager.owner(kind, choice.component.name)

@@ -36,7 +36,6 @@ from quasistatic._training.refit import refit
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
 from quasistatic.errors import DataError, InputError, RunError
-from quasistatic.thermodynamics import with_fitted_variances
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
@@ -174,20 +173,6 @@ class Run:
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else found
-
-    def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
-        """The run with the variances that fit validation events best on this chain; see `thermodynamics.with_fitted_variances`.
-
-        Raises InputError for another than Gaussian noise, and for a first step that is fixed.
-        """
-        data = self.source.split("validation", self.recipe.evaluation.events)
-        chain: Any = {"key": role_key(seed, Role.VALIDATION), "steps": steps, "side": data.side}
-        try:
-            diffusion = with_fitted_variances(self.diffusion, data.x, **chain)
-            held_out = None if self.held_out is None else with_fitted_variances(self.held_out, data.x, **chain)
-        except (TypeError, ValueError) as error:
-            raise InputError(str(error)) from None
-        return attrs.evolve(self, diffusion=diffusion, held_out=held_out)
 
 
 def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:

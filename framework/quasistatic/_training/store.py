@@ -43,7 +43,7 @@ class Risen:
         if len(per_event) != len(self.per_event_nats):  # other events: nothing to compare with
             return True
         with np.errstate(invalid="ignore"):
-            rise = estimate(per_event - np.asarray(self.per_event_nats), 1)
+            rise = estimate(per_event - np.asarray(self.per_event_nats))
         return not rise.value <= rise.standard_error  # the error of a single event is not a number
 
 

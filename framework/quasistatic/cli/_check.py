@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from quasistatic._plugins.component import KINDS
 from quasistatic.cli._common import manager_of, shape_of
 from quasistatic.cli.parts import echo, echo_json, echo_table, json_option
 from quasistatic.errors import PluginError, did_you_mean
@@ -91,10 +90,10 @@ def check(
 
 def _offers(ctx: click.Context, target: tuple[str, ...]) -> tuple[Any, ...]:
     manager = manager_of(ctx)
-    if len(target) == 2 and target[0] in KINDS:
+    if len(target) == 2 and target[0] in manager.kinds:
         return (manager.component(*target),)
     if len(target) != 1:
-        raise click.UsageError(f"expected a plugin, or one of {', '.join(KINDS)} and a name")
+        raise click.UsageError(f"expected a plugin, or one of {', '.join(manager.kinds)} and a name")
     found = manager.provided_by(target[0])
     if not found:
         raise PluginError(f"plugin {target[0]!r} offers nothing that could be checked")

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from quasistatic.cli._common import manager_of
@@ -29,7 +30,10 @@ from quasistatic.cli.parts import (
 
 if TYPE_CHECKING:
     from quasistatic._data.source import Split
+    from quasistatic._process.diffusion import Diffusion
+    from quasistatic._process.grid import Steps
     from quasistatic._runs.evaluation import Evaluation
+    from quasistatic._runs.run import Run
 
 
 @click.command()
@@ -94,7 +98,7 @@ def evaluate(
         refuse_outside(events, data)
     chain = chain_of(run, steps, grid)
     if fitted_variances:
-        run = run.with_fitted_variances(steps=chain)
+        run = _with_fitted_variances(run, chain)
     chosen = named if data is None else events
     measured = run.evaluate(chosen, steps=chain, seed=seed, repeats=repeats or (4 if per_event else None))
     if strict and data:
@@ -112,12 +116,29 @@ def evaluate(
         echo(f"{outside}{f'; K is the mean over the {inside} inside' if inside else ''}")
 
 
+def _with_fitted_variances(run: Run, steps: Steps) -> Run:
+    """The run with the constant variances that fit its validation events best on this chain."""
+    from quasistatic._training.keys import Role, role_key
+    from quasistatic.errors import InputError
+    from quasistatic.thermodynamics.steps import with_fitted_variances
+
+    data = run.source.split("validation", run.recipe.evaluation.events)
+
+    def fitted(diffusion: Diffusion) -> Diffusion:
+        return with_fitted_variances(diffusion, data.x, key=role_key(0, Role.VALIDATION), steps=steps, side=data.side)
+
+    try:
+        return attrs.evolve(run, diffusion=fitted(run.diffusion), held_out=run.held_out and fitted(run.held_out))
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error)) from None
+
+
 def _table(measured: Evaluation) -> bytes:
     """K of every record beside where it comes from, in the user's units where there are any; the unit is in the header."""
     from quasistatic._data.answers import record_table
 
     ledger, shift = measured.ledger, measured.log_scale
-    dims = math.log(2) * ledger.size
+    dims = math.log(2) * ledger.units["dim"]
     where = "" if shift is None else "_in_user_units"
     user = ledger.per_event - (0.0 if shift is None else shift)
     errors = [""] * len(user) if ledger.per_event_error is None else ledger.per_event_error

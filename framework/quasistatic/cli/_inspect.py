@@ -74,13 +74,13 @@ def _inspected(opening: Opening, recipe: Recipe, manager: PluginManager) -> Insp
     from quasistatic._recipes.wire import build_source
     from quasistatic.errors import PluginError, QuasistaticError, one_line
 
-    own = load_opened(opening, (), manager).source.component
-    look = opening.recipe.load_inspects() if own == recipe.source.component else None
+    own = load_opened(opening, (), manager).choices["source"].component
+    look = opening.recipe.load_inspects() if own == recipe.choices["source"].component else None
     if look is None:
         return _built(build_source(recipe, manager))
     owner = f"recipe {opening.recipe.name!r} of plugin {manager.owner('recipe', opening.recipe.name).owner}"
     try:
-        found = look(opening.path, recipe.source.options)
+        found = look(opening.path, recipe.choices["source"].options)
     except (QuasistaticError, OSError):
         raise
     except Exception as error:
@@ -102,7 +102,7 @@ def _built(source: AbstractSource) -> Inspection:
 
 def _fitting_kernel(recipe: Recipe, source: AbstractSource | None, manager: PluginManager) -> dict[str, Any]:
     """The setting of another kernel where the recipe's does not take such events."""
-    if source is None or recipe.kernel.component.takes(source.event):
+    if source is None or recipe.choices["kernel"].component.takes(source.event):
         return {}
     from quasistatic._recipes.wire import fitting_kernels
 

@@ -18,7 +18,7 @@ from string import Template
 import click
 
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._plugins.component import KINDS
+from quasistatic._plugins.kind import KINDS
 from quasistatic._plugins.manager import PluginManager
 from quasistatic._storage.files import UNTOUCHED, committed, explained, write_synced
 from quasistatic.cli._common import manager_of

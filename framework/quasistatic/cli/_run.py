@@ -128,7 +128,7 @@ def _start(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     recipe = recipe_of(ctx, name, overrides)
-    if (path := getattr(recipe.source.options, "path", None)) and path != "-":  # that is the standard input
+    if (path := getattr(recipe.choices["source"].options, "path", None)) and path != "-":  # that is the standard input
         refuse_absent(path)
     if out is not None:
         from quasistatic._storage.folder import RunFolder
@@ -178,7 +178,7 @@ def _announce(job: Job) -> None:
     recipe, task = job.recipe, job.task
     parameters, state_bytes = task.sizes()
     most = "up to " if recipe.training.patience < 1 else ""
-    chosen = ", ".join(f"{kind} {getattr(recipe, kind).component.name}" for kind in ("source", "kernel", "model", "objective"))
+    chosen = ", ".join(f"{kind} {recipe.choices[kind].component.name}" for kind in ("source", "kernel", "model", "objective"))
     for line in (
         f"{recipe.name}: {chosen}",
         f"  {task.source.event.describe()} per event; T = {recipe.trajectory.steps}; "

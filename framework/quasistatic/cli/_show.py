@@ -8,15 +8,15 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from quasistatic._plugins.component import KINDS
 from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._common import completer, manager_of, shape_of
 from quasistatic.cli.parts import echo, echo_json, echo_table, json_option
 from quasistatic.errors import did_you_mean
 
 
-def _complete_kind(_ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in (*KINDS, *SECTIONS) if name.startswith(start)]
+@completer
+def _complete_kind(ctx: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in (*manager_of(ctx).kinds, *SECTIONS) if name.startswith(start)]
 
 
 @completer
@@ -39,8 +39,8 @@ def show(
 ) -> None:
     """Say what a component is and which options it takes.
 
-    KIND is source, kernel, model, objective, sampler or observer, or one of the sections trajectory, training and
-    evaluation. Without NAME all of a kind are listed, without KIND all there are.
+    KIND is source, kernel, model, objective, sampler, observer or potential, or a kind that a plugin brings, or one of the
+    sections trajectory, training and evaluation. Without NAME all of a kind are listed, without KIND all there are.
     """
     if (shape or overrides) and not (shape and kind == "model" and name):
         raise click.UsageError("--shape counts what a network trains: it needs KIND model and a NAME, and --set needs --shape")
@@ -49,7 +49,7 @@ def show(
             raise click.UsageError(f"section {kind!r} takes no name")
         described = {"kind": "section", "name": kind, "description": (SECTIONS[kind].__doc__ or "").strip()}
         (echo_json if as_json else _echo_section)({**described, "options": _options(SECTIONS[kind])})
-    elif kind is not None and kind not in KINDS:
+    elif kind is not None and kind not in manager_of(ctx).kinds:
         raise click.UsageError(_unknown_kind(ctx, kind))
     elif kind is None or name is None:
         found = _list(ctx, kind)
@@ -61,7 +61,7 @@ def show(
 
 
 def _unknown_kind(ctx: click.Context, kind: str) -> str:
-    known = (*KINDS, *SECTIONS)
+    known = (*manager_of(ctx).kinds, *SECTIONS)
     named = [component.kind for component in manager_of(ctx).components() if component.name == kind]
     hint = f"; did you mean quasistatic show {named[0]} {kind}?" if named else did_you_mean(kind, known)
     return f"there is no kind {kind!r}{hint}  (known: {', '.join(known)})"

@@ -6,24 +6,10 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from quasistatic._data.source import AbstractSource
-from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.model import AbstractModel, Ports
-from quasistatic._process.objective import AbstractObjective
-from quasistatic._process.potential import AbstractPotential
-from quasistatic._process.sampler import AbstractSampler
-from quasistatic._training.observer import AbstractObserver
+from quasistatic._plugins.kind import KINDS
+from quasistatic._process.model import Ports
 from quasistatic.testing._law import REGISTRY, Law
 
-KINDS: dict[str, type] = {
-    "source": AbstractSource,
-    "kernel": AbstractKernel,
-    "model": AbstractModel,
-    "objective": AbstractObjective,
-    "sampler": AbstractSampler,
-    "observer": AbstractObserver,
-    "potential": AbstractPotential,
-}
 # in the order in which the laws are read
 for _module in (
     "semigroup", "technique", "gaussian", "sampling", "floats", "reversal", "rare",
@@ -40,8 +26,9 @@ def laws_of(kind: str, instance: Any, ports: Ports | None = None, expected_failu
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if not isinstance(instance, KINDS[kind]):
-        raise TypeError(f"{kind}: expected an instance of {KINDS[kind].__name__}, got a {type(instance).__name__}")
+    base = KINDS[kind].load()
+    if not isinstance(instance, base):
+        raise TypeError(f"{kind}: expected an instance of {base.__name__}, got a {type(instance).__name__}")
     if kind == "model" and ports is None:
         raise ValueError("laws_of: a model is checked for the ports that it was built for, give ports=...")
     subject = (instance, ports) if kind == "model" else (instance,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import inspect
 import itertools
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 
 from quasistatic._plugins.component import Command, Component, NamedRecipe
+from quasistatic._plugins.kind import KINDS, Kind
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.event import FIELDS, AbstractEvent, Categorical, Real
 from quasistatic._process.fields import Fields
@@ -22,7 +24,7 @@ from quasistatic.testing._law import PROTOCOL, Law, Verdict
 from quasistatic.testing._reading import Reading, faults
 
 Options = Mapping[tuple[str, str], Sequence[Any]]
-Offer = Component | Command | NamedRecipe
+Offer = Component | Command | NamedRecipe | Kind
 Events = Sequence[AbstractEvent]
 
 
@@ -62,6 +64,8 @@ def build_all(
             yield _command(offer)
         elif isinstance(offer, NamedRecipe):
             yield _recipe(offer, manager or plugins())
+        elif isinstance(offer, Kind):
+            yield _kind(offer)
         else:
             for chosen in _menu(offer, options or {}):
                 yield from builds(offer, chosen, events, once=once)
@@ -108,6 +112,9 @@ def builds(component: Component, options: Any = None, events: Events = (), *, on
     from quasistatic.testing import _examples as _examples  # says so if it cannot be imported, before anything is built
     from quasistatic.testing._catalogue import laws_of
 
+    if component.kind not in KINDS:
+        yield _of_own_kind(component)
+        return
     check_arithmetic()
     name, seen = f"{component.kind} {component.name}", set()
     try:
@@ -174,6 +181,24 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
     why = "A recipe ships with its package; every name and option in it is known, and so is what opens and inspects data for it."
     law = Law("resolves", "recipe", why, PROTOCOL, resolves)
     return Built(f"recipe {named.name}", [law])
+
+
+def _kind(kind: Kind) -> Built:
+    def loads(_setting: Any) -> Reading:
+        return faults([] if inspect.getdoc(kind.load()) else [f"{kind.base} has no docstring"])
+
+    law = Law("loads", "kind", "The class of a kind can be imported and says what it is.", PROTOCOL, loads)
+    return Built(f"kind {kind.name}", [law])
+
+
+def _of_own_kind(component: Component) -> Built:
+    """A component of a kind that a plugin brings, of which no law is known but that its builder can be imported."""
+
+    def loads(_setting: Any) -> Reading:
+        return faults([] if callable(component.load()) else [f"{component.build} cannot be called"])
+
+    law = Law("loads", component.kind, "The builder of a component can be imported.", PROTOCOL, loads)
+    return Built(f"{component.kind} {component.name}", [law])
 
 
 def _instances(component: Component, options: Any, events: Events, once: bool) -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -5,6 +5,7 @@ What a step dissipates is g dt^2 to leading order, so two half steps dissipate h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
@@ -30,18 +31,16 @@ Objective = Literal["bound", "ancestral"]
 class Dissipation(PerEvent):
     """Dissipation of the M steps between `knots` (M + 1,), in nats for each event, (N, M), first to last.
 
-    Knots are the times of a chain, and 0 before them where the first step, to data, is measured too. `size` and `pixels` are those
-    of an event.
+    Knots are the times of a chain, and 0 before them where the first step, to data, is measured too. `units` are those of an event.
     """
 
     knots: np.ndarray
-    size: int
-    pixels: int | None = None
+    units: Mapping[str, int]
 
     @property
     def total(self) -> Estimate:
         """All steps together."""
-        return estimate(self.per_event.sum(axis=1), self.size, self.pixels)
+        return estimate(self.per_event.sum(axis=1), self.units)
 
 
 def dissipation(
@@ -78,8 +77,8 @@ def dissipation(
         return _measured(chain, block, side_block, key, numbers, objective, with_first)
 
     per_draw = in_blocks("dissipation of the steps", measure, diffusion, xs, side, repeats)
-    event = diffusion.kernel.event
-    return Dissipation(per_draw.reshape(count, repeats, -1).mean(axis=1), knots_of(diffusion, times), event.size, event.pixels)
+    per_event = per_draw.reshape(count, repeats, -1).mean(axis=1)
+    return Dissipation(per_event, knots_of(diffusion, times), diffusion.kernel.event.units)
 
 
 def knots_of(diffusion: Diffusion, times: np.ndarray | jax.Array) -> np.ndarray:

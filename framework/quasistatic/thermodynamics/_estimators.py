@@ -11,8 +11,8 @@ import math
 import attrs
 import numpy as np
 
-MIN_ESS = 50.0
-MAX_PARETO_K = 0.7
+_MIN_ESS = 50.0
+_MAX_PARETO_K = 0.7
 MAX_VARIANCE = 0.3  # of the log-weight in nats^2, for a second cumulant that is followed by small ones
 
 
@@ -35,14 +35,14 @@ class LogAverage:
         """Why the value must not be used; None where nothing speaks against it."""
         if not math.isfinite(self.value_nats):
             return f"the value is {self.value_nats}: not all log-weights are finite numbers"
-        if self.ess < MIN_ESS:
-            return f"the effective sample size is {self.ess:.3g} of {self.paths} paths, below {MIN_ESS:g}"
-        if self.pareto_k > MAX_PARETO_K:
-            return f"the tail of the weights is too heavy: Pareto k is {self.pareto_k:.2g}, above {MAX_PARETO_K}"
+        if self.ess < _MIN_ESS:
+            return f"the effective sample size is {self.ess:.3g} of {self.paths} paths, below {_MIN_ESS:g}"
+        if self.pareto_k > _MAX_PARETO_K:
+            return f"the tail of the weights is too heavy: Pareto k is {self.pareto_k:.2g}, above {_MAX_PARETO_K}"
         return None
 
 
-def log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
+def _log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
     """log of the mean of exp over the last axis; -inf where all are -inf."""
     values = np.asarray(log_weights, np.float64)
     top = values.max(axis=-1, keepdims=True)
@@ -51,21 +51,21 @@ def log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
         return top[..., 0] + np.log(np.exp(values - top).mean(axis=-1))
 
 
-def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
+def _effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
     """(sum e^w)^2 / sum e^2w over the last axis: how many equal weights would be as good."""
     values = np.asarray(log_weights, np.float64)
-    return values.shape[-1] * np.exp(2.0 * log_mean_exp(values) - log_mean_exp(2.0 * values))
+    return values.shape[-1] * np.exp(2.0 * _log_mean_exp(values) - _log_mean_exp(2.0 * values))
 
 
 def jarzynski(log_weights: np.ndarray) -> LogAverage:
     """log p(x) from log-weights (paths,) of forward paths from one event (Jarzynski 1997), with its error by the delta method."""
     values = np.asarray(log_weights, np.float64)
-    ess, count = float(effective_sample_size(values)), len(values)
+    ess, count = float(_effective_sample_size(values)), len(values)
     error = math.sqrt(max(count / ess - 1.0, 0.0) / (count - 1)) if count > 1 else math.nan
-    return LogAverage(float(log_mean_exp(values)), error, ess, pareto_k(values), count)
+    return LogAverage(float(_log_mean_exp(values)), error, ess, _pareto_k(values), count)
 
 
-def pareto_k(log_weights: np.ndarray) -> float:
+def _pareto_k(log_weights: np.ndarray) -> float:
     """Shape of the generalised Pareto distribution fitted to the largest weights e^w, w (paths,).
 
     -inf where the largest are all equal; inf where there are too few of them. The tail has min(n / 5, 3 sqrt(n)) weights, and the
@@ -102,19 +102,12 @@ def _pareto_shape(excess: np.ndarray) -> float:
 def importance_weighted(log_weights: np.ndarray, particles: int | None = None) -> np.ndarray:
     """The bound E log mean of k = `particles` weights for each event, (N,), from w (N, paths); k is all paths unless given.
 
-    At most log p(x) in expectation, not falling with k, and K(x) at k = 1 (Burda et al. 2016). Paths are used in groups of k;
-    what is left over is not. Raises ValueError for more particles than paths.
+    At most log p(x) in expectation, not falling with k, and K(x) at k = 1 (Burda et al. 2016). Of draws of p(path given x), minus
+    the bound of -w is at least log p(x), and does not rise with k. Paths are used in groups of k; what is left over is not.
+    Raises ValueError for more particles than paths.
     """
     values = np.asarray(log_weights, np.float64)
-    return log_mean_exp(_groups(values, particles)).mean(axis=-1)
-
-
-def harmonic_bound(log_weights: np.ndarray, particles: int | None = None) -> np.ndarray:
-    """-E log mean of k weights e^-w for each event, (N,), from log-weights (N, paths) of draws of p(path given x).
-
-    At least log p(x), not rising with k.
-    """
-    return -importance_weighted(-np.asarray(log_weights, np.float64), particles)
+    return _log_mean_exp(_groups(values, particles)).mean(axis=-1)
 
 
 def _groups(values: np.ndarray, particles: int | None) -> np.ndarray:
@@ -133,7 +126,7 @@ def sandwich_bound(model_weights: np.ndarray, forward_weights: np.ndarray) -> np
     2015). Holds for events of the model alone: for data no such path is known.
     """
     first = np.asarray(model_weights, np.float64)[..., None]
-    return log_mean_exp(np.concatenate([first, np.asarray(forward_weights, np.float64)], axis=-1))
+    return _log_mean_exp(np.concatenate([first, np.asarray(forward_weights, np.float64)], axis=-1))
 
 
 def cumulant_estimate(log_weights: np.ndarray) -> np.ndarray:

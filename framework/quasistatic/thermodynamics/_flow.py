@@ -12,11 +12,9 @@ from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic._process.gaussian import AbstractGaussianPath
 from quasistatic._process.grid import Steps
-from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
 from quasistatic._process.sampler import AbstractSampler, Info
-from quasistatic.thermodynamics._emergence import denoised, log_levels
+from quasistatic.thermodynamics._levels import denoised, log_levels
 
 
 class Flow(AbstractSampler):
@@ -34,12 +32,6 @@ class Flow(AbstractSampler):
 
     def finish(self, diffusion: Diffusion, state: State, t: Time, *, key: Key) -> State:
         return denoised(diffusion, state, t)
-
-
-def check_flow(kernel: AbstractKernel) -> None:
-    """Raises TypeError for a kernel without a flow."""
-    if not isinstance(kernel, AbstractFlowing | AbstractGaussianPath):
-        raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
 
 
 def _ddim(diffusion: Diffusion, z: jax.Array, s: Time, t: Time) -> jax.Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import attrs
@@ -73,20 +72,6 @@ def optimise_grid(
         moved = reallocate(found[-1].knots, found[-1].dissipation)
         found.append(Allocation(moved, *measure(moved)))
     return found
-
-
-def doubled(cost: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """`measure` of `optimise_grid` from a cost of knots alone: twice what halving a step saves is its dissipation.
-
-    For costs without noise, such as exact bounds; they are evaluated once for every step.
-    """
-
-    def measure(knots: np.ndarray) -> tuple[float, np.ndarray]:
-        whole = cost(knots)
-        middles = [0.5 * (s + t) for s, t in itertools.pairwise(knots)]
-        return whole, np.array([2.0 * (whole - cost(np.insert(knots, k + 1, m))) for k, m in enumerate(middles)])
-
-    return measure
 
 
 def _counted(dissipation: np.ndarray) -> np.ndarray:

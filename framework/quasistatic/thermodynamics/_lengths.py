@@ -10,9 +10,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic.thermodynamics._emergence import denoised, log_levels, log_snr, per_level
-from quasistatic.thermodynamics._flow import check_flow
-from quasistatic.thermodynamics._landscape import divergence
+from quasistatic.thermodynamics._levels import check_flow, denoised, divergence, log_levels, log_snr, per_level
 
 
 @attrs.frozen(eq=False)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.steps import Variance, step_cost
 from quasistatic_plugins.swiss_roll import SwissRollOptions
 from quasistatic_plugins.swiss_roll.source import CHUNK, END, MEAN, START, SwissRoll, _quadrature
 
@@ -20,12 +20,12 @@ def best_gaussian_bound(
     events: int = 2000,
     seed: int = 0,
     first_step: Literal["learned", "paper"] = "learned",
-    variance: td.Variance = "diagonal",
+    variance: Variance = "diagonal",
 ) -> qs.Estimate:
     """The ceiling of K in nats per point, in the source's units, for a Gaussian chain with these log-SNRs (T,), falling.
 
     Every step has the true mean of the data given z_t, and a `variance` that knows as much of their true covariance as
-    `thermodynamics.step_cost` says, by quadrature along the roll for each of `events` random points and their noise; the step to
+    `step_cost` says, by quadrature along the roll for each of `events` random points and their noise; the step to
     data has what corresponds to it, and for 'posterior' what it has for 'isotropic'. `noise` is the source's option.
     """
     rng = np.random.default_rng(seed)
@@ -48,15 +48,15 @@ def best_gaussian_bound(
         if k == 0:
             terms.append(_first(left, "isotropic" if variance == "posterior" else variance))
         else:
-            terms.append(td.step_cost(math.exp(levels[k - 1]) - math.exp(level), left, variance))
+            terms.append(step_cost(math.exp(levels[k - 1]) - math.exp(level), left, variance))
     bound = -np.sum(terms, axis=0)
-    return qs.Estimate(float(bound.mean()), float(bound.std(ddof=1) / math.sqrt(events)), "nats", events=events, size=2)
+    return qs.Estimate(float(bound.mean()), float(bound.std(ddof=1) / math.sqrt(events)), "nats", events=events, units={"dim": 2})
 
 
-def _first(left: np.ndarray, variance: td.Variance) -> np.ndarray:
+def _first(left: np.ndarray, variance: Variance) -> np.ndarray:
     """The entropy of the step to data: what a step of `rise` costs, less ln(rise) for each element, as that goes to infinity."""
     rise = 1e12
-    return td.step_cost(rise, left, variance) - math.log(rise / (2.0 * math.pi * math.e))
+    return step_cost(rise, left, variance) - math.log(rise / (2.0 * math.pi * math.e))
 
 
 def _covariances(z: np.ndarray, level: float, noise: float, scale: float) -> np.ndarray:

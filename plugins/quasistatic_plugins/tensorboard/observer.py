@@ -19,7 +19,6 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import histogram
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
 from quasistatic.kits import pictures
 from quasistatic_plugins.tensorboard import TensorboardOptions
 
@@ -171,12 +170,15 @@ def _thermodynamics(ledger: qs.Ledger, diffusion: qs.Diffusion, few: qs.Data, so
 
     Where the truth is known also the entropy production, and the share of the free energy that is won as work.
     """
+    from quasistatic.thermodynamics.order import susceptibility  # here: before its first look a run does without
+    from quasistatic.thermodynamics.work import dissipation
+
     # the same noise at every validation
-    lost = td.dissipation(diffusion, few.x, key=jr.key(2), steps=min(HALVED, ledger.steps), side=few.side).mean
+    lost = dissipation(diffusion, few.x, key=jr.key(2), steps=min(HALVED, ledger.steps), side=few.side).mean
     found = {"dissipated_nats": lost.sum(), "largest_step_nats": lost.max()} if len(lost) else {}
     times = np.asarray(diffusion.times(min(LEVELS, ledger.steps)))
     with contextlib.suppress(TypeError):  # another noise, or a distribution of data without a mean
-        answers = td.susceptibility(diffusion, few.x, key=jr.key(3), times=times, side=few.side).mean
+        answers = susceptibility(diffusion, few.x, key=jr.key(3), times=times, side=few.side).mean
         found |= {"susceptibility_nats": answers.max(), "most_susceptible_time": times[answers.argmax()]}
     truth, reference = qs.sources.capability(source, qs.sources.AbstractTruth), diffusion.kernel.reference()
     if truth is not None and reference is not None:

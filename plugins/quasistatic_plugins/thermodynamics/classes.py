@@ -13,7 +13,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.order import ClassTimeline, class_timeline, crossing, u_turn
 from quasistatic_plugins.thermodynamics.lines import Line
 
 LABEL = "label"  # the tag of labelled events
@@ -32,7 +32,7 @@ class Classes:
     """
 
     names: tuple[str, ...]
-    timeline: td.ClassTimeline
+    timeline: ClassTimeline
     agreement: np.ndarray | None
     clones: int
 
@@ -60,7 +60,7 @@ def class_survey(run: qs.Run, steps: int | None, events: int, key: jax.Array) ->
     times = np.asarray(run.diffusion.times(steps), np.float64)
     levels = np.unique(np.interp(np.linspace(0, len(times) - 1, LEVELS), np.arange(len(times)), times))
     key_noise, key_turn = jr.split(key)
-    found = td.class_timeline(run.diffusion.kernel, known.x, known_labels, xs, labels, key=key_noise, times=levels)
+    found = class_timeline(run.diffusion.kernel, known.x, known_labels, xs, labels, key=key_noise, times=levels)
     clones = min(CLONED, len(labels))
     turned = None if _is_told(run) else _clones(run, data, kept, times, clones, known.x, known_labels, key_turn)
     return Classes(tuple(str(name) for name in names), found, turned, clones)
@@ -90,10 +90,10 @@ def _clones(
         key_back, key_read = jr.split(jr.fold_in(key, number))
         # of one length, which is compiled once
         way = np.interp(np.linspace(0, end, STEPS), np.arange(len(times)), times)
-        pairs = td.u_turn(run.diffusion, xs, jnp.asarray(way, jnp.result_type(float)), key=key_back, side=side)
+        pairs = u_turn(run.diffusion, xs, jnp.asarray(way, jnp.result_type(float)), key=key_back, side=side)
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), pairs)
         # read at the first level of noise, where the classes of known events are all but certain
-        read = td.class_timeline(run.diffusion.kernel, known, labels, flat, np.zeros(2 * count, int), key=key_read, times=times[:1])
+        read = class_timeline(run.diffusion.kernel, known, labels, flat, np.zeros(2 * count, int), key=key_read, times=times[:1])
         pair = read.log_posteriors[:, 0].argmax(axis=1).reshape(count, 2)
         same = (pair[:, 0] == pair[:, 1]).astype(float)
         found.append((way[-1], same.mean(), same.std(ddof=1) / math.sqrt(count)))
@@ -109,17 +109,17 @@ def classes_lines(found: Classes | None) -> Iterator[Line]:
     yield Line(
         "class_entropy", f"entropy of the class, of {len(found.names)}", entropy / math.log(2), math.nan, "bits", "event", about
     )
-    half = -td.crossing(-line.times, line.information, 0.5 * entropy)
+    half = -crossing(-line.times, line.information, 0.5 * entropy)
     why = "noise hides the class at no time"
     yield _when("class_time", "  half of it is known, at least, below t", half, "data set", about, why)
     for number, name in enumerate(found.names):
         middle = 0.5 * (1.0 + float(line.shares[number]))
-        time = -td.crossing(-line.times, line.by_class[:, number], middle)
+        time = -crossing(-line.times, line.by_class[:, number], middle)
         yield _when(f"class_time_{name}", f"  class {name} appears at t", time, "class", about, "no time at which it is as sure")
     if found.agreement is not None:
         times, agreement, _ = found.agreement
         middle = 0.5 * (1.0 + float((line.shares**2).sum()))
-        parted, clones = -td.crossing(-times, agreement, middle), f"pairs of clones of {found.clones} test events"
+        parted, clones = -crossing(-times, agreement, middle), f"pairs of clones of {found.clones} test events"
         label = "clones of the model end in one class below t"
         yield _when("clone_time", label, parted, "data set", clones, "no time at which they part")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.steps import EntropyBounds
+from quasistatic.thermodynamics.work import importance_weighted, sandwich_bound
 from quasistatic_plugins.thermodynamics.classes import Classes
 from quasistatic_plugins.thermodynamics.observatory import Observatory
 from quasistatic_plugins.thermodynamics.schedules import Improvement
@@ -87,7 +88,7 @@ def _per_step(axes: Axes, found: Observatory, scale: float) -> None:
 
 def _work(axes: Axes, found: Observatory, scale: float) -> None:
     """Log-weights of the model's own events, less what log p of each lies between: both ways they cross at 0."""
-    log_p = 0.5 * (td.importance_weighted(found.forward) + td.sandwich_bound(found.backward, found.forward[:, 1:]))
+    log_p = 0.5 * (importance_weighted(found.forward) + sandwich_bound(found.backward, found.forward[:, 1:]))
     forward, backward = (found.forward - log_p[:, None]).ravel() / scale, (found.backward - log_p) / scale
     low, high = np.quantile(forward, 0.002), max(np.quantile(forward, 0.998), np.quantile(backward, 0.998))
     # where every path has the log-weight log p, what is left is rounding
@@ -106,7 +107,7 @@ def _information(axes: Axes, found: Observatory, scale: float) -> None:
     axes.set_title("information about the event", fontsize=look.NORMAL, color=look.TEXT)
 
 
-def _entropy(axes: Axes, found: td.EntropyBounds, scale: float) -> None:
+def _entropy(axes: Axes, found: EntropyBounds, scale: float) -> None:
     """The learned entropy of every step between its bounds, all above the lower one."""
     times, floor = found.times[1:], found.lower.mean(axis=0)
     upper = found.corrected_upper.mean(axis=0)

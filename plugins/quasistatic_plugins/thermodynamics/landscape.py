@@ -13,7 +13,8 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.landscape import MergeTree, asymmetry, denoiser_of, flow_log_prob, merge_tree
+from quasistatic.thermodynamics.order import log_snr
 from quasistatic_plugins.thermodynamics.drawing import dendrogram
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
@@ -38,7 +39,7 @@ class Landscape:
 
     lines: tuple[Line, ...]
     sigmas: np.ndarray
-    tree: td.MergeTree
+    tree: MergeTree
     energy: np.ndarray | None
 
 
@@ -55,13 +56,13 @@ def survey(run: qs.Run, *, events: int = 64, smallest: float = 0.3, seed: int = 
     diffusion = run.diffusion.given(jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), data.side))
     times = np.asarray(diffusion.times(), np.float64)
     try:
-        widest = float(np.exp(-0.5 * td.log_snr(diffusion.kernel, times[-1:])[0]))
+        widest = float(np.exp(-0.5 * log_snr(diffusion.kernel, times[-1:])[0]))
     except TypeError as error:
         raise qs.InputError(f"landscape: {error}") from None
     key_field, key_flow = jr.split(jr.key(seed))
     levels = math.log(min(WIDEST, widest) / smallest) / math.log(LADDER)
     sigmas = smallest * LADDER ** np.arange(max(2, math.ceil(levels)))
-    tree = td.merge_tree(td.denoiser_of(diffusion), np.reshape(data.x, (len(data), -1)), sigmas)
+    tree = merge_tree(denoiser_of(diffusion), np.reshape(data.x, (len(data), -1)), sigmas)
     lines = (
         *_field(diffusion, data, times, key_field),
         *_energy(run, diffusion, data, float(times[0]), key_flow),
@@ -77,7 +78,7 @@ def _field(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.A
         t = jnp.asarray(times[number], jnp.result_type(float))
         noisy = jax.vmap(lambda x, key, t=t: diffusion.kernel.marginal(x, t).sample(key))
         zs = noisy(jnp.asarray(data.x), jr.split(key_noise, len(data)))  # type: ignore[no-untyped-call]  # a lambda
-        value = float(td.asymmetry(diffusion, zs, t, key=key_probe))
+        value = float(asymmetry(diffusion, zs, t, key=key_probe))
         label = f"asymmetry of the field at t = {times[number]:.2f}{', no energy' if value > TURNING else ''}"
         yield Line(f"asymmetry_{number}", label, value, math.nan, "", "field", f"{len(data)} test events")
 
@@ -89,12 +90,12 @@ def _energy(run: qs.Run, diffusion: qs.Diffusion, data: qs.Data, time: float, ke
     key_noise, key_probe = jr.split(key)
     keys, t = jr.split(key_noise, len(data)), jnp.asarray(time, jnp.result_type(float))
     zs = jax.vmap(lambda x, key: diffusion.kernel.marginal(x, t).sample(key))(jnp.asarray(data.x), keys)
-    found = td.flow_log_prob(diffusion, zs, key=key_probe, time=time)
+    found = flow_log_prob(diffusion, zs, key=key_probe, time=time)
     label = f"log p at t = {time:.2g}, by the probability flow"
     yield mean_line(run.source.event, "flow_log_prob", label, found, f"{len(found)} test events")
 
 
-def _merges(tree: td.MergeTree, count: int, smallest: float) -> Iterator[Line]:
+def _merges(tree: MergeTree, count: int, smallest: float) -> Iterator[Line]:
     ascents = f"ascents from {count} test events"
     yield Line("modes", f"modes in noise of deviation {smallest:g}", float(len(tree.modes)), math.nan, "", "data set", ascents)
     for number, (sigma, first, second) in enumerate(tree.merges):
@@ -107,7 +108,7 @@ def _plane(diffusion: qs.Diffusion, time: float, key: jax.Array) -> np.ndarray |
         return None
     axis = np.linspace(-REACH, REACH, SIDE)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    found = td.flow_log_prob(diffusion, jnp.asarray(points, jnp.result_type(float)), key=key, time=time)
+    found = flow_log_prob(diffusion, jnp.asarray(points, jnp.result_type(float)), key=key, time=time)
     return -found.reshape(SIDE, SIDE)
 
 

@@ -44,5 +44,5 @@ def mean_line(
     """The mean of values (N,) in nats per event, in the unit that people read."""
     count = len(per_event)
     error = float(per_event.std(ddof=1)) / math.sqrt(count)
-    mean = qs.Estimate(float(per_event.mean()), error, "nats", events=count, size=event.size).customary()
+    mean = qs.Estimate(float(per_event.mean()), error, "nats", events=count, units=event.units).customary()
     return Line(name, label, mean.value, mean.standard_error, mean.unit, mean.per, samples, doubt)

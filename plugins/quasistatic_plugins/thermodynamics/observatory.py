@@ -13,8 +13,25 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.order import crossing
+from quasistatic.thermodynamics.steps import EntropyBounds, entropy_bounds
+from quasistatic.thermodynamics.work import (
+    MAX_VARIANCE,
+    Dissipation,
+    LogAverage,
+    LogWeights,
+    crooks,
+    cumulant_estimate,
+    dissipation,
+    forward_weights,
+    importance_weighted,
+    jarzynski,
+    model_weights,
+    paired_crooks,
+    sandwich_bound,
+)
 from quasistatic_plugins.thermodynamics.classes import Classes, class_survey, classes_lines
+from quasistatic_plugins.thermodynamics.cost import chain_flops
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 MOST_DOUBTFUL = 0.05  # share of events whose average may be doubtful, if the mean over all events is to be printed
@@ -48,8 +65,8 @@ class Observatory:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     terms: np.ndarray
-    dissipation: td.Dissipation
-    entropy: td.EntropyBounds
+    dissipation: Dissipation
+    entropy: EntropyBounds
     forward: np.ndarray
     backward: np.ndarray
     classes: Classes | None
@@ -71,7 +88,7 @@ class Sampled:
 
     source: qs.AbstractSource
     xs: Any
-    weights: td.LogWeights
+    weights: LogWeights
     null: np.ndarray | None
     truth: np.ndarray | None
 
@@ -112,8 +129,8 @@ def _pairs(diffusion: qs.Diffusion, data: qs.Data, pairs: int, key: jax.Array, s
     """More than there are test events, as the theorems need many, and one path each is cheap."""
     count, (key_back, key_forth) = pairs * len(data), jr.split(key)
     side = _take(data.side, np.arange(count) % len(data))
-    xs, came_by = td.model_weights(diffusion, count, key=key_back, steps=steps, side=side)
-    forward = td.forward_weights(diffusion, xs, key=key_forth, steps=steps, side=side)
+    xs, came_by = model_weights(diffusion, count, key=key_back, steps=steps, side=side)
+    forward = forward_weights(diffusion, xs, key=key_forth, steps=steps, side=side)
     return Pairs(xs, forward.totals[:, 0], came_by.totals[:, 0])
 
 
@@ -122,7 +139,7 @@ def _take(tree: Any, index: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def restored(terms: np.ndarray, found: td.Dissipation) -> np.ndarray:
+def restored(terms: np.ndarray, found: Dissipation) -> np.ndarray:
     """Information (M + 1,) in nats at each knot, above that at the last: the terms (T + 1,) of -K less what is dissipated."""
     count = len(found.knots) - 1
     gained = -terms[len(terms) - 1 - count : len(terms) - 1] - found.mean
@@ -143,16 +160,16 @@ def observe(run: qs.Run, *, steps: int | None = None, events: int = 256, paths: 
     sampled = Sampled(
         run.source,
         data.x,
-        td.forward_weights(diffusion, data.x, key=keys[0], paths=paths, **shared),
+        forward_weights(diffusion, data.x, key=keys[0], paths=paths, **shared),
         None if reference is None else np.asarray(jax.vmap(reference.log_prob)(data.x), np.float64),
         None if truth is None else truth.log_prob(data.x),
     )
     pairs = _pairs(diffusion, data, draws.pairs, keys[1], steps)
     own = _take(pairs.xs, slice(len(data)))
     # the bounds from both sides are close with fewer paths
-    forward = td.forward_weights(diffusion, own, key=keys[2], paths=max(2, paths // 4), **shared).totals
-    dissipated = td.dissipation(diffusion, data.x, key=keys[3], repeats=draws.repeats, **shared)
-    entropy = td.entropy_bounds(diffusion, data.x, key=keys[4], repeats=draws.repeats // 4, **shared)
+    forward = forward_weights(diffusion, own, key=keys[2], paths=max(2, paths // 4), **shared).totals
+    dissipated = dissipation(diffusion, data.x, key=keys[3], repeats=draws.repeats, **shared)
+    entropy = entropy_bounds(diffusion, data.x, key=keys[4], repeats=draws.repeats // 4, **shared)
     classes = class_survey(run, steps, events, keys[5])
     lines = (
         *_bound(sampled),
@@ -182,10 +199,10 @@ def _bound(sampled: Sampled) -> Iterator[Line]:
 def _recovered(sampled: Sampled, is_sure: bool) -> Iterator[Line]:
     """log p from the same paths, and how far that can be trusted; where they are sure, every path of an event has its log p."""
     totals = sampled.weights.totals
-    lower, averages = td.importance_weighted(totals), [td.jarzynski(row) for row in totals]
+    lower, averages = importance_weighted(totals), [jarzynski(row) for row in totals]
     yield sampled.line("importance_weighted", f"log p at least, by {totals.shape[1]} paths", lower)
     yield sampled.line("jarzynski", "log p, by Jarzynski's equality", lower, doubt=None if is_sure else _doubts(averages))
-    yield sampled.line("cumulants", "log p, by two cumulants", td.cumulant_estimate(totals), doubt=_spread(totals))
+    yield sampled.line("cumulants", "log p, by two cumulants", cumulant_estimate(totals), doubt=_spread(totals))
     tails = sorted(average.pareto_k for average in averages)
     tail, few = tails[int(0.95 * (len(tails) - 1))], "too few paths have a tail to look at"
     ess = float(np.median([average.ess for average in averages]))
@@ -194,7 +211,7 @@ def _recovered(sampled: Sampled, is_sure: bool) -> Iterator[Line]:
     yield Line("pareto_k", "  Pareto k, 95 % are below", tail, math.nan, "", "event", sampled.about, doubt)
 
 
-def _doubts(averages: list[td.LogAverage]) -> str | None:
+def _doubts(averages: list[LogAverage]) -> str | None:
     """Why the mean of many averages is not to be trusted."""
     doubts = [average.doubt for average in averages if average.doubt is not None]
     if len(doubts) <= MOST_DOUBTFUL * len(averages):
@@ -205,9 +222,9 @@ def _doubts(averages: list[td.LogAverage]) -> str | None:
 
 def _spread(weights: np.ndarray) -> str | None:
     variance = float(np.median(weights.var(axis=1, ddof=1)))
-    if variance < td.MAX_VARIANCE:
+    if variance < MAX_VARIANCE:
         return None
-    return f"the variance of the log-weight is {variance:.2g} nats^2, above {td.MAX_VARIANCE}: more cumulants would count"
+    return f"the variance of the log-weight is {variance:.2g} nats^2, above {MAX_VARIANCE}: more cumulants would count"
 
 
 def _with_truth(sampled: Sampled) -> Iterator[Line]:
@@ -225,7 +242,7 @@ def _with_truth(sampled: Sampled) -> Iterator[Line]:
                 yield sampled.line("free_energy_most", "free energy at most, as H(X) >= 0", -null)
                 yield sampled.share("efficiency_least", "efficiency at least, work extracted / free energy", bound - null, -null)
         return
-    lower = td.importance_weighted(sampled.weights.totals)
+    lower = importance_weighted(sampled.weights.totals)
     yield sampled.line("entropy", "entropy of the data, H(X)", -truth)
     yield sampled.line("production", "total entropy production, -H(X) - K", truth - bound)
     yield sampled.line("production_in_paths", "  of paths: log p - K, at least", lower - bound)
@@ -235,7 +252,7 @@ def _with_truth(sampled: Sampled) -> Iterator[Line]:
         yield sampled.share("efficiency", "efficiency, work extracted / free energy", bound - null, truth - null)
 
 
-def _in_steps(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
+def _in_steps(sampled: Sampled, found: Dissipation) -> Iterator[Line]:
     count = len(found.knots) - 1
     if not count:
         return
@@ -245,15 +262,15 @@ def _in_steps(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
     yield sampled.line("restored_in_steps", "information restored in these steps", -measured - total, sampled.about)
 
 
-def _timeline(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
+def _timeline(sampled: Sampled, found: Dissipation) -> Iterator[Line]:
     """When the event appears: the times of half the information, and of as much as tells the training events apart."""
     known, rows = restored(sampled.weights.terms.mean(axis=(0, 1)), found), sampled.source.stored()
-    half = td.crossing(-found.knots, known, 0.5 * known[0]) if len(known) > 1 else math.nan
+    half = crossing(-found.knots, known, 0.5 * known[0]) if len(known) > 1 else math.nan
     if not math.isnan(half):
         yield Line("half_time", "half of this information is there at t", -half, math.nan, "", "data set", sampled.about)
     if rows is None or len(known) == 1:
         return
-    alike = td.crossing(-found.knots, known, math.log(len(rows)))
+    alike = crossing(-found.knots, known, math.log(len(rows)))
     label = f"enough to identify {len(rows)} training events below t"
     doubt = "there is not as much information" if math.isnan(alike) else None
     yield Line("memory_time", label, -alike, math.nan, "", "data set", sampled.about, doubt)
@@ -261,12 +278,12 @@ def _timeline(sampled: Sampled, found: td.Dissipation) -> Iterator[Line]:
 
 def _own(sampled: Sampled, forward: np.ndarray, pairs: Pairs) -> Iterator[Line]:
     """Bounds from both sides for events of the model, with log-weights (N, paths) of forward paths, and the detailed theorem."""
-    lower, upper = td.importance_weighted(forward), td.sandwich_bound(pairs.backward[: len(forward)], forward[:, 1:])
+    lower, upper = importance_weighted(forward), sandwich_bound(pairs.backward[: len(forward)], forward[:, 1:])
     both = f"{len(forward)} events of the model, {forward.shape[1]} forward paths each"
     yield sampled.line("own_lower", "its own events: log p at least", lower, both)
     yield sampled.line("own_upper", "its own events: log p at most", upper, both)
     yield sampled.line("own_width", "  width of this sandwich", upper - lower, both)
-    line, samples = td.paired_crooks(pairs.forward, pairs.backward), f"{len(pairs)} events of the model"
+    line, samples = paired_crooks(pairs.forward, pairs.backward), f"{len(pairs)} events of the model"
     yield Line("crooks_slope", "Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", samples, line.doubt)
 
 
@@ -282,18 +299,18 @@ def _joint(sampled: Sampled, pairs: Pairs) -> Iterator[Line]:
     if not possible.all():
         error = math.sqrt(share * (1.0 - share) / count)
         yield Line("impossible", "events of the model that data cannot be", share, error, "", "event", samples)
-    average = td.jarzynski(forward)
+    average = jarzynski(forward)
     mean = math.exp(average.value_nats)
     error, label = mean * average.standard_error_nats, f"E exp(-entropy production), {1.0 - share:.3g} by theory"
     yield Line("integral_theorem", label, mean, error, "", "path", samples, average.doubt)
     if possible.sum() > 1:
-        line = td.crooks(forward, pairs.backward[possible] - log_q[possible])
+        line = crooks(forward, pairs.backward[possible] - log_q[possible])
         yield Line("joint_slope", "joint Crooks slope, 1 by theory", line.slope, line.slope_error, "", "nat", samples, line.doubt)
 
 
 def _costs(diffusion: qs.Diffusion, sampled: Sampled) -> Iterator[Line]:
     """What a sample costs, and the order that is bought with it."""
-    operations = td.chain_flops(diffusion, len(sampled.weights.times))
+    operations = chain_flops(diffusion, len(sampled.weights.times))
     if operations is None:
         return
     yield Line("flops", "floating-point operations of a sample", operations, math.nan, "FLOP", "event", "XLA's count of a step")
@@ -305,7 +322,7 @@ def _costs(diffusion: qs.Diffusion, sampled: Sampled) -> Iterator[Line]:
         yield Line("gain_per_gflop", label, scale * value, scale * error, "nats", "GFLOP", sampled.about)
 
 
-def _notes(event: qs.AbstractEvent, diffusion: qs.Diffusion, entropy: td.EntropyBounds, lines: tuple[Line, ...]) -> Iterator[str]:
+def _notes(event: qs.AbstractEvent, diffusion: qs.Diffusion, entropy: EntropyBounds, lines: tuple[Line, ...]) -> Iterator[str]:
     if not all(field.is_discrete for field in event.parts().values()):
         yield "densities are in model units: in those of the data K, log p and entropies are other numbers, differences the same"
     count = entropy.alarms.size

@@ -12,7 +12,8 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics as td
+from quasistatic.thermodynamics.steps import flow_errors, optimise_grid, thermodynamic_length
+from quasistatic.thermodynamics.work import dissipation, forward_weights, knots_of
 from quasistatic_plugins.thermodynamics.lines import Line, mean_line
 
 Objective = Literal["bound", "ancestral", "ode", "entropic"]
@@ -53,7 +54,7 @@ def improve(
         raise qs.InputError("schedule: the objective 'ode' needs a kernel with a flow, on real numbers; 'bound' fits any")
     key_steps, key_paths, key_test = jr.split(jr.key(seed), 3)
     start = np.asarray(diffusion.times(steps), np.float64)
-    knots = start if objective == "ode" else td.knots_of(diffusion, start)
+    knots = start if objective == "ode" else knots_of(diffusion, start)
     if len(knots) < 3:
         raise qs.InputError(f"schedule: a chain of {len(start)} steps has no time that could move; expected more --steps")
 
@@ -75,7 +76,7 @@ def improve(
             return float(costs.mean(axis=0).sum()), costs.mean(axis=0)
         return -float(bounds(diffusion, data, chain(knots), key_paths).mean()), costs.mean(axis=0)
 
-    found = td.optimise_grid(measure, knots, rounds)
+    found = optimise_grid(measure, knots, rounds)
     best = min(found, key=lambda each: each.cost_nats)
     lines = [*_compared(run, start, chain(best.knots), events, key_test)]
     for when, label, each in (("before", "natural chain", found[0]), ("after", "this grid", best)):
@@ -91,14 +92,14 @@ def step_costs(
 ) -> np.ndarray:
     """What every step costs each event, (N, M): in nats, and for 'ode' in model units."""
     if objective == "ode":
-        return td.flow_errors(diffusion, data.x, key=key, steps=times, side=data.side)
-    lost = td.dissipation(diffusion, data.x, key=key, steps=times, side=data.side, objective=objective, repeats=REPEATS)
+        return flow_errors(diffusion, data.x, key=key, steps=times, side=data.side)
+    lost = dissipation(diffusion, data.x, key=key, steps=times, side=data.side, objective=objective, repeats=REPEATS)
     return lost.per_event
 
 
 def information(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.Array) -> np.ndarray:
     """What every step restores, (M,), in nats: its term of -K less what it dissipates; a thousandth of the mean at least."""
-    lost = td.dissipation(diffusion, data.x, key=key, steps=times, side=data.side, repeats=REPEATS).mean
+    lost = dissipation(diffusion, data.x, key=key, steps=times, side=data.side, repeats=REPEATS).mean
     terms = qs.ledger(diffusion, data.x, key=key, steps=times, side=data.side, repeats=PATHS).terms.mean(axis=0)
     found = terms[len(terms) - 1 - len(lost) : -1] - lost
     return np.maximum(found, 1e-3 * found.mean())
@@ -106,7 +107,7 @@ def information(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: 
 
 def bounds(diffusion: qs.Diffusion, data: qs.Data, times: np.ndarray, key: jax.Array) -> np.ndarray:
     """K of each event, (N,)."""
-    found = td.forward_weights(diffusion, data.x, key=key, paths=PATHS, steps=times, side=data.side)
+    found = forward_weights(diffusion, data.x, key=key, paths=PATHS, steps=times, side=data.side)
     return found.totals.mean(axis=1)
 
 
@@ -130,7 +131,7 @@ def _compared(run: qs.Run, before: np.ndarray, after: np.ndarray, events: int, k
 def _least(event: qs.AbstractEvent, costs: np.ndarray) -> Line:
     """L^2 / N from costs (N, M) of steps, in nats: no error, as it is not linear in them."""
     steps = costs.shape[1]
-    nats = np.full(len(costs), td.thermodynamic_length(costs.mean(axis=0)) ** 2 / steps)
+    nats = np.full(len(costs), thermodynamic_length(costs.mean(axis=0)) ** 2 / steps)
     line = mean_line(event, "cost_bound_least", f"{COSTS['bound']}: least, L^2 / {steps}", nats, f"{len(costs)} test events")
     return attrs.evolve(line, standard_error=math.nan)
 

@@ -193,7 +193,7 @@ def fit_number_form(cells: Sequence[str], form: NumberForm) -> NumberForm:
     base = attrs.evolve(
         form,
         capital=text.str.contains("E", literal=True).any(),
-        exponent=max(1, powers.str.len_bytes().min()) if len(powers) else 2,  # type: ignore[call-overload]
+        exponent=max(1, min(map(len, powers.to_list()), default=2)),
         has_plus=text.str.starts_with("+").any(),
         has_zero=bare.str.contains(r"^-?0\.").any() or not bare.str.contains(r"^-?\.").any(),
     )

@@ -228,9 +228,9 @@ def _proposed(
     kinds, found, seen = options.kinds, [], []
     for number in numbers:
         bare = frame[str(number)].head(SAMPLE).str.strip_chars().drop_nulls()
-        cells = bare.filter(bare != "").unique(maintain_order=True)
-        gaps = (cells.str.to_lowercase(), MISSING) if options.missing_words is None else (cells, options.missing_words)
-        seen.append(cells.filter(~gaps[0].is_in(list(gaps[1]))).to_list())
+        filled = bare.filter(bare != "").unique(maintain_order=True)
+        gaps = (filled.str.to_lowercase(), MISSING) if options.missing_words is None else (filled, options.missing_words)
+        seen.append(filled.filter(~gaps[0].is_in(list(gaps[1]))).to_list())
     decimal = options.decimal if options.decimal != "auto" else _decimal(seen, table.delimiter)
     for name, cells in zip(names, seen, strict=True):
         forms: list[Form] = []

@@ -40,7 +40,7 @@ def observer_contract(observer: AbstractObserver, setting: Setting) -> Reading:
     diffusion = setting.diffusion_with_random_network(Fading(), 3)
     terms = np.array([[1.0, 0.5, 0.2, 0.1], [0.9, 0.4, 0.1, 0.1]])
     shown = terms.copy()
-    ledger = Ledger(np.asarray(diffusion.times()), {"": terms}, 3, 2)
+    ledger = Ledger(np.asarray(diffusion.times()), {"": terms}, 3, {"dim": 2})
     info = RunInfo({"seed": 0}, "2 real", 3, 12, 0, 20, _Noise(), Ancestral())
     observer.start(info)
     observer.progress(10, {"loss_nats": 1.5})

@@ -7,4 +7,4 @@ def test_orders(law):
 
 
 def test_the_recipe_builds():
-    assert qs.load_recipe("orders").source.component.name == "orders"
+    assert qs.load_recipe("orders").choices["source"].component.name == "orders"

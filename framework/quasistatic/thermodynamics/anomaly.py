@@ -10,6 +10,8 @@ import numpy as np
 
 from quasistatic._process.ledger import Ledger
 
+__all__ = ["AnomalyScores", "anomaly_scores"]
+
 CELLS = 2**24  # ranks at a time
 
 

@@ -1,6 +1,8 @@
-"""When order appears: information about the event at every noise level, its susceptibility, its classes, and when it is memory.
+"""When order appears: information about the event at every noise level, its susceptibility, and its classes.
 
-For Gaussian noise on real numbers. The coordinate is the log signal-to-noise ratio ln u, in which kernels and schedules compare.
+For Gaussian noise on real numbers the coordinate is the log signal-to-noise ratio ln u, in which kernels and schedules compare.
+The classes of labelled events are for every kernel: z_t is classified by the kernel's own densities, which is the posterior of
+a model that has memorised these events. No network is called.
 """
 
 from __future__ import annotations
@@ -16,56 +18,31 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process import trajectory
-from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic._process.gaussian import AbstractGaussianPath, Levels
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import mean_of
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
+from quasistatic.thermodynamics._levels import denoised, log_levels, log_snr, log_snr_at, per_level
 from quasistatic.thermodynamics._per_event import PerEvent
 
-CELLS = 2**22  # distances at a time
-SAME = 1e-3  # of ln u: elements whose noise is the same
+__all__ = [
+    "ClassTimeline",
+    "Profile",
+    "class_information",
+    "class_timeline",
+    "clone_agreement",
+    "crossing",
+    "information_rate",
+    "integrated",
+    "log_snr",
+    "peak",
+    "speciation_ladder",
+    "susceptibility",
+    "u_turn",
+]
 
-
-def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray:
-    """ln u at times (M,), where z_t = a x + d eps and u = a^2 / d^2.
-
-    Raises TypeError for another than Gaussian noise, and where u is not the same for all elements.
-    """
-    found = np.asarray(_log_snrs(kernel, jnp.asarray(times, jnp.result_type(float))), np.float64).reshape(len(times), -1)
-    with np.errstate(invalid="ignore"):  # without noise all are infinite
-        apart = np.abs(found - found[:, :1]).max(initial=0.0)
-    if apart > SAME:
-        raise TypeError(f"expected the same noise in all elements, of {type(kernel).__name__} their ln u are {apart:.3g} apart")
-    return found[:, 0]
-
-
-def log_levels(kernel: AbstractKernel, t: Time) -> Levels:
-    """ln a and ln d^2 of z_t = a x + d eps, scalars or (*event). Raises TypeError for another than such noise, in each element."""
-    if not isinstance(kernel, AbstractGaussianPath):
-        raise TypeError(f"expected Gaussian noise, a kernel that is an AbstractGaussianPath, got {type(kernel).__name__}")
-    if kernel.basis is not None:
-        raise TypeError(f"expected noise that is independent in each element, {type(kernel).__name__} has a basis")
-    return kernel.levels(t)
-
-
-@eqx.filter_jit
-def _log_snrs(kernel: AbstractKernel, times: jax.Array) -> jax.Array:
-    return jax.vmap(lambda t: _log_snr(kernel, t))(times)
-
-
-def _log_snr(kernel: AbstractKernel, t: Time) -> jax.Array:
-    log_a, log_noise = log_levels(kernel, t)
-    return 2.0 * log_a - log_noise
-
-
-def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
-    """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    return mean_of(diffusion.denoise(diffusion.params(z, t), z, t))
+PARTED = 0.75  # chance of an event's own class against another: midway between none and all
 
 
 @attrs.frozen(eq=False)
@@ -88,7 +65,7 @@ def information_rate(diffusion: Diffusion, xs: State, *, key: Key, times: np.nda
 def _rate(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """u |x - E[x given z]|^2 / 2 of one event."""
     z = given.kernel.marginal(x, t).sample(key)
-    return 0.5 * jnp.sum(jnp.exp(_log_snr(given.kernel, t)) * (x - denoised(given, z, t)) ** 2)
+    return 0.5 * jnp.sum(jnp.exp(log_snr_at(given.kernel, t)) * (x - denoised(given, z, t)) ** 2)
 
 
 def susceptibility(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, side: State | None = None) -> Profile:
@@ -108,36 +85,6 @@ def _answer(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     return jnp.sum((jnp.exp(log_levels(given.kernel, t)[0]) * pushed) ** 2)
 
 
-@eqx.filter_jit
-def _values(
-    at: Callable[..., jax.Array],
-    diffusion: Diffusion,
-    xs: State,
-    side: State | None,
-    times: jax.Array,
-    key: Key,
-    numbers: jax.Array,
-) -> jax.Array:
-    def one(x: State, side_one: State | None, number: jax.Array) -> jax.Array:
-        given, keys = diffusion.given(side_one), jr.split(jr.fold_in(key, number), len(times))
-        return jax.lax.map(lambda point: at(given, x, *point), (times, keys))
-
-    return jax.vmap(one)(xs, side, numbers)
-
-
-def per_level(
-    at: Callable[..., jax.Array], diffusion: Diffusion, xs: State, key: Key, times: np.ndarray, side: State | None
-) -> np.ndarray:
-    """at(diffusion, x, t, key) of each event and time, (N, M, ...)."""
-    check_arithmetic()
-    levels = jnp.asarray(times, jnp.result_type(float))
-
-    def measure(block: State, side_block: State | None, numbers: jax.Array) -> jax.Array:
-        return _values(at, diffusion, block, side_block, levels, key, numbers)
-
-    return in_blocks("levels of noise", measure, diffusion, xs, side)
-
-
 def _profile(
     at: Callable[..., jax.Array], diffusion: Diffusion, xs: State, key: Key, times: np.ndarray, side: State | None
 ) -> Profile:
@@ -151,7 +98,7 @@ def integrated(log_snr: np.ndarray, rate: np.ndarray) -> np.ndarray:
     return np.append(np.cumsum(steps[::-1])[::-1], 0.0)
 
 
-# classes
+# classes, from their probabilities
 
 
 def class_information(posteriors: np.ndarray) -> np.ndarray:
@@ -233,40 +180,95 @@ def speciation_ladder(xs: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(np.linalg.eigvalsh(np.cov(flat.T).reshape(flat.shape[1], -1)), 1e-300))[::-1]
 
 
-# memory
+# classes of labelled events, for every kernel
 
 
-def memory(points: np.ndarray, log_snr: np.ndarray, *, key: Key, draws: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """What a model that has memorised the training events (n, ...) knows at levels ln u (M,): information and error, (M,) each.
+@attrs.frozen(eq=False)
+class ClassTimeline:
+    """log P(class given z_t) in nats, (N, M, classes), of N events with `labels` (N,) 0, 1, .. at `times` (M,), rising.
 
-    The information about which of them it was, in nats, ends at ln n; the error is E|x - E[x given z]|^2. A network whose error
-    on training events follows this one, and on test events does not, has collapsed onto them (Biroli et al. 2024).
+    `shares` (classes,) are those of the events that define the classes.
     """
-    flat = jnp.asarray(np.reshape(points, (len(points), -1)), jnp.result_type(float))
-    width = max(1, CELLS // (len(flat) * flat.shape[1]))
-    found = []
-    for number, level in enumerate(np.asarray(log_snr)):
-        key_which, key_noise = jr.split(jr.fold_in(key, number))
-        which = jr.randint(key_which, (draws,), 0, len(flat))
-        noise = jr.normal(key_noise, (draws, flat.shape[1]), flat.dtype)
-        parts = [
-            np.asarray(_known(flat, which[start : start + width], noise[start : start + width], jnp.asarray(level)))
-            for start in range(0, draws, width)
-        ]
-        found.append(np.concatenate(parts, axis=1).mean(axis=1))
-    information, errors = np.array(found).T
-    return math.log(len(flat)) - information, errors
+
+    times: np.ndarray
+    log_posteriors: np.ndarray
+    labels: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def of_own(self) -> np.ndarray:
+        """log P(its own class) of each event, (N, M)."""
+        return np.take_along_axis(self.log_posteriors, self.labels[:, None, None], axis=2)[..., 0]
+
+    @property
+    def information(self) -> np.ndarray:
+        """I(C; Z_t) in nats at least, (M,): E log P(own class) / share (Barber & Agakov 2003), which noise can only lower."""
+        found = (self.of_own - np.log(self.shares)[self.labels][:, None]).mean(axis=0)
+        # a classifier may add noise, so what is known later is known before
+        return np.maximum(np.maximum.accumulate(found[::-1])[::-1], 0.0)
+
+    @property
+    def by_class(self) -> np.ndarray:
+        """Mean P(its own class) of the events of each class, (M, classes); nan for one without events."""
+        own = np.exp(self.of_own)
+        empty = np.full(len(self.times), math.nan)
+        parts = [own[self.labels == k].mean(axis=0) if np.any(self.labels == k) else empty for k in range(len(self.shares))]
+        return np.stack(parts, axis=1)
+
+    def parting(self) -> np.ndarray:
+        """Times (classes, classes) before which two classes are distinguished with a chance of 3/4; nan where they never are."""
+        count = len(self.shares)
+        found = np.full((count, count), math.nan)
+        for k in range(count):
+            for other in range(k):
+                rows = np.isin(self.labels, (k, other))
+                if rows.any():
+                    pair = self.log_posteriors[rows]
+                    chance = np.exp(self.of_own[rows] - np.logaddexp(pair[..., k], pair[..., other])).mean(axis=0)
+                    found[k, other] = found[other, k] = -crossing(-self.times, chance, PARTED)
+        return found
+
+    def merges(self) -> tuple[tuple[float, int, int], ...]:
+        """Classes merging as noise rises: triples t, i, j in the order of t; the group of j joins that of i < j.
+
+        The time of two groups is the mean over their pairs of classes (average linkage).
+        """
+        times = np.nan_to_num(self.parting(), nan=float(self.times[0]))
+        groups, found = {k: [k] for k in range(len(self.shares))}, []
+        while len(groups) > 1:
+            pairs = [(float(times[np.ix_(groups[i], groups[j])].mean()), i, j) for i in groups for j in groups if i < j]
+            t, i, j = min(pairs)
+            groups[i] += groups.pop(j)
+            found.append((t, i, j))
+        return tuple(found)
 
 
-@jax.jit
-def _known(points: jax.Array, which: jax.Array, noise: jax.Array, level: jax.Array) -> jax.Array:
-    """Entropy of which point it was, and squared error of the mean point, (2, draws)."""
-    deviation = jnp.exp(-0.5 * level)
+def class_timeline(
+    kernel: AbstractKernel, known: State, known_labels: np.ndarray, xs: State, labels: np.ndarray, *, key: Key, times: np.ndarray
+) -> ClassTimeline:
+    """What noise leaves of the class of events `xs` (N, ...) with `labels` (N,), by events `known` (n, ...) with theirs (n,).
 
-    def one(index: jax.Array, eps: jax.Array) -> jax.Array:
-        y = points[index] + deviation * eps
-        log_share = jax.nn.log_softmax(-0.5 * jnp.sum(((y - points) / deviation) ** 2, axis=1))
-        share = jnp.exp(log_share)
-        return jnp.stack([-jnp.sum(share * log_share), jnp.sum((points[index] - share @ points) ** 2)])
+    Labels are 0, 1, .. ; every class has known events. Raises ValueError where one has none.
+    """
+    counts = np.bincount(known_labels)
+    if counts.min() == 0 or (len(labels) and max(labels) >= len(counts)):
+        raise ValueError(f"class_timeline: expected known events of every class, got {counts.tolist()}")
+    shares, at = np.eye(len(counts))[known_labels], jnp.asarray(times, jnp.result_type(float))
+    found = _posteriors(kernel, jax.tree.map(jnp.asarray, known), jnp.asarray(shares, at.dtype), xs, at, key)
+    return ClassTimeline(np.asarray(times, np.float64), np.asarray(found, np.float64), np.asarray(labels), counts / counts.sum())
 
-    return jax.vmap(one, out_axes=1)(which, noise)
+
+@eqx.filter_jit
+def _posteriors(kernel: AbstractKernel, known: State, members: jax.Array, xs: State, times: jax.Array, key: Key) -> jax.Array:
+    def one(of: tuple[State, jax.Array]) -> jax.Array:
+        x, number = of
+
+        def at(point: tuple[Time, Key]) -> jax.Array:
+            t, key_noise = point
+            z = kernel.marginal(x, t).sample(key_noise)
+            log_q = jax.vmap(lambda event: kernel.marginal(event, t).log_prob(z))(known)
+            return jax.nn.log_softmax(jax.nn.logsumexp(log_q[:, None], axis=0, b=members))
+
+        return jax.lax.map(at, (times, jr.split(jr.fold_in(key, number), len(times))))
+
+    return jax.lax.map(one, (xs, jnp.arange(count_of(xs))))

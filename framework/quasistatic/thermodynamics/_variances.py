@@ -11,7 +11,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.variances import FittedVariances
-from quasistatic.thermodynamics._emergence import denoised, log_snr, per_level
+from quasistatic.thermodynamics._levels import denoised, log_snr, per_level
 
 Variance = Literal["posterior", "isotropic", "elements", "diagonal", "full"]
 

@@ -13,10 +13,20 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
-from quasistatic.thermodynamics._emergence import denoised, log_levels, log_snr
-from quasistatic.thermodynamics._flow import check_flow
+from quasistatic.thermodynamics._levels import check_flow, denoised, divergence, log_levels, log_snr
 
-EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
+__all__ = [
+    "Denoiser",
+    "MergeTree",
+    "asymmetry",
+    "denoiser_of",
+    "empirical_denoiser",
+    "energy_difference",
+    "flow_log_prob",
+    "merge_tree",
+    "modes",
+]
+
 CLOSE = 1e-2  # in units of sigma: two modes that are one
 STILL = 1e-5  # in units of sigma: an ascent that has arrived
 MOST_ITERATIONS = 2000
@@ -76,13 +86,6 @@ def _flow_log_prob(
         return end.log_prob(z) + gained
 
     return jax.vmap(one)(xs, side, jr.split(key, len(xs)))
-
-
-def divergence(field: Callable[[jax.Array], jax.Array], z: jax.Array, probe: jax.Array) -> jax.Array:
-    """Of a field at z: exact up to 16 elements, by a random sign vector beyond."""
-    if z.size <= EXACT_DIVERGENCE:
-        return jnp.trace(jax.jacfwd(field)(z).reshape(z.size, z.size))
-    return jnp.sum(probe * jax.jvp(field, (z,), (probe,))[1])
 
 
 def _score(diffusion: Diffusion, z: jax.Array, t: Time) -> jax.Array:
