@@ -14,6 +14,7 @@ BUILT_IN = {
     "show": ("_show:show", "Describe a component and its options."),
     "recipes": ("_recipes:recipes", "List the recipes that can be run by name."),
     "config": ("_config:config", "Print a recipe with every option."),
+    "cache": ("_cache:cache", "Show or clear the compiled programs that are kept."),
     "check": ("_check:check", "Test a plugin's components against the laws."),
     "new-plugin": ("_new_plugin:new_plugin", "Write a small plugin project that works, with its tests."),
 }
