@@ -40,7 +40,7 @@ class Block(eqx.Module):
     second: Convolution
     timing: Affine
 
-    def __init__(self, channels: int, told: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, told: int, numbers: np.random.Generator | None):
         self.first = Convolution(3, channels, channels, numbers)
         self.second = Convolution(3, channels, channels, None)
         self.timing = Affine(told, 4 * channels, None)
@@ -57,7 +57,7 @@ class Attention(eqx.Module):
     inwards: Affine
     outwards: Affine
 
-    def __init__(self, channels: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, numbers: np.random.Generator | None):
         self.inwards = Affine(channels, 3 * channels, numbers)
         self.outwards = Affine(channels, channels, None)
 

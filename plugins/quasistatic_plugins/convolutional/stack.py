@@ -34,7 +34,7 @@ class Block(eqx.Module):
     timing: Affine
     apart: int = eqx.field(static=True)
 
-    def __init__(self, channels: int, apart: int, told: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, apart: int, told: int, numbers: np.random.Generator | None):
         self.taps = Affine(TAPS * channels, channels, numbers)
         self.inner = Affine(channels, channels, None)
         self.timing = Affine(told, 2 * channels, None)

@@ -36,7 +36,7 @@ class Mixing(eqx.Module):
     first: Affine
     second: Affine
 
-    def __init__(self, size: int, hidden: int, numbers: np.random.Generator):
+    def __init__(self, size: int, hidden: int, numbers: np.random.Generator | None):
         self.first = Affine(size, 2 * hidden, numbers)
         self.second = Affine(hidden, size, None)
 
@@ -53,7 +53,7 @@ class Block(eqx.Module):
     channels: Mixing
     timing: Affine
 
-    def __init__(self, grid: tuple[int, int], width: int, expansion: int, told: int, numbers: np.random.Generator):
+    def __init__(self, grid: tuple[int, int], width: int, expansion: int, told: int, numbers: np.random.Generator | None):
         self.rows, self.columns = (Mixing(size, expansion * size, numbers) for size in grid)
         self.channels = Mixing(width, expansion * width, numbers)
         self.timing = Affine(told, 4 * width, None)
