@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(10_000, 20, 10)  # tracing makes many objects that live: looking through them all took a fifth of the time
     for name in ("QUASISTATIC_DISABLE", "QUASISTATIC_ONLY", "QUASISTATIC_DEBUG"):
         os.environ.pop(name, None)
+    # the key that runs are signed with is not that of whoever tests
+    os.environ["XDG_STATE_HOME"] = str(config.rootpath / ".pytest_cache" / "state")
 
 
 def _set_what_jax_reads(config: pytest.Config) -> None:

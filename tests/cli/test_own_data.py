@@ -141,7 +141,9 @@ def test_a_file_that_was_changed_gives_the_same_samples_and_no_figures(trained, 
 def test_the_same_bytes_elsewhere_will_do(trained, moved, cli):
     here = cli("evaluate", trained / "run")
     assert here.exit_code == 2
-    shutil.copy(trained / "away.csv", moved / "people.csv")  # as the recipe names it, from the working directory
+    shutil.copy(trained / "away.csv", moved / "people.csv")
+    named = cli("resume", moved / "run", "--data", "people.csv", "-q")
+    assert named.exit_code == 0, named.output
     found = cli("evaluate", moved / "run", "--json")
     assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["bound"]["events"] == 12

@@ -171,33 +171,58 @@ def test_kill_9_of_runs_and_resumes(runs: Runs, uninterrupted: Any, tmp_path: Pa
         print(f"\n{first} and resume: {kills} kills, {number} runs, all end with the same bits")
 
 
-@pytest.mark.benchmark
-@pytest.mark.parametrize(("command", "lasts", "kills"), [("sample", 4, 70), ("evaluate", 4, 70), ("new-plugin", 1, 60)])
-def test_kill_9_of_whatever_writes(
-    runs: Runs, uninterrupted: Any, tmp_path: Path, command: str, lasts: float, kills: int, capsys: Any
-) -> None:
-    """Its output is there and whole, or not there; and what it reads is as it was."""
-    run = runs.home / "uninterrupted"
-    arguments: dict[str, Any] = {
-        "sample": lambda out: ("sample", run, "-n", "9", "-o", out / "x.csv"),
-        "evaluate": lambda out: ("evaluate", run, "--per-event", out / "x.csv"),
-        "new-plugin": lambda out: ("new-plugin", "mine", "--kind", "sampler", "--into", out / "mine"),
-    }
-    before, draw, done = contents(run), random.Random(command), 0
-    (tmp_path / "whole").mkdir()
-    runs(*arguments[command](tmp_path / "whole"))
-    expected = contents(tmp_path / "whole")
+WRITERS: dict[str, Any] = {
+    "sample": lambda run, out: ("sample", run, "-n", "9", "-o", out / "x.csv"),
+    "evaluate": lambda run, out: ("evaluate", run, "--per-event", out / "x.csv"),
+    "strip": lambda run, out: ("strip", run, "-o", out / "stripped"),
+    "schedule": lambda run, out: ("schedule", run, "-n", "8", "--rounds", "1", "-o", out / "grid.json"),
+    "thermo": lambda run, out: ("thermo", run, "-n", "4", "--paths", "2", "-o", out / "x.svg"),
+    "landscape": lambda run, out: ("landscape", run, "-n", "4", "-o", out / "x.svg"),
+    "condition": lambda run, out: ("denoise", run, "--noise", "1", "--particles", "2", "-o", out / "x.npz"),
+    "new-plugin": lambda run, out: ("new-plugin", "mine", "--kind", "sampler", "--into", out / "mine"),
+}
+ADDED = {"schedule.html": b"</html>\n", "pictures/schedule.png": b"IEND\xaeB`\x82"}  # to a run by `schedule`, and how they end
+
+
+def killed_writer(runs: Runs, place: Path, command: str, kills: int) -> tuple[int, int]:
+    """Its output is there and whole, or not there; what it reads is as it was. How often it was killed, and how often too late."""
+    run = shutil.copytree(runs.home / "uninterrupted", place / "run")
+    before, draw, done, late = contents(run), random.Random(command), 0, 0
+    (place / "whole").mkdir()
+    began = time.monotonic()
+    runs(*WRITERS[command](run, place / "whole"))
+    lasts, expected = time.monotonic() - began, contents(place / "whole")
     while done < kills:
-        out = tmp_path / str(done)
+        out = place / str(done)
         out.mkdir(exist_ok=True)
-        with runs.start(*arguments[command](out)) as process:
-            time.sleep(draw.uniform(0, lasts))
+        with runs.start(*WRITERS[command](run, out)) as process:
+            # most at any instant, some where it writes
+            time.sleep(draw.uniform(0, lasts) if draw.random() < 0.7 else lasts * draw.uniform(0.85, 1.05))
             process.kill()
-        done += process.returncode < 0
-        assert contents(out) in ({}, expected) and contents(run) == before
+        done, late = done + (process.returncode < 0), late + (process.returncode == 0)
+        found = contents(out)
+        assert found.keys() in (set(), expected.keys()), (command, found.keys())
+        assert all(len(data) == len(expected[name]) for name, data in found.items() if not name.endswith(".svg"))
+        assert all(data.endswith(b"</svg>\n") for name, data in found.items() if name.endswith(".svg"))
+        now = contents(run)
+        assert all(data.endswith(ADDED[name]) for name, data in now.items() if name in ADDED)
+        assert {name: data for name, data in now.items() if name not in ADDED} == before
         shutil.rmtree(out)
+    return done, late
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", WRITERS)
+def test_kill_9_of_each_command_that_writes(runs: Runs, uninterrupted: Any, tmp_path: Path, command: str) -> None:
+    assert killed_writer(runs, tmp_path, command, 2)[0] == 2
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("command", WRITERS)
+def test_kill_9_of_whatever_writes(runs: Runs, uninterrupted: Any, tmp_path: Path, command: str, capsys: Any) -> None:
+    kills, late = killed_writer(runs, tmp_path, command, int(os.environ.get("KILLS", "60")))
     with capsys.disabled():
-        print(f"\n{command}: {done} kills, no half file")
+        print(f"\n{command}: {kills} kills, {late} too late, no half file")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -87,8 +87,8 @@ def test_blocked_plugins_are_not_imported(install_plugin):
     assert "rival_one" in sys.modules
 
 
-def test_the_variable_blocks_too_and_may_name_what_is_not_installed(monkeypatch):
-    monkeypatch.setenv("QUASISTATIC_DISABLE", " gaussian ,,quasistatic:rbf,not-installed")
+def test_the_variable_blocks_too(monkeypatch):
+    monkeypatch.setenv("QUASISTATIC_DISABLE", " gaussian ,,quasistatic:rbf")
     manager = qs.PluginManager(blocked=["dense"])
     assert [status.name for status in manager.statuses() if status.state == "blocked"] == ["dense", "gaussian", "rbf"]
     with pytest.raises(qs.errors.PluginError, match=r"kernel 'gaussian' is not available: .* blocked"):

@@ -279,12 +279,12 @@ def test_bad_files_are_one_message(tmp_path):
 def test_a_run_knows_its_file_again(file):
     source = molecules(file, augment=True)
     restore = qs.plugins().component("source", "molecules").load_restore()
-    again = restore(source._choices, source.kept())
+    again = restore(source._choices, source.kept().at(file))
     assert again.side == source.side and again.notes == source.notes
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     file.write_text("\n".join(SMILES[::-1]))
     with pytest.raises(qs.DataError, match="these are not the data of the run"):
-        restore(source._choices, source.kept()).split("test")
+        restore(source._choices, source.kept().at(file)).split("test")
 
 
 @pytest.mark.slow

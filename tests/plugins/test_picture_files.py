@@ -446,7 +446,7 @@ def test_a_source_can_be_pickled(tmp_path):
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     component = qs.plugins().component("source", "images")
     options = component.options(path=str(tmp_path), size=8, fit="crop")
-    restored = pickle.loads(pickle.dumps(component.load_restore()(options, source.kept())))
+    restored = pickle.loads(pickle.dumps(component.load_restore()(options, source.kept().at(tmp_path))))
     np.testing.assert_array_equal(restored.split("test").x, source.split("test").x)
 
 
@@ -457,7 +457,7 @@ def test_a_run_of_before_kept_no_depth_and_modelled_the_highest_8_bits(tmp_path)
     options = component.options(path=str(tmp_path), size=8, fit="crop", bits=8)
     kept = component.load()(options).kept()
     about = {name: value for name, value in kept.about.items() if name != "depth"}
-    for (file, _), found in stored(component.load_restore()(options, qs.sources.Kept(about, kept.arrays))).items():
+    for (file, _), found in stored(component.load_restore()(options, qs.sources.Kept(about, kept.arrays).at(tmp_path))).items():
         np.testing.assert_array_equal(found, pictures[int(file[:2])] >> 8)
     with pytest.raises(qs.DataError, match="cannot be read by this version: 'depth'"):
         component.load_restore()(options, qs.sources.Kept({**about, "depth": {"bits": 99}}, kept.arrays))

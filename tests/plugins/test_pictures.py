@@ -167,7 +167,7 @@ def test_a_run_knows_its_pictures_again(folder, tmp_path):
     component = qs.plugins().component("source", "images")
     options = component.options(path=str(tmp_path / "pictures"), size=8, labels=True)
     source = component.load()(options)
-    kept = source.kept()
+    kept = source.kept().at(tmp_path / "pictures")
     assert kept.about["path"] == str(tmp_path / "pictures") and kept.about["classes"] == ["left", "right"]
     again = component.load_restore()(options, kept)
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)

@@ -304,7 +304,7 @@ def test_a_source_can_be_pickled(genome):
 
 
 def restored(source):
-    return qs.plugins().component("source", "sequences").load_restore()(source._choices, source.kept())
+    return qs.plugins().component("source", "sequences").load_restore()(source._choices, source.kept().at(source._where))
 
 
 def test_spectra_are_apart_by_the_root_of_the_divergence():
@@ -347,11 +347,11 @@ def test_a_run_knows_its_file_again(genome):
     path, rows = genome
     source = sequences(path)
     restore = qs.plugins().component("source", "sequences").load_restore()
-    again = restore(source._choices, source.kept())
+    again = restore(source._choices, source.kept().at(path))
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     fasta(path, [("one", rows["one"])])
     with pytest.raises(qs.DataError, match="these are not the data of the run"):
-        restore(source._choices, source.kept()).split("test")
+        restore(source._choices, source.kept().at(path)).split("test")
 
 
 def test_a_kernel_that_cannot_take_padding_says_so_before_a_folder_is_made(tmp_path):

@@ -315,12 +315,12 @@ def test_a_run_knows_its_file_again(tmp_path):
     path = write(tmp_path / "x.csv", HEADER, rows(100))
     source = table(path)
     component = qs.plugins().component("source", "table")
-    again = component.load_restore()(source._options, source.kept())
+    again = component.load_restore()(source._options, source.kept().at(path))
     assert again.event == source.event and again.notes == source.notes and again.columns == source.columns
     for part, values in source.split("test").x.items():
         np.testing.assert_array_equal(again.split("test").x[part], values)
     write(path, HEADER, rows(100, seed=1))
-    changed = component.load_restore()(source._options, source.kept())
+    changed = component.load_restore()(source._options, source.kept().at(path))
     assert changed.write_events(source.split("test").x, ".csv") == source.write_events(source.split("test").x, ".csv")
     with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")

@@ -221,7 +221,10 @@ def test_windows_with_a_strange_character_are_outside_and_the_others_are_not(son
 
 
 def test_a_source_can_be_pickled(song):
-    for source in (text(song), qs.plugins().component("source", "text").load_restore()(text(song)._choices, text(song).kept())):
+    for source in (
+        text(song),
+        qs.plugins().component("source", "text").load_restore()(text(song)._choices, text(song).kept().at(song)),
+    ):
         again = pickle.loads(pickle.dumps(source))
         np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
         assert again.notes == source.notes
@@ -286,11 +289,11 @@ def test_what_came_from_the_standard_input_is_kept(trained):
 def test_a_run_whose_text_was_changed_gives_no_figures(song):
     source = text(song)
     component = qs.plugins().component("source", "text")
-    again = component.load_restore()(source._choices, source.kept())
+    again = component.load_restore()(source._choices, source.kept().at(song))
     np.testing.assert_array_equal(again.split("test").x, source.split("test").x)
     assert again.notes == source.notes and again.event == source.event
     song.write_text(LINES.replace("wall", "hall"))
-    changed = component.load_restore()(source._choices, source.kept())
+    changed = component.load_restore()(source._choices, source.kept().at(song))
     assert changed.spell(source.split("test").x)[0] in LINES
     with pytest.raises(qs.DataError, match="these are not the data of the run"):
         changed.split("test")

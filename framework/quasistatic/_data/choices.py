@@ -16,7 +16,7 @@ ENDINGS = (".npy", ".npz", *TEXT)  # of files that are read
 class ArrayReading:
     """Which numbers of a file are read. To inherit from."""
 
-    path: str = option("", "the file; must be given, unless an array is handed over in Python")
+    path: str = option("", "the file; must be given, unless an array is handed over in Python", is_path=True)
     columns: tuple[str, ...] = option((), "columns that are read, by name or number from 1; by default all")
     drop: tuple[str, ...] = option((), "columns that are left out")
     labels: str | None = option(None, "a column that is not modelled, and stands beside K of every event")

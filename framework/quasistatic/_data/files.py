@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quasistatic._data.origin import Origin as Origin
+from quasistatic._data.origin import Places as Places
 from quasistatic._data.origin import Reopened as Reopened
 from quasistatic._data.origin import origin_of as origin_of
 from quasistatic._data.origin import origin_of_digests as origin_of_digests

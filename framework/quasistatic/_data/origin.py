@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import shlex
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -26,29 +28,51 @@ class Origin:
 
     @classmethod
     def of(cls, path: str | Path) -> Origin:
-        """Reads the whole file once. Raises OSError."""
-        with open(path, "rb") as file:
+        """Reads the whole file once. Raises OSError, also for a pipe."""
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for ever
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(f"{path}: not an ordinary file")
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(os.path.abspath(path), file.tell(), digest)
+
+
+@attrs.frozen
+class Places:
+    """Where the data of a run that is reopened may be: places that its reader has `named`, by hand or by starting the run.
+
+    `run` is its folder, for messages.
+    """
+
+    named: tuple[str, ...] = ()
+    run: str = "RUN"
 
 
 class Reopened(Generic[T]):
     """The data of a run that is reopened: looked for when they are first needed, and the same as they were, to the byte.
 
-    They are looked for where they were, then `elsewhere`, the place that the recipe names. `look(place)` gives the origin of
-    what is there, and a function that reads it.
+    They are looked for at `places` alone, which the reader has named. `look(place)` gives the origin of what is there, and a
+    function that reads it. `inside` is the place of data that need no file: those of a library, or that the run has kept itself.
     """
 
-    def __init__(self, origin: Origin, elsewhere: str, look: Callable[[str], tuple[Origin, Callable[[], T]]]):
-        self.origin, self._elsewhere, self._look = origin, elsewhere, look
+    def __init__(
+        self,
+        origin: Origin,
+        places: Places,
+        look: Callable[[str], tuple[Origin, Callable[[], T]]],
+        inside: str | None = None,
+    ):
+        self.origin, self._places, self._look, self._inside = origin, places, look, inside
 
     @functools.cached_property
     def data(self) -> T:
-        """What was read. Raises DataError where the data are gone, or were changed."""
-        named = os.path.abspath(os.path.expanduser(self._elsewhere)) if self._elsewhere else ""
-        there = [place for place in dict.fromkeys((self.origin.path, named)) if os.path.exists(place)]
-        if not there and not os.path.isabs(self.origin.path):  # the data of a library are at no place
-            there = [self._elsewhere]
+        """What was read. Raises DataError where the data are gone, were changed, or are at no place that the reader has named."""
+        if self._inside is not None and self.origin.path and not os.path.isabs(self.origin.path):
+            origin, read = self._look(self._inside)
+            if origin.sha256 == self.origin.sha256:
+                return read()
+            raise self.refusal(origin.path if origin.path == self.origin.path else None)
+        there = [place for place in self._places.named if os.path.exists(place)]
         for place in there:
             origin, read = self._look(place)
             if origin.sha256 == self.origin.sha256:
@@ -57,10 +81,17 @@ class Reopened(Generic[T]):
 
     def refusal(self, place: str | None = None) -> DataError:
         """The error for other data at a place, or by default for none at all."""
-        what = "the data of the run are gone" if place is None else "these are not the data of the run: they were changed since"
+        named, run = self._places.named, shlex.quote(self._places.run)
+        if place is not None:
+            what = f"{place}: these are not the data of the run: they were changed since"
+        elif named:
+            what = f"{named[0]}: the data of the run are gone"
+        else:
+            what = f"{run}: you have not named the data of this run, and a path that stands in a run is never followed"
         return DataError(
-            f"{place or self.origin.path}: {what}, so that none of its splits can be measured. `sample` and `evaluate --data FILE` "
-            f"do without them; with the same bytes in their place (sha256 {self.origin.sha256[:12]}...) all else goes on"
+            f"{what}, so that none of its splits can be measured. `sample` and `evaluate --data FILE` do without them; "
+            f"`quasistatic resume {run} --data FILE` names the same bytes (sha256 {self.origin.sha256[:12]}...) at any place, once "
+            "and for all commands"
         )
 
 

@@ -17,11 +17,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from quasistatic._data.origin import Places
 from quasistatic._data.units import Units
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import AbstractEvent, Real
 from quasistatic._process.fields import Fields
 from quasistatic._process.tree import count_of, take
+from quasistatic._storage.files import refuse_large
+from quasistatic.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,10 +184,18 @@ class AbstractPictures:
 
 @attrs.frozen(eq=False)
 class Kept:
-    """What a run keeps of its data: `about`, JSON values for run.json, and `arrays` by name."""
+    """What a run keeps of its data: `about`, JSON values for run.json, and `arrays` by name.
+
+    `places` are those where a run that is reopened may look for its data: no path that stands in a run is one.
+    """
 
     about: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    places: Places = attrs.field(factory=Places)
+
+    def at(self, *places: str | Path) -> Kept:
+        """The same of data that may be at these places."""
+        return attrs.evolve(self, places=Places(tuple(map(str, places))))
 
 
 class AbstractKept(ABC):
@@ -283,6 +294,10 @@ class AbstractGeneratedSource(AbstractSource):
 
     def split(self, name: Split, count: int | None = None) -> Data:
         if name not in self._splits:
+            try:
+                refuse_large(4 * self._sizes[name] * self.event.size)
+            except OSError as error:
+                raise DataError(f"the {name} split of {self._sizes[name]} events: {error}") from error
             keys = jr.split(jr.fold_in(self._key, SPLITS.index(name)), self._sizes[name])
             # not all at once: what they are made of would fill the memory
             together = max(1, AT_ONCE // self.event.size)

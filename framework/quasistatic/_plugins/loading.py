@@ -46,7 +46,8 @@ class PluginStatus:
     """What became of one plugin.
 
     `provides` lists 'kernel gaussian', 'command bench', 'recipe swiss-roll', as far as known if it is not loaded;
-    `seconds` is what loading took, `imports` the packages of others that it was the first to import.
+    `seconds` is what loading took, `imports` the packages of others that it was the first to import. `is_built_in` is true of
+    those that lie beside this very package, whatever a distribution calls itself.
     """
 
     name: str
@@ -58,6 +59,7 @@ class PluginStatus:
     provides: tuple[str, ...] = ()
     seconds: float = 0.0
     imports: tuple[str, ...] = ()
+    is_built_in: bool = False
 
     @property
     def source(self) -> str:

@@ -14,7 +14,7 @@ import attrs
 
 from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.component import Command, Component, NamedRecipe
-from quasistatic._plugins.installed import OURS, installed, module_point
+from quasistatic._plugins.installed import installed, module_point
 from quasistatic._plugins.kind import KINDS, Kind
 from quasistatic._plugins.loading import PluginStatus, load
 from quasistatic._process.event import AbstractEvent
@@ -27,7 +27,7 @@ class PluginManager:
     With `only`, or else with names in the variable QUASISTATIC_ONLY, the plugins of other distributions are blocked
     unless named there; those of quasistatic itself and `modules` stay.
     A plugin is named by its name, or by 'distribution:name' where two share one. What the user names must work:
-    PluginError if one of `modules` cannot be loaded or no plugin has a name in `blocked` or `only`.
+    PluginError if one of `modules` cannot be loaded or no plugin has a name that is given, in a variable too.
 
     `kinds` are those of components, by name, ours before those of plugins.
     """
@@ -37,15 +37,17 @@ class PluginManager:
         known = {status.module for status, _ in found}
         named = [name for name in dict.fromkeys(modules) if name not in known]
         found += [(PluginStatus(name, name), module_point(name)) for name in named]
-        for name in (*blocked, *only):
-            _require(name, [status for status, _ in found])
-        unwanted = {*blocked, *_listed("QUASISTATIC_DISABLE")}
-        wanted = {*only} or _listed("QUASISTATIC_ONLY")
+        disabled, allowed = _listed("QUASISTATIC_DISABLE"), _listed("QUASISTATIC_ONLY")
+        for where, names in (("", (*blocked, *only)), ("QUASISTATIC_DISABLE: ", disabled), ("QUASISTATIC_ONLY: ", allowed)):
+            for name in sorted(names):
+                _require(name, [status for status, _ in found], where)
+        unwanted = {*blocked, *disabled}
+        wanted = {*only} or allowed
         self._plugins: dict[str, PluginStatus] = {}  # by qualified name
         self._offers: dict[tuple[str, str], dict[str, Any]] = {}  # what each plugin offers under one kind and name
         for status, point in found:
             names = {status.name, status.qualified}
-            stays = not wanted or status.distribution == OURS or status.module in modules
+            stays = not wanted or status.is_built_in or status.module in modules
             if names & unwanted:
                 status = _blocked(status, "by --no-plugin or QUASISTATIC_DISABLE")
             elif not stays and not names & wanted:
@@ -124,7 +126,7 @@ class PluginManager:
             for owner, recipe in offers.items()
             if recipe.opens or recipe.folder
         ]
-        ordered = sorted(found, key=lambda pair: (pair[1].accepts is None, pair[0].distribution != OURS))  # it keeps the order
+        ordered = sorted(found, key=lambda pair: (pair[1].accepts is None, not pair[0].is_built_in))  # it keeps the order
         return tuple(recipe for _, recipe in ordered)
 
     def provided_by(self, plugin: str) -> tuple[Component | Command | NamedRecipe | Kind, ...]:
@@ -206,12 +208,12 @@ def _blocked(status: PluginStatus, reason: str) -> PluginStatus:
     return attrs.evolve(status, state="blocked", reason=reason)
 
 
-def _require(name: str, statuses: Collection[PluginStatus]) -> list[PluginStatus]:
-    """The plugins of this name."""
+def _require(name: str, statuses: Collection[PluginStatus], where: str = "") -> list[PluginStatus]:
+    """The plugins of this name, which was given in `where`."""
     found = [status for status in statuses if name in (status.name, status.qualified)]
     if not found:
         hint = did_you_mean(name, [status.name for status in statuses])
-        raise PluginError(f"no plugin is called {name!r}{hint}  (quasistatic plugins lists all)")
+        raise PluginError(f"{where}no plugin is called {name!r}{hint}  (quasistatic plugins lists all)")
     return found
 
 

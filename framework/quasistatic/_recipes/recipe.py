@@ -15,6 +15,7 @@ import tomli_w
 from quasistatic._plugins.component import Component, NamedRecipe
 from quasistatic._plugins.kind import Kind
 from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._plugins.options import paths_in
 from quasistatic._recipes.opening import Opening, opening_of
 from quasistatic._recipes.options import describe, structure, unstructure
 from quasistatic._recipes.overrides import Overrides, override_pairs
@@ -73,6 +74,14 @@ class Recipe:
     def to_toml(self) -> str:
         """The text of the resolved recipe; `load_recipe` of it gives an equal recipe."""
         return tomli_w.dumps(self.to_dict())
+
+
+def paths_of(recipe: Recipe) -> dict[str, str]:
+    """The paths that a recipe names, by the dotted names of their options."""
+    parts = [(f"{kind}.parts.{name}", part) for kind, choice in recipe.choices.items() for name, part in choice.parts.items()]
+    chosen = [*recipe.choices.items(), *parts]
+    chosen += [(f"observer.{choice.component.name}", choice) for choice in recipe.observers]
+    return {f"{where}.{name}": path for where, choice in chosen for name, path in paths_in(choice.options).items()}
 
 
 def load_recipe(recipe: str | os.PathLike[str], overrides: Overrides = (), manager: PluginManager | None = None) -> Recipe:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import equinox as eqx
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from quasistatic._data.source import AbstractRefitting, AbstractSource, Kept, ca
 from quasistatic._plugins.component import Component
 from quasistatic._plugins.installed import ENTRY_POINTS
 from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._plugins.options import with_paths
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.event import AbstractEvent
 from quasistatic._process.grid import AbstractGrid, FixedGrid, GivenGrid, LearnedGrid
@@ -21,6 +23,8 @@ from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import Ports, Side
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
+from quasistatic._recipes.room import refuse_large_events, refuse_larger
+from quasistatic._storage.checkpoint import Room
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.observer import GuardedObserver
 from quasistatic._training.task import Task
@@ -32,12 +36,15 @@ def build_task(
     manager: PluginManager,
     source: AbstractSource | None = None,
     measured: Mapping[str, np.ndarray] | None = None,
+    room: Room | None = None,
 ) -> Task:
     """Build all components of a recipe, around this source, by default its own.
 
-    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data.
+    `measured` is what the kernel of another run, or of one that is reopened, has measured of its data. `room` is what the
+    checkpoints of a run that is reopened can hold: a network beyond it is not built.
 
-    Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
+    Raises CheckpointError for such a network, IncompatibleError where two choices do not fit, InputError where a component refuses
+    its options.
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
@@ -48,6 +55,8 @@ def build_task(
     if absent is not None:
         kernel.given(absent.value)  # what it cannot do with, it refuses before anything is written
     ports = Ports.of(kernel, source.side)
+    if room is not None:
+        refuse_larger(recipe.choices["model"], ports, room)
     model = _build(manager, "model", recipe.choices["model"], ports, key=role_key(recipe.seed, Role.INIT))
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
@@ -77,7 +86,11 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
             )
         return _build(manager, "source", choice, data, how=Component.load_from_data)
     if kept is not None and choice.component.restore is not None:
-        return _build(manager, "source", choice, kept, how=Component.load_restore)
+        # what stands in a run as a path is not followed: the places of its data are in `kept`
+        choice = attrs.evolve(choice, options=with_paths(choice.options, ""))
+        source = _build(manager, "source", choice, kept, how=Component.load_restore)
+        refuse_large_events(source.event)
+        return source
     return _build(manager, "source", choice)
 
 

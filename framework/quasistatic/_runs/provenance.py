@@ -75,7 +75,7 @@ def _differences(then: Mapping[str, Any], manager: PluginManager) -> Iterator[st
         made, name = _table(plugins, key), key.rpartition(":")[2]
         distribution, version = (str(made.get(part, "")) for part in ("distribution", "version"))
         status = _here(name, distribution, manager)
-        if status is not None and status.usable and status.distribution == distribution == OURS:
+        if status is not None and status.usable and status.is_built_in and distribution == OURS:
             continue  # it is among the packages
         now = "gone" if status is None else status.state if not status.usable else _source(status.distribution, status.version)
         if now != _source(distribution, version):

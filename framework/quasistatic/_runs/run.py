@@ -26,7 +26,9 @@ from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
 from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
+from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.provenance import about, kept_recipe
+from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
@@ -35,7 +37,7 @@ from quasistatic._training.observer import AbstractObserver, RunInfo
 from quasistatic._training.refit import refit
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
-from quasistatic.errors import DataError, InputError, RunError
+from quasistatic.errors import CheckpointError, DataError, InputError, RunError
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
@@ -265,7 +267,7 @@ def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_fr
         record[BEGINNING] = attrs.asdict(job.beginning)
         arrays |= {WEIGHTS + name: array for name, array in weights_of(task.diffusion).items()}
     path = default_path(recipe.name) if out is None else Path(out)
-    return attrs.evolve(job, folder=RunFolder.create(path, recipe.to_toml(), record, arrays))
+    return attrs.evolve(job, folder=RunFolder.create(path, recipe.to_toml(), record, arrays, places_of(recipe)))
 
 
 def _prepared(recipe: Recipe, manager: PluginManager, data: Any, start_from: Run | PathLike | None) -> Job:
@@ -278,17 +280,27 @@ def _prepared(recipe: Recipe, manager: PluginManager, data: Any, start_from: Run
     return Job(recipe, task, manager, beginning=beginning)
 
 
-def reopen(path: PathLike, manager: PluginManager) -> Job:
-    """The job of a run folder. Raises RunError where it holds no run."""
+def reopen(path: PathLike, manager: PluginManager, data: Sequence[PathLike] = ()) -> Job:
+    """The job of a run folder, with `data` where the reader says that its data are.
+
+    Nothing outside of the folder is read, but for what the reader has named: here, or by starting the run. Raises RunError where
+    the folder holds no run, and for one of someone else's with a path in it that no record of data stands for.
+    """
     folder = RunFolder.open(Path(path))
     recipe, changed = kept_recipe(folder, manager)
     record, arrays = folder.read_about(), folder.read_arrays()
     measured, weights = (
         {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)} for kind in (KERNEL, WEIGHTS)
     )
-    data = {name: array for name, array in arrays.items() if not name.startswith((KERNEL, WEIGHTS))}
-    kept = Kept(record[DATA], data) if isinstance(record.get(DATA), dict) else None
-    task = build_task(recipe, manager, build_source(recipe, manager, kept=kept), measured)
+    numbers = {name: array for name, array in arrays.items() if not name.startswith((KERNEL, WEIGHTS))}
+    kept = Kept(record[DATA], numbers, known_places(folder, data)) if isinstance(record.get(DATA), dict) else None
+    refuse_paths(folder, recipe, kept is not None and recipe.choices["source"].component.restore is not None)
+    source, room = build_source(recipe, manager, kept=kept), checkpoint.room(folder.checkpoints)
+    try:
+        task = build_task(recipe, manager, source, measured, room)
+    except CheckpointError:
+        checkpoint.newest(folder.checkpoints)  # where none is whole, that is what is wrong
+        raise
     beginning = Beginning.recall(record[BEGINNING]) if BEGINNING in record else None
     return Job(recipe, with_weights(task, weights) if weights else task, manager, folder, changed, beginning)
 
@@ -321,12 +333,15 @@ def train(
     return start(recipe, manager, out, start_from).train(observers)
 
 
-def open_run(path: PathLike, manager: PluginManager | None = None) -> Run:
+def open_run(path: PathLike, manager: PluginManager | None = None, *, data: PathLike | Sequence[PathLike] = ()) -> Run:
     """The run in a folder, with the weights of its best checkpoint.
+
+    `data` are places where the data of the run may be, for one that someone else has started: files or folders with the very
+    bytes that it was trained on. No path that stands in a run is followed.
 
     Raises RunError where the folder holds no run, CheckpointError where no checkpoint is whole.
     """
-    job = reopen(path, manager or plugins())
+    job = reopen(path, manager or plugins(), [data] if isinstance(data, str | os.PathLike) else data)
     store, again = job.store(), job.store(refit=True)
     assert store is not None and again is not None
     if not store.holds_checkpoint():

@@ -25,6 +25,8 @@ from quasistatic._storage import files as durable
 from quasistatic.errors import CheckpointError
 
 STATE, META, MANIFEST = "state.safetensors", "meta.json", "manifest.json"
+LEAST_NAMED = 32  # bytes, at least, that the name, the type and the shape of an array take
+LARGEST = {META: 2**26, MANIFEST: 2**20}  # bytes
 
 
 @attrs.frozen
@@ -108,7 +110,7 @@ def _read(path: Path, at_most: int | None) -> dict[str, bytes]:
         with _opened(path) as folder:
             files = {}
             for name in (MANIFEST, STATE, META):
-                files[name] = durable.read_plain(name, at_most, folder)
+                files[name] = durable.read_plain(name, LARGEST.get(name, at_most), folder)
             return files
     except OSError as error:
         raise CheckpointError(f"{path / name}: cannot be read: {durable.reason(error)}") from error
@@ -184,6 +186,32 @@ def prune(folder: Path, keep: int, spare: Collection[int] = (), written: Collect
             elif step not in spare:
                 os.rename(path, durable.aside(path))  # at once, so that a kill leaves no half checkpoint
         durable.sweep(folder)
+
+
+@attrs.frozen
+class Room:
+    """What the largest checkpoint of a run can hold: bytes, and arrays, each of which takes some of its header."""
+
+    size: int
+    arrays: int
+
+
+def room(folder: Path) -> Room | None:
+    """The room in the checkpoints of a run; nothing of them is compared yet. None where there are none."""
+    found = [_room(folder / step_name(step)) for step in steps(folder)]
+    return Room(max(each.size for each in found), max(each.arrays for each in found)) if found else None
+
+
+def _room(path: Path) -> Room:
+    try:
+        with _opened(path) as folder:
+            handle = os.open(STATE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder)
+            with open(handle, "rb") as file:
+                header = int.from_bytes(file.read(8), "little")  # how safetensors begin
+                size = os.fstat(handle).st_size
+                return Room(size, min(header, size) // LEAST_NAMED)
+    except OSError:
+        return Room(0, 0)
 
 
 def flatten(tree: Any) -> dict[str, np.ndarray]:

@@ -89,9 +89,9 @@ def write_durably(path: Path, data: bytes) -> None:
         write_synced(draft, data)
 
 
-def write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Create `path` with these bytes and wait until they are on the disk. Raises OSError; an existing file is one."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         left = memoryview(data)
         while left:  # one call may write less than it was given

@@ -4,6 +4,7 @@
     run.json            versions, plugins and data
     data.safetensors    numbers that come from the data, where there are any
     seal.json           size and sha256 of these files   refit/          the same, of training on all rows
+    places.json         where its data are, signed by whoever named them
 
 The seal is written last and makes the folder a run; a file that no longer is what it was is never read. Observers and
 reports add metrics.jsonl, pictures/ and report.html, and what observers write besides.
@@ -17,7 +18,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,25 @@ import attrs
 import numpy as np
 
 from quasistatic._storage import arrays as named_arrays
-from quasistatic._storage import files
+from quasistatic._storage import files, signing
 from quasistatic.errors import RunError
 
 FORMAT = 2
 LOCK, SEAL = ".lock", "seal.json"
 RECIPE, ABOUT, ARRAYS = SEALED = "recipe.toml", "run.json", "data.safetensors"
 CHECKPOINTS, REFIT, PICTURES, METRICS, REPORT = "checkpoints", "refit", "pictures", "metrics.jsonl", "report.html"
-FOLDERS, FILES = (CHECKPOINTS, REFIT, PICTURES), (*SEALED, SEAL, LOCK, METRICS, REPORT)
+PLACES = "places.json"
+FOLDERS, FILES = (CHECKPOINTS, REFIT, PICTURES), (*SEALED, SEAL, LOCK, METRICS, REPORT, PLACES)
+LARGEST = {RECIPE: 1_000_000, ABOUT: 2**26, SEAL: 1_000_000, PLACES: 1_000_000}  # bytes
 NOTHING = "nothing was changed"
+
+
+@attrs.frozen
+class Named:
+    """What a user has recorded about a run: where its data are, and that it is their own, with every path in its recipe."""
+
+    places: tuple[str, ...] = ()
+    is_own: bool = False
 
 
 @attrs.frozen
@@ -77,14 +88,15 @@ class RunFolder:
         recipe: str,
         about: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray] | None = None,
+        places: Sequence[str] = (),
     ) -> RunFolder:
         """Start a run in a new or empty folder: its recipe as TOML text, `about` (versions, plugins) as JSON values.
 
-        `arrays` are numbers that it needs of its data. A kill on the way leaves a folder that can be given again. Raises
-        RunError for a folder that holds a run or anything else, or is in use; QuasistaticError when it cannot be written.
+        `arrays` are numbers that it needs of its data, `places` where these are. A kill on the way leaves a folder that can be
+        given again. Raises RunError for a folder that holds a run or anything else, or is in use; QuasistaticError when it cannot
+        be written.
         """
-        sealed = {RECIPE: recipe.encode(), ABOUT: files.json_bytes(about)}
-        sealed |= {ARRAYS: named_arrays.encode(arrays)} if arrays else {}
+        sealed = _sealed_files(recipe, about, arrays)
         run = cls(path, sealed)
         with files.explained(run.path, NOTHING):
             run.refuse_used()
@@ -92,9 +104,18 @@ class RunFolder:
             files.sync_folder(run.path.absolute().parent)
         with run.lock():
             run.refuse_used()  # again: another process may have been faster
-            for name, data in {**sealed, SEAL: files.manifest(sealed, format=FORMAT)}.items():
+            if places:
+                run.name(Named(tuple(places), is_own=True))
+            for name, data in {**sealed, SEAL: _seal(sealed)}.items():
                 files.write_durably(run.path / name, data)
         return run
+
+    @classmethod
+    def write(cls, path: Path, recipe: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """The files that make a run, in a folder that no one sees yet. Raises OSError."""
+        sealed = _sealed_files(recipe, about, arrays)
+        for name, data in {**sealed, SEAL: _seal(sealed)}.items():
+            files.write_synced(path / name, data)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -128,6 +149,27 @@ class RunFolder:
             return named_arrays.decode(self._sealed[ARRAYS]) if ARRAYS in self._sealed else {}
         except ValueError as error:
             raise RunError(f"{self.path / ARRAYS}: {error}") from error
+
+    def name(self, named: Named) -> None:
+        """Keep what this user says about the run. Raises QuasistaticError when it cannot be written.
+
+        Without a key to sign with nothing is kept: it would not be believed.
+        """
+        record = {"is_own": named.is_own, "places": list(named.places)}
+        if found := signing.signature(self._statement(record)):
+            files.write_durably(self.path / PLACES, files.json_bytes({**record, "signature": found}))
+
+    def named(self) -> Named:
+        """What this user has recorded about this very run; what anyone else has written there does not count."""
+        with contextlib.suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
+            record = json.loads(files.read_plain(self.path / PLACES, LARGEST[PLACES]))
+            if signing.is_signed(self._statement(record), record["signature"]):
+                return Named(tuple(record["places"]), record["is_own"])
+        return Named()
+
+    def _statement(self, record: Mapping[str, Any]) -> bytes:
+        about = {"seal": files.digest(_seal(self._sealed)), "is_own": record["is_own"], "places": record["places"]}
+        return files.json_bytes(about)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -165,7 +207,7 @@ class RunFolder:
         names = sorted(os.listdir(self.path)) if self.path.exists() else []
         if SEAL in names:
             raise RunError(f"{self.path}: holds a run; 'quasistatic resume {self.path}' goes on with it")
-        begun = {LOCK, *SEALED} if LOCK in names else set()  # a start that was killed
+        begun = {LOCK, PLACES, *SEALED} if LOCK in names else set()  # a start that was killed
         foreign = [n for n in names if n not in begun and not files.is_partial(n)]
         if foreign:
             raise RunError(f"{self.path}: is not empty (it has {foreign[0]!r}); give a new or an empty folder")
@@ -191,7 +233,7 @@ def _verified(path: Path) -> dict[str, bytes]:
     """The sealed files of a run, as they were when it was started. Raises RunError naming the one that is not."""
     names = [name for name in SEALED if os.path.lexists(path / name)]
     sealed, seal = {name: _read(path / name) for name in names}, _read(path / SEAL)
-    if seal == files.manifest(sealed, format=FORMAT):
+    if seal == _seal(sealed):
         return sealed
     recorded = _json(path / SEAL, seal)
     if not isinstance(recorded, dict) or recorded.get("format") != FORMAT:
@@ -205,9 +247,18 @@ def _verified(path: Path) -> dict[str, bytes]:
     raise RunError(f"{path / changed}: {what} ({SEAL} is of another one){again}")
 
 
+def _sealed_files(recipe: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None) -> dict[str, bytes]:
+    sealed = {RECIPE: recipe.encode(), ABOUT: files.json_bytes(about)}
+    return sealed | ({ARRAYS: named_arrays.encode(arrays)} if arrays else {})
+
+
+def _seal(sealed: Mapping[str, bytes]) -> bytes:
+    return files.manifest(sealed, format=FORMAT)
+
+
 def _read(path: Path) -> bytes:
     try:
-        return files.read_plain(path)
+        return files.read_plain(path, LARGEST.get(path.name))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {files.reason(error)}") from error
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +23,6 @@ def manager_of(ctx: click.Context) -> PluginManager:
     root = ctx.find_root()
     if root.obj is None:
         modules = root.params.get("modules") or ()
-        if modules and os.getcwd() not in sys.path:  # last, so that nothing here hides what is installed
-            sys.path.append(os.getcwd())
         root.obj = PluginManager(modules, root.params.get("blocked") or (), root.params.get("only") or ())
     return root.obj
 

@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import MutableMapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from quasistatic.cli._compiled import VARIABLE, bound, compiled_folder, mend_broken, prepared
+from quasistatic.cli.parts import echo
 from quasistatic.errors import ArithmeticFault
 
 # releases that sum wrongly and know the flag; in a right one it makes some programs twice as slow, and for an unknown one it
@@ -64,17 +65,19 @@ def set_xla_flags(environ: MutableMapping[str, str] = os.environ, *, brief: bool
 def configure_jax() -> None:
     """Keep compiled programs on disk, so that the second run of a recipe starts at once.
 
-    JAX_COMPILATION_CACHE_DIR is respected. Where no folder can be made, nothing is kept.
+    JAX_COMPILATION_CACHE_DIR is respected. Where no folder can be made, or where others can write to it, nothing is kept.
     """
     import jax
 
     gc.set_threshold(10_000, 20, 10)  # tracing makes many objects that live: looking through them again and again takes a tenth
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quasistatic" / "compiled"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
+    folder = compiled_folder()
+    if VARIABLE not in os.environ:
+        why = prepared(folder)
+        if why is not None:
+            echo(f"note: compiled programs are not kept in {folder}: {why}", err=True)
             return
+        bound(folder)
         jax.config.update("jax_compilation_cache_dir", str(folder))
+    mend_broken(folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -104,18 +104,33 @@ def train(
 
 @click.command()
 @run_argument
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Where the data of the run are, for one of someone else's, or where they were moved; later commands know it.",
+)
 @quiet_option
 @json_option
 @click.pass_context
-def resume(ctx: click.Context, folder: Path, quiet: bool, as_json: bool) -> None:
-    """Go on with a run that was stopped, bit for bit as if it had not been, then evaluate it and write its report."""
+def resume(ctx: click.Context, folder: Path, data: tuple[Path, ...], quiet: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped, bit for bit as if it had not been, then evaluate it and write its report.
+
+    Data are looked for where you named them when you started the run, or with --data, and must be the same to the byte.
+    """
     run_folder(folder)
+    for place in data:
+        refuse_absent(place)
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
+    from quasistatic._runs.naming import name_data
     from quasistatic._runs.run import reopen
 
-    job = reopen(folder, manager_of(ctx))
+    job = reopen(folder, manager_of(ctx), data)
+    if data and job.folder is not None:
+        name_data(job.folder, data)
     _conclude(_train(job, quiet or as_json), job, quiet, as_json)
 
 

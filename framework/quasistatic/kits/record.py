@@ -57,13 +57,14 @@ class Memory:
                 tuple(map(str, about["notes"])),
             )
             memory._check()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise qs.files.unreadable_record(error) from error
         return memory
 
     def _check(self) -> None:
         """Raises ValueError or TypeError for what no source keeps."""
         shape, size = self.field.shape, self.field.size
+        qs.files.refuse_large(8 * size)
         for name in ("low", "high"):
             float(getattr(self.field, name, None) or 0.0)
         if not (

@@ -12,7 +12,7 @@ from quasistatic.kits import pictures
 class CifarOptions(pictures.PictureChoices):
     """CIFAR-10 or CIFAR-100: 60,000 colour pictures, 32x32, from the files of the binary version, with their own test split."""
 
-    path: str = qs.option("", "the folder of data_batch_1.bin and so on, or of train.bin and test.bin")
+    path: str = qs.option("", "the folder of data_batch_1.bin and so on, or of train.bin and test.bin", is_path=True)
 
 
 @qs.hookimpl

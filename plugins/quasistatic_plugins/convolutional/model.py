@@ -41,7 +41,7 @@ class Block(eqx.Module):
     second: Convolution
     timing: Affine
 
-    def __init__(self, channels: int, clock_width: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, clock_width: int, numbers: np.random.Generator | None):
         self.first = Convolution(3, channels, channels, numbers)
         self.second = Convolution(3, channels, channels, None)
         self.timing = Affine(clock_width, 4 * channels, None)
@@ -60,7 +60,7 @@ class Attention(eqx.Module):
     inwards: Affine
     outwards: Affine
 
-    def __init__(self, channels: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, numbers: np.random.Generator | None):
         self.inwards = Affine(channels, 3 * channels, numbers)
         self.outwards = Affine(channels, channels, None)
 

@@ -35,7 +35,7 @@ class Block(eqx.Module):
     timing: Affine
     apart: int = eqx.field(static=True)
 
-    def __init__(self, channels: int, apart: int, clock_width: int, numbers: np.random.Generator):
+    def __init__(self, channels: int, apart: int, clock_width: int, numbers: np.random.Generator | None):
         self.taps = Affine(TAPS * channels, channels, numbers)
         self.inner = Affine(channels, channels, None)
         self.timing = Affine(clock_width, 2 * channels, None)

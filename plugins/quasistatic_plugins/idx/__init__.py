@@ -12,7 +12,7 @@ from quasistatic.kits import pictures
 class IdxOptions(pictures.PictureChoices):
     """Pictures in IDX files (MNIST, Fashion-MNIST, EMNIST), also .gz; files named t10k or test are the test split."""
 
-    path: str = qs.option("", "the folder of the files, or one file of pictures, such as train-images-idx3-ubyte.gz")
+    path: str = qs.option("", "the folder of the files, or one file of pictures, such as train-images-idx3-ubyte.gz", is_path=True)
 
 
 @qs.hookimpl

@@ -15,7 +15,9 @@ from quasistatic.kits import pictures
 class ImagesOptions(pictures.CutChoices):
     """A folder of your own pictures (.png, .jpg, .webp, .tiff, .bmp, .gif, .avif, .heic), of any size, in grey or in colour."""
 
-    path: str = qs.option("", "the folder, or one file of many pages; what is in folders below is read too, each a class")
+    path: str = qs.option(
+        "", "the folder, or one file of many pages; what is in folders below is read too, each a class", is_path=True
+    )
     fit: Literal["resize", "crop", "patches"] = qs.option(
         "resize",
         "resize: the shorter side becomes `size`, and the middle is taken; crop: the middle as it is; "

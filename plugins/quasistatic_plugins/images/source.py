@@ -12,8 +12,6 @@ from quasistatic_plugins.images import ImagesOptions
 
 def build(options: ImagesOptions) -> pictures.PictureSource:
     """The source of the folder that the options name. Raises DataError, which names the folder, the files and a way out."""
-    if not options.path:
-        raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
     strict = options.unreadable == "refuse"
     return pictures.PictureSource(functools.partial(_read, options), options, options.path, bits=options.bits, strict=strict)
 
@@ -30,4 +28,6 @@ def from_data(options: ImagesOptions, data: Any) -> arrays.AbstractArraySource:
 
 
 def _read(options: ImagesOptions, where: str) -> pictures.Pictures:
+    if not where:
+        raise qs.DataError("source.path: must be given, a folder of pictures (quasistatic run FOLDER)")
     return pictures.read_pictures(where, options, options.fit, pages=options.pages, split_pages=options.split_pages)

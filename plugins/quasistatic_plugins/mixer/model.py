@@ -37,7 +37,7 @@ class Mixing(eqx.Module):
     first: Affine
     second: Affine
 
-    def __init__(self, size: int, hidden: int, numbers: np.random.Generator):
+    def __init__(self, size: int, hidden: int, numbers: np.random.Generator | None):
         self.first = Affine(size, 2 * hidden, numbers)
         self.second = Affine(hidden, size, None)
 
@@ -54,7 +54,7 @@ class Block(eqx.Module):
     channels: Mixing
     timing: Affine
 
-    def __init__(self, grid: tuple[int, int], width: int, expansion: int, clock_width: int, numbers: np.random.Generator):
+    def __init__(self, grid: tuple[int, int], width: int, expansion: int, clock_width: int, numbers: np.random.Generator | None):
         self.rows, self.columns = (Mixing(size, expansion * size, numbers) for size in grid)
         self.channels = Mixing(width, expansion * width, numbers)
         self.timing = Affine(clock_width, 4 * width, None)

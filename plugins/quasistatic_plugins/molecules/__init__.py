@@ -14,7 +14,9 @@ from quasistatic.kits import sequences
 class MoleculesOptions(sequences.SymbolChoices):
     """Molecules as SMILES or SELFIES, from .smi, .csv or .sdf, by default 4,999 of rdkit (needs quasistatic[molecules])."""
 
-    path: str = qs.option("", "the file: .smi, a SMILES in each line, a table (.csv, .tsv), or .sdf; also .gz of these")
+    path: str = qs.option(
+        "", "the file: .smi, a SMILES in each line, a table (.csv, .tsv), or .sdf; also .gz of these", is_path=True
+    )
     column: str = qs.option("", "the column of the SMILES, by its name; by default one called smiles, or like it")
     unreadable: Literal["skip", "refuse"] = qs.option(
         "skip", "what becomes of molecules that cannot be read: they are left out and named, or an error"

@@ -40,7 +40,7 @@ class PrintedLayer(eqx.Module):
     weights: list[jax.Array]  # for each scale (3, 3, inputs, filters)
     bias: jax.Array  # (filters,)
 
-    def __init__(self, options: MultiscaleOptions, inputs: int, height: int, width: int, numbers: np.random.Generator):
+    def __init__(self, options: MultiscaleOptions, inputs: int, height: int, width: int, numbers: np.random.Generator | None):
         shape, fan = (3, 3, inputs, options.filters), 9 * inputs * options.scales
         self.weights = [normal(numbers, shape, fan) for _ in range(options.scales)]
         self.bias = jnp.zeros(options.filters)
@@ -64,7 +64,7 @@ class CodeLayer(eqx.Module):
     weights: list[jax.Array]  # for each scale (3, 3, inputs, filters)
     biases: list[jax.Array]  # for each scale (its height + 2, its width + 2, filters)
 
-    def __init__(self, options: MultiscaleOptions, inputs: int, height: int, width: int, numbers: np.random.Generator):
+    def __init__(self, options: MultiscaleOptions, inputs: int, height: int, width: int, numbers: np.random.Generator | None):
         filters, sizes = options.filters, [2**scale for scale in range(options.scales)]
         spread = 81 * filters  # std sqrt(1 / filters) / 9
         self.weights = [normal(numbers, (3, 3, inputs, filters), spread) for _ in sizes]
@@ -149,8 +149,10 @@ class Multiscale(qs.AbstractFilters):
         return as_pictures(self.dense[0].weight.reshape(picture.height, picture.width, picture.reads, -1))
 
 
-def orthogonal(inputs: int, outputs: int, numbers: np.random.Generator) -> Affine:
-    """A linear map whose rows or columns, whichever are fewer, are orthonormal."""
+def orthogonal(inputs: int, outputs: int, numbers: np.random.Generator | None) -> Affine:
+    """A linear map whose rows or columns, whichever are fewer, are orthonormal; all zeros without numbers."""
+    if numbers is None:
+        return Affine(inputs, outputs, None)
     tall = numbers.standard_normal((max(inputs, outputs), min(inputs, outputs)))
     columns, corner = np.linalg.qr(tall)
     columns = columns * np.sign(np.diag(corner))

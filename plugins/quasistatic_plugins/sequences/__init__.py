@@ -14,7 +14,7 @@ from quasistatic.kits import sequences
 class SequencesOptions(sequences.SymbolChoices):
     """Windows of biological sequences, or whole short ones, from FASTA, FASTQ or GenBank, also .gz (needs quasistatic[biology])."""
 
-    path: str = qs.option("", "the file; must be given")
+    path: str = qs.option("", "the file; must be given", is_path=True)
     alphabet: Literal["dna", "rna", "protein"] = qs.option("dna", "which letters there are")
     events: Literal["windows", "records"] = qs.option("windows", "windows of `length` letters, or whole records of at most so many")
     ambiguous: Literal["refuse", "skip-windows", "symbol"] = qs.option(

@@ -14,9 +14,11 @@ from quasistatic.kits import sequences
 class TextOptions(sequences.SymbolChoices):
     """Windows of text: a file, a folder of .txt, the standard input (-), or by default what Python's help knows of its topics."""
 
-    path: str = qs.option("", "the file or folder, - for the standard input; by default pydoc's topics")
+    path: str = qs.option("", "the file or folder, - for the standard input; by default pydoc's topics", is_path=True)
     level: Literal["characters", "bytes", "tokens"] = qs.option("characters", "what a symbol is")
-    tokenizer: str = qs.option("", "a tokenizer.json of the library tokenizers, for level = 'tokens' (needs quasistatic[text])")
+    tokenizer: str = qs.option(
+        "", "a tokenizer.json of the library tokenizers, for level = 'tokens' (needs quasistatic[text])", is_path=True
+    )
     fewest: int = qs.option(20, "characters that the text has less often are one symbol together, 'other'", attrs.validators.ge(1))
 
     encoding: str = qs.option("utf-8", "of the files, such as latin-1 or utf-16; one that is marked as UTF-8 is UTF-8")

@@ -33,7 +33,7 @@ def build(options: TextOptions) -> Text:
 
 def restore(options: TextOptions, kept: qs.sources.Kept) -> Text:
     """The source of a run that is reopened; its files are read when their text is used."""
-    return Text.restored(options, options.path, kept)
+    return Text.restored(options, INPUT if "input" in kept.arrays else "", kept)
 
 
 class Text(sequences.AbstractSymbolSource):

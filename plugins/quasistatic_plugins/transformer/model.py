@@ -44,7 +44,7 @@ class Attention(eqx.Module):
     heads: int = eqx.field(static=True)
     is_rotary: bool = eqx.field(static=True)
 
-    def __init__(self, width: int, heads: int, is_rotary: bool, numbers: np.random.Generator):
+    def __init__(self, width: int, heads: int, is_rotary: bool, numbers: np.random.Generator | None):
         self.ask = Affine(width, 3 * width, numbers)
         self.answer = Affine(width, width, numbers)
         self.heads, self.is_rotary = heads, is_rotary
@@ -69,7 +69,7 @@ class Block(eqx.Module):
     narrow: Affine
     modulation: Affine
 
-    def __init__(self, options: TransformerOptions, numbers: np.random.Generator):
+    def __init__(self, options: TransformerOptions, numbers: np.random.Generator | None):
         width = options.width
         self.attention = Attention(width, options.heads, options.places == "rotary", numbers)
         self.wide = Affine(width, options.expansion * width, numbers)
@@ -100,7 +100,7 @@ class Counted(eqx.Module):
     onwards: jax.Array  # (symbols, width)
     backwards: jax.Array  # (symbols, width)
 
-    def __init__(self, symbols: int, width: int, numbers: np.random.Generator):
+    def __init__(self, symbols: int, width: int, numbers: np.random.Generator | None):
         self.onwards = normal(numbers, (symbols, width), AS_MUCH)
         self.backwards = normal(numbers, (symbols, width), AS_MUCH)
 
@@ -119,7 +119,7 @@ class CountedSoFar(eqx.Module):
     odd: jax.Array  # (symbols, width)
     following: jax.Array  # (places, width)
 
-    def __init__(self, symbols: int, places: int, width: int, numbers: np.random.Generator):
+    def __init__(self, symbols: int, places: int, width: int, numbers: np.random.Generator | None):
         self.onwards = normal(numbers, (symbols, width), AS_MUCH)
         self.odd = normal(numbers, (symbols, width), 1)
         self.following = normal(numbers, (places, width), 1)
@@ -151,7 +151,7 @@ class Part(eqx.Module):
         reads: jax.ShapeDtypeStruct,
         gives: jax.ShapeDtypeStruct,
         options: TransformerOptions,
-        numbers: np.random.Generator,
+        numbers: np.random.Generator | None,
     ):
         width, self.is_causal, self.counted = options.width, options.causal, None
         if jnp.issubdtype(reads.dtype, jnp.integer):
@@ -199,7 +199,7 @@ class SideReader(eqx.Module):
     places: jax.Array
     field: qs.AbstractField = eqx.field(static=True)
 
-    def __init__(self, field: qs.AbstractField, width: int, numbers: np.random.Generator):
+    def __init__(self, field: qs.AbstractField, width: int, numbers: np.random.Generator | None):
         choices = field.categories if isinstance(field, qs.Categorical) else 1
         self.embedding = normal(numbers, (choices, width), 1)
         self.places = normal(numbers, (field.size, width), 1)

@@ -31,9 +31,9 @@ class _Held:
 class _FromFile:
     """The table of a run that is reopened, which is read when it is first needed."""
 
-    def __init__(self, memory: Memory, choices: ArrayChoices):
+    def __init__(self, memory: Memory, choices: ArrayChoices, places: qs.files.Places):
         self._memory, self._choices = memory, choices
-        self._file = qs.files.Reopened(memory.origin, choices.path, self._look)
+        self._file = qs.files.Reopened(memory.origin, places, self._look)
 
     def __call__(self) -> qs.files.Table:
         return self._file.data
@@ -99,7 +99,7 @@ class Parts:
     def recall(cls, choices: ArrayChoices, kept: qs.sources.Kept) -> Parts:
         """What a run has kept; the file is read when its rows are needed. Raises DataError."""
         memory = Memory.recall(kept)
-        part = Part(_FromFile(memory, choices), memory.field, memory.units, memory.columns)
+        part = Part(_FromFile(memory, choices, kept.places), memory.field, memory.units, memory.columns)
         return cls(choices, {"": part}, memory.numbers, memory.notes, memory.origin)
 
     def keep(self) -> qs.sources.Kept | None:

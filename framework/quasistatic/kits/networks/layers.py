@@ -24,8 +24,13 @@ TIME_WAVES = 4  # frequencies of time: few, so that what is learned at one time 
 GROUP = 8  # channels at least that are normalised together
 
 
-def numbers_of(key: Key) -> np.random.Generator:
-    """A generator in numpy that the key fixes: a draw in jax would compile a program for every shape of weights."""
+def numbers_of(key: Key) -> np.random.Generator | None:
+    """A generator in numpy that the key fixes: a draw in jax would compile a program for every shape of weights.
+
+    None for a key that is traced, as where only the shapes of weights are of interest.
+    """
+    if isinstance(key, jax.core.Tracer):
+        return None
     return np.random.default_rng(np.asarray(jr.key_data(key)).ravel())
 
 
@@ -73,7 +78,7 @@ class Clock(eqx.Module):
     second: Affine
     side: qs.AbstractEvent | None = eqx.field(static=True)
 
-    def __init__(self, side: qs.AbstractEvent | None, width: int, numbers: np.random.Generator):
+    def __init__(self, side: qs.AbstractEvent | None, width: int, numbers: np.random.Generator | None):
         self.first = Affine(2 * TIME_WAVES + side_size(side), width, numbers)
         self.second = Affine(width, width, numbers)
         self.side = side

@@ -47,6 +47,7 @@ class PictureSource(
     units: qs.Units
     endings = (".tif",)
     _found: Pictures | None
+    _places = qs.files.Places()
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class PictureSource(
         except (TypeError, ValueError) as error:
             raise qs.files.unreadable_record("depth") from error
         source._settle(read, choices, where, memory, tuple(classes), depth)
+        source._places = kept.places
         return source
 
     def _settle(
@@ -112,7 +114,7 @@ class PictureSource(
     def _pictures(self) -> Pictures:
         """Those of all splits, which a run that is reopened reads once."""
         if self._found is None:
-            found = qs.files.Reopened(self._memory.origin, self._where, self._look).data
+            found = qs.files.Reopened(self._memory.origin, self._places, self._look, self._where).data
             self._found = attrs.evolve(found, pixels=self._depth.fit(found.pixels, found.deep))
         return self._found
 

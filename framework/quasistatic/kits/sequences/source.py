@@ -62,6 +62,7 @@ class AbstractSymbolSource(
     _origin: qs.files.Origin
     _where: str
     _loaded: tuple[Strings, Division] | None = None
+    _places = qs.files.Places()
 
     def __init__(self, choices: SymbolChoices, where: str, beside: Mapping[str, bytes] | None = None):
         self.beside = beside or {}
@@ -96,10 +97,16 @@ class AbstractSymbolSource(
             raise qs.files.unreadable_record(error) from error
         source.beside = {name: array.astype(np.uint8).tobytes() for name, array in kept.arrays.items()}
         source._settle(choices, where, origin, alphabet, notes)
+        source._places = kept.places
         return source
 
     def _settle(
-        self, choices: SymbolChoices, where: str, origin: qs.files.Origin, alphabet: tuple[str, ...], notes: tuple[str, ...]
+        self,
+        choices: SymbolChoices,
+        where: str,
+        origin: qs.files.Origin,
+        alphabet: tuple[str, ...],
+        notes: tuple[str, ...],
     ) -> None:
         self._choices, self._where, self._origin, self.alphabet, self.notes = choices, where, origin, alphabet, notes
         self.event = qs.Categorical((choices.length,), len(alphabet))
@@ -108,14 +115,17 @@ class AbstractSymbolSource(
     def _found(self) -> tuple[Strings, Division]:
         """What was read, and its division; of a run that was reopened read now. Raises DataError for other data."""
         if self._loaded is None:
-            strings = qs.files.Reopened(self._origin, self._where, self._look).data
+            strings = self._reopened().data
             self._loaded = strings, self.divide(self._choices, strings)
         return self._loaded
+
+    def _reopened(self) -> qs.files.Reopened[Strings]:
+        return qs.files.Reopened(self._origin, self._places, self._look, self._where)
 
     def _look(self, place: str) -> tuple[qs.files.Origin, Callable[[], Strings]]:
         strings = self.read(self._choices, place)
         if strings.alphabet != self.alphabet:  # such as by another version of a library that spells them
-            raise qs.files.Reopened(self._origin, self._where, self._look).refusal(place)
+            raise self._reopened().refusal(place)
         return strings.origin, lambda: strings
 
     def kept(self) -> qs.sources.Kept:

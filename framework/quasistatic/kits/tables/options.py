@@ -19,7 +19,7 @@ KINDS = ("real", "count", "ordinal", "categorical")
 class ReadingOptions:
     """What is recognised in a file where nothing is set here, and reported."""
 
-    path: str = qs.option("", "the file")
+    path: str = qs.option("", "the file", is_path=True)
     header: Literal["auto", "yes", "no"] = qs.option("auto", "whether the first line has the names of the columns")
     delimiter: str = qs.option("", "the sign between cells of a text file; by default the one that parts lines evenly")
     comment: str = qs.option(
@@ -74,8 +74,8 @@ class ColumnOptions(ReadingOptions):
 class TableOptions(qs.Shares, ColumnOptions):
     """How a table becomes events in three splits."""
 
-    validation_path: str = qs.option("", "a file of its own for the validation split")
-    test_path: str = qs.option("", "a file of its own for the test split")
+    validation_path: str = qs.option("", "a file of its own for the validation split", is_path=True)
+    test_path: str = qs.option("", "a file of its own for the test split", is_path=True)
     split_seed: int = qs.option(0, "fixes which rows are in which split", ge(0))
 
     def __attrs_post_init__(self) -> None:

@@ -78,6 +78,7 @@ class TableSource(
 
     endings = WRITTEN
     event: qs.Fields
+    _places = qs.files.Places()
 
     def __init__(self, table: RawTable, options: TableOptions, origin: qs.files.Origin | None = None, frame: str = ""):
         found = read_columns(table, options)
@@ -90,6 +91,7 @@ class TableSource(
         _refuse_untrained(table.name, layout, values.rows(numbers["train"]))
         others = {name: path for name, path in (("validation", options.validation_path), ("test", options.test_path)) if path}
         origins = {name: qs.files.Origin.of(path) for name, path in others.items()}
+        self._places = qs.files.Places(tuple(others.values()))
         self._settle(options, layout, numbers, Written.of(table, frame), origin, origins)
         self._parts = {"": values}
         sizes = ", ".join(f"{len(self._rows(name))} {name}" for name in SPLITS)
@@ -111,6 +113,7 @@ class TableSource(
             origins = {str(name): qs.files.Origin(**each) for name, each in about["origins"].items()}
             source._settle(options, layout, numbers, Written(**about["written"]), origins.pop(""), origins)
             source.notes = tuple(map(str, about["notes"]))
+            source._places = kept.places
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise qs.files.unreadable_record(error) from error
         return source
@@ -149,7 +152,7 @@ class TableSource(
         """All rows of the file. Raises DataError where it was changed since the run was started."""
         if "" not in self._parts:
             assert self._origin is not None
-            table = qs.files.Reopened(self._origin, self._options.path, self._look).data
+            table = qs.files.Reopened(self._origin, self._places, self._look).data
             found = read_values(table, self.layout.columns, self._options.labels)
             if max(int(rows.max(initial=0)) for rows in self._numbers.values()) >= len(found):
                 raise qs.DataError(f"{table.name}: does not hold the rows that the run has kept the numbers of")
@@ -162,8 +165,7 @@ class TableSource(
     def _rows(self, name: qs.Split, count: int | None = None) -> Values:
         if name in self._others:
             if name not in self._parts:
-                path = str(getattr(self._options, f"{name}_path"))
-                table = qs.files.Reopened(self._others[name], path, self._look).data
+                table = qs.files.Reopened(self._others[name], self._places, self._look).data
                 found = read_values(table, self.layout.columns, self._options.labels)
                 inside = np.setdiff1d(np.arange(len(found)), list(found.outside))
                 self._parts[name] = attrs.evolve(found.rows(inside), outside=found.outside)
