@@ -239,14 +239,14 @@ def first_line(path: Path) -> str:
     return literal((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n", 1)[0])
 
 
-def all_laws() -> dict[str, list[tuple[str, str, str]]]:
-    """Name, statement and source of every law, by kind."""
+def all_laws() -> dict[str, list[qs.testing.Law]]:
+    """Every law, by kind; of what is not built, as it is in the registry."""
     from quasistatic.testing._law import REGISTRY
 
-    found = {kind: [(law.name, law.statement, law.source) for law in laws.values()] for kind, laws in REGISTRY.items()}
+    found = {kind: [entry.of(None) for entry in laws.values()] for kind, laws in REGISTRY.items()}
     offers = [qs.Command("any", "", print), qs.NamedRecipe("any", "", "")]
     for kind, built in zip(("command", "recipe"), qs.testing.build_all(offers), strict=True):
-        found[kind] = [(law.name, law.why, law.reference) for law in built.laws]
+        found[kind] = built.laws
     return found
 
 
@@ -254,9 +254,17 @@ def laws() -> Iterator[str]:
     """Tables of all laws of all kinds."""
     for kind, found in all_laws().items():
         yield f"### Laws of {kind}s\n\n| law | what it states | source |\n|---|---|---|"
-        for name, statement, source in found:
-            yield f"| `{name}` | {cell(literal(statement))} | {cell(literal(source))} |"
+        for law in found:
+            yield f"| `{law.name}` | {cell(literal(law.why))} | {cell(literal(law.reference))} |"
         yield ""
+
+
+def unseen(kind: str) -> Iterator[str]:
+    """What the laws of a kind cannot see."""
+    yield "| law | does not see |\n|---|---|"
+    for law in all_laws()[kind]:
+        yield f"| `{law.name}` | {cell(literal(law.unseen))} |"
+    yield ""
 
 
 def signature(name: str, value: Any) -> str:
@@ -290,6 +298,7 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "api": api,
     "protocol": protocol,
     "laws": laws,
+    "unseen": unseen,
     "wings": wings,
 }
 

@@ -20,7 +20,7 @@ from click.testing import Result
 import quasistatic as qs
 from quasistatic.cli import _check as check
 from quasistatic.testing._check import Built
-from quasistatic.testing._law import Law
+from quasistatic.testing._law import REGISTRY, Law
 from quasistatic.testing._reading import Reading, not_measured, worst
 
 Cli = Callable[..., Result]
@@ -75,6 +75,17 @@ def test_every_verdict_is_in_a_table_that_is_markdown_in_a_pipe(cli: Cli, laws: 
         "",
         "1 laws hold, 1 are broken as expected, 1 are broken",
     ]
+
+
+@pytest.mark.parametrize("kind", ["kernel", "potential"])
+def test_the_laws_of_a_kind_are_listed_one_a_line(cli: Cli, laws: Laws, kind: str) -> None:
+    names = list(REGISTRY[kind])
+    lines = cli("check", "--laws", kind).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == names and all(line.endswith(".") for line in lines)
+    listed = json.loads(cli("check", "--laws", kind, "--json").stdout)
+    assert [each["law"] for each in listed] == names and all(each["unseen"] for each in listed)
+    assert laws.asked == []
+    assert "expected a plugin" in cli("check").stderr
 
 
 def test_all_laws_hold_or_break_as_expected(cli: Cli, laws: Laws) -> None:
@@ -232,7 +243,7 @@ def test_without_hypothesis_one_message_says_what_to_install(cli: Cli, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Missing argument"),
+        ([], "expected a plugin, or one of"),
         (["gausian"], "no plugin is called 'gausian'; did you mean 'gaussian'?"),
         (["kernel", "gausian"], "no kernel is called 'gausian'; did you mean 'gaussian'?"),
         (["kernl", "gaussian"], "expected a plugin, or one of source, kernel"),

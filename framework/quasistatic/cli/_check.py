@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from quasistatic._plugins.kind import KINDS
 from quasistatic.cli._common import manager_of, shape_of
 from quasistatic.cli.parts import echo, echo_json, echo_table, json_option
 from quasistatic.errors import PluginError, did_you_mean
@@ -34,7 +35,7 @@ COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 
 
 @click.command()
-@click.argument("target", nargs=-1, required=True, metavar="PLUGIN | KIND NAME")
+@click.argument("target", nargs=-1, metavar="PLUGIN | KIND NAME")
 @click.option("--law", "names", multiple=True, metavar="NAME", help="Read this law alone. May be repeated.")
 @click.option(
     "--quick",
@@ -44,6 +45,7 @@ COLUMNS = ("law", "verdict", "value", "at most", "what it states", "source")
 @click.option("--event", "events", multiple=True, metavar="FIELD:SHAPE",
               help="Check a kernel or a potential on these events, such as real:8x8 or binary:5. May be repeated.")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="An option of the component. May be repeated.")
+@click.option("--laws", "listed", type=click.Choice(sorted(KINDS)), help="List the laws of a kind and check nothing.")
 @json_option
 @click.pass_context
 def check(
@@ -53,6 +55,7 @@ def check(
     quick: bool,
     events: tuple[str, ...],
     overrides: tuple[str, ...],
+    listed: str | None,
     as_json: bool,
 ) -> None:
     """Test what a plugin offers against its laws.
@@ -63,6 +66,9 @@ def check(
     or was not measured, for a reason that the law states. In a pipe the table is Markdown, ready for a README. The exit
     code is 1 if a law is broken.
     """
+    if listed:
+        _list(listed, as_json)
+        return
     offers = _offers(ctx, target)
     options = _options(offers, overrides)
     fields = [_event(text, offers) for text in events]
@@ -86,6 +92,20 @@ def check(
         _echo(verdicts)
     if not all(verdict.passed for verdict in verdicts):
         ctx.exit(1)
+
+
+def _list(kind: str, as_json: bool) -> None:
+    """The laws of a kind, one a line: what each states and, as JSON, its source and what it cannot see."""
+    import quasistatic.testing._catalogue  # noqa: F401  its import fills the registry
+    from quasistatic.testing._law import REGISTRY
+
+    laws = REGISTRY[kind].values()
+    if as_json:
+        echo_json([{"law": law.name, "states": law.statement, "source": law.source, "unseen": law.unseen} for law in laws])
+        return
+    width = max(len(law.name) for law in laws)
+    for law in laws:
+        echo(f"{law.name:{width}}  {law.statement}")
 
 
 def _offers(ctx: click.Context, target: tuple[str, ...]) -> tuple[Any, ...]:

@@ -12,8 +12,8 @@ from quasistatic.testing._law import REGISTRY, Law
 
 # in the order in which the laws are read
 for _module in (
-    "semigroup", "technique", "gaussian", "sampling", "floats", "reversal", "rare",
-    "models", "objectives", "samplers", "sources", "truth", "observers", "potentials",
+    "semigroup", "technique", "gaussian", "sampling", "closed_forms", "floats", "reversal", "ledger", "rare",
+    "models", "inputs", "objectives", "objective_gradients", "samplers", "sources", "files", "truth", "observers", "potentials",
 ):  # fmt: skip
     importlib.import_module(f"quasistatic.testing._laws.{_module}")
 

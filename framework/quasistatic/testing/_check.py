@@ -166,7 +166,8 @@ def _command(command: Command) -> Built:
             return faults([f"not a click command but {loaded!r:.80}"])
         return faults([] if loaded.get_short_help_str() else ["it has no help"])
 
-    law = Law("loads", "command", "A command can be imported, is one of click and says what it does.", PROTOCOL, loads)
+    why, unseen = "A command can be imported, is one of click and says what it does.", "Whether it does what it says."
+    law = Law("loads", "command", why, PROTOCOL, loads, unseen=unseen)
     return Built(f"command {command.name}", [law])
 
 
@@ -179,7 +180,7 @@ def _recipe(named: NamedRecipe, manager: PluginManager) -> Built:
         return faults(f"{name} is no function: {found!r:.80}" for name, found in functions.items() if not callable(found or print))
 
     why = "A recipe ships with its package; every name and option in it is known, and so is what opens and inspects data for it."
-    law = Law("resolves", "recipe", why, PROTOCOL, resolves)
+    law = Law("resolves", "recipe", why, PROTOCOL, resolves, unseen="Whether what it trains is any good.")
     return Built(f"recipe {named.name}", [law])
 
 

@@ -50,9 +50,9 @@ class Verdict:
 class Law:
     """A statement that must hold for a component; calling it raises AssertionError where it is measured and does not.
 
-    `why` is the statement, `reference` its source. `check` measures it on the component it was made for, in one setting.
-    `expected_failure` is the reason why this component may break it, empty if it may not. `long` says that its draws take longer
-    than its programs to be compiled, `quick` that `quasistatic check --quick` reads it.
+    `why` is the statement, `reference` its source, `unseen` what it cannot see. `check` measures it on the component it was made
+    for, in one setting. `expected_failure` is the reason why this component may break it, empty if it may not. `long` says that its
+    draws take longer than its programs to be compiled, `quick` that `quasistatic check --quick` reads it.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Law:
     expected_failure: str = ""
     long: bool = False
     quick: bool = True
+    unseen: str = ""
 
     def measure(self, setting: Setting) -> Reading:
         """One reading; if it is suspect, a second one with ten times the draws."""
@@ -129,11 +130,12 @@ class Entry:
     settings: int
     long: bool
     quick: bool
+    unseen: str
 
     def of(self, *subject: Any, expected_failure: str = "") -> Law:
         """The law for one component."""
         check = functools.partial(self.measure, *subject)
-        tiers = self.long, self.quick
+        tiers = self.long, self.quick, self.unseen
         return Law(self.name, self.kind, self.statement, self.source, check, self.settings, expected_failure, *tiers)
 
 
@@ -146,6 +148,7 @@ def law(
     statement: str,
     source: str = PROTOCOL,
     *,
+    unseen: str,
     when: Callable[[Any], bool] = lambda component: True,
     once: bool = False,
     float64: bool = False,
@@ -154,9 +157,10 @@ def law(
 ) -> Callable[[Measure], Measure]:
     """Enters a function of a component and a setting into the registry, as the law of this name.
 
-    `when` says which components are held to it, `once` that it is read in the plain setting alone, `float64` that it is
-    measured in float64 whatever the process runs in, `long` that its programs run longer than it takes to optimise them.
-    A `quick` check reads neither what is long nor the laws of floats, keys and further questions, half of the time of all.
+    `unseen` says what it cannot see, for whoever trusts it. `when` says which components are held to it, `once` that it is read in
+    the plain setting alone, `float64` that it is measured in float64 whatever the process runs in, `long` that its programs run
+    longer than it takes to optimise them. A `quick` check reads neither what is long nor the laws of floats, keys and further
+    questions, half of the time of all.
     """
 
     def enter(measure: Measure) -> Measure:
@@ -165,7 +169,8 @@ def law(
             raise ValueError(f"{kind} law {name!r} is there twice")
         taken = measure if long else _compiled_quickly(measure)
         taken = _in_float64(taken) if float64 else taken
-        entries[name] = Entry(kind, name, statement, source, taken, when, 1 if once else SETTINGS, long, quick and not long)
+        settings = 1 if once else SETTINGS
+        entries[name] = Entry(kind, name, statement, source, taken, when, settings, long, quick and not long, unseen)
         return taken
 
     return enter

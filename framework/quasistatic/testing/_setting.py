@@ -49,6 +49,7 @@ NEAREST = 1e-4
 LOUD = (8.0, 60.0, 1e3, 1e12)
 # a law that asks for fewer is given these: the steps of a kernel with one schedule, so that one program draws them for all laws
 SPOTS = 576
+ABSENT = -0.7  # what a network reads of side information that is absent
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
@@ -152,11 +153,14 @@ class Setting:
         return Diffusion(kernel, Wave(jax.device_put(weights), jax.device_put(shift), ports), steps)
 
     def diffusion_with_side_information(
-        self, kernel: AbstractKernel, steps: AbstractGrid | int, first_step: FirstStep = "learned"
+        self, kernel: AbstractKernel, steps: AbstractGrid | int, first_step: FirstStep = "learned", present: bool = True
     ) -> Diffusion:
-        """The same for an event with side information, a number that the network reads, and with either first step."""
+        """The same for an event with side information, a number that the network reads, and with either first step.
+
+        It may be absent, which the network reads too.
+        """
         plain = self.diffusion_with_random_network(kernel, steps)
-        return Diffusion(kernel, plain.model, plain.grid, first_step).given(jnp.asarray(1.5))
+        return Diffusion(kernel, plain.model, plain.grid, first_step).given(jnp.asarray(1.5), present)
 
 
 def _rows(tree: Any, rows: slice | np.ndarray) -> Any:
@@ -238,7 +242,8 @@ class Wave(AbstractModel):
     ports: Ports = eqx.field(static=True)
 
     def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
-        told = 0.0 if side is None else jnp.where(side.present, side.value, 0.0)
+        # three things: no side information, some that is absent, and a number
+        told = 0.0 if side is None else jnp.where(side.present, side.value, ABSENT)
         read = self.weights @ self.ports.numbers.ravel(self.ports.to_numbers(features))
         return self.ports.params.unravel(read * jnp.cos(3.0 * t) + self.shift * (jnp.sin(2.0 * t) + told))
 

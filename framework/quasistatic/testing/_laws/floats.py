@@ -32,6 +32,7 @@ PRECISION = 1e-3
     "gradients",
     "Gradients with respect to the params are finite at every state, also where nothing can arrive.",
     quick=False,
+    unseen="A gradient that is finite and wrong: `slopes` and `score` compare derivatives.",
 )
 def gradients(kernel: AbstractKernel, setting: Setting) -> Reading:
     times = setting.times(kernel)
@@ -87,6 +88,7 @@ def _gradients_at(kernel: AbstractKernel, params: State, spots: Spot, s: Time, t
     "learned-grid",
     "The times of a learned grid get finite gradients from every term of K, the last time's too.",
     quick=False,
+    unseen="A gradient that is finite and wrong: `slopes` and `score` compare derivatives.",
 )
 def learned_grid(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps = 4
@@ -114,6 +116,7 @@ def _grid_gradients(diffusion: Diffusion, spots: Spot, key: Key, steps: int) -> 
     "precision",
     "Float32 gives the terms of K of float64 to 1e-3 nats per element, at both ends of a chain of 1000 steps.",
     quick=False,
+    unseen="Digits that get lost in the middle of a chain.",
 )
 def precision(kernel: AbstractKernel, setting: Setting) -> Reading:
     chain = np.asarray(kernel.times(1000), np.float32)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from quasistatic._process.distribution import Time
+from quasistatic._process.distribution import State, Time
+from quasistatic._process.event import Measured
 from quasistatic._process.gaussian import AbstractGaussianPath
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.normal import Normal
+from quasistatic._process.schedule import AbstractSchedule
+from quasistatic._process.tree import take
 from quasistatic.testing._law import law
+from quasistatic.testing._laws.semigroup import furthest
 from quasistatic.testing._reading import Reading, worst
 from quasistatic.testing._setting import Setting, Spot
 
@@ -26,6 +32,7 @@ def _is_gaussian(kernel: AbstractKernel) -> bool:
     "Kingma et al. 2021, section 3.1",
     when=_is_gaussian,
     float64=True,
+    unseen="Distributions that no level says anything about: `decode` and `reverse`.",
 )
 def levels(kernel: AbstractGaussianPath, setting: Setting) -> Reading:
     times = setting.times(kernel)
@@ -59,3 +66,39 @@ def _from_normal(kernel: AbstractGaussianPath, found: Normal, loc: jax.Array, va
     own = found.loc if kernel.basis is None else kernel.basis.to_basis(found.loc)
     moved, widened = jnp.abs(own - loc) / (1.0 + jnp.abs(loc)), jnp.abs(found.variance / variance - 1.0)
     return jnp.maximum(jnp.max(moved), jnp.max(widened))
+
+
+def _shows_its_schedule(kernel: AbstractKernel) -> bool:
+    """Whether there is one ratio of signal to noise to compare a schedule with: the noise is normal, and in no basis."""
+    if not isinstance(getattr(kernel, "schedule", None), AbstractSchedule):
+        return False
+    marginal = eqx.filter_eval_shape(kernel.marginal, kernel.event.structs, jnp.zeros(()))
+    return isinstance(marginal, Normal) and marginal.basis is None
+
+
+@law(
+    "kernel",
+    "schedule",
+    "Where noise is normal the log-odds of the schedule that a kernel shows are its log signal-to-noise ratio, the square of "
+    "d mean / d data over the variance.",
+    when=_shows_its_schedule,
+    float64=True,
+    unseen="Noise that is not normal: what survives is another thing in each family. In a chart of the data, a ratio that is off "
+    "by a factor at all times.",
+)
+def schedule(kernel: AbstractKernel, setting: Setting) -> Reading:
+    steps, x = setting.steps(kernel), take(setting.data(kernel, 2), 1)
+    return furthest(_off_schedule(kernel, x, steps.early), steps, 1e-9, "in log-odds")
+
+
+@eqx.filter_jit
+def _off_schedule(kernel: Any, x: State, times: jax.Array) -> jax.Array:
+    """How far the log-odds at times (N,) are from the log ratio of any element, but for those that a kernel may blur besides."""
+    blurred = kernel.event.are_discrete if isinstance(kernel.event, Measured) else False
+
+    def one(t: Time) -> jax.Array:
+        signal = jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (jnp.ones_like(x),))[1]
+        ratio = jnp.log(signal**2) - jnp.log(kernel.marginal(x, t).variance)
+        return jnp.max(jnp.where(blurred, 0.0, jnp.abs(ratio - kernel.schedule.log_odds(t))))
+
+    return jax.vmap(one)(times)

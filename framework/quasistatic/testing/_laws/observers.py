@@ -35,6 +35,7 @@ class _Noise(AbstractGeneratedSource):
     "contract",
     "An observer is notified of a whole run, and of one that failed at once, raises nothing and changes nothing it is shown.",
     once=True,
+    unseen="What it writes, and whether that can be read.",
 )
 def observer_contract(observer: AbstractObserver, setting: Setting) -> Reading:
     diffusion = setting.diffusion_with_random_network(Fading(), 3)

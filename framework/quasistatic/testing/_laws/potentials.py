@@ -51,7 +51,12 @@ def _takes(potential: AbstractPotential, data: AbstractDistribution) -> bool:
     return True
 
 
-@law("potential", "taken", "There is a family of distributions that the potential can be multiplied with.")
+@law(
+    "potential",
+    "taken",
+    "There is a family of distributions that the potential can be multiplied with.",
+    unseen="Families that no built-in kernel gives.",
+)
 def taken(potential: AbstractPotential, setting: Setting) -> Reading:
     return faults([] if _families(potential, setting) else ["none of: " + ", ".join(_menu(setting))])
 
@@ -63,6 +68,7 @@ def taken(potential: AbstractPotential, setting: Setting) -> Reading:
     "for every x.",
     "Bayes' rule",
     float64=True,
+    unseen="Whether the factor is what you meant.",
 )
 def tilt(potential: AbstractPotential, setting: Setting) -> Reading:
     readings = [Reading(0.0, 1e-9, "nats")]
@@ -85,7 +91,13 @@ def _gaps(potential: AbstractPotential, data: AbstractDistribution, key: jax.Arr
     return jax.vmap(gap)(jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *both))
 
 
-@law("potential", "power", "The factor to a power is that power of the factor.", float64=True)
+@law(
+    "potential",
+    "power",
+    "The factor to a power is that power of the factor.",
+    float64=True,
+    unseen="Exponents of 0 and below.",
+)
 def power(potential: AbstractPotential, setting: Setting) -> Reading:
     readings = [Reading(0.0, 1e-9, "nats")]
     for name, data in _families(potential, setting).items():
@@ -103,7 +115,12 @@ def _log_factors(
     return potential.log_factor(x), potential.power(exponent).log_factor(x)
 
 
-@law("potential", "types", "A tilted event has the type of an event, log Z is one number, and both are finite.")
+@law(
+    "potential",
+    "types",
+    "A tilted event has the type of an event, log Z is one number, and both are finite.",
+    unseen="Events of another shape than 2x1.",
+)
 def types(potential: AbstractPotential, setting: Setting) -> Reading:
     bad = []
     for name, data in _families(potential, setting).items():

@@ -35,6 +35,8 @@ BATCH = 2**20
     when=lambda kernel: isinstance(kernel, FiniteKernel),
     once=True,
     long=True,
+    unseen="Kernels that are not finite, and a generator that gives rare states more than half as often as it should: at half it "
+    "is seen 9 times in 10, at a thirteenth, which is that of float32 Gumbel noise, always.",
 )
 def rare_states(kernel: FiniteKernel, setting: Setting) -> Reading:
     distribution = _rare(kernel, take(setting.data(kernel, 1), 0), setting.key(21))
@@ -71,6 +73,7 @@ def _count(distribution: AbstractDistribution, key: Key, rounds: jax.Array, stat
     "extreme-words",
     "Whatever words the generator of random bits gives, all zeros and all ones too, no impossible state is drawn.",
     when=is_finite,
+    unseen="Words between the six that are tried.",
 )
 def extreme_words(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,11 +12,8 @@ import jax.random as jr
 import numpy as np
 
 from quasistatic._process.distribution import AbstractDiscrete, AbstractDistribution, AbstractIntegrable, Key, State, Time
-from quasistatic._process.event import Measured
 from quasistatic._process.finite import FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import Normal
-from quasistatic._process.schedule import AbstractSchedule
 from quasistatic._process.tree import take
 from quasistatic.oracles import expect
 from quasistatic.oracles._entropy import is_finite
@@ -39,7 +35,12 @@ def _is_reversible(kernel: AbstractKernel) -> bool:
     return kernel.is_reversible
 
 
-@law("kernel", "times", "A chain of T steps has T increasing times in [0, 1], the last of them 1.")
+@law(
+    "kernel",
+    "times",
+    "A chain of T steps has T increasing times in [0, 1], the last of them 1.",
+    unseen="Whether the spacing is wise.",
+)
 def chain_times(kernel: AbstractKernel, setting: Setting) -> Reading:
     bad = []
     for steps in (1, 2, 7, setting.times_permille[0] + 1, 1000):
@@ -83,6 +84,7 @@ class _FromEquilibrium(_AbstractStart):
     "Two steps are one: data to s and on to t is data to t, and r to s to t is r to t (Chapman-Kolmogorov).",
     f"{PAPER}, eq. 2",
     float64=True,
+    unseen="A fault that both share at every time: it is another process, and `bayes` asks it for its posterior.",
 )
 def composition(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps, x = setting.steps(kernel), take(setting.data(kernel, 2), 1)
@@ -92,7 +94,15 @@ def composition(kernel: AbstractKernel, setting: Setting) -> Reading:
     return worst(_carried(kernel, start, at, setting) for start, at in ((_FromData(x), steps), (_FromState(z, r), later)))
 
 
-@law("kernel", "stationarity", "A step leaves the equilibrium as it is.", f"{PAPER}, eq. 1", when=_is_stationary, float64=True)
+@law(
+    "kernel",
+    "stationarity",
+    "A step leaves the equilibrium as it is.",
+    f"{PAPER}, eq. 1",
+    when=_is_stationary,
+    float64=True,
+    unseen="A kernel that declares that it is not stationary.",
+)
 def stationarity(kernel: AbstractKernel, setting: Setting) -> Reading:
     return _carried(kernel, _FromEquilibrium(), setting.steps(kernel), setting)
 
@@ -109,6 +119,7 @@ def _is_finite_in_sequence(kernel: AbstractKernel) -> bool:
     "Austin et al. 2021, section 3.3",
     when=_is_finite_in_sequence,
     float64=True,
+    unseen="Kernels that are not finite.",
 )
 def sequence(kernel: FiniteKernel, setting: Setting) -> Reading:
     x, size = take(setting.data(kernel, 2), 1), kernel.event.size
@@ -233,6 +244,7 @@ def _drawn(
     "The posterior is Bayes' rule: q(z_s given z_t, x) q(z_t given x) = q(z_t given z_s) q(z_s given x), at every point.",
     f"{PAPER}, appendix A",
     float64=True,
+    unseen="Draws of the posterior: these are of `bridge`.",
 )
 def bayes(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps = setting.steps(kernel)
@@ -272,6 +284,7 @@ def mismatch(a: jax.Array, b: jax.Array) -> jax.Array:
     f"{PAPER}, section 2.1",
     when=_is_reversible,
     float64=True,
+    unseen="A kernel that declares that it is not reversible.",
 )
 def detailed_balance(kernel: AbstractKernel, setting: Setting) -> Reading:
     steps = setting.steps(kernel)
@@ -308,6 +321,7 @@ def _imbalances(kernel: AbstractKernel, steps: Steps, keys: Key) -> jax.Array:
     when=_is_stationary,
     float64=True,
     quick=False,
+    unseen="How fast the equilibrium is reached, and a rise between its twelve times.",
 )
 def relaxation(kernel: AbstractKernel, setting: Setting) -> Reading:
     ends = setting.times(kernel)
@@ -329,6 +343,7 @@ def relaxation(kernel: AbstractKernel, setting: Setting) -> Reading:
     "At t = 1 the equilibrium is reached, to the nats per element that the kernel declares (`max_prior_nats`).",
     f"{PAPER}, section 2.1",
     float64=True,
+    unseen="Data far larger than those of mean square 1.",
 )
 def arrival(kernel: AbstractKernel, setting: Setting) -> Reading:
     draws = np.asarray(_divergences(kernel, setting.data(kernel, 64), jnp.ones((1,)), setting.keys(7, 100)))
@@ -348,37 +363,3 @@ def _divergences(kernel: AbstractKernel, xs: State, times: jax.Array, keys: Key)
 
     over_keys = jax.vmap(one, (None, None, 0))
     return jax.vmap(jax.vmap(over_keys, (None, 0, None)), (0, None, None))(xs, times, keys)
-
-
-def _shows_its_schedule(kernel: AbstractKernel) -> bool:
-    """Whether there is one ratio of signal to noise to compare a schedule with: the noise is normal, and in no basis."""
-    if not isinstance(getattr(kernel, "schedule", None), AbstractSchedule):
-        return False
-    marginal = eqx.filter_eval_shape(kernel.marginal, kernel.event.structs, jnp.zeros(()))
-    return isinstance(marginal, Normal) and marginal.basis is None
-
-
-@law(
-    "kernel",
-    "schedule",
-    "Where noise is normal the log-odds of the schedule that a kernel shows are its log signal-to-noise ratio, the square of "
-    "d mean / d data over the variance.",
-    when=_shows_its_schedule,
-    float64=True,
-)
-def schedule(kernel: AbstractKernel, setting: Setting) -> Reading:
-    steps, x = setting.steps(kernel), take(setting.data(kernel, 2), 1)
-    return furthest(_off_schedule(kernel, x, steps.early), steps, 1e-9, "in log-odds")
-
-
-@eqx.filter_jit
-def _off_schedule(kernel: Any, x: State, times: jax.Array) -> jax.Array:
-    """How far the log-odds at times (N,) are from the log ratio of any element, but for those that a kernel may blur besides."""
-    blurred = kernel.event.are_discrete if isinstance(kernel.event, Measured) else False
-
-    def one(t: Time) -> jax.Array:
-        signal = jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (jnp.ones_like(x),))[1]
-        ratio = jnp.log(signal**2) - jnp.log(kernel.marginal(x, t).variance)
-        return jnp.max(jnp.where(blurred, 0.0, jnp.abs(ratio - kernel.schedule.log_odds(t))))
-
-    return jax.vmap(one)(times)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,18 +16,14 @@ from quasistatic._data.source import (
     AbstractBaselines,
     AbstractDrawing,
     AbstractJudge,
-    AbstractReading,
     AbstractSource,
-    AbstractWriting,
     capability,
-    judging_split,
 )
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.event import Levels, Real
 from quasistatic._process.numerics import nearest
 from quasistatic._process.tree import Layout, count_of, take
 from quasistatic._training.rows import Batches
-from quasistatic.errors import DataError
 from quasistatic.testing._law import law
 from quasistatic.testing._reading import Reading, faults, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting, types_of
@@ -39,7 +33,6 @@ from quasistatic.testing._tools.statistics import flat, largest_of
 # the held-out events whose neighbours are searched, and the numbers among which they are
 COMPARED, SEARCHED = 1_000, 4_000_000
 FEWEST = 20  # training events whose neighbours can be compared
-ROUNDED = 1e-2  # mean square by which a format may round real numbers, which have mean square 1
 
 
 def has(kind: type) -> Callable[[AbstractSource], bool]:
@@ -65,6 +58,7 @@ def _first(leaf: Any) -> np.ndarray:
     "source",
     "splits",
     "Three splits of events and side information as declared, the same ones at every call, and a count takes the first of them.",
+    unseen="Splits that differ from process to process.",
 )
 def splits(source: AbstractSource, setting: Setting) -> Reading:
     bad = []
@@ -90,6 +84,7 @@ def splits(source: AbstractSource, setting: Setting) -> Reading:
     "disjoint",
     "No stored event with real numbers is in two splits: what is held out is held out.",
     when=lambda source: source.stored() is not None and bool(dense_parts(source)),
+    unseen="The same thing in other words: two photographs of one face, two windows of one record. Split by what they are of.",
 )
 def disjoint(source: AbstractSource, setting: Setting) -> Reading:
     seen: dict[bytes, str] = {}
@@ -108,6 +103,7 @@ def disjoint(source: AbstractSource, setting: Setting) -> Reading:
     "kind of event.",
     when=lambda source: source.stored() is not None,
     once=True,
+    unseen="The same thing in other words, and events beyond the first thousand of a split.",
 )
 def copies(source: AbstractSource, setting: Setting) -> Reading:
     train = flat(source.split("train").x)
@@ -128,7 +124,12 @@ def copies(source: AbstractSource, setting: Setting) -> Reading:
     return worst(readings)
 
 
-@law("source", "support", "Every number is one that its field declares, in events and in side information.")
+@law(
+    "source",
+    "support",
+    "Every number is one that its field declares, in events and in side information.",
+    unseen="Numbers that are possible and wrong.",
+)
 def support(source: AbstractSource, setting: Setting) -> Reading:
     outside = 0
     for name in SPLITS:
@@ -144,6 +145,7 @@ def support(source: AbstractSource, setting: Setting) -> Reading:
     "rows",
     "Stored rows have a length, and row numbers of any shape give rows of this shape, the same ones in any order.",
     when=lambda source: source.stored() is not None,
+    unseen="Rows that change while a run lasts.",
 )
 def rows(source: AbstractSource, setting: Setting) -> Reading:
     stored = source.stored()
@@ -169,6 +171,7 @@ def draw_of(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State |
     "source",
     "draws",
     "A training event is a pure function of its row and its key, of the type of the splits, alone and under jit and vmap.",
+    unseen="Augmentation that changes what an event is.",
 )
 def draws(source: AbstractSource, setting: Setting) -> Reading:
     rows, keys, draw = _some_rows(source, np.arange(4)), setting.some_keys(70, 4), draw_of(source)
@@ -211,6 +214,7 @@ def _all_equal(tree: Any) -> bool:
     "source",
     "ranks",
     "A batch drawn in parts, as the processes of one job draw it, is the batch drawn whole: event i is of row i and key i.",
+    unseen="Jobs of more than four processes.",
 )
 def ranks(source: AbstractSource, setting: Setting) -> Reading:
     batch, draw = 12, jax.jit(jax.vmap(draw_of(source)))
@@ -230,6 +234,7 @@ def ranks(source: AbstractSource, setting: Setting) -> Reading:
     "scale",
     "Real data have mean square 1 in model units, so that they match a unit normal equilibrium.",
     when=lambda source: any(isinstance(field, Real | Levels) for field in source.event.parts().values()),
+    unseen="Parts that are small beside others and have mean square 1 together with them.",
 )
 def scale(source: AbstractSource, setting: Setting) -> Reading:
     x = source.split("train").x
@@ -239,7 +244,12 @@ def scale(source: AbstractSource, setting: Setting) -> Reading:
     return Reading(abs(squares[part] - 1.0), 0.1, "from 1 in mean square", part and f"the part {part}")
 
 
-@law("source", "units", "There and back between model and user units is the same event.")
+@law(
+    "source",
+    "units",
+    "There and back between model and user units is the same event.",
+    unseen="Units that are wrong by their name.",
+)
 def units(source: AbstractSource, setting: Setting) -> Reading:
     x, gaps = source.split("validation", 100).x, []
     for name, own in units_of(source).items():
@@ -259,14 +269,26 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float | int | np.number) and math.isfinite(value)
 
 
-@law("source", "judge", "Measures of events are finite numbers by their names.", when=has(AbstractJudge))
+@law(
+    "source",
+    "judge",
+    "Measures of events are finite numbers by their names.",
+    when=has(AbstractJudge),
+    unseen="Whether the measure is the right one.",
+)
 def judge(source: AbstractSource, setting: Setting) -> Reading:
     own = capability(source, AbstractJudge)
     assert own is not None
     return faults(_are_numbers(own.judge(source.split("test", 100).x)))
 
 
-@law("source", "baselines", "Log-likelihoods of simple models are finite, one for each event.", when=has(AbstractBaselines))
+@law(
+    "source",
+    "baselines",
+    "Log-likelihoods of simple models are finite, one for each event.",
+    when=has(AbstractBaselines),
+    unseen="Whether the models are fitted on the training split alone.",
+)
 def baselines(source: AbstractSource, setting: Setting) -> Reading:
     own, xs = capability(source, AbstractBaselines), source.split("test", 100).x
     assert own is not None
@@ -281,7 +303,13 @@ def _are_finite(values: Any, shape: tuple[int, ...]) -> bool:
     return np.shape(values) == shape and bool(np.all(np.isfinite(values)))
 
 
-@law("source", "drawing", "Events can be drawn on axes, a few and one alone.", when=has(AbstractDrawing))
+@law(
+    "source",
+    "drawing",
+    "Events can be drawn on axes, a few and one alone.",
+    when=has(AbstractDrawing),
+    unseen="Whether the picture shows the events.",
+)
 def drawing(source: AbstractSource, setting: Setting) -> Reading:
     from matplotlib.figure import Figure
 
@@ -294,59 +322,3 @@ def drawing(source: AbstractSource, setting: Setting) -> Reading:
         if len(axes.get_children()) == empty:
             bad.append(f"{count} events leave the axes empty")
     return faults(bad)
-
-
-@law("source", "reading", "A file that is not there, or that is empty, is refused with a DataError.", when=has(AbstractReading))
-def reading(source: AbstractSource, setting: Setting) -> Reading:
-    own, bad = capability(source, AbstractReading), []
-    assert own is not None
-    with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
-        empty = Path(folder) / "empty.csv"
-        empty.touch()
-        for path in (empty, empty.with_name("missing.csv")):
-            try:
-                own.read_events(path)
-            except DataError:
-                continue
-            except Exception as error:
-                bad.append(f"{path.name}: {type(error).__name__}")
-            else:
-                bad.append(f"{path.name}: accepted")
-    return faults(bad)
-
-
-@law(
-    "source",
-    "written",
-    "A file that it writes of events without side information is read as the same events, all of them, in order, and is written as "
-    "the same bytes again.",
-    when=lambda source: source.side is None and has(AbstractWriting)(source) and has(AbstractReading)(source),
-)
-def written(source: AbstractSource, setting: Setting) -> Reading:
-    writing, reading = capability(source, AbstractWriting), capability(source, AbstractReading)
-    assert writing is not None and reading is not None
-    xs, bad = source.split(judging_split(source), 100).x, []
-    with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
-        for ending in writing.endings:
-            path = Path(folder) / f"events{ending}"
-            path.write_bytes(writing.write_events(xs, ending))
-            data = reading.read_events(path)
-            if data.outside:
-                bad.append(f"{ending}: {len(data.outside)} events are outside: {data.outside[0].reason}")
-            elif changed := _changed_parts(source, xs, data.x):
-                bad.append(f"{ending}: {changed}")
-            elif writing.write_events(data.x, ending) != path.read_bytes():
-                bad.append(f"{ending}: other bytes when it is written again")
-    return faults(bad)
-
-
-def _changed_parts(source: AbstractSource, xs: State, found: State) -> str:
-    """What of events is not as it was, or ''."""
-    if count_of(xs) != count_of(found):
-        return f"{count_of(found)} events, {count_of(xs)} were written"
-    for name, field in source.event.parts().items():
-        one, other = (np.asarray(source.event.part_of(each, name)) for each in (xs, found))
-        same = np.array_equal(one, other) if field.is_discrete else np.mean((one - other) ** 2) <= ROUNDED
-        if not same:
-            return f"other events{f' in the part {name}' if name else ''}"
-    return ""

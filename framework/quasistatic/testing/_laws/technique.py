@@ -24,7 +24,7 @@ from quasistatic._process.tree import take
 from quasistatic.oracles import expect
 from quasistatic.oracles._entropy import is_finite
 from quasistatic.testing._law import law
-from quasistatic.testing._laws.sampling import distributions_at
+from quasistatic.testing._laws.distributions import distributions_at
 from quasistatic.testing._laws.semigroup import PAIRS, mismatch, place
 from quasistatic.testing._reading import Reading, faults, worst
 from quasistatic.testing._setting import Setting, Spot, enumerate_states, layout_of, table, types_of
@@ -38,6 +38,7 @@ OVERRIDES = ("equilibrium", "reference", "marginal", "transition", "posterior", 
     "shapes",
     "Steps keep the type of a noisy state, decode gives data as the event declares them, features and params keep their layout; "
     "whole numbers among features are symbols, and a network can tell states apart.",
+    unseen="Types of what none of these calls returns.",
 )
 def shapes(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, ports, event, scalar = setting.times(kernel), Ports.of(kernel), kernel.event.structs, jnp.zeros(())
@@ -92,7 +93,14 @@ def _are_alike(rows: State) -> bool:
     return all(bool(np.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(rows))
 
 
-@law("kernel", "given", "Side information that is absent changes nothing.", float64=True, quick=False)
+@law(
+    "kernel",
+    "given",
+    "Side information that is absent changes nothing.",
+    float64=True,
+    quick=False,
+    unseen="Side information that is there, and whether it is used well.",
+)
 def given(kernel: AbstractKernel, setting: Setting) -> Reading:
     absent = Side.absent(Categorical((), 3))
     assert absent is not None
@@ -114,6 +122,7 @@ def _log_prob_of_a_draw(drawn: AbstractDistribution, distribution: AbstractDistr
     "One event alone and in a batch, in two programs: the same values and the same draws.",
     float64=True,
     quick=False,
+    unseen="What goes wrong in batches larger than three.",
 )
 def agreement(kernel: AbstractKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
@@ -161,6 +170,7 @@ def _same(a: Any, b: Any, where: str) -> Reading:
     "Draws are functions of their key, compiled or not; a key is split once, drawn from once, or folded with different numbers.",
     once=True,
     quick=False,
+    unseen="Draws that are made with keys of numpy, in a place where no compiled program looks.",
 )
 def keys(kernel: AbstractKernel, setting: Setting) -> Reading:
     bad, found = [], distributions_at(kernel, setting)
@@ -214,6 +224,7 @@ def overrides(kernel: AbstractKernel) -> bool:
     when=overrides,
     float64=True,
     quick=False,
+    unseen="States that nothing can reach.",
 )
 def structure(kernel: FiniteKernel, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
@@ -285,6 +296,7 @@ def _bridged(kernel: AbstractKernel) -> bool:
     "A step back is the posterior averaged over decode, and averaged over data that are certain it is the posterior.",
     when=_bridged,
     float64=True,
+    unseen="Distributions of data other than those of `decode` and certain ones.",
 )
 def averaging(kernel: AbstractBridged, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)
@@ -329,6 +341,7 @@ def _flowing(kernel: AbstractKernel) -> bool:
     "Nelson 1966; Song et al. 2021, section 4.3",
     when=_flowing,
     float64=True,
+    unseen="The flow at other times than two of the chain; whether it carries the marginals of a network that is wrong.",
 )
 def flow(kernel: AbstractFlowing, setting: Setting) -> Reading:
     times, params = setting.times(kernel), setting.params(kernel)

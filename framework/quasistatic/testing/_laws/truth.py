@@ -30,6 +30,7 @@ STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
     "true-log-prob",
     "The true probabilities sum to one, integrated over up to two real numbers a part, and are finite on the data.",
     when=has(AbstractTruth),
+    unseen="The sum over all events, where these are too many; data on a set of fewer dimensions.",
 )
 def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
     truth, x = capability(source, AbstractTruth), source.split("validation").x
@@ -62,6 +63,7 @@ def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
     "the mean of p(x') / (p(x) + p(x')) times the change is 0, and so it is times any other number of the event.",
     "Barker 1965 (the weights); Gorham & Mackey 2015 (a mean that vanishes under p alone)",
     when=has(AbstractTruth),
+    unseen="A fault that only a change of several parts at once shows; data on a set of fewer dimensions.",
 )
 def true_draws(source: AbstractSource, setting: Setting) -> Reading:
     truth, x = capability(source, AbstractTruth), _events(source, setting)

@@ -1,8 +1,12 @@
-"""Two small kernels, on which the other components are tried: everything about them is known."""
+"""Three small kernels, on which the other components are tried: everything about them is known."""
 
+import dis
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import attrs
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -11,8 +15,12 @@ from jaxtyping import Array, Float
 from quasistatic._process.distribution import AbstractDistribution, Key, Scalar, State, Time
 from quasistatic._process.event import AbstractField, Categorical, Real
 from quasistatic._process.finite import FiniteKernel, floored_log
-from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.gaussian import AbstractGaussianPath, Levels
+from quasistatic._process.kernel import AbstractBridged, AbstractFlowing, AbstractKernel
+from quasistatic._process.normal import Normal
 from quasistatic._process.product import ProductKernel
+from quasistatic._process.schedule import AbstractSchedule
+from quasistatic.testing._reading import Reading, faults, not_measured
 
 
 class Redraw(FiniteKernel):
@@ -98,6 +106,124 @@ class Fading(AbstractKernel):
 def _kept(t: Time) -> Scalar:
     """Survival; the floor keeps the gradient of its root finite at t = 1."""
     return jnp.maximum(1.0 - t, 1e-12)
+
+
+SPREAD = 0.5  # variance of the data that zero params of `Straight` reverse
+LEFT = 1e-4  # of the signal, at t = 1
+
+
+@attrs.frozen
+class _Line(AbstractSchedule):
+    """The log signal-to-noise ratio of a straight path."""
+
+    def log_odds(self, t: jax.Array) -> jax.Array:
+        return 2.0 * (jnp.log1p((LEFT - 1.0) * t) - jnp.log(t))
+
+
+class Straight(AbstractGaussianPath, AbstractBridged, AbstractFlowing):
+    """Numbers on a straight path to noise, with all that Gaussian noise may have: levels, a flow, a schedule, `Normal`.
+
+    It is not stationary. A param is the mean of normal data of variance SPREAD, so a constant is exact for such data. Six elements
+    and more, so that a fault that begins there is seen.
+    """
+
+    event: AbstractField = eqx.field(static=True, default=Real((7,)))
+    is_exact_at_zero: bool = eqx.field(static=True, default=True)
+
+    @property
+    def is_stationary(self) -> bool:
+        return False
+
+    @property
+    def schedule(self) -> AbstractSchedule:
+        return _Line()
+
+    def levels(self, t: Time) -> Levels:
+        return jnp.log1p((LEFT - 1.0) * t), 2.0 * jnp.log(t)
+
+    def times(self, steps: int) -> np.ndarray:
+        return np.arange(1, steps + 1) / steps
+
+    def zero_params(self) -> State:
+        return jnp.zeros((*self.event.shape, 1))
+
+    def equilibrium(self) -> Normal:
+        return Normal(jnp.zeros(self.event.shape), jnp.ones(self.event.shape))
+
+    def reference(self) -> Normal:
+        return Normal(jnp.zeros(self.event.shape), jnp.full(self.event.shape, SPREAD))
+
+    def decode(self, params: State, z: State, t: Time) -> Normal:
+        log_signal, log_noise = self.levels(t)
+        signal, noise = jnp.exp(log_signal), jnp.exp(log_noise)
+        variance = SPREAD * noise / (noise + signal**2 * SPREAD)
+        return Normal(variance * (signal * z / noise + params[..., 0] / SPREAD), jnp.broadcast_to(variance, z.shape))
+
+    def bridge(self, data: AbstractDistribution, z: State, s: Time, t: Time) -> Normal:
+        if not isinstance(data, Normal):
+            raise TypeError(f"Straight.bridge: expected data as a Normal, got a {type(data).__name__}")
+        step = self.step(s, t)
+        return Normal(step.z_weight * z + step.x_weight * data.loc, step.variance + step.x_weight**2 * data.variance)
+
+    def flow(self, params: State, z: State, t: Time) -> State:
+        return self.velocity(self.decode(params, z, t).loc, z, t)
+
+    def encode(self, z: State, t: Time) -> State:
+        return z[..., None]
+
+
+def benches() -> dict[str, AbstractKernel]:
+    """The three, by name."""
+    return {"symbols": Redraw(), "numbers": Fading(), "Gaussian path": Straight()}
+
+
+def on_those_taken(
+    measure: Callable[[str, AbstractKernel], Reading], kernels: Mapping[str, AbstractKernel] | None = None
+) -> list[Reading]:
+    """Readings on those kernels, by default all benches, that a component takes; not measured where it takes none of them.
+
+    It refuses a kernel by a TypeError that it, or what it calls of quasistatic, raises: a wrong call is no refusal.
+    """
+    readings, refusals = [], []
+    for name, kernel in (kernels or benches()).items():
+        try:
+            readings.append(measure(name, kernel))
+        except TypeError as error:
+            if not is_refusal(error):
+                raise
+            refusals.append(f"{name} is refused: {error}")
+    return readings or [not_measured("; ".join(refusals))]
+
+
+def tried_on_all(tried: Callable[[str, AbstractKernel], Reading]) -> list[Reading]:
+    """Which benches a component takes: those that it refuses are named, and not all of them may be.
+
+    A kernel that lacks what the component looks for is refused by a TypeError, and not by an AttributeError.
+    """
+
+    def asked(name: str, kernel: AbstractKernel) -> Reading:
+        try:
+            return tried(name, kernel)
+        except AttributeError as error:
+            advice = "refuse a kernel without it by a TypeError that says what is needed"
+            return faults([f"{name}: AttributeError: {error}: {advice}"])
+
+    readings = [on_those_taken(asked, {name: kernel})[0] for name, kernel in benches().items()]
+    if any(reading.is_measured for reading in readings):
+        return readings
+    return [faults([reading.unmeasured for reading in readings], "kernels, all of which are refused")]
+
+
+def is_refusal(error: TypeError) -> bool:
+    """Whether the innermost frame is a `raise` outside of the libraries underneath."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+    is_raised = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+    return is_raised and package not in ("jax", "equinox", "numpy")
 
 
 def three_parts() -> dict[str, AbstractKernel]:
