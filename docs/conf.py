@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -27,7 +28,7 @@ from quasistatic.cli._main import main
 project = "quasistatic"
 author = "The quasistatic authors"
 release = version = metadata.version("quasistatic")
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
@@ -37,6 +38,24 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "quasistatic"
 html_copy_source = False
+# names of other projects are links where their pages can be reached: a build needs no network
+OTHERS = {
+    "equinox": "https://docs.kidger.site/equinox/",
+    "jax": "https://docs.jax.dev/en/latest/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "optax": "https://optax.readthedocs.io/en/latest/",
+    "python": "https://docs.python.org/3/",
+}
+intersphinx_mapping = {name: (place, None) for name, place in OTHERS.items()} if os.environ.get("QUASISTATIC_DOCS_ONLINE") else {}
+# what a name in a signature is called on the page that has it
+ALIASES = {
+    "Array": "jax.Array",
+    "jax.jaxlib._jax.Array": "jax.Array",
+    "jaxlib._jax.Array": "jax.Array",
+    "np.ndarray": "numpy.ndarray",
+    "np.random.Generator": "numpy.random.Generator",
+    "numpy.random._generator.Generator": "numpy.random.Generator",
+}
 
 
 def option_table(options: type) -> Iterator[str]:
@@ -79,6 +98,16 @@ def kinds() -> Iterator[str]:
     for kind in KINDS.values():
         inputs = "".join(f", {name}=key" if name == "key" else f", {name}" for name in kind.inputs)
         yield f"| {kind.name} | `build(options{inputs})` | `{kind.load().__name__}` |"
+
+
+def references() -> Iterator[str]:
+    """The sources of every component that comes with quasistatic, as a table."""
+    manager = qs.PluginManager()
+    yield "| component | sources |\n|---|---|"
+    for kind in KINDS:
+        for component in manager.components(kind):
+            if component.references and manager.owner(kind, component.name).distribution == "quasistatic":
+                yield f"| {kind} `{component.name}` | {cell(literal('; '.join(component.references)))} |"
 
 
 def sections() -> Iterator[str]:
@@ -292,6 +321,7 @@ def literal(text: str) -> str:
 GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "components": components,
     "kinds": kinds,
+    "references": references,
     "sections": sections,
     "commands": commands,
     "manual": manual,
@@ -301,24 +331,13 @@ GENERATED: dict[str, Callable[..., Iterator[str]]] = {
     "unseen": unseen,
     "wings": wings,
 }
-
-
-# a marker, and what it has been replaced by, where a page keeps that for those who read it in the repository
-MARKER = re.compile(rf"(<!-- ({'|'.join(GENERATED)})(?:: (.*?))? -->)((?:(?!<!-- ).)*?\n<!-- end -->)?", re.DOTALL)
-
-
-def generated(found: re.Match[str]) -> str:
-    return "\n".join(GENERATED[found[2]](*([found[3]] if found[3] else [])))
+# such as `<!-- manual: Diffusion -->`
+MARKER = re.compile(rf"<!-- ({'|'.join(GENERATED)})(?:: (.*?))? -->", re.DOTALL)
 
 
 def fill(text: str) -> str:
-    """A page with its markers, such as `<!-- manual: Diffusion -->`, replaced by what they name."""
-    return MARKER.sub(generated, text)
-
-
-def kept(text: str) -> str:
-    """A page with what it keeps behind its markers, up to `<!-- end -->`, as it is now."""
-    return MARKER.sub(lambda found: f"{found[1]}\n\n{generated(found).strip()}\n\n<!-- end -->" if found[4] else found[0], text)
+    """A page with its markers replaced by what they name."""
+    return MARKER.sub(lambda found: "\n".join(GENERATED[found[1]](*([found[2]] if found[2] else []))), text)
 
 
 def setup(app: Any) -> None:
@@ -328,10 +347,10 @@ def setup(app: Any) -> None:
     def convert(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
         lines[:] = restructured(lines)
 
+    def rename(_app: Any, _env: Any, node: Any, _shown: Any) -> None:
+        """Ahead of intersphinx, which then looks for the new name."""
+        node["reftarget"] = ALIASES.get(node["reftarget"], node["reftarget"])
+
+    app.connect("missing-reference", rename, priority=400)
     app.connect("source-read", read)
     app.connect("autodoc-process-docstring", convert)
-
-
-if __name__ == "__main__":  # python docs/conf.py docs/reference/protocols.md
-    for page in map(Path, sys.argv[1:]):
-        page.write_text(kept(page.read_text()))

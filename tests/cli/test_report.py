@@ -15,6 +15,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic._process.estimate import Estimate
+from quasistatic._recipes.wire import components
 from quasistatic._report.page import HtmlTable, Picture, page
 from quasistatic._report.run_report import _of_data, format_estimate, run_report
 from quasistatic._report.summary import Summary, all_rows, summarise
@@ -218,6 +219,24 @@ def test_what_was_run_can_be_read_off_the_page(swiss_roll):
         assert said in text
 
 
+def test_the_references_of_all_components_are_there(swiss_roll):
+    """Those of the parts of an event too, whose kernels no recipe names."""
+    manager, (_, _, text) = qs.plugins(), swiss_roll
+    for kind, name in (("source", "swiss-roll"), ("kernel", "gaussian"), ("objective", "bound"), ("sampler", "ancestral")):
+        cited = manager.component(kind, name).references
+        assert cited and f"{kind} {name}: {html.escape('; '.join(cited))}." in text
+    recipe, event = qs.load_recipe("mixed"), qs.make("source", "mixed", test_events=1).event
+    assert set(recipe.kernel.parts) == {"place"}
+    used = {(each.kind, each.name) for each in components(recipe, event, manager)}
+    assert used >= {
+        ("kernel", "product"),
+        ("kernel", "gaussian"),
+        ("kernel", "binomial"),
+        ("kernel", "uniform"),
+        ("source", "mixed"),
+    }
+
+
 def test_the_history_is_that_of_the_checkpoint_and_without_one_its_picture_is_left_out(swiss_roll):
     summary, folder, text = swiss_roll
     folder.metrics.unlink()  # an observer wrote it; nothing depends on it
@@ -259,4 +278,4 @@ def test_a_source_and_a_network_add_sections_of_their_own(swiss_roll, monkeypatc
         for title in ("section table", "<h2>Training", "section first", "the walks", "section last", "K over training")
     ]
     assert places == sorted(places)
-    assert "section" not in plain
+    assert not any(name in plain for name in ("section table", "section first", "section last"))

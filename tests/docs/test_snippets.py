@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,6 @@ def test_a_reader_can_follow_the_page(page: Path, reader: Reader) -> None:
         pytest.importorskip(module)
     for block in blocks(page):
         reader.follow(block)
+    # a picture with a title is that file of the reader's
+    for title in re.findall(r'!\[[^\]]*\]\(\S+ "(\S+)"\)', page.read_text()):
+        assert (reader.folder / title).stat().st_size > 0, title

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-import scipy.linalg
 
 import quasistatic as qs
 from quasistatic import oracles
@@ -340,33 +338,6 @@ def test_a_token_knows_how_many_of_each_symbol_there_are() -> None:
     )
     np.testing.assert_allclose(causal.read(symbols[:, None], there)[:4], wanted, atol=1e-5)
     assert np.array_equal(plain.read(symbols[:, None]), np.asarray(plain.embedding)[symbols])
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("rates", ["jc69", "k80", "hky85"])
-def test_substitution_is_molecular_evolution(rates: str) -> None:
-    """The matrix of a step is exp(Q tau) of the model's rate matrix, for the tau at which the slowest mode has the survival."""
-    kernel = qs.make(
-        "kernel", "substitution", qs.Categorical((1,), 4), rates=rates, kappa=3.0, pi="marginal" if rates == "hky85" else "uniform"
-    )
-    pi = np.full(4, 0.25)
-    if rates == "hky85":
-        events = np.repeat([0, 1, 2, 3], [40, 30, 20, 6])[:, None]
-        kernel = kernel.measured(kernel.measure(lambda split: events))
-        pi = np.array([41, 31, 21, 7]) / 100
-    exchange = np.ones((4, 4))
-    if rates != "jc69":
-        exchange[[0, 2, 1, 3], [2, 0, 3, 1]] = 3.0  # A-G and C-T
-    q = exchange * pi
-    np.fill_diagonal(q, 0.0)
-    np.fill_diagonal(q, -q.sum(axis=1))
-    slowest = np.sort(-np.linalg.eigvals(q).real)[1]
-    t = jnp.asarray(0.3)
-    tau = -math.log(1.0 - 0.3) / slowest
-    assert np.exp(kernel.log_matrix(None, t)) == pytest.approx(scipy.linalg.expm(q * tau), abs=1e-12)
-    assert np.exp(kernel.log_equilibrium()) == pytest.approx(pi, abs=1e-12)
-    if rates == "jc69":
-        assert math.exp(kernel.log_matrix(None, t)[0, 0]) == pytest.approx(0.25 + 0.75 * 0.7, abs=1e-12)  # Jukes & Cantor 1969
 
 
 def test_ordered_symbols_go_to_their_neighbours_first() -> None:

@@ -201,24 +201,37 @@ def _kinds(component: Component) -> str:
 
 
 def _parts(choice: Choice, event: AbstractEvent, manager: PluginManager) -> Mapping[str, AbstractKernel]:
-    """A kernel for each part: the one that is named for it, or the one that fits. Raises IncompatibleError naming a part."""
+    """A kernel for each part. Raises as `_part_choices`."""
+    fields, chosen = event.parts(), _part_choices(choice, event, manager)
+    return {name: _kernel(part, fields[name], manager, f"part {name!r} is") for name, part in chosen.items()}
+
+
+def _part_choices(choice: Choice, event: AbstractEvent, manager: PluginManager) -> dict[str, Choice]:
+    """The kernel that is named for each part, or the one that fits. Raises IncompatibleError naming a part."""
     fields = event.parts()
     for name in choice.parts:
         if name not in fields:
             raise IncompatibleError(f"kernel.parts.{name}: the source has no such part  (it has: {', '.join(fields)})")
-    kernels = {}
+    chosen = {}
     for name, field in fields.items():
         default = manager.default("kernel", field)
         if name in choice.parts:
-            part = choice.parts[name]
+            chosen[name] = choice.parts[name]
         elif default is not None:
-            part = Choice(default, default.options())
+            chosen[name] = Choice(default, default.options())
         else:
             fitting = [each.name for each in manager.components("kernel") if each.takes(field)]
             which = f"several do: {', '.join(fitting)}; choose one with kernel.parts.{name}.use" if fitting else "no kernel does"
             raise IncompatibleError(f"kernel.parts.{name}: the part is {field.describe()}, and a kernel must fit it; {which}")
-        kernels[name] = _kernel(part, field, manager, f"part {name!r} is")
-    return kernels
+    return chosen
+
+
+def components(recipe: Recipe, event: AbstractEvent, manager: PluginManager) -> list[Component]:
+    """Every component of a run with such events, each once, kernels of parts and observers among them."""
+    chosen, kernel = list(recipe.choices.values()), recipe.choices["kernel"]
+    if kernel.component.joins:
+        chosen += _part_choices(kernel, event, manager).values()
+    return list({(each.component.kind, each.component.name): each.component for each in (*chosen, *recipe.observers)}.values())
 
 
 def _grid(recipe: Recipe, kernel: AbstractKernel) -> AbstractGrid:

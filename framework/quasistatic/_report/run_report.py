@@ -11,9 +11,11 @@ import numpy as np
 
 from quasistatic._data.draw import worth_drawing
 from quasistatic._data.source import AbstractJudge, AbstractPictures, capability
+from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.estimate import Estimate, customary_unit
 from quasistatic._process.event import AbstractEvent, Real
 from quasistatic._process.tree import count_of, take
+from quasistatic._recipes.wire import components
 from quasistatic._report import pictures
 from quasistatic._report.figure import as_picture
 from quasistatic._report.page import HtmlTable, Picture, page
@@ -26,8 +28,8 @@ from quasistatic._storage.folder import RunFolder
 from quasistatic._training.keys import Role, role_key
 
 
-def run_report(summary: Summary, folder: RunFolder) -> str:
-    """The page of a finished run; its pictures are also left in the run folder as files."""
+def run_report(summary: Summary, folder: RunFolder, manager: PluginManager | None = None) -> str:
+    """The page of a finished run, of plugins of `manager`; its pictures are also left in the run folder as files."""
     run, versions = summary.run, folder.read_about()
     reported = _reported(summary)
     own = list(_own_sections(reported))
@@ -40,8 +42,16 @@ def run_report(summary: Summary, folder: RunFolder) -> str:
         write_durably(folder.pictures / f"{picture.name}.png", picture.png)
     packages = ", ".join(f"{name} {version}" for name, version in versions.get("packages", {}).items())
     software = f"Python {versions.get('python', '')}, {packages}"
-    recipe = run.recipe
-    return page(recipe.name, _about(run), _tiles(summary), summary.advice(), [*tables, *drawn], recipe.to_toml(), [software])
+    recipe, remarks = run.recipe, [*_references(run, manager or plugins()), software]
+    return page(recipe.name, _about(run), _tiles(summary), summary.advice(), [*tables, *drawn], recipe.to_toml(), remarks)
+
+
+def _references(run: Run, manager: PluginManager) -> Iterator[str]:
+    """What a paper that uses this run should cite."""
+    named = (each for each in components(run.recipe, run.source.event, manager) if each.references)
+    cited = [f"{each.kind} {each.name}: {'; '.join(each.references)}" for each in named]
+    if cited:
+        yield f"References of the components. {'. '.join(cited)}."
 
 
 def _own_sections(reported: Reported) -> Iterator[HtmlTable | Picture]:

@@ -217,7 +217,7 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     with listening(None) if quiet else contextlib.nullcontext():
         summary = summarise(trained)
         with folder.lock():
-            write_durably(folder.report, run_report(summary, folder).encode())
+            write_durably(folder.report, run_report(summary, folder, job.manager).encode())
     if not quiet:
         for text in summary.advice():
             _warn(text)
