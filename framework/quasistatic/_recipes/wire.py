@@ -22,6 +22,7 @@ from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.objective import AbstractObjective
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sampler import AbstractSampler
+from quasistatic._recipes.budget import refuse_costly
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
 from quasistatic._training.keys import Role, role_key
@@ -50,10 +51,12 @@ def build_task(
 
     `measured` is what the kernel of another run, or of one that is reopened, has measured of its data.
 
-    Raises IncompatibleError where two choices do not fit, InputError where a component refuses its options.
+    Raises IncompatibleError where two choices do not fit, or the recipe takes more memory than there is, InputError where a
+    component refuses its options.
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
+    key = role_key(recipe.seed, Role.INIT)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -61,7 +64,8 @@ def build_task(
     if absent is not None:
         kernel.given(absent.value)  # what it cannot do with, it refuses before anything is written
     ports = Ports.of(kernel, source.side)
-    model = _build(manager, "model", recipe.model, ports, key=role_key(recipe.seed, Role.INIT))
+    refuse_costly(recipe, source.event, lambda key: _build(manager, "model", recipe.model, ports, key=key), key)
+    model = _build(manager, "model", recipe.model, ports, key=key)
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
         source,

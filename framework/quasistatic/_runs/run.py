@@ -25,7 +25,7 @@ from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
-from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
+from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.provenance import about, kept_recipe
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
@@ -171,7 +171,7 @@ class Run:
             raise DataError(f"the {split} split holds no events to measure K of")
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
-        return without_far(found) if isinstance(split, Data) else found
+        return without_far(found) if isinstance(split, Data) else refuse_infinite(found, split)
 
     def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
         """The run with the variances that fit validation events best on this chain; see `thermodynamics.with_fitted_variances`.

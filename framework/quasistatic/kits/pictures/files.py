@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -113,10 +114,11 @@ class _Read:
 
 
 class _Room:
-    """What all pictures of a folder will take, counted before a file is decoded, in several threads."""
+    """What all pictures of a folder will take, and those that are decoded now, counted before a file is, in several threads."""
 
     def __init__(self, folder: Path, each: int):
-        self._folder, self._each, self._count, self._lock = folder, each, 0, threading.Lock()
+        self._folder, self._each, self._count = folder, each, 0
+        self._busy, self._lock = 0, threading.Condition()
 
     def admit(self, count: int) -> None:
         """Raises DataError where there is no room for so many pictures more."""
@@ -127,6 +129,33 @@ class _Room:
             except OSError as error:
                 way_out = 'make source.size or source.patches smaller, or set source.pages = "first"'
                 raise qs.DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
+
+    @contextlib.contextmanager
+    def decoding(self) -> Iterator[Callable[[int, int], None]]:
+        """How one file asks for room: for its pages, and for the bytes of one on the way, for which it waits until others end."""
+        taken = 0
+
+        def admit(count: int, size: int) -> None:
+            nonlocal taken
+            self.admit(count - 1)
+            with self._lock:
+                self._lock.wait_for(lambda: not self._busy or self._fits(self._busy + size))
+                self._busy, taken = self._busy + size, size
+
+        try:
+            yield admit
+        finally:
+            with self._lock:
+                self._busy -= taken
+                self._lock.notify_all()
+
+    @staticmethod
+    def _fits(size: int) -> bool:
+        try:
+            qs.files.refuse_large(size)
+        except OSError:
+            return False
+        return True
 
 
 def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False) -> Pictures:
@@ -180,11 +209,12 @@ def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, 
     # of each file its own places, whichever others there are
     random = np.random.RandomState((int(digest[:8], 16) + choices.split_seed) % 2**32)
     try:
-        cuts = [
-            # the levels of a whole page are not kept
-            _Cut(cut_squares(page.levels, fit, choices.size, choices.patches, random), page.levels.shape[:2], _bare(page))
-            for page in decode(data, pages, lambda count: room.admit(count - 1))
-        ]
+        with room.decoding() as admit:
+            cuts = [
+                # the levels of a whole page are not kept
+                _Cut(cut_squares(page.levels, fit, choices.size, choices.patches, random), page.levels.shape[:2], _bare(page))
+                for page in decode(data, pages, admit)
+            ]
     except ValueError as error:
         return _Read(name, digest, len(data), problem=str(error))
     return _Read(name, digest, len(data), tuple(cuts))
