@@ -127,6 +127,28 @@ def test_a_molecule_without_end(tmp_path: Path, smiles: str, ending: str) -> Non
         assert any(note.startswith("left out 1 of 4 lines that rdkit refuses: ") for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "part"),
+    [
+        ("x.txt.gz", b"", b"ab" * 500_000),
+        ("x.fa.gz", b">a\n", b"ACGT" * 250_000),
+        ("x.fq.gz", b"", b"@r\nA\n+\nI\n" * 100_000),
+        ("x.smi.gz", b"", b"CCO\nC\n" * 150_000),
+        ("x.fa", b">a\n" * 300_000, b""),
+        ("x.smi", b"C\n" * 300_000, b""),
+    ],
+)
+def test_much_text_out_of_little(tmp_path: Path, name: str, start: bytes, part: bytes) -> None:
+    kind = {"t": "text", "f": "sequences", "s": "molecules"}[name[2]]
+    pytest.importorskip({"text": "numpy", "sequences": "Bio", "molecules": "rdkit"}[kind])
+    data = start + 60 * part
+    (tmp_path / name).write_bytes(gzip.compress(data, 1) if name.endswith("gz") else data)
+    begin = time.perf_counter()
+    with pytest.raises(qs.DataError, match="above the limit of 1 GB"):
+        qs.make("source", kind, path=str(tmp_path / name))
+    assert time.perf_counter() - begin < 10
+
+
 def test_pictures_wait_for_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(12):
         Image.new("RGB", (500, 500 + number), "red").save(tmp_path / f"{number}.png")
@@ -170,7 +192,7 @@ def test_an_animation_of_a_million_frames(tmp_path: Path) -> None:
 def test_times_that_float32_does_not_tell_apart(tmp_path: Path, times: Any) -> None:
     (tmp_path / "g.json").write_text(json.dumps({"format": FORMAT, "name": "x", "times": times}))
     with pytest.raises(qs.InputError, match="times: expected"):
-        read_grid(tmp_path / "g.json", qs.make("kernel", "gaussian", qs.Real((2,))))
+        read_grid(tmp_path / "g.json", qs.make("kernel", "binomial", qs.Binary((2,))))
 
 
 def test_no_k_that_is_not_finite_leaves_an_evaluation() -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import generator
 import pytest
+
+from hostile import generator
 
 SECONDS, GIGABYTES = 20.0, 2.0
 FEW, MANY = 2, int(os.environ.get("HOSTILE", "120"))  # files of each kind
@@ -26,6 +27,7 @@ class Worker:
 
     def read(self, kind: str, number: int) -> dict[str, Any]:
         if self._process is None or self._process.poll() is not None:
+            self.close()
             script = Path(__file__).with_name("worker.py")
             self._process = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         process = self._process
@@ -33,8 +35,7 @@ class Worker:
         process.stdin.write(f"{kind} {number}\n")
         process.stdin.flush()
         if not select.select([process.stdout], [], [], 90)[0]:
-            process.kill()
-            process.wait()
+            self.close()
             return {"kind": kind, "number": number, "code": "hangs"}
         line = process.stdout.readline()
         return json.loads(line) if line else {"kind": kind, "number": number, "code": f"ends with {process.wait()}"}
@@ -42,7 +43,7 @@ class Worker:
     def close(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
 
 
 @pytest.fixture(scope="module")

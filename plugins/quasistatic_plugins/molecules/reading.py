@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ ENDINGS = (*LINES, *TABLES, *BLOCKS)
 ALIKE = "smiles"  # in what a column of SMILES may be called
 LARGE, STEPS = 300, 5e8  # signs of a molecule that takes long, and steps of all of those
 LINES_OF_ATOMS = 5000  # of a molecule: rdkit takes n^2 steps
+SIGN, RECORD = 48, 5000  # bytes that one takes on the way; those of a record stand for its time
 NAMED = 20  # molecules that are named in a note
 
 
@@ -44,7 +45,7 @@ def read_molecules(where: str, column: str = "") -> Found:
         raise qs.DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}, or .gz of these")
     if column and ending in BLOCKS:
         raise qs.DataError(f"{path}: has no columns, so source.column = {column!r} names nothing")
-    data, chem, notes = qs.files.read_bytes(path), rdkit(), tuple[str, ...]()
+    data, chem, notes = qs.files.read_bytes(path, SIGN), rdkit(), tuple[str, ...]()
     counted = "molecule" if ending in BLOCKS else "line"
     with silent():
         if ending in BLOCKS:
@@ -52,7 +53,7 @@ def read_molecules(where: str, column: str = "") -> Found:
         else:
             lines, notes = _of_table(path, column) if ending in TABLES else _of_lines(path, data, column)
             rows = list(lines)
-            _refuse_slow(path, (len(written) for _, written in rows))
+            _refuse_slow(path, [len(written) for _, written in rows])
             records = [(place, written, parsed(written) if written else None) for place, written in rows]
         smiles = [None if molecule is None else chem.MolToSmiles(molecule) for _, _, molecule in records]
     if not records:
@@ -131,8 +132,12 @@ def _about(names: list[str] | tuple[str, ...], place: int) -> tuple[str, ...]:
     return (f"molecules are those of the column {names[place]!r} (source.column)",)
 
 
-def _refuse_slow(path: Path, sizes: Iterable[int]) -> None:
-    """Raises DataError for large molecules, by their numbers of signs or lines, that all together take too many steps."""
+def _refuse_slow(path: Path, sizes: Sequence[int]) -> None:
+    """Raises DataError for molecules, by their numbers of signs or lines, that all together take too much time."""
+    try:
+        qs.files.refuse_costly(RECORD * len(sizes), path.stat().st_size)
+    except OSError as error:
+        raise qs.DataError(f"{path}: {len(sizes)} molecules: {error}") from error
     large = [size for size in sizes if LARGE < size <= LINES_OF_ATOMS]
     steps = sum(size**2 for size in large)
     if steps > STEPS:

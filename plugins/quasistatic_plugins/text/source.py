@@ -20,6 +20,7 @@ TOPICS = "pydoc_data"  # the place of what Python's help knows
 INPUT = "-"
 OTHER = "\N{REPLACEMENT CHARACTER}"
 ORDERS = 5
+SYMBOL = 48  # bytes that one of a text takes on the way
 PARAGRAPH, SHORT = "\n\n", 40  # characters of what is no whole paragraph
 
 
@@ -127,7 +128,7 @@ class Text(sequences.AbstractSymbolSource):
             return {INPUT: self.beside["input"]}, ()
         path = Path(where).expanduser()
         if not path.is_dir():
-            return {path.name: qs.files.read_bytes(path)}, ()
+            return {path.name: qs.files.read_bytes(path, SYMBOL)}, ()
         # a link could lead anywhere, a pipe would be waited for
         found = sorted(each for each in path.rglob("*.txt") if each.is_file() and not each.is_symlink())
         if not found:

@@ -19,7 +19,6 @@ LAST = 7_800_000_000_000  # seconds from 1970, in the year 249,000
 SCANS: dict[str, Callable[..., pl.LazyFrame]] = {".parquet": pl.scan_parquet, **dict.fromkeys((".arrow", ".feather"), pl.scan_ipc)}
 # bytes that a row, a cell, a column take; those of columns stand for the time, of which each takes a hundredth of a second
 ROW, CELL, COLUMN = 56, 24, 400_000
-WORTH = 64  # bytes that one of a file may take: what is refused is much out of little
 COPIES = 4  # of text
 
 
@@ -30,7 +29,7 @@ class _Refused(Exception):
 def refuse_cells(path: Path, rows: int, columns: int, cells: int | None = None) -> None:
     """Raises OSError for a table that takes more memory, or time, than the limit of sizes and the size of its file allow."""
     cost = ROW * rows + COLUMN * columns + CELL * (rows * columns if cells is None else cells)
-    qs.files.refuse_large(max(0, cost - WORTH * path.stat().st_size))
+    qs.files.refuse_costly(cost, path.stat().st_size)
 
 
 def typed_pieces(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[], Iterator[Piece]]]:
