@@ -226,7 +226,7 @@ def test_the_references_of_all_components_are_there(swiss_roll):
         cited = manager.component(kind, name).references
         assert cited and f"{kind} {name}: {html.escape('; '.join(cited))}." in text
     recipe, event = qs.load_recipe("mixed"), qs.make("source", "mixed", test_events=1).event
-    assert set(recipe.kernel.parts) == {"place"}
+    assert set(recipe.choices["kernel"].parts) == {"place"}
     used = {(each.kind, each.name) for each in components(recipe, event, manager)}
     assert used >= {
         ("kernel", "product"),

@@ -16,6 +16,9 @@ from quasistatic._storage.files import csv_bytes as csv_bytes
 from quasistatic._storage.files import read_head as read_head
 from quasistatic._storage.files import read_plain as read_plain
 from quasistatic._storage.files import reason as reason
+from quasistatic._storage.files import refuse_costly as refuse_costly
 from quasistatic._storage.files import refuse_large as refuse_large
 from quasistatic._storage.files import try_out as try_out
 from quasistatic._storage.files import write_durably as write_durably
+from quasistatic._storage.isolation import SECONDS as SECONDS
+from quasistatic._storage.isolation import isolated as isolated

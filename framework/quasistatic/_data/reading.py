@@ -16,7 +16,7 @@ from quasistatic._data.choices import ENDINGS, TEXT, ArrayReading
 from quasistatic._data.numpy_files import read_npy, read_npz
 from quasistatic._data.origin import Origin
 from quasistatic._data.tables import Table, choose, finite
-from quasistatic._storage.files import read_plain, refuse_large
+from quasistatic._storage.files import read_plain, refuse_costly, refuse_large
 from quasistatic.errors import DataError
 
 _DEFAULT = ArrayReading()
@@ -103,8 +103,8 @@ def _first_misfit(rows: list[tuple[int, str]], delimiter: str | None, width: int
     return ""
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """All bytes of an ordinary file, inflated where its name ends in .gz.
+def read_bytes(path: str | Path, each: int = 1) -> bytes:
+    """All bytes of an ordinary file, inflated where its name ends in .gz, of which each one takes `each` bytes on the way.
 
     Raises DataError where it cannot be read, also where it would take more than the limit of sizes.
     """
@@ -113,16 +113,17 @@ def read_bytes(path: str | Path) -> bytes:
         raise DataError(f"{path}: is a folder, expected a file")
     with readable(path):
         data = read_plain(path, follow=True)
-        return _inflated(path, data) if path.suffix.lower() == ".gz" else data
+        return _inflated(path, data, each) if path.suffix.lower() == ".gz" else data
 
 
-def _inflated(path: Path, data: bytes) -> bytes:
+def _inflated(path: Path, data: bytes, each: int) -> bytes:
     found = bytearray()
     try:
         with gzip.open(io.BytesIO(data)) as file:
             while chunk := file.read(2**20):
                 found += chunk
                 refuse_large(len(found))
+                refuse_costly(each * len(found), len(data))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: is not a .gz file, or is damaged: {error}") from error
     return bytes(found)

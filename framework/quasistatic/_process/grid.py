@@ -16,13 +16,21 @@ Steps = int | Sequence[float] | np.ndarray | None  # T; the times themselves; No
 
 
 def checked_times(times: Sequence[float] | np.ndarray, kernel: AbstractKernel | None = None) -> Float[Array, " T"]:
-    """The T increasing times of a whole chain, (T,). Raises ValueError where these are no times, or not of this kernel."""
-    values = np.asarray(times, np.float64)
-    if values.ndim != 1 or len(values) == 0 or values[-1] != 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
+    """The T increasing times of a whole chain, (T,). Raises ValueError where these are no times, or not of this kernel.
+
+    They are compared as they are used: what float64 distinguishes may be one time in float32.
+    """
+    given, kind = np.asarray(times, np.float64), np.dtype(jnp.result_type(float))
+    values = given.astype(kind)
+    is_chain = given.ndim == 1 and len(given) > 0 and given[-1] == 1 and given[0] >= 0
+    if not is_chain or not np.all(np.diff(given) > 0):
         raise ValueError(f"times: expected increasing times in [0, 1] that end with 1, got {times!r}")
+    if not np.all(np.diff(values) > 0):
+        place = int(np.argmin(np.diff(values)))
+        raise ValueError(f"times: expected times that {kind} tells apart, got {given[place]!r} and {given[place + 1]!r}")
     if kernel is not None and values[0] == 0 and kernel.times(2)[0] > 0:
-        raise ValueError("times: expected a first time after 0, where this kernel adds no noise, got 0")
-    return jnp.asarray(values, jnp.result_type(float))
+        raise ValueError(f"times: expected a first time after 0 in {kind}, where this kernel adds no noise, got {given[0]!r}")
+    return jnp.asarray(values)
 
 
 class AbstractGrid(eqx.Module):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import deep_iterable, ge
+from attrs.validators import and_, deep_iterable, ge, le
 
 from quasistatic._plugins.options import option
-from quasistatic._training.options import TrainingOptions
+from quasistatic._training.options import MOST_STEPS, TrainingOptions
 
 
 @attrs.frozen
 class TrajectoryOptions:
     """The chain between data and equilibrium."""
 
-    steps: int = option(100, "number of steps T of the chain", ge(1))
+    steps: int = option(100, "number of steps T of the chain", ge(1), le(MOST_STEPS))
     grid: Literal["fixed", "learned"] = option("fixed", "where the times lie: as the kernel has them, or learned")
     times: tuple[float, ...] = option(
         (), "the T times of a fixed grid, instead of the kernel's: as `quasistatic schedule` finds them for another run"
@@ -39,7 +39,7 @@ class TrainingSection(TrainingOptions):
 class EvaluationOptions:
     """What is measured and drawn after training."""
 
-    trajectory_steps: tuple[int, ...] = option((), "further T at which K is measured", deep_iterable(ge(1)))
+    trajectory_steps: tuple[int, ...] = option((), "further T at which K is measured", deep_iterable(and_(ge(1), le(MOST_STEPS))))
     events: int = option(10000, "maximum number of events in a measurement", ge(1))
     repeats: int = option(1, "passes over these events", ge(1))
     samples: int = option(64, "number of samples drawn", ge(1))

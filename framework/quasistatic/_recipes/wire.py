@@ -21,6 +21,7 @@ from quasistatic._process.event import AbstractEvent
 from quasistatic._process.grid import AbstractGrid, FixedGrid, GivenGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import Ports, Side
+from quasistatic._recipes.budget import refuse_costly
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
 from quasistatic._recipes.room import refuse_large_events, refuse_larger
@@ -43,11 +44,12 @@ def build_task(
     `measured` is what the kernel of another run, or of one that is reopened, has measured of its data. `room` is what the
     checkpoints of a run that is reopened can hold: a network beyond it is not built.
 
-    Raises CheckpointError for such a network, IncompatibleError where two choices do not fit, InputError where a component refuses
-    its options.
+    Raises CheckpointError for such a network, IncompatibleError where two choices do not fit or the recipe takes more memory than
+    there is, InputError where a component refuses its options.
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
+    key = role_key(recipe.seed, Role.INIT)
     kernel = _kernel(recipe.choices["kernel"], source.event, manager, f"source {recipe.choices['source'].component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -57,7 +59,8 @@ def build_task(
     ports = Ports.of(kernel, source.side)
     if room is not None:
         refuse_larger(recipe.choices["model"], ports, room)
-    model = _build(manager, "model", recipe.choices["model"], ports, key=role_key(recipe.seed, Role.INIT))
+    refuse_costly(recipe, source.event, lambda key: _build(manager, "model", recipe.choices["model"], ports, key=key), key)
+    model = _build(manager, "model", recipe.choices["model"], ports, key=key)
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
         source,

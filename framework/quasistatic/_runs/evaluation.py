@@ -19,6 +19,7 @@ from quasistatic._process.distribution import Key, State
 from quasistatic._process.estimate import Estimate, estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, empty_ledger, ledger
+from quasistatic.errors import QuasistaticError
 
 
 @attrs.frozen(eq=False)
@@ -137,6 +138,17 @@ def without_far(found: Evaluation) -> Evaluation:
 
     own = found.ledger.only(is_near)
     return Evaluation(own, near(found.null), near(found.truth), near(found.log_scale), far_outside(found.data, is_near))
+
+
+def refuse_infinite(found: Evaluation, where: str) -> Evaluation:
+    """The evaluation. Raises QuasistaticError where K of an event is not finite, so that no mean is."""
+    lost = np.flatnonzero(~np.isfinite(found.ledger.per_event))
+    if len(lost):
+        raise QuasistaticError(
+            f"K of {len(lost)} of {len(found.data)} events of the {where} split is not finite on this chain of T = "
+            f"{found.ledger.steps}, the first that of event {lost[0]}: {found.ledger.per_event[lost[0]]}"
+        )
+    return found
 
 
 def _null(diffusion: Diffusion, data: Data) -> np.ndarray | None:

@@ -25,7 +25,7 @@ from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
-from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
+from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.provenance import about, kept_recipe
 from quasistatic._storage import checkpoint
@@ -174,7 +174,7 @@ class Run:
             raise DataError(f"the {split} split holds no events to measure K of")
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
-        return without_far(found) if isinstance(split, Data) else found
+        return without_far(found) if isinstance(split, Data) else refuse_infinite(found, split)
 
 
 def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:

@@ -25,6 +25,7 @@ from quasistatic.errors import InputError, QuasistaticError
 # lock may sweep it
 PARTIAL = ".partial-"
 LIMIT = "QUASISTATIC_LIMIT_GB"  # the environment may raise it
+WORTH = 64  # bytes of memory that a byte of a file may take
 UNTOUCHED = "what was there before is untouched"
 UNSURE = "it is written, but may not survive a power cut"
 
@@ -199,6 +200,14 @@ def refuse_large(size: int, at_most: int | None = None) -> None:
         raise OSError(f"it has {size} bytes, expected at most {at_most}")
     if at_most is None and size > limit():
         raise OSError(f"it takes {size / 1e9:.3g} GB, above the limit of {limit() / 1e9:.3g} GB; {LIMIT}=N allows N GB")
+
+
+def refuse_costly(cost: int, size: int) -> None:
+    """Raises OSError where what is read out of `size` bytes costs more memory, or time that stands for it, than they are worth.
+
+    That is so many bytes for each of them, and the limit: what is refused is much out of little.
+    """
+    refuse_large(max(0, cost - WORTH * size))
 
 
 def read_head(path: str | Path, count: int = 65_536) -> bytes:

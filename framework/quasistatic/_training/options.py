@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import ge, gt, le, lt, optional
+from attrs.validators import and_, ge, gt, le, lt, optional
 
 from quasistatic._plugins.options import option
+
+MOST_STEPS = 2**20  # T at most: float32 tells not many more times apart
 
 
 @attrs.frozen
@@ -29,7 +31,9 @@ class TrainingOptions:
     fuse: int = option(10, "updates in one dispatch", ge(1))
     validate_every: int = option(1000, "updates between two measurements of K on the validation split", ge(1))
     validation_events: int = option(1000, "maximum number of validation events", ge(1))
-    validation_steps: int | None = option(None, "T for validation (default: trajectory.steps)", optional(ge(1)))
+    validation_steps: int | None = option(
+        None, "T for validation (default: trajectory.steps)", optional(and_(ge(1), le(MOST_STEPS)))
+    )
     patience: float = option(
         1.0,
         "share of `updates` after which training stops where validation K has not risen above its standard error; 1: never",

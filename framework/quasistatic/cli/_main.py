@@ -50,7 +50,11 @@ def boundary(ctx: click.Context | None = None) -> Iterator[None]:
             raise
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         raise _Failure(f"{where}{error.strerror or error}", 1) from error
-    except Exception as error:
+    except SystemExit:
+        raise
+    except MemoryError as error:
+        raise _Failure("there is not enough memory for this; QUASISTATIC_LIMIT_GB sets what may be read", 2) from error
+    except BaseException as error:  # also what is no Exception, such as a panic of a library in Rust
         if debug:
             raise
         what = _culprit(ctx, one_line(error))

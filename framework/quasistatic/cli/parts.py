@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from quasistatic._training.options import MOST_STEPS
 from quasistatic.errors import DataError, printable
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ seed_option = click.option("--seed", type=WholeNumber(*SEEDS), default=0, show_d
 
 def steps_option(least: int = 1) -> Callable[[F], F]:
     """--steps, T of the chain: an argument `steps`, None where it is that of training."""
-    return click.option("--steps", type=WholeNumber(least), help="T of the chain; by default that of training.")
+    return click.option("--steps", type=WholeNumber(least, MOST_STEPS), help="T of the chain; by default that of training.")
 
 
 def number_option(default: int | None, help: str, least: int = 1, name: str = "--number") -> Callable[[F], F]:

@@ -150,7 +150,8 @@ def on_times(diffusion: Diffusion, times: Times | None) -> tuple[Diffusion, np.n
 
 def checked_times(times: Times) -> np.ndarray:
     values = np.asarray(times, np.float64)
-    if values.ndim != 1 or len(values) == 0 or values[0] < 0 or values[-1] > 1 or np.any(np.diff(values) <= 0):
+    used = values.astype(jnp.result_type(float))  # what float64 tells apart may be one time
+    if values.ndim != 1 or len(values) == 0 or values[0] < 0 or values[-1] > 1 or np.any(np.diff(used) <= 0):
         raise ValueError(f"times: expected increasing times in [0, 1], got {times!r}")
     return values
 

@@ -16,6 +16,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
 from quasistatic_plugins.conditioning.how import How
 from quasistatic_plugins.conditioning.paper import Paper
@@ -229,14 +230,15 @@ def _place(text: str, sizes: Mapping[str, int]) -> int | None:
 
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The bright pixels of a picture of the size of an event."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(path) as image:
-            if image.size != (shape[1:2] + shape[:1]):
-                wanted = "x".join(map(str, shape[:2]))
-                raise qs.InputError(f"--hide {path}: expected a picture of {wanted} pixels, got {image.height}x{image.width}")
-            bright = np.asarray(image.convert("L")) > 127
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise qs.InputError(f"--hide {path}: cannot be read as a picture: {error}") from error
+        (page,) = pictures.decode(qs.files.read_plain(path.expanduser(), follow=True), "first")
+    except (OSError, ValueError) as error:
+        why = qs.files.reason(error) if isinstance(error, OSError) else error
+        raise qs.InputError(f"--hide {path}: cannot be read as a picture: {why}") from error
+    height, width = page.levels.shape[:2]
+    if (height, width) != shape[:2]:
+        wanted = "x".join(map(str, shape[:2]))
+        raise qs.InputError(f"--hide {path}: expected a picture of {wanted} pixels, got {height}x{width}")
+    grey = pictures.in_view(page.levels[None], is_colour=False)[0]
+    bright = grey > np.iinfo(grey.dtype).max // 2
     return np.broadcast_to(bright.reshape(*bright.shape, *[1] * (len(shape) - 2)), shape)

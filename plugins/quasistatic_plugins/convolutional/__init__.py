@@ -7,6 +7,7 @@ import attrs
 import quasistatic as qs
 
 at_least_one = attrs.validators.ge(1)
+at_most = attrs.validators.le(1000)  # layers: each is built and compiled for itself
 
 
 def _widths(_instance: object, _attribute: object, value: tuple[int, ...]) -> None:
@@ -25,7 +26,9 @@ class ConvolutionalOptions:
     widths: tuple[int, ...] = qs.option(
         (32, 64, 64), "channels of each level, from full resolution or the nearest places on", _widths
     )
-    blocks: int = qs.option(1, "residual blocks of a level; of images on the way down and again on the way up", at_least_one)
+    blocks: int = qs.option(
+        1, "residual blocks of a level; of images on the way down and again on the way up", at_least_one, at_most
+    )
     attention: bool = qs.option(True, "at the last level every place also looks at all others")
     dropout: float = qs.option(
         0.0, "share of units in a block silenced in training", attrs.validators.ge(0), attrs.validators.lt(1)

@@ -9,6 +9,7 @@ import attrs
 import quasistatic as qs
 
 at_least_one = attrs.validators.ge(1)
+at_most = attrs.validators.le(1000)  # layers: each is built and compiled for itself
 
 
 @attrs.frozen
@@ -16,7 +17,7 @@ class DenseOptions:
     """A multilayer perceptron on all elements at once, with sines and cosines of time: for any event shape."""
 
     width: int = qs.option(128, "units of each hidden layer", at_least_one)
-    depth: int = qs.option(3, "number of hidden layers", at_least_one)
+    depth: int = qs.option(3, "number of hidden layers", at_least_one, at_most)
     activation: Literal["silu", "relu", "tanh", "sigmoid"] = qs.option("silu", "non-linearity of the hidden layers")
     residual: bool = qs.option(False, "add each hidden layer but the first to what it reads")
     dropout: float = qs.option(0.0, "share of hidden units silenced in training", attrs.validators.ge(0), attrs.validators.lt(1))

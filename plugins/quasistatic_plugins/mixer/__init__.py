@@ -7,6 +7,7 @@ import attrs
 import quasistatic as qs
 
 at_least_one = attrs.validators.ge(1)
+at_most = attrs.validators.le(1000)  # layers: each is built and compiled for itself
 
 
 @attrs.frozen
@@ -17,9 +18,9 @@ class MixerOptions:
     """
 
     patch: int = qs.option(4, "pixels of a patch, each way", at_least_one)
-    context: int = qs.option(1, "rings of neighbours that a patch reads with itself", attrs.validators.ge(0))
+    context: int = qs.option(1, "rings of neighbours that a patch reads with itself", attrs.validators.ge(0), at_most)
     width: int = qs.option(192, "channels of a patch", at_least_one)
-    depth: int = qs.option(3, "blocks of mixing layers: rows and columns, then channels", at_least_one)
+    depth: int = qs.option(3, "blocks of mixing layers: rows and columns, then channels", at_least_one, at_most)
     expansion: int = qs.option(1, "gated units of a mixing layer, for each of its inputs", at_least_one)
     dropout: float = qs.option(0.0, "share of gated units silenced in training", attrs.validators.ge(0), attrs.validators.lt(1))
 

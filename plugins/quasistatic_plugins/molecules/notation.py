@@ -11,6 +11,8 @@ from typing import Any
 import quasistatic as qs
 
 Molecule = Any  # of rdkit
+# rdkit calls itself for each branch, until the process has no room to, and takes n^2 steps
+LONGEST = 2000  # signs of a SMILES
 TOKENS = re.compile(r"\[[^\]]+\]|Br|Cl|->|<-|[BCNOSPFIbcnosp*]|[()=#\-+\\/:~@?.$]|%\d\d|\d")
 
 
@@ -42,7 +44,9 @@ def silent() -> Iterator[None]:
 
 
 def parsed(smiles: str) -> Molecule | None:
-    """The molecule, or None for a string that is not a molecule, or one without atoms."""
+    """The molecule, or None for a string that is not a molecule, one without atoms, or one of more than LONGEST signs."""
+    if len(smiles) > LONGEST:
+        return None
     molecule = rdkit().MolFromSmiles(smiles)
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
 

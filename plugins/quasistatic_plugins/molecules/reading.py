@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import quasistatic as qs
 from quasistatic.kits.tables import read_table
-from quasistatic_plugins.molecules.notation import Molecule, parsed, rdkit, silent
+from quasistatic_plugins.molecules.notation import LONGEST, Molecule, parsed, rdkit, silent
 
 SHIPPED = "NCI/first_5K.smi"  # in the data folder of rdkit
 LINES, TABLES, BLOCKS = (".smi", ".smiles", ".txt"), (".csv", ".tsv"), (".sdf", ".sd")
 ENDINGS = (*LINES, *TABLES, *BLOCKS)
 ALIKE = "smiles"  # in what a column of SMILES may be called
+LARGE, STEPS = 300, 5e8  # signs of a molecule that takes long, and steps of all of those
+LINES_OF_ATOMS = 5000  # of a molecule: rdkit takes n^2 steps
+SIGN, RECORD = 48, 5000  # bytes that one takes on the way; those of a record stand for its time
 NAMED = 20  # molecules that are named in a note
 
 
@@ -42,13 +45,15 @@ def read_molecules(where: str, column: str = "") -> Found:
         raise qs.DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}, or .gz of these")
     if column and ending in BLOCKS:
         raise qs.DataError(f"{path}: has no columns, so source.column = {column!r} names nothing")
-    data, chem, notes = qs.files.read_bytes(path), rdkit(), tuple[str, ...]()
+    data, chem, notes = qs.files.read_bytes(path, SIGN), rdkit(), tuple[str, ...]()
     counted = "molecule" if ending in BLOCKS else "line"
     with silent():
         if ending in BLOCKS:
-            records = list(_of_blocks(data))
+            records = list(_of_blocks(path, data))
         else:
-            rows, notes = _of_table(path, column) if ending in TABLES else _of_lines(path, data, column)
+            lines, notes = _of_table(path, column) if ending in TABLES else _of_lines(path, data, column)
+            rows = list(lines)
+            _refuse_slow(path, [len(written) for _, written in rows])
             records = [(place, written, parsed(written) if written else None) for place, written in rows]
         smiles = [None if molecule is None else chem.MolToSmiles(molecule) for _, _, molecule in records]
     if not records:
@@ -127,7 +132,29 @@ def _about(names: list[str] | tuple[str, ...], place: int) -> tuple[str, ...]:
     return (f"molecules are those of the column {names[place]!r} (source.column)",)
 
 
-def _of_blocks(data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
+def _refuse_slow(path: Path, sizes: Sequence[int]) -> None:
+    """Raises DataError for molecules, by their numbers of signs or lines, that all together take too much time."""
+    try:
+        qs.files.refuse_costly(RECORD * len(sizes), path.stat().st_size)
+    except OSError as error:
+        raise qs.DataError(f"{path}: {len(sizes)} molecules: {error}") from error
+    large = [size for size in sizes if LARGE < size <= LINES_OF_ATOMS]
+    steps = sum(size**2 for size in large)
+    if steps > STEPS:
+        raise qs.DataError(
+            f"{path}: {len(large)} molecules of more than {LARGE} signs take too long, some n^2 steps each, {steps:.2g} in all; "
+            f"expected at most {STEPS:.2g}: leave some out"
+        )
+
+
+def _of_blocks(path: Path, data: bytes) -> Iterator[tuple[int, str, Molecule | None]]:
+    blocks = data.split(b"$$$$")
+    sizes = [block.partition(b"M  END")[0].count(b"\n") for block in blocks]
+    _refuse_slow(path, sizes)
+    for number, (block, size) in enumerate(zip(blocks, sizes, strict=True), 1):
+        if size > LINES_OF_ATOMS or LONGEST < max(map(len, block.split(b"\n"))):
+            what = f"{size} lines of atoms and bonds, expected at most {LINES_OF_ATOMS}"
+            raise qs.DataError(f"{path}: molecule {number} has {what}, none of more than {LONGEST} signs")
     supplier = rdkit().SDMolSupplier()
     supplier.SetData(data.decode("latin-1"))
     for number, molecule in enumerate(supplier, 1):

@@ -17,7 +17,7 @@ import quasistatic as qs
 from quasistatic.kits import sequences
 from quasistatic_plugins.molecules import MoleculesOptions
 from quasistatic_plugins.molecules.measures import judged
-from quasistatic_plugins.molecules.notation import parsed, rdkit, silent, smiles_of, tokens
+from quasistatic_plugins.molecules.notation import LONGEST, parsed, rdkit, silent, smiles_of, tokens
 from quasistatic_plugins.molecules.reading import Found, named, read_molecules, shipped
 
 PLACE = "rdkit"  # of the molecules that ship with it
@@ -160,6 +160,8 @@ class Molecules(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
 
 def _tokens(choices: MoleculesOptions, written: str, smiles: str | None) -> list[str] | str:
     """The tokens of a record, or why it has none."""
+    if smiles is None and len(written) > LONGEST:
+        return f"{written[:20]!r}... has {len(written)} signs, expected at most {LONGEST}"
     if smiles is None:
         return f"{written[:60]!r} is no molecule to rdkit" if written else "it has no molecule that can be read"
     try:

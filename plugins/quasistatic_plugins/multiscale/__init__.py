@@ -9,6 +9,7 @@ import attrs
 import quasistatic as qs
 
 at_least_one = attrs.validators.ge(1)
+at_most = attrs.validators.le(1000)  # layers: each is built and compiled for itself
 at_least_none = attrs.validators.ge(0)
 
 
@@ -22,13 +23,13 @@ class MultiscaleOptions:
     variant: Literal["paper", "code"] = qs.option(
         "paper", "as printed (softplus of the sum of scales, tanh), or as in the authors' code (leaky units on each scale)"
     )
-    scales: int = qs.option(1, "scales of a convolution: 1, 2, 4 ... pixels", at_least_one)
-    layers: int = qs.option(4, "layers of convolutions; 0: the dense pathway alone", at_least_none)
+    scales: int = qs.option(1, "scales of a convolution: 1, 2, 4 ... pixels", at_least_one, at_most)
+    layers: int = qs.option(4, "layers of convolutions; 0: the dense pathway alone", at_least_none, at_most)
     filters: int = qs.option(20, "filters of each layer", at_least_one)
-    dense_layers: int = qs.option(4, "layers of the dense pathway; 0: convolutions alone", at_least_none)
+    dense_layers: int = qs.option(4, "layers of the dense pathway; 0: convolutions alone", at_least_none, at_most)
     dense_width: int = qs.option(500, "units of each of them but the last", at_least_one)
     dense_outputs: int = qs.option(2, "units of the last one, for each pixel", at_least_one)
-    upper_layers: int = qs.option(2, "layers for each pixel alone, of which the last is the readout", at_least_one)
+    upper_layers: int = qs.option(2, "layers for each pixel alone, of which the last is the readout", at_least_one, at_most)
     upper_width: int = qs.option(20, "units of each of them but the last", at_least_one)
     bumps: int = qs.option(10, "number of bumps of time, each with a readout", at_least_one)
     bump_width: float = qs.option(

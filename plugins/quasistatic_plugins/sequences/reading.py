@@ -21,6 +21,7 @@ FORMATS = {
     **dict.fromkeys((".gb", ".gbk", ".genbank"), "GenBank"),
 }
 BEGINS = {"FASTA": ">", "FASTQ": "@", "GenBank": "LOCUS"}
+LETTER, RECORD = 48, 5000  # bytes that one takes on the way; those of a record stand for its time
 NAMED = 20  # records that are named in a note
 COMMENT = re.compile(r"^;.*\n?", re.MULTILINE)
 WITH_DIGITS = re.compile(r"^(?!>).*\d.*$", re.MULTILINE)  # lines of letters
@@ -68,7 +69,7 @@ def read_records(path: str | Path) -> File:
     form = FORMATS.get(Path(plain).suffix)
     if form is None:
         raise qs.DataError(f"{path}: expected a file that ends in {', '.join(FORMATS)}, or .gz of these")
-    data = qs.files.read_bytes(path)
+    data = qs.files.read_bytes(path, LETTER)
     text, notes = _plain(_decoded(data)) if form == "FASTA" else (_decoded(data), ())
     if not text.startswith(BEGINS[form]):
         found = f"begins with {text[:20]!r}" if text else "is empty"
@@ -80,6 +81,10 @@ def read_records(path: str | Path) -> File:
         raise
     except Exception as error:  # its readers promise no kind of error
         raise qs.DataError(f"{path}: is no {form} file, or is damaged: {' '.join(str(error).split())[:200]}") from error
+    try:
+        qs.files.refuse_costly(RECORD * len(parsed) + LETTER * len(data), path.stat().st_size)
+    except OSError as error:
+        raise qs.DataError(f"{path}: {len(parsed)} records: {error}") from error
     titled = ((title.split(), "".join(letters.split())) for title, letters in parsed)
     records = [Record(words[0] if words else f"number {number}", own) for number, (words, own) in enumerate(titled, 1)]
     if not records:

@@ -14,13 +14,14 @@ import quasistatic as qs
 from quasistatic.kits import sequences
 from quasistatic_plugins.text import TextOptions
 from quasistatic_plugins.text.forms import SEPARATOR, about_forms, decoded, in_one_form, samples_in, written
+from quasistatic_plugins.text.tokens import loaded, numbered
 
 TOPICS = "pydoc_data"  # the place of what Python's help knows
 INPUT = "-"
 OTHER = "\N{REPLACEMENT CHARACTER}"
 ORDERS = 5
+SYMBOL = 48  # bytes that one of a text takes on the way
 PARAGRAPH, SHORT = "\n\n", 40  # characters of what is no whole paragraph
-FOREIGN = 0.5  # share of unknown tokens from which on a tokenizer does not fit this text
 
 
 def build(options: TextOptions) -> Text:
@@ -99,9 +100,9 @@ class Text(sequences.AbstractSymbolSource):
             return
         text = decoded(name, data, choices.encoding)
         if choices.level == "tokens":
-            start = 0
-            for part in text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]:
-                row = np.array(self._tokenizer.encode(in_one_form(part, choices), add_special_tokens=False).ids, np.int64)
+            passages = text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]
+            texts, start = [in_one_form(each, choices) for each in passages], 0
+            for row in numbered("source.tokenizer", self.beside["tokenizer"], texts, strict=False).rows:
                 yield start, row
                 start += len(row)
             return
@@ -127,7 +128,7 @@ class Text(sequences.AbstractSymbolSource):
             return {INPUT: self.beside["input"]}, ()
         path = Path(where).expanduser()
         if not path.is_dir():
-            return {path.name: qs.files.read_bytes(path)}, ()
+            return {path.name: qs.files.read_bytes(path, SYMBOL)}, ()
         # a link could lead anywhere, a pipe would be waited for
         found = sorted(each for each in path.rglob("*.txt") if each.is_file() and not each.is_symlink())
         if not found:
@@ -139,34 +140,20 @@ class Text(sequences.AbstractSymbolSource):
         return files, ()
 
     def _tokens(self, choices: TextOptions, texts: Mapping[str, str]) -> tuple[tuple[str, ...], list[np.ndarray], tuple[str, ...]]:
-        numbered = self._tokenizer.get_vocab(with_added_tokens=True)
-        count = len(numbered)
-        if sorted(numbered.values()) != list(range(count)):
-            raise qs.DataError(
-                f"{choices.tokenizer}: has {count} tokens with numbers up to {max(numbered.values(), default=0)}; expected each of "
-                f"0 to {count - 1} once"
-            )
-        rows = [np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64) for text in texts.values()]
-        unknown = numbered.get(getattr(self._tokenizer.model, "unk_token", None) or "", -1)
-        lost, total = sum(int((row == unknown).sum()) for row in rows), sum(map(len, rows))
-        if lost > FOREIGN * total:
-            raise qs.DataError(
-                f"{choices.tokenizer}: is a tokenizer of another vocabulary: {lost} of {total} tokens of the text are unknown to it"
-            )
-        notes = (f"{total} tokens of {count} kinds", *((f"{lost} tokens are unknown to the tokenizer",) if lost else ()))
-        return tuple(sorted(numbered, key=numbered.__getitem__)), rows, notes
+        found = numbered(choices.tokenizer, self.beside["tokenizer"], list(texts.values()))
+        total, lost = sum(map(len, found.rows)), found.unknown
+        said = (
+            f"{total} tokens of {len(found.alphabet)} kinds",
+            *((f"{lost} tokens are unknown to the tokenizer",) if lost else ()),
+        )
+        return found.alphabet, found.rows, (*said, *found.notes)
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        try:
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise qs.DataError("source.level = 'tokens' needs the library tokenizers: pip install \"quasistatic[text]\"") from error
-        try:
-            return Tokenizer.from_buffer(self.beside["tokenizer"])
-        except Exception as error:  # its reader promises no kind of error
-            why = " ".join(str(error).split())[:100]
-            raise qs.DataError(f"source.tokenizer: is no tokenizer.json of the library tokenizers: {why}") from error
+        """For spelling alone; what a stranger's may do to the process it has done to another one before."""
+        data = self.beside["tokenizer"]
+        numbered("source.tokenizer", data, ())
+        return loaded(data)[0]
 
     def spell(self, xs: np.ndarray) -> list[str]:
         """Events (N, length) as text, one each."""

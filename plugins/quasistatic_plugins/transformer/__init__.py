@@ -9,6 +9,7 @@ import attrs
 import quasistatic as qs
 
 at_least_one = attrs.validators.ge(1)
+at_most = attrs.validators.le(1000)  # layers: each is built and compiled for itself
 
 
 @attrs.frozen
@@ -16,7 +17,7 @@ class TransformerOptions:
     """A bidirectional transformer: every element of an event is a token, for sequences of symbols or of numbers, and for tables."""
 
     width: int = qs.option(128, "numbers of a token; a multiple of 2 x heads", at_least_one)
-    depth: int = qs.option(4, "number of blocks", at_least_one)
+    depth: int = qs.option(4, "number of blocks", at_least_one, at_most)
     heads: int = qs.option(4, "attention heads of a block", at_least_one)
     expansion: int = qs.option(4, "how much wider the hidden layer of a block is than a token", at_least_one)
     dropout: float = qs.option(

@@ -1,5 +1,7 @@
 """Pictures: files of any size and kind as events, what they measure of samples, and what a report shows of them."""
 
+from quasistatic.kits.pictures.decoding import Page as Page
+from quasistatic.kits.pictures.decoding import decode as decode
 from quasistatic.kits.pictures.drawing import draw_picture as draw_picture
 from quasistatic.kits.pictures.drawing import filters as filters
 from quasistatic.kits.pictures.drawing import neighbours as neighbours

@@ -22,6 +22,7 @@ NEEDS = {
     ".heif": 'it needs pillow-heif: pip install "quasistatic[heic]"',
     ".avif": "this build of Pillow reads no AVIF: pip install --upgrade pillow",
 }
+MOST_PAGES = 20_000  # of a file: each takes its time, however small it is
 Pages = Literal["all", "first"]
 
 
@@ -41,8 +42,9 @@ class _Unfit(Exception):
     """A whole picture that is not what is wanted."""
 
 
-def decode(data: bytes, pages: Pages = "all", admit: Callable[[int], None] = lambda count: None) -> Iterator[Page]:
-    """The pages of a picture file's bytes (or frames), one after another; `admit` gets their number before any is decoded.
+def decode(data: bytes, pages: Pages = "all", admit: Callable[[int, int], None] = lambda count, size: None) -> Iterator[Page]:
+    """The pages of a picture file's bytes (or frames), one after another; `admit` gets their number and the bytes that one of them
+    takes on the way, before any is decoded.
 
     Raises ValueError, which says why, for bytes that are no whole picture or that claim more pixels than may be in memory,
     all pages together.
@@ -50,8 +52,8 @@ def decode(data: bytes, pages: Pages = "all", admit: Callable[[int], None] = lam
     number, numbers = 0, cast(Sequence[int], (0,))
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            numbers, lost = _chosen(image, pages)
-            admit(len(numbers))
+            numbers, lost, largest = _chosen(image, pages)
+            admit(len(numbers), largest)
             for number in numbers:
                 image.seek(number)
                 page = _page(image)
@@ -88,28 +90,39 @@ def needs(ending: str) -> str | None:
     return None if is_there else NEEDS.get(ending)
 
 
-def _chosen(image: Image.Image, pages: Pages) -> tuple[Sequence[int], tuple[str, ...]]:
-    """Which pages are read, by number, and a word on those that are not. Raises _Unfit for too many pixels in all."""
+def _chosen(image: Image.Image, pages: Pages) -> tuple[Sequence[int], tuple[str, ...], int]:
+    """Which pages are read, by number, a word on those that are not, and the bytes that the largest takes on the way.
+
+    Raises _Unfit for too many pixels in one, or in all, and for too many pages.
+    """
     count = getattr(image, "n_frames", 1)
     if count == 1 or pages == "first" or image.format not in PAGED:
-        _refuse_huge(image, _claims(image), 1)
-        return (image.tell(),), ((f"of {count} pages one is read",) if count > 1 else ())
+        _refuse_huge(image, _on_the_way(image), 1)
+        return (image.tell(),), ((f"of {count} pages one is read",) if count > 1 else ()), _on_the_way(image)
+    if count > MOST_PAGES:
+        raise _Unfit(f'it claims {count} pages, expected at most {MOST_PAGES} (source.pages = "first" reads one of a file)')
     if image.format != "TIFF":  # frames are all of one size
-        _refuse_huge(image, count * _claims(image), count)
-        return range(count), ()
-    chosen, claimed = [], 0
+        _refuse_huge(image, max(count * _claims(image), _on_the_way(image)), count)
+        return range(count), (), _on_the_way(image)
+    chosen, claimed, largest = [], 0, 0
     for number in range(count):
         image.seek(number)
-        claimed += _claims(image)
-        _refuse_huge(image, claimed, number + 1)
+        claimed, largest = claimed + _claims(image), max(largest, _on_the_way(image))
+        _refuse_huge(image, max(claimed, largest), number + 1)
         if not (number and image.tag_v2.get(SUBFILE, 0) & (REDUCED | MASK)):  # type: ignore[attr-defined]
             chosen.append(number)
-    return chosen, (("pages that are thumbnails or masks of others are left out",) if len(chosen) < count else ())
+    return chosen, (("pages that are thumbnails or masks of others are left out",) if len(chosen) < count else ()), largest
 
 
 def _claims(image: Image.Image) -> int:
-    """Bytes of a page as it is decoded."""
+    """Bytes of a page that is decoded."""
     return 4 * image.width * image.height
+
+
+def _on_the_way(image: Image.Image) -> int:
+    """Bytes that a page takes until it is cut: copies upright, without what shines through, as an array, as levels to resize."""
+    copies = 6 if image.mode in CLEAR or "transparency" in image.info else 4
+    return copies * _claims(image)
 
 
 def _refuse_huge(image: Image.Image, size: int, count: int) -> None:
@@ -133,7 +146,7 @@ def _page(image: Image.Image) -> Page:
     if image.getexif().get(TURNED, 1) != 1:
         lost.append("turned upright, as EXIF says")
     image.load()
-    upright = ImageOps.exif_transpose(image)
+    upright = image if image.getexif().get(TURNED, 1) == 1 else ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
         return Page(np.asarray(upright).astype(np.uint16), tuple(lost))
     if upright.mode in ("I", "F"):

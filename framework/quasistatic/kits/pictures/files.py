@@ -22,6 +22,7 @@ from quasistatic.kits.pictures.decoding import Page, Pages, decode, needs
 from quasistatic.kits.pictures.options import PICTURES, CutChoices
 from quasistatic.kits.pictures.stored import SHARE, Pictures, in_view, named_outside
 
+THREADS = min(8, os.cpu_count() or 1)
 NEARLY_GREY = 4  # levels by which channels may differ where a lossy format has changed greys
 Fit = Literal["resize", "crop", "patches"]
 
@@ -112,6 +113,10 @@ class _Read:
     problem: str = ""
 
 
+class _Large(qs.DataError):
+    """A picture that is not decoded beside others."""
+
+
 class _Room:
     """What all pictures of a folder will take, counted before a file is decoded, in several threads."""
 
@@ -128,6 +133,14 @@ class _Room:
                 way_out = 'make source.size or source.patches smaller, or set source.pages = "first"'
                 raise qs.DataError(f"{self._folder}: {self._count} pictures: {error}; or {way_out}") from error
 
+    def admit_pages(self, count: int, size: int, beside: int) -> None:
+        """Admit the pages of a file that takes `size` bytes on the way. Raises _Large where `beside` such files have no room."""
+        try:
+            qs.files.refuse_large(beside * size)
+        except OSError as error:
+            raise _Large(str(error)) from error
+        self.admit(count - 1)
+
 
 def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pages = "all", split_pages: bool = False) -> Pictures:
     """All pictures in a folder and below it, cut to squares; the folders directly in it are the classes. Or those of one file.
@@ -141,8 +154,13 @@ def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pa
     room = _Room(place, 3 * choices.size**2 * (choices.patches if fit == "patches" else 1))
     room.admit(len(names.names))  # a look at the bytes is needed only for more pages than one
     # pillow lets others run while it decodes, and warns of much that it reads well; what warnings do is no matter of one thread
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _read(names.folder, name, choices, fit, pages, room), names.names))
+    with warnings.catch_warnings(action="ignore"):
+        with ThreadPoolExecutor(THREADS) as pool:
+            beside = list(pool.map(lambda name: _read(names.folder, name, choices, fit, pages, room, THREADS), names.names))
+        alone = (
+            each or _read(names.folder, name, choices, fit, pages, room, 1) for name, each in zip(names.names, beside, strict=True)
+        )
+        found = [each for each in alone if each is not None]
     good = [(each, page, cut) for each in found if not each.problem for page, cut in enumerate(each.cuts, start=1)]
     outside = tuple(_outside(found))
     if not good:
@@ -169,7 +187,8 @@ def read_pictures(place: str | Path, choices: CutChoices, fit: Fit, *, pages: Pa
     )
 
 
-def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, room: _Room) -> _Read:
+def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, room: _Room, beside: int) -> _Read | None:
+    """A file that is read; None where its pictures are too large for as many threads as stand `beside` one another."""
     if (needed := needs(Path(name).suffix.lower())) is not None:
         return _Read(name, problem=needed)
     try:
@@ -183,8 +202,10 @@ def _read(folder: Path, name: str, choices: CutChoices, fit: Fit, pages: Pages, 
         cuts = [
             # the levels of a whole page are not kept
             _Cut(cut_squares(page.levels, fit, choices.size, choices.patches, random), page.levels.shape[:2], _bare(page))
-            for page in decode(data, pages, lambda count: room.admit(count - 1))
+            for page in decode(data, pages, lambda count, size: room.admit_pages(count, size, beside))
         ]
+    except _Large:
+        return None
     except ValueError as error:
         return _Read(name, digest, len(data), problem=str(error))
     return _Read(name, digest, len(data), tuple(cuts))

@@ -20,11 +20,11 @@ import quasistatic as qs
 from quasistatic.kits.tables.options import ENDINGS, TEXT, ReadingOptions
 from quasistatic.kits.tables.pieces import Piece, pieces
 from quasistatic.kits.tables.text import named, opened, recognise
+from quasistatic.kits.tables.typed import SCANS, as_cell, as_text, refuse_beyond, refuse_cells, typed_pieces
 
 EXTRA = 'pip install "quasistatic[table]"'
-ROWS = 100_000  # of a typed file that are read together
+JSON, XML = 16, 8  # bytes that one of a file takes on the way
 SIZES = (8, 16, 32, 64)
-LAST = 7_800_000_000_000  # seconds from 1970, in the year 249,000
 NULLABLE: dict[str, Any] = {"boolean": pl.Boolean, "Float32": pl.Float32, "Float64": pl.Float64}
 NULLABLE |= {f"{kind}{size}": getattr(pl, f"{kind}{size}") for kind in ("Int", "UInt") for size in SIZES}
 
@@ -54,31 +54,36 @@ def read_table(path: str | Path, options: ReadingOptions | None = None, known: S
     path, options = checked(path), options or ReadingOptions()
     ending = path.suffix.lower()
     with readable(path):
-        if ending == ".parquet":
-            table = _lazy(path, pl.scan_parquet)
-        elif ending in (".arrow", ".feather"):
-            table = _lazy(path, pl.scan_ipc)
+        if ending in SCANS:
+            names, types, read = typed_pieces(path)
+            table = RawTable(str(path), names, read, "row", (), types)
         elif ending == ".xlsx":
             table = _excel(path, options)
         elif ending in (".jsonl", ".ndjson"):
             table = _json(path)
         else:
             table = _text(path, options, known)
+        refuse_cells(path, 0, len(table.names))
     if twice := [name for name in table.names if table.names.count(name) > 1]:
         raise qs.DataError(f"{path}: {table.names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
-    return attrs.evolve(table, pieces=_Reading(path, table.pieces))
+    return attrs.evolve(table, pieces=_Reading(path, len(table.names), table.pieces))
 
 
 @attrs.frozen
 class _Reading:
-    """Errors of the system while a file is read are DataErrors of one line."""
+    """Rows are counted, and errors of the system while a file is read are DataErrors of one line."""
 
     path: Path
+    columns: int
     pieces: Callable[[], Iterator[Piece]]
 
     def __call__(self) -> Iterator[Piece]:
+        rows = 0
         with readable(self.path):
-            yield from self.pieces()
+            for piece in self.pieces():
+                rows += len(piece.places)
+                refuse_cells(self.path, rows, self.columns)
+                yield piece
 
 
 @contextlib.contextmanager
@@ -114,68 +119,6 @@ def _text(path: Path, options: ReadingOptions, known: Sequence[str]) -> RawTable
     )
 
 
-def _lazy(path: Path, scan: Callable[..., pl.LazyFrame]) -> RawTable:
-    """A file of typed columns, read in pieces."""
-    try:
-        lazy = scan(path)
-        schema = lazy.collect_schema()
-    except OSError as error:  # of a file that is there
-        raise qs.DataError(f"{path}: is not a {path.suffix} file, or is damaged") from error
-    for name, kind in schema.items():
-        if kind.is_nested() or kind == pl.Binary:
-            raise qs.DataError(f"{path}: column {name!r} holds {kind} in each cell, expected one number or text")
-    rows = lazy.select(pl.len()).collect().item()
-    qs.files.refuse_large(8 * rows * max(1, len(schema)))
-    types = tuple(str(kind) for kind in schema.values())
-
-    def read() -> Iterator[Piece]:
-        for start in range(0, rows, ROWS):
-            frame = lazy.slice(start, ROWS).collect()
-            for series in frame.get_columns():
-                _refuse_beyond(str(path), series.name, series, start + 1)
-            yield Piece(as_text(frame), np.arange(start + 1, start + 1 + len(frame)))
-
-    return RawTable(str(path), tuple(schema), read, "row", (), types)
-
-
-def as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """A typed frame as the text that a person would write."""
-    columns = []
-    for number, series in enumerate(frame.get_columns()):
-        kind = series.dtype
-        if isinstance(kind, pl.Datetime):
-            text = series.dt.to_string(_written_as(series, kind))
-        elif isinstance(kind, pl.Duration):
-            text = series.to_physical().cast(pl.String)  # in the unit of its type
-        elif kind == pl.Object:
-            text = pl.Series([as_cell(value) or None for value in series.to_list()], dtype=pl.String)
-        else:
-            text = series.cast(pl.String)
-        columns.append(text.alias(str(number)))
-    return pl.DataFrame(columns)
-
-
-def _refuse_beyond(where: str, name: str, series: pl.Series, first: int = 0) -> None:
-    """Raises DataError for a date that no calendar has, as damaged files do: polars ends where it is to write one."""
-    kind = series.dtype
-    if not isinstance(kind, pl.Date | pl.Datetime):
-        return
-    last = LAST // 86_400 if isinstance(kind, pl.Date) else LAST * {"ns": 10**9, "us": 10**6, "ms": 10**3}[kind.time_unit]
-    if last < 2**63:
-        lost = ~series.to_physical().is_between(-last, last).fill_null(True)
-        if lost.any():
-            raise qs.DataError(
-                f"{where}: column {name!r}, row {first + (lost.arg_max() or 0)}: holds a date beyond the year 249,000"
-            )
-
-
-def _written_as(series: pl.Series, kind: pl.Datetime) -> str:
-    """With fractions of a second where there are any."""
-    parts = series.dt.nanosecond()
-    digits = next((each for each in (0, 3, 6) if not ((parts % 10 ** (9 - each)) != 0).any()), 9)
-    return f"%Y-%m-%dT%H:%M:%S{f'%.{digits}f' if digits else ''}{'%:z' if kind.time_zone else ''}"
-
-
 def _excel(path: Path, options: ReadingOptions) -> RawTable:
     """The cells of one sheet. Values of formulas are as they were last computed."""
     try:
@@ -184,7 +127,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
         raise qs.DataError(f"{path}: reading .xlsx needs openpyxl: {EXTRA}; or save the sheet as .csv") from error
     try:
         with zipfile.ZipFile(path) as archive:
-            qs.files.refuse_large(sum(each.file_size for each in archive.infolist()))
+            qs.files.refuse_large(XML * sum(each.file_size for each in archive.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         with contextlib.closing(book):
             sheets = [each.title for each in book.worksheets]  # those of charts have no cells
@@ -193,11 +136,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             sheet = book[options.sheet] if options.sheet else book.worksheets[0]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a cell that is not the date it is marked as: it is read as '#VALUE!'
-                rows = [
-                    (number, cells)
-                    for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
-                    if any(cells := [_excel_cell(value) for value in row])
-                ]
+                rows = list(_sheet_rows(path, sheet))
     except (qs.errors.QuasistaticError, OSError):
         raise
     except Exception as error:  # a damaged file makes anything of a reader of XML
@@ -206,12 +145,24 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
         others = "" if len(sheets) == 1 else f": sheet {sheet.title!r}  (it has: {', '.join(sheets)}; source.sheet)"
         raise qs.DataError(f"{path}: is empty{others}")
     width = max(len(cells) for _, cells in rows)
+    refuse_cells(path, len(rows), width)
     rows = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
     notes = () if len(sheets) == 1 else (f"sheet {sheet.title!r} of {len(sheets)} is read (source.sheet)",)
     header = options.header != "no" and not any(cell and _is_number(cell) for cell in rows[0][1])
     names = tuple(named(rows[0][1])) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
     return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
+
+
+def _sheet_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a sheet that hold anything, by their numbers: any cell may be the last of a sheet of 17 billion."""
+    sheet.reset_dimensions()  # the size that it claims would fill every row up
+    count = 0
+    for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+        count += len(row)
+        refuse_cells(path, number, 0, count)
+        if any(cells := ["" if value is None else _excel_cell(value) for value in row]):
+            yield number, cells
 
 
 def _excel_cell(value: Any) -> str:
@@ -234,13 +185,13 @@ def _json(path: Path) -> RawTable:
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             size += len(line)
-            qs.files.refuse_large(8 * size)
+            qs.files.refuse_large(JSON * size)
             if line.strip():
                 rows.append((number, _object(path, number, line)))
     if not rows:
         raise qs.DataError(f"{path}: is empty")
     names = tuple(dict.fromkeys(name for _, row in rows for name in row))
-    qs.files.refuse_large(8 * len(names) * len(rows))
+    refuse_cells(path, len(rows), len(names))
     cells = [(number, [as_cell(row.get(name)) for name in names]) for number, row in rows]
     kinds = [{type(row[name]) for _, row in rows if row.get(name) is not None} for name in names]
     types = tuple("Boolean" if kind == {bool} else "Number" if kind == {_Digits} else "String" for kind in kinds)
@@ -285,18 +236,6 @@ def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[s
     return RawTable(name, names, lambda: iter((piece,)), counted)
 
 
-def as_cell(value: Any) -> str:
-    """A value as the text that a person would write."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return str(value).lower()
-    if hasattr(value, "isoformat"):
-        text = value.isoformat()
-        return "" if text == "NaT" else text
-    return str(value)
-
-
 def is_frame(data: Any) -> bool:
     """Whether data in memory are a table with names: a data frame, a mapping of columns, or anything with the Arrow interface."""
     return (
@@ -322,7 +261,7 @@ def from_frame(data: Any) -> RawTable:
     for name, each in zip(names, series, strict=True):
         if each.dtype.is_nested():
             raise qs.DataError(f"data: column {name!r} holds {each.dtype} in each cell, expected one number or text")
-        _refuse_beyond("data", str(name), each)
+        refuse_beyond("data", str(name), each)
     frame = pl.DataFrame([each.alias(str(number)) for number, each in enumerate(series)])
     piece = Piece(as_text(frame), np.arange(len(frame)))
     types = tuple(str(each.dtype) for each in series)

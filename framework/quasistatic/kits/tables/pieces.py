@@ -93,8 +93,9 @@ def _without_lines(block: bytes, count: int, blank: bool) -> tuple[bytes, int]:
     """
     lost = 0
     for number in range(count):
-        while blank and number == count - 1 and (end := _line_end(block)):
-            block, lost = block[end:], lost + 1
+        if blank and number == count - 1:
+            block, before = _without_blank(block)
+            lost += before
         end = block.find(b"\n") + 1 or len(block)
         while number == count - 1 and block.count(b'"', 0, end) % 2 and end < len(block):
             end = block.find(b"\n", end) + 1 or len(block)
@@ -103,15 +104,14 @@ def _without_lines(block: bytes, count: int, blank: bool) -> tuple[bytes, int]:
     return block, lost
 
 
-def _line_end(block: bytes) -> int:
-    """How many bytes of a line end it begins with."""
-    return 1 if block[:1] == b"\n" else 2 if block[:2] == b"\r\n" else 0
+def _without_blank(block: bytes) -> tuple[bytes, int]:
+    """Without the blank lines at its start, and how many those were."""
+    end = re.match(rb"(?:\r?\n)*+", block).end()  # type: ignore[union-attr]  # it always fits
+    return block[end:], block.count(b"\n", 0, end)
 
 
 def _piece(path: Path, form: TextFormat, block: bytes, place: int) -> Piece:
-    blank = 0
-    while end := _line_end(block):
-        block, blank = block[end:], blank + 1
+    block, blank = _without_blank(block)
     found = None
     if not form.is_spaced and (form.delimiter or b'"' not in block):
         found = _quickly(form, block)

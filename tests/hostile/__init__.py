@@ -1,0 +1,1 @@
+"""Hostile files of every kind that is read, and how each ends."""
