@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import equinox as eqx
 import jax
@@ -123,6 +123,36 @@ def build_observer(
     return GuardedObserver(built, _named(manager, "observer", choice.component), report)
 
 
+@overload
+def make(
+    kind: Literal["source"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractSource: ...
+@overload
+def make(
+    kind: Literal["kernel"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractKernel: ...
+@overload
+def make(
+    kind: Literal["model"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractModel: ...
+@overload
+def make(
+    kind: Literal["objective"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractObjective: ...
+@overload
+def make(
+    kind: Literal["sampler"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractSampler: ...
+@overload
+def make(
+    kind: Literal["observer"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractObserver: ...
+@overload
+def make(
+    kind: Literal["potential"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractPotential: ...
+@overload
+def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any: ...
 def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any:
     """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
 
