@@ -249,8 +249,8 @@ def memory(points: np.ndarray, log_snr: np.ndarray, *, key: Key, draws: int = 25
     found = []
     for number, level in enumerate(np.asarray(log_snr)):
         key_which, key_noise = jr.split(jr.fold_in(key, number))
-        which = jr.randint(key_which, (draws,), 0, len(flat))
-        noise = jr.normal(key_noise, (draws, flat.shape[1]), flat.dtype)
+        which = jr.randint(key_which, (draws,), 0, len(flat), jnp.int32)
+        noise = jr.normal(key_noise, (draws, flat.shape[1]), jnp.float32)
         parts = [
             np.asarray(_known(flat, which[start : start + width], noise[start : start + width], jnp.asarray(level)))
             for start in range(0, draws, width)
