@@ -58,6 +58,7 @@ from quasistatic._process.kernel import Jumps as Jumps
 from quasistatic._process.ledger import Ledger as Ledger
 from quasistatic._process.ledger import ledger as ledger
 from quasistatic._process.ledger import ledger_terms as ledger_terms
+from quasistatic._process.ledger import log_prob_bound as log_prob_bound
 from quasistatic._process.model import AbstractFilters as AbstractFilters
 from quasistatic._process.model import AbstractModel as AbstractModel
 from quasistatic._process.model import Ports as Ports

@@ -8,13 +8,21 @@ an argument), 1 for what failed on the way (a diverged training, a full disk).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class QuasistaticError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose. Pickled it is whole, whatever its constructor takes."""
 
     exit_code: ClassVar[int] = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), *self.args), self.__dict__
+
+
+def _unpickled(kind: type[QuasistaticError], *args: Any) -> QuasistaticError:
+    """An error with these `args`, which are what it says; its constructor is not called, as it may take something else."""
+    return kind.__new__(kind, *args)
 
 
 class InputError(QuasistaticError):

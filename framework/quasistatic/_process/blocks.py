@@ -43,6 +43,12 @@ def _blocks(count: int, width: int) -> list[np.ndarray]:
     return [np.arange(start, start + width) % count for start in range(0, count, width)]
 
 
+def refuse_traced(what: str, inside: str, *trees: Any) -> None:
+    """Raises TypeError where `what` is called inside jit, vmap or grad: `inside` is what to call there."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees)):
+        raise TypeError(f"{what} computes many events in blocks and cannot be called inside jit, vmap or grad; call {inside} there")
+
+
 def in_blocks(
     what: str,
     measure: Callable[[State, State | None, jax.Array], jax.Array],
@@ -55,8 +61,9 @@ def in_blocks(
     """measure(events, their side information, numbers) of all events `xs` (N, ...), each `repeats` times in a row: float64.
 
     Blocks have `largest` rows at most and all one shape, so they are one program. `what` names the work for a listener.
-    Raises ValueError for no repeats, and what `checked_events` raises.
+    Raises ValueError for no repeats, TypeError inside jit, vmap or grad, and what `checked_events` raises.
     """
+    refuse_traced(what, "qs.ledger_terms, or what qs.trajectory gives of one path,", diffusion, xs, side)
     if repeats < 1:
         raise ValueError(f"{what}: expected at least one of each event, got {repeats}")
     xs, side = checked_events(diffusion, xs, side)

@@ -20,6 +20,7 @@ from quasistatic._process.kernel import AbstractBridged, AbstractFlowing, Abstra
 from quasistatic._process.model import AbstractModel, ConstantModel, Side
 from quasistatic._process.normal import MeasuredNormal, mean_of
 from quasistatic._process.potential import AbstractPotential
+from quasistatic._process.shown import as_line, as_table
 from quasistatic._process.variances import FittedVariances
 
 FirstStep = Literal["learned", "paper"]
@@ -75,6 +76,24 @@ class Diffusion(eqx.Module):
         self.potential = potential
         self.guidance = guidance
         self.variances = variances
+
+    def __repr__(self) -> str:
+        return as_line("Diffusion", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_table("Diffusion", self._rows())
+
+    def _rows(self) -> dict[str, object]:
+        numbers = sum(getattr(leaf, "size", 0) for leaf in jax.tree.leaves(self.model))
+        rows = {
+            "event": self.kernel.event.describe(),
+            "kernel": type(self.kernel).__name__,
+            "network": f"{type(self.model).__name__} of {numbers:,} numbers",
+            "T": f"{self.grid.steps} ({'learned' if self.grid.is_learned else 'fixed'})",
+            "first step": self.first_step,
+        }
+        more = {"side": self.side, "potential": self.potential, "guidance": self.guidance, "variances": self.variances}
+        return {**rows, **{name: type(value).__name__ for name, value in more.items() if value is not None}}
 
     def given(self, side: State | None, present: Bool[Array, ""] | bool = True) -> Diffusion:
         """The pair for an event with this side information, or without it where `present` (may be traced) is false.

@@ -1,5 +1,6 @@
 """The one value that kernels return: a distribution of one event, in nats, summed over the event."""
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -7,7 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float
+
+LOWEST = np.nextafter(np.float32(-1.0), np.float32(0.0))  # the even number next to -1, where a normal one is not infinite
 
 Key = jax.Array
 State = Any  # a pytree of arrays: one event, one noisy state
@@ -121,6 +125,16 @@ class AbstractDiscrete(AbstractDistribution):
     @abstractmethod
     def with_log_probabilities(self, log_probs: Float[Array, "*event n"]) -> "AbstractDiscrete":
         """The same with other probabilities, which are normalised."""
+
+
+def normal_noise(like: Float[Array, "*event"], *, key: Key) -> Float[Array, "*event"]:
+    """Standard normal numbers of this shape and dtype; a key gives the same ones, up to rounding, with x64 and without.
+
+    The even numbers behind them are drawn in float32, as `jax.random.normal` draws them there. What follows is computed in the
+    dtype at hand: the compiler may compute a draw twice, and each time round it in another way.
+    """
+    even = jr.uniform(key, like.shape, jnp.float32, LOWEST, 1.0).astype(jnp.promote_types(like.dtype, jnp.float32))
+    return (jnp.asarray(math.sqrt(2.0), even.dtype) * jax.lax.erf_inv(even)).astype(like.dtype)
 
 
 def uniform(shape: tuple[int, ...], *, key: Key) -> Float[Array, "..."]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
+from quasistatic._process.shown import as_line, as_table
+
 Unit = str  # 'nats' or 'bits', or 'bits/dim' and so on, for each of the units of an event
 ONE: Mapping[str, int] = {"dim": 1}
 
@@ -17,7 +19,7 @@ def customary_unit(size: int) -> Unit:
     return "bits" if size <= 32 else "nats"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Estimate:
     """A value with its unit, standard error, and the number of events behind it.
 
@@ -54,6 +56,15 @@ class Estimate:
     def __str__(self) -> str:
         error = "" if math.isnan(self.standard_error) else f" +- {self.standard_error:.4f}"  # a single event has none
         return f"{self.value:.4f}{error} {self.unit}"
+
+    def __repr__(self) -> str:
+        return as_line("Estimate", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_table("Estimate", self._rows())
+
+    def _rows(self) -> dict[str, object]:
+        return {"value": f"{self} per {self.per}" if "/" not in self.unit else self, "events": self.events}
 
 
 def estimate(per_event: np.ndarray, units: Mapping[str, int | np.ndarray] = ONE) -> Estimate:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import checked_events, events_together, rows_of, shared_blocks
+from quasistatic._process.blocks import checked_events, events_together, refuse_traced, rows_of, shared_blocks
 from quasistatic._process.diffusion import Chain, Diffusion
 from quasistatic._process.distribution import Key, Scalar, State, Time
 from quasistatic._process.estimate import Estimate, estimate
@@ -29,10 +29,11 @@ from quasistatic._process.grid import Steps
 from quasistatic._process.haste import compiled, is_brief
 from quasistatic._process.kernel import AbstractJumping
 from quasistatic._process.progress import counted
+from quasistatic._process.shown import as_line, as_table
 from quasistatic._process.tree import count_of
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Ledger:
     """K split into its terms. All in nats per event.
 
@@ -48,6 +49,18 @@ class Ledger:
     evaluations: int
     units: Mapping[str, int | np.ndarray]
     per_event_error: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return as_line("Ledger", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_table("Ledger", self._rows())
+
+    def _rows(self) -> dict[str, object]:
+        """K and its terms, in the unit that people read."""
+        terms = {"K": self.bound, "first step": self.first, "steps": self.total_gap, "prior": self.prior}
+        shown: dict[str, object] = {name: f"{value.customary()} per event" for name, value in terms.items()}
+        return {**shown, "T": self.steps, "events": len(self.terms), "calls of the network per event": self.evaluations}
 
     @functools.cached_property
     def terms(self) -> np.ndarray:
@@ -149,6 +162,16 @@ def ledger_terms(chain: Chain, x: State, *, key: Key, fold: int = 8) -> dict[str
     return jax.tree.map(lambda one, more, last: jnp.concatenate([one[None], more, last[None]]), first, gaps, prior)
 
 
+def log_prob_bound(diffusion: Diffusion, x: State, *, key: Key, steps: Steps = None) -> Scalar:
+    """One draw of K(x) for one event x in model units, in nats, on a chain of T = `steps` (default: that of training).
+
+    Its mean over keys is at most log p(x). A pure function: with one key it is a deterministic density, not normalised, that can be
+    compiled, mapped over events and, in numbers, differentiated. Side information is `diffusion.given(side)`.
+    """
+    terms = ledger_terms(diffusion.for_chain(steps), x, key=key)
+    return -jnp.sum(jnp.stack([jnp.sum(part) for part in terms.values()]))
+
+
 def _terms_of_jumps(chain: Chain, kernel: AbstractJumping, x: State, *, key: Key, fold: int) -> dict[str, Float[Array, " terms"]]:
     """Minus the log-weight of one path, whose steps without a jump have a term of zero."""
     key_path, key_prior = jr.split(key)
@@ -194,8 +217,9 @@ def ledger(
     `steps` may also be the T increasing times themselves, the last of which is 1. `side` (N, ...) is their side
     information. `repeats` independent draws are averaged for every event. Event i's noise is a function of `key` and i
     alone. Raises DataError for no events, or events or side information that do not fit, ValueError for times that are
-    not a whole chain.
+    not a whole chain, TypeError inside jit, vmap or grad, where `log_prob_bound` and `ledger_terms` give those of one event.
     """
+    refuse_traced("ledger", "qs.log_prob_bound(diffusion, x, key=key), or qs.ledger_terms,", diffusion, xs, key, side)
     check_arithmetic()
     chain = diffusion.for_chain(steps)
     times = chain.times

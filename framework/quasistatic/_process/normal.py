@@ -9,7 +9,6 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float
 
@@ -20,6 +19,7 @@ from quasistatic._process.distribution import (
     AbstractWithMean,
     Key,
     Scalar,
+    normal_noise,
 )
 from quasistatic._process.finite import Finite, Leveled, log_normalise
 
@@ -57,7 +57,7 @@ class Normal(AbstractElementwiseDistribution, AbstractIntegrable, AbstractWithMe
         return x if self.basis is None else self.basis.to_basis(x)
 
     def _noise(self, key: Key) -> jax.Array:
-        noise = jnp.sqrt(self.variance) * jr.normal(key, self.loc.shape, self.loc.dtype)
+        noise = jnp.sqrt(self.variance) * normal_noise(self.loc, key=key)
         return noise if self.basis is None else self.basis.from_basis(noise)
 
     def sample(self, key: Key) -> jax.Array:
@@ -160,7 +160,7 @@ class MeasuredNormal(AbstractElementwiseDistribution):
         return jnp.sqrt(self.normal.variance + self.blur)
 
     def sample(self, key: Key) -> jax.Array:
-        drawn = self.normal.loc + self._deviation() * jr.normal(key, self.normal.loc.shape, self.normal.loc.dtype)
+        drawn = self.normal.loc + self._deviation() * normal_noise(self.normal.loc, key=key)
         spacing, low = jnp.where(self.spacing > 0, self.spacing, 1.0), jnp.where(self.spacing > 0, self.low, 0.0)
         last = jnp.where(self.spacing > 0, jnp.round((self.high - low) / spacing), 0.0)
         on_lattice = low + spacing * jnp.clip(jnp.round((drawn - low) / spacing), 0, last)

@@ -13,7 +13,7 @@ import numpy as np
 
 from quasistatic._process import trajectory
 from quasistatic._process.arithmetic import check_arithmetic
-from quasistatic._process.blocks import check_side, events_together
+from quasistatic._process.blocks import check_side, events_together, refuse_traced
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
@@ -62,9 +62,12 @@ def sample(
     depends on `count`.
 
     `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of
-    `diffusion.tilted(r_i)`. Raises ValueError for no events, TypeError for a kernel that cannot be tilted, and DataError for side
-    information that does not fit.
+    `diffusion.tilted(r_i)`. Raises ValueError for no events, TypeError for a kernel that cannot be tilted and inside jit, vmap or
+    grad, where `trajectory.reverse` draws one event, and DataError for side information that does not fit.
     """
+    refuse_traced(
+        "sample", "qs.trajectory.reverse(sampler, diffusion, diffusion.times(), key=key).x", diffusion, key, side, potential
+    )
     check_arithmetic()
     if count < 1:
         raise ValueError(f"sample: expected at least one event, got {count}")

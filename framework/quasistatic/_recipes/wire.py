@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import attrs
 import equinox as eqx
@@ -20,14 +20,17 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.event import AbstractEvent
 from quasistatic._process.grid import AbstractGrid, FixedGrid, GivenGrid, LearnedGrid
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.model import Ports, Side
+from quasistatic._process.model import AbstractModel, Ports, Side
+from quasistatic._process.objective import AbstractObjective
+from quasistatic._process.potential import AbstractPotential
+from quasistatic._process.sampler import AbstractSampler
 from quasistatic._recipes.budget import refuse_costly
 from quasistatic._recipes.options import structure
 from quasistatic._recipes.recipe import Choice, Recipe
 from quasistatic._recipes.room import refuse_large_events, refuse_larger
 from quasistatic._storage.checkpoint import Room
 from quasistatic._training.keys import Role, role_key
-from quasistatic._training.observer import GuardedObserver
+from quasistatic._training.observer import AbstractObserver, GuardedObserver
 from quasistatic._training.task import Task
 from quasistatic.errors import IncompatibleError, InputError, PluginError, QuasistaticError, one_line
 
@@ -125,6 +128,36 @@ def build_observer(
     return GuardedObserver(built, _named(manager, "observer", choice.component), report)
 
 
+@overload
+def make(
+    kind: Literal["source"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractSource: ...
+@overload
+def make(
+    kind: Literal["kernel"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractKernel: ...
+@overload
+def make(
+    kind: Literal["model"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractModel: ...
+@overload
+def make(
+    kind: Literal["objective"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractObjective: ...
+@overload
+def make(
+    kind: Literal["sampler"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractSampler: ...
+@overload
+def make(
+    kind: Literal["observer"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractObserver: ...
+@overload
+def make(
+    kind: Literal["potential"], name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any
+) -> AbstractPotential: ...
+@overload
+def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any: ...
 def make(kind: str, name: str, *inputs: Any, key: Any = None, manager: PluginManager | None = None, **options: Any) -> Any:
     """Any installed component, by its kind and name, with its options as keywords, which are checked as a recipe's are.
 

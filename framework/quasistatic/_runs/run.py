@@ -16,12 +16,15 @@ import equinox as eqx
 from quasistatic._data.conversion import from_user, rows_of_frame, samples_to_user
 from quasistatic._data.source import AbstractFramed, AbstractKept, AbstractSource, Data, Kept, Split, capability, judging_split
 from quasistatic._plugins.manager import PluginManager, plugins
+from quasistatic._process.blocks import refuse_traced
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
+from quasistatic._process.estimate import Estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, ledger
 from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
+from quasistatic._process.shown import as_line, as_table
 from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
@@ -53,7 +56,7 @@ class Pace:
     seconds: float
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Run:
     """A trained diffusion with what it was trained on.
 
@@ -80,6 +83,22 @@ class Run:
             return _unpickled, (None, own)
         del own["recipe"], own["task"]
         return _unpickled, (self.folder.absolute(), own)
+
+    def __repr__(self) -> str:
+        return as_line("Run", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_table("Run", self._rows())
+
+    def _rows(self) -> dict[str, object]:
+        recipe, best = self.recipe, self.best
+        chosen = {kind: recipe.choices[kind].component.name for kind in ("source", "kernel", "model", "objective")}
+        updates = {"updates": f"{self.updates_done} of {self.task.options.updates}"}
+        rows = {"recipe": recipe.name, **chosen, "event": self.source.event.describe(), **updates}
+        if best is not None:
+            found = Estimate(best.bound_nats, best.standard_error_nats, "nats", units=self.source.event.units).customary()
+            rows["best K"] = f"{found} per event at update {best.update}, validation split, T = {best.trajectory_steps}"
+        return {**rows, "folder": self.folder or "none: in memory"}
 
     @property
     def source(self) -> AbstractSource:
@@ -142,8 +161,10 @@ class Run:
 
         x may be a data frame where the source is a table: columns are found by their names. A row with a cell that the model
         gives no probability has K = minus infinity; `evaluate` has the reasons. Densities in the user's units are lower by
-        `evaluate(x).log_scale`. Raises DataError for events that do not fit, or where no row does.
+        `evaluate(x).log_scale`. Raises DataError for events that do not fit, or where no row does, TypeError inside a
+        transformation of jax.
         """
+        refuse_traced("bound", "qs.log_prob_bound(run.diffusion, x, key=key), in model units,", x, side)
         data = rows_of_frame(self.source, x)
         if data is None:
             data = Data(from_user(self.source, x))

@@ -71,18 +71,12 @@ def make_optimiser(options: TrainingOptions) -> optax.GradientTransformation:
     Muon turns matrices by steps of equal length in all directions, of the size that Adam's would have (Jordan et al. 2024; Liu et
     al. 2025, section 2.2), and leaves what is no matrix to Adam.
     """
+    # without a warm-up there is none to join: optax writes of an empty one to the log, and configures that
+    rate = optax.constant_schedule(options.rate)
     if options.schedule == "cosine":
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0 if options.warmup else options.rate,
-            options.rate,
-            options.warmup,
-            max(options.updates, options.warmup + 1),
-        )
-    else:
-        rate = optax.join_schedules(
-            [optax.linear_schedule(0.0, options.rate, options.warmup), optax.constant_schedule(options.rate)],
-            [options.warmup],
-        )
+        rate = optax.cosine_decay_schedule(options.rate, max(options.updates - options.warmup, 1))
+    if options.warmup:
+        rate = optax.join_schedules([optax.linear_schedule(0.0, options.rate, options.warmup), rate], [options.warmup])
 
     def matrices(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf.ndim > 1, tree)
@@ -148,7 +142,7 @@ def update(fixed: Fixed, state: TrainState, rows: Any) -> tuple[TrainState, dict
     key_draw, key_offset, key_loss = jr.split(jr.fold_in(fixed.key, state.update), 3)
     xs, side = jax.vmap(lambda row, key: fixed.draw(row, key=key))(rows, jr.split(key_draw, options.batch))
     # one shared offset spreads the times of a batch evenly; each u alone is uniform and independent of its event
-    us = (jnp.arange(options.batch) / options.batch + jr.uniform(key_offset)) % 1.0
+    us = (jnp.arange(options.batch) / options.batch + jr.uniform(key_offset, dtype=jnp.float32)) % 1.0
     keys = jr.split(key_loss, options.batch)
     (loss, scalars), gradient = loss_and_gradient(state.trained, fixed, xs, side, us, keys)
     updates, opt_state = make_optimiser(options).update(gradient, state.optimiser, state.trained)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -91,7 +92,8 @@ class GuardedObserver(AbstractObserver):
         except (Exception, SystemExit) as error:
             self._observer = None
             after = "" if method == "finish" else ", training goes on"
-            self._report(f"{self._name} raised {one_line(error)} in {method}; it is switched off{after}")
+            with contextlib.suppress(OSError):  # where the terminal is gone, there is no one to report to
+                self._report(f"{self._name} raised {one_line(error)} in {method}; it is switched off{after}")
 
 
 def guard(observer: AbstractObserver) -> GuardedObserver:

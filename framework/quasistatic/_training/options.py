@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 import attrs
 from attrs.validators import and_, ge, gt, le, lt, optional
@@ -46,3 +46,25 @@ class TrainingOptions:
     def __attrs_post_init__(self) -> None:
         if self.batch % self.accumulate:
             raise ValueError(f"accumulate: expected a divisor of batch = {self.batch}, got {self.accumulate}")
+
+
+class TrainingKeywords(TypedDict, total=False):
+    """The same as keywords, for type checkers."""
+
+    updates: int
+    batch: int
+    accumulate: int
+    rate: float
+    schedule: Literal["cosine", "constant"]
+    warmup: int
+    clip: float
+    weight_decay: float
+    optimiser: Literal["adam", "muon", "rmsprop"]
+    ema: float
+    fuse: int
+    validate_every: int
+    validation_events: int
+    validation_steps: int | None
+    patience: float
+    checkpoint_every: int
+    keep: int

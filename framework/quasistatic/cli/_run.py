@@ -176,10 +176,11 @@ def _train(job: Job, quiet: bool) -> Run:
         for note in trained.notes[len(job.notes) :]:
             echo(f"note: {note}", err=True)
         if stop() and not trained.is_done:
-            echo(
-                f"stopped after update {trained.updates_done}, all saved; 'quasistatic resume {_path(job)}' goes on",
-                err=True,
-            )
+            with contextlib.suppress(OSError):  # of SIGHUP the terminal is gone
+                echo(
+                    f"stopped after update {trained.updates_done}, all saved; 'quasistatic resume {_path(job)}' goes on",
+                    err=True,
+                )
             sys.exit(stop.exit_code)
     return trained
 

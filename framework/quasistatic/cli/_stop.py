@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to save and stop."""
+"""Ctrl-C, SIGTERM and a terminal that closes ask a run to save and stop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+
+# SIGHUP comes where a terminal is closed; not every system has it
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stop:
@@ -30,10 +33,13 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A `Stop` that SIGINT and SIGTERM set, with the old handlers back afterwards."""
+    """A `Stop` that these signals set, but for those that are ignored, as under nohup; the old handlers are back afterwards."""
     stop = Stop()
-    old = {number: signal.signal(number, stop._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in STOPPING}
+    old = {number: handler for number, handler in old.items() if handler not in (signal.SIG_IGN, None)}
     try:
+        for number in old:
+            signal.signal(number, stop._receive)
         yield stop
     finally:
         for number, handler in old.items():

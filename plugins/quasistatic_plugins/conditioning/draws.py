@@ -111,12 +111,12 @@ def denoised(run: qs.Run, events: qs.Data, noise: float, noisy: bool, how: How) 
     """
     event, xs, key = run.source.event, events.x, jr.fold_in(jr.key(how.seed), 1)
     if isinstance(event, qs.Binary):
-        flips = jr.bernoulli(key, noise, xs.shape)
+        flips = jr.bernoulli(key, jnp.float32(noise), xs.shape)
         seen = xs if noisy else np.asarray(jnp.where(flips, 1.0 - xs, xs))
         potential: qs.AbstractPotential = qs.Flipped(jnp.asarray(seen), jnp.full(len(xs), noise))
     elif isinstance(event, qs.Real | qs.Levels):
         deviation = jnp.broadcast_to(noise / jnp.asarray(_scale(run.source)), xs.shape[1:])
-        seen = xs if noisy else np.asarray(xs + deviation * jr.normal(key, xs.shape))
+        seen = xs if noisy else np.asarray(xs + deviation * jr.normal(key, xs.shape, jnp.float32))
         potential = qs.Observed(jnp.asarray(seen), jnp.broadcast_to(deviation**2, xs.shape))
     else:
         raise qs.InputError(f"denoise takes numbers or bits, the events of this run are {event.describe()}")

@@ -96,4 +96,4 @@ def _waves(angles: jax.Array) -> list[jax.Array]:
 def _drop(h: jax.Array, share: float, key: Key | None) -> jax.Array:
     if key is None or share == 0:
         return h
-    return jnp.where(jr.bernoulli(key, 1.0 - share, h.shape), h / (1.0 - share), 0.0)
+    return jnp.where(jr.bernoulli(key, jnp.float32(1.0 - share), h.shape), h / (1.0 - share), 0.0)

@@ -86,7 +86,7 @@ class Digits(qs.AbstractSource, pictures.AbstractPictureReport, qs.sources.Abstr
         Half of the images stay as they are, as those that the network is judged by.
         """
         key_touch, key_shift, key_ink = jr.split(key, 3)
-        touched = jr.bernoulli(key_touch).astype(jnp.int32)
+        touched = jr.bernoulli(key_touch, jnp.float32(0.5)).astype(jnp.int32)
         shift = touched * jr.randint(key_shift, (2,), -1, 2, jnp.int32)
         jitter = touched * jr.randint(key_ink, (1,), -JITTER, JITTER + 1, jnp.int32)
         grey = jax.lax.dynamic_slice(jnp.pad(row["grey"], 1), 1 - shift, (SIDE, SIDE))

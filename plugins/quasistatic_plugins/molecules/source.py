@@ -112,7 +112,7 @@ class Molecules(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
             return super().draw(row, key=key)
         key_touch, key_version = jr.split(key)
         version = jr.randint(key_version, (), 1, 1 + self._choices.versions, jnp.int32)
-        chosen = jnp.where(jr.bernoulli(key_touch), version, 0)
+        chosen = jnp.where(jr.bernoulli(key_touch, jnp.float32(0.5)), version, 0)
         return jnp.asarray(row["x"])[chosen], {name: jnp.asarray(row[name])[chosen] for name in (qs.PADDING, CODE)}
 
     def smiles(self, xs: np.ndarray) -> list[str]:

@@ -9,7 +9,7 @@ import quasistatic as qs
 
 @attrs.frozen
 class ProgressOptions:
-    """A bar on stderr with the loss and the time left, and every K; lines now and then where stderr is no terminal."""
+    """A bar on stderr with the loss and the time left, and every K; in a notebook too. Lines now and then elsewhere."""
 
 
 @qs.hookimpl

@@ -1,7 +1,8 @@
-"""A bar on stderr, or lines where stderr is no terminal."""
+"""A bar on stderr, a line that is written anew in a notebook, or lines where stderr is neither."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,6 +16,8 @@ import quasistatic as qs
 from quasistatic_plugins.progress import ProgressOptions
 
 QUIET = 10.0  # seconds between two lines, at least
+ANEW = 0.25  # seconds between two states of the line of a notebook
+WIDTH = 24  # characters of its bar
 
 
 class ProgressBar(qs.AbstractObserver):
@@ -26,6 +29,9 @@ class ProgressBar(qs.AbstractObserver):
         self._clock = clock
         self._console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
+        # rich draws in a notebook with widgets alone; the kernel's own stream goes back to the start of a line
+        self._is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")
+        self._line = ""
         self._updates = 0
         self._began: tuple[int, float] | None = None
         self._printed = (0, clock())
@@ -33,7 +39,7 @@ class ProgressBar(qs.AbstractObserver):
     def start(self, info: qs.RunInfo) -> None:
         self._updates, self._began = info.updates, None
         self._printed = (info.first_update, self._clock())
-        if not self._console.is_terminal or self._console.is_dumb_terminal:
+        if self._is_notebook or not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}")
         # stdout may be a pipe: it is left alone
@@ -48,6 +54,12 @@ class ProgressBar(qs.AbstractObserver):
             self._bar.update(self._bar.task_ids[0], completed=update, shown=shown)
             return
         printed, at = self._printed
+        if self._is_notebook:
+            if now - at >= ANEW or update == self._updates or not self._line:
+                self._printed = (update, now)
+                bar = "#" * (WIDTH * update // self._updates)
+                self._rewrite(f"[{bar:{WIDTH}}] {update}/{self._updates} {shown}")
+            return
         # a long run fills no log: a hundred lines at most
         if now - at >= QUIET and 100 * (update - printed) >= self._updates:
             self._printed = (update, now)
@@ -60,10 +72,27 @@ class ProgressBar(qs.AbstractObserver):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        self._end_line()
 
     def _say(self, update: int, shown: str) -> None:
+        text = f"update {update} of {self._updates}: {shown}"
+        if self._is_notebook:
+            self._rewrite(text)
+            self._end_line()
+            return
         # `out` takes brackets for what they are, and never wraps
-        self._console.out(f"update {update} of {self._updates}: {shown}", highlight=False)
+        self._console.out(text, highlight=False)
+
+    def _rewrite(self, text: str) -> None:
+        """This text in place of the line, whose end it covers."""
+        sys.stderr.write(f"\r{text:{len(self._line)}}")
+        sys.stderr.flush()
+        self._line = text
+
+    def _end_line(self) -> None:
+        if self._line:
+            sys.stderr.write("\n")
+            self._line = ""
 
     def _left(self, update: int, now: float) -> str:
         """Time left at the pace since the end of the first chunk, whose compilation says nothing of the rest."""

@@ -136,4 +136,4 @@ def dropped(x: jax.Array, share: float, key: Key | None) -> jax.Array:
     """Dropout, in training."""
     if key is None or share == 0:
         return x
-    return jnp.where(jr.bernoulli(key, 1.0 - share, x.shape), x / (1.0 - share), 0.0)
+    return jnp.where(jr.bernoulli(key, jnp.float32(1.0 - share), x.shape), x / (1.0 - share), 0.0)

@@ -33,13 +33,13 @@ def restored(source: qs.AbstractSource, diffusion: qs.Diffusion, data: qs.Data, 
     hidden[:SHOWN, height // 4 : height - height // 4, width // 4 : width - width // 4] = True
     noisy = np.broadcast_to(np.arange(2 * SHOWN).reshape(-1, *[1] * (xs.ndim - 1)) >= SHOWN, xs.shape)
     if isinstance(source.event, qs.Binary):
-        flips = noisy & np.asarray(jr.bernoulli(key_noise, FLIPS, xs.shape))
+        flips = noisy & np.asarray(jr.bernoulli(key_noise, jnp.float32(FLIPS), xs.shape))
         seen = np.where(flips, 1.0 - xs, xs)
         spread = np.where(hidden, UNSURE, np.where(noisy, FLIPS, SURE))
         likelihood: type[qs.Flipped] | type[qs.Observed] = qs.Flipped
     else:
         deviation = NOISE * float(np.std(xs))
-        seen = xs + noisy * deviation * np.asarray(jr.normal(key_noise, xs.shape))
+        seen = xs + noisy * deviation * np.asarray(jr.normal(key_noise, xs.shape, jnp.float32))
         spread = np.where(hidden, UNSEEN, np.where(noisy, deviation**2, SEEN))
         likelihood = qs.Observed
     potentials = likelihood(jnp.asarray(seen.astype(xs.dtype)), jnp.asarray(spread.astype(xs.dtype)))
