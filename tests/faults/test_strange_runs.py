@@ -11,14 +11,16 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import attrs
 import numpy as np
 import pytest
 import tomli_w
 from PIL import Image
 
 import quasistatic as qs
+from quasistatic._plugins.options import paths_in, with_paths
 from quasistatic._storage import arrays as named_arrays
 from quasistatic._storage import files, signing
 from quasistatic._storage.folder import ABOUT, ARRAYS, FORMAT, PLACES, RECIPE, SEAL, SEALED, RunFolder
@@ -390,3 +392,39 @@ def test_generated_data_of_any_size_are_refused(cli: Any, tmp_path: Path) -> Non
     run = reseal(tmp_path / "run", lambda recipe, about: recipe["source"].update(test_events=10**12))
     result = asked(cli, "evaluate", run)
     assert result.exit_code == 2 and "the test split of 1000000000000 events" in result.stderr
+
+
+@attrs.frozen
+class Inner:
+    weights_file: str = qs.option("a.bin", "called as a path")
+
+
+@attrs.frozen
+class Options:
+    corpus: str = qs.option("c", "marked", is_path=True)
+    parts: tuple[str, ...] = qs.option(("a", "b"), "marked", is_path=True)
+    inner: Inner = qs.option(Inner(), "a table")
+    path: Literal["straight", "bent"] = qs.option("bent", "of a process")
+    word: str = qs.option("w", "no path", attrs.validators.min_len(1))
+
+
+def test_paths_are_known_by_their_mark_or_their_name() -> None:
+    assert paths_in(Options()) == {"corpus": "c", "parts.0": "a", "parts.1": "b", "inner.weights_file": "a.bin"}
+    emptied = with_paths(Options(), "")
+    assert paths_in(emptied) == {} and (emptied.path, emptied.word) == ("bent", "w")
+    assert paths_in(with_paths(Options(), "x")).keys() == paths_in(Options()).keys()
+
+
+@pytest.mark.slow
+def test_a_source_of_others_that_keeps_no_record_is_refused(tmp_path: Path, cli: Any) -> None:
+    """Its own user goes on with it, as it names the file itself whenever it is built."""
+    np.savetxt(tmp_path / "tide.csv", np.sin(np.arange(4000) / 9.0), fmt="%.4f")
+    settings = {**TINY, "model.use": "dense", "source.path": str(tmp_path / "tide.csv"), "source.length": 16}
+    (tmp_path / "tide.toml").write_text('[source]\nuse = "windows"\n[kernel]\nuse = "gaussian"\n')
+    manager = qs.PluginManager(["quasistatic_windows"])
+    qs.train(qs.load_recipe(tmp_path / "tide.toml", settings, manager=manager), out=tmp_path / "run", manager=manager)
+    assert cli("-p", "quasistatic_windows", "evaluate", tmp_path / "run").exit_code == 0
+    os.mkfifo(tmp_path / "pipe.csv")
+    run = reseal(tmp_path / "run", lambda recipe, about: recipe["source"].update(path=str(tmp_path / "pipe.csv")))
+    result = cli("-p", "quasistatic_windows", "evaluate", run)
+    assert result.exit_code == 2 and "the run has no record of its data" in result.stderr
