@@ -403,7 +403,7 @@ class Inner:
 class Options:
     corpus: str = qs.option("c", "marked", is_path=True)
     parts: tuple[str, ...] = qs.option(("a", "b"), "marked", is_path=True)
-    inner: Inner = qs.option(Inner(), "a table")
+    inner: Inner = attrs.field(factory=Inner)
     path: Literal["straight", "bent"] = qs.option("bent", "of a process")
     word: str = qs.option("w", "no path", attrs.validators.min_len(1))
 
