@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from quasistatic._process.progress import told, told_to
+from quasistatic._process.progress import counted, listening
 from quasistatic.cli import _waiting
 from quasistatic.cli._waiting import Waiting
 
@@ -16,12 +16,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_blocks_are_told_one_after_another():
+def test_blocks_are_counted_one_after_another():
     heard = []
-    with told_to(lambda *said: heard.append(said)):
-        assert [len(block) for block in told("rows", [np.arange(4), np.arange(4)], 6)] == [4, 4]
+    with listening(lambda *said: heard.append(said)):
+        assert [len(block) for block in counted("rows", [np.arange(4), np.arange(4)], 6)] == [4, 4]
     assert heard == [("rows", 0, 6), ("rows", 4, 6), ("rows", 6, 6)]
-    list(told("rows", [np.arange(4)], 4))
+    list(counted("rows", [np.arange(4)], 4))
     assert len(heard) == 3  # nobody listens any more
 
 
@@ -38,7 +38,7 @@ def test_a_bar_on_a_terminal_that_goes_away(monkeypatch):
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     with pytest.raises(RuntimeError, match="lost"), _waiting.shown_waiting():
-        for number, _ in enumerate(told("paths", itertools.repeat(np.arange(3)), 9)):
+        for number, _ in enumerate(counted("paths", itertools.repeat(np.arange(3)), 9)):
             if number == 2:
                 raise RuntimeError("lost")
     shown = screen.getvalue()

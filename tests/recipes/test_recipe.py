@@ -15,6 +15,7 @@ import quasistatic as qs
 from quasistatic._plugins.kind import KINDS
 from quasistatic._recipes.options import describe
 from quasistatic._recipes.sections import SECTIONS
+from quasistatic._training.options import MOST_STEPS
 
 SMALL = """
 seed = 7
@@ -225,11 +226,11 @@ def test_unknown_names_and_lost_files(install_plugin):
 def _value(field: Any) -> st.SearchStrategy[Any]:
     """Values that an option of the core's sections may have."""
     by_type: dict[str, st.SearchStrategy[Any]] = {
-        "whole number": st.integers(1, 2**40),
-        "whole number | none": st.integers(1, 2**40) | st.none(),
+        "whole number": st.integers(1, MOST_STEPS),
+        "whole number | none": st.integers(1, MOST_STEPS) | st.none(),
         "number": st.floats(1e-9, 0.999),
         "true or false": st.booleans(),
-        "list of whole numbers": st.lists(st.integers(1, 2**40), max_size=3),
+        "list of whole numbers": st.lists(st.integers(1, MOST_STEPS), max_size=3),
         "list of numbers": st.lists(st.floats(1e-9, 0.999), max_size=3),
         "list of text | none": st.lists(st.sampled_from(["jsonl", "progress"]), max_size=2) | st.none(),
     }

@@ -77,7 +77,8 @@ class Reopened(Generic[T]):
             origin, read = self._look(place)
             if origin.sha256 == self.origin.sha256:
                 return read()
-        raise self.refusal(there[0] if there else None)
+        recorded = self.origin.path if self.origin.path in self._places.named else next(iter(there), None)
+        raise self.refusal(recorded if recorded in there else None)
 
     def refusal(self, place: str | None = None) -> DataError:
         """The error for other data at a place, or by default for none at all."""
@@ -85,7 +86,7 @@ class Reopened(Generic[T]):
         if place is not None:
             what = f"{place}: these are not the data of the run: they were changed since"
         elif named:
-            what = f"{named[0]}: the data of the run are gone"
+            what = f"{self.origin.path if self.origin.path in named else named[0]}: the data of the run are gone"
         else:
             what = f"{run}: you have not named the data of this run, and a path that stands in a run is never followed"
         return DataError(

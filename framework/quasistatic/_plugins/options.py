@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
-T = TypeVar("T")
 IS_PATH = "is_path"  # in the metadata of a field
 KINDS = (str, tuple, Mapping)  # of values that may be paths, or hold some
 NAMES = ("path", "file", "folder", "directory")  # of options that are paths, also where no one has marked them
@@ -31,15 +30,17 @@ def paths_in(options: Any) -> dict[str, str]:
         if attrs.has(type(value)):
             found |= {f"{field.name}.{name}": path for name, path in paths_in(value).items()}
         elif _is_path(field) and isinstance(value, KINDS):
-            named = {"": value} if isinstance(value, str) else dict(value if isinstance(value, Mapping) else enumerate(value))
+            named: dict[Any, Any] = (
+                {"": value} if isinstance(value, str) else dict(value if isinstance(value, Mapping) else enumerate(value))
+            )
             found |= {f"{field.name}.{name}".rstrip("."): str(path) for name, path in named.items() if path}
     return found
 
 
-def with_paths(options: T, place: str) -> T:
+def with_paths(options: Any, place: str) -> Any:
     """The options with this in the place of every path that they name."""
     found = copy.copy(options)
-    for field in attrs.fields(type(options)):  # type: ignore[arg-type]
+    for field in attrs.fields(type(options)):
         value = getattr(options, field.name)
         if attrs.has(type(value)):
             changed = with_paths(value, place)

@@ -56,7 +56,7 @@ def _bytes_of(model: Choice, ports: Ports) -> int | None:
     except Exception:  # one that draws its weights with numpy, or that cannot be built at all, which is an error later
         return None
     leaves = [leaf for leaf in jax.tree.leaves(built) if isinstance(leaf, jax.ShapeDtypeStruct)]
-    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in leaves if np.issubdtype(leaf.dtype, np.inexact))
+    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in leaves if jax.numpy.issubdtype(leaf.dtype, np.inexact))
 
 
 def _whole_numbers(options: Any) -> Iterator[tuple[str, int]]:

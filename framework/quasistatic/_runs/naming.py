@@ -13,12 +13,15 @@ from quasistatic._recipes.recipe import Recipe, paths_of
 from quasistatic._storage.folder import Named, RunFolder
 from quasistatic.errors import RunError
 
+SOURCE = "source."  # begins the options of a source
 STDIN = "-"  # no place: what was read there is kept by the run
 
 
-def places_of(recipe: Recipe) -> list[str]:
-    """The places that a user names by starting this recipe."""
-    return [_absolute(place) for place in dict.fromkeys(paths_of(recipe).values()) if place != STDIN]
+def places_of(recipe: Recipe) -> list[str] | None:
+    """The places of data that a user names by starting this recipe; None where it has no path at all."""
+    named = paths_of(recipe)
+    own = dict.fromkeys(place for option, place in named.items() if option.startswith(SOURCE) and place != STDIN)
+    return [_absolute(place) for place in own] if named else None
 
 
 def known_places(folder: RunFolder, data: Sequence[str | os.PathLike[str]]) -> Places:
@@ -38,7 +41,7 @@ def refuse_paths(folder: RunFolder, recipe: Recipe, is_recorded: bool) -> None:
     if folder.named().is_own:
         return
     for option, place in paths_of(recipe).items():
-        is_of_data = option.startswith("source.")
+        is_of_data = option.startswith(SOURCE)
         if not (is_of_data and is_recorded):
             why = "the run has no record of its data" if is_of_data else "it is not that of data"
             raise RunError(

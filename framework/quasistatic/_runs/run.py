@@ -255,7 +255,8 @@ class Job:
         """Where checkpoints are kept, those of the run or of its refit; None in memory."""
         if self.folder is None:
             return None
-        return Store(self.folder.refit if refit else self.folder.checkpoints, self.recipe.training.keep)
+        steps = self.recipe.training.validation_steps or self.recipe.trajectory.steps
+        return Store(self.folder.refit if refit else self.folder.checkpoints, self.recipe.training.keep, steps)
 
     def run(self, diffusion: Diffusion, progress: Progress, done: int, notes: tuple[str, ...] = ()) -> Run:
         """The run of this job, with these weights."""

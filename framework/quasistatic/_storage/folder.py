@@ -88,13 +88,13 @@ class RunFolder:
         recipe: str,
         about: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray] | None = None,
-        places: Sequence[str] = (),
+        places: Sequence[str] | None = None,
     ) -> RunFolder:
         """Start a run in a new or empty folder: its recipe as TOML text, `about` (versions, plugins) as JSON values.
 
-        `arrays` are numbers that it needs of its data, `places` where these are. A kill on the way leaves a folder that can be
-        given again. Raises RunError for a folder that holds a run or anything else, or is in use; QuasistaticError when it cannot
-        be written.
+        `arrays` are numbers that it needs of its data, `places` where these are; None for a recipe without a path. A kill on the
+        way leaves a folder that can be given again. Raises RunError for a folder that holds a run or anything else, or is in use;
+        QuasistaticError when it cannot be written.
         """
         sealed = _sealed_files(recipe, about, arrays)
         run = cls(path, sealed)
@@ -104,7 +104,7 @@ class RunFolder:
             files.sync_folder(run.path.absolute().parent)
         with run.lock():
             run.refuse_used()  # again: another process may have been faster
-            if places:
+            if places is not None:
                 run.name(Named(tuple(places), is_own=True))
             for name, data in {**sealed, SEAL: _seal(sealed)}.items():
                 files.write_durably(run.path / name, data)

@@ -79,11 +79,13 @@ class Progress:
 class Store:
     """Checkpoints of one run in `folder`; the newest `keep` whole ones and the best are kept.
 
-    `notes` collects what a person should know: damaged checkpoints that were passed over.
+    `steps` is the T at which K of the validation split is measured, where it is known. `notes` collects what a person should know:
+    damaged checkpoints that were passed over.
     """
 
     folder: Path
     keep: int = 2
+    steps: int | None = None
     notes: list[str] = attrs.field(factory=list)
     _written: set[int] = attrs.field(factory=set, init=False)
     _at_most: int | None = attrs.field(default=None, init=False)  # bytes of a file
@@ -117,6 +119,7 @@ class Store:
         arrays, meta = found.content()
         state = checkpoint.restore(template, arrays)
         progress = _read_progress(meta, found)
+        self._refuse_longer(progress, found)
         passed_over = [f"passed over the damaged checkpoint {path.name}: {reason}" for path, reason in found.skipped]
         if progress.best is None or progress.best.update == found.step:
             self.notes += passed_over
@@ -132,6 +135,15 @@ class Store:
             return state, attrs.evolve(progress, best=None), state.averaged
         self.notes += passed_over
         return state, progress, checkpoint.restore(template, arrays).averaged
+
+    def _refuse_longer(self, progress: Progress, found: checkpoint.Found) -> None:
+        """Raises CheckpointError where the recipe has a longer chain than the one that K was measured on."""
+        best = progress.best
+        if best is not None and self.steps is not None and self.steps > best.trajectory_steps:
+            raise CheckpointError(
+                f"{found.path}: its K was measured on T = {best.trajectory_steps}, the recipe has T = {self.steps}: it is of "
+                "another run"
+            )
 
 
 def _room_for(state: TrainState) -> int:

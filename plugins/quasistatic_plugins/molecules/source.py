@@ -44,6 +44,7 @@ class Molecules(sequences.AbstractSymbolSource, qs.sources.AbstractJudge):
     """
 
     endings = (".smi",)
+    shipped = PLACE
     named = "line"
     counted = "token"
     _choices: MoleculesOptions

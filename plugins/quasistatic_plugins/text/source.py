@@ -43,6 +43,7 @@ class Text(sequences.AbstractSymbolSource):
     What was read from the standard input, and the tokenizer, are kept by a run.
     """
 
+    shipped = TOPICS
     named = "file"
     endings = (".txt",)
 

@@ -114,7 +114,7 @@ class PictureSource(
     def _pictures(self) -> Pictures:
         """Those of all splits, which a run that is reopened reads once."""
         if self._found is None:
-            found = qs.files.Reopened(self._memory.origin, self._places, self._look, self._where).data
+            found = qs.files.Reopened(self._memory.origin, self._places, self._look, self._where or None).data
             self._found = attrs.evolve(found, pixels=self._depth.fit(found.pixels, found.deep))
         return self._found
 

@@ -51,10 +51,12 @@ class AbstractSymbolSource(
     """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the empty places.
 
     Places after the end of a string hold symbol 0, which is kept for them. `beside` are bytes by name that a run keeps, such as
-    a table of symbols. A subclass reads and divides, and names what stands beside events in tables: `named`, a column of records,
+    a table of symbols. `shipped` is what the origin of data is called that the source has itself, without a file. A subclass reads
+    and divides, and names what stands beside events in tables: `named`, a column of records,
     and `counted`, the place where a window begins in its record.
     """
 
+    shipped: str | None = None
     named: str = "record"
     counted: str = "place"
     alphabet: tuple[str, ...]
@@ -120,7 +122,8 @@ class AbstractSymbolSource(
         return self._loaded
 
     def _reopened(self) -> qs.files.Reopened[Strings]:
-        return qs.files.Reopened(self._origin, self._places, self._look, self._where)
+        is_inside = bool(self._where) or self._origin.path == self.shipped
+        return qs.files.Reopened(self._origin, self._places, self._look, self._where if is_inside else None)
 
     def _look(self, place: str) -> tuple[qs.files.Origin, Callable[[], Strings]]:
         strings = self.read(self._choices, place)
