@@ -1329,3 +1329,15 @@ class SixthElementNotWeighed(OwnNormal):
     """log_prob is that of the first five elements."""
 
     family = _SixthForgotten
+
+
+class _GumbelOfThree(qs.Finite):
+    def sample(self, key):
+        return jr.categorical(key, self.log_probs.astype(jnp.float32)).astype(jnp.int32)
+
+
+@catalogue.caught_by("rare-states", dear=True)
+class GumbelDrawsOfThree(OwnFinite):
+    """Draws one of three symbols by float32 Gumbel noise: the two rare ones come too seldom, both."""
+
+    family = _GumbelOfThree

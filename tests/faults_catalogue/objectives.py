@@ -218,10 +218,11 @@ class HalvesOfAnOddChain(Bound):
 
 @catalogue.caught_by("unbiased")
 class AtMostTwentyTimes(Bound):
-    """Looks at the first twenty times of a chain alone, and weighs them as if they were all."""
+    """Looks at the last twenty times of a long chain alone."""
 
     def _draw(self, u, steps):
-        return super()._draw(u, min(steps, 20))
+        index, weight = super()._draw(u, min(steps, 20))
+        return index + max(0, steps - 20), weight
 
 
 @catalogue.caught_by("unbiased")

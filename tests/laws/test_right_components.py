@@ -53,6 +53,10 @@ class SharesKernel(qs.AbstractKernel):
         self.event = qs.Real((3,), low=0.0)
         self.inner = GaussianKernel(GaussianOptions(), qs.Real((2,)))
 
+    @property
+    def schedule(self):
+        return self.inner.schedule
+
     def times(self, steps):
         return self.inner.times(steps)
 
@@ -96,6 +100,9 @@ class PositiveKernel(LogChart):
 
     def decode(self, params, z, t):
         return LogNormal(super().decode(params, z, t))
+
+    def bridge(self, data, z, s, t):
+        return super().bridge(data.logarithms, z, s, t)
 
 
 class LogNormal(qs.AbstractDistribution):

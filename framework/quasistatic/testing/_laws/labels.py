@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractSource
@@ -15,9 +14,9 @@ from quasistatic.testing._reading import Reading, faults, not_measured
 from quasistatic.testing._setting import Setting
 from quasistatic.testing._tools.statistics import are_symbols, flat
 
-# events that are compared of each split; how many standard errors a quarter of what neighbours tell must be to miss it, and below
-# how many nothing is told
-COMPARED, CLEAR, NOTHING = 2_000, 6.0, 2.0
+# events that are compared of each split; how many standard errors half of what neighbours tell in training must be to miss it,
+# and below how many nothing is told
+COMPARED, CLEAR, NOTHING = 2_000, 4.0, 2.5
 
 
 @law(
@@ -36,13 +35,14 @@ def labels(source: AbstractSource, setting: Setting) -> Reading:
     own, own_error = _told(sides[nearest(xs, xs, np.arange(len(xs)))[1]], sides)
     if np.all(own < CLEAR * own_error):
         return not_measured("the nearest event tells nothing of side information")
-    found = {f"the {name} split": (split := source.split(name, COMPARED), (split.x, split.side))[1] for name in SPLITS[1:]}
+    splits = {f"the {name} split": source.split(name, COMPARED) for name in SPLITS[1:]}
+    found = {name: (split.x, split.side) for name, split in splits.items()}
     found["training draws"] = _drawn(source, setting)
     bad = []
     for name, (x, side) in found.items():
         told, error = _told(sides[nearest(flat(x), xs)[1]], flat(side))
-        # a quarter of what is told in training would be seen for certain, and there is nothing
-        lost = (0.25 * own > CLEAR * np.maximum(error, own_error)) & (told < NOTHING * error)
+        # half of what is told in training would be seen for certain, and there is nothing
+        lost = (0.5 * own > CLEAR * np.maximum(error, own_error)) & (told < NOTHING * error)
         bad += [f"{name}: number {number} of side information" for number in np.flatnonzero(lost)]
     return faults(bad, "of side information that does not belong to its events")
 
@@ -60,4 +60,4 @@ def _told(guessed: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _drawn(source: AbstractSource, setting: Setting) -> tuple[State, State]:
     rows, keys = some_rows(source, np.arange(COMPARED)), setting.some_keys(75, COMPARED)
     x, side = jax.jit(jax.vmap(draw_of(source)))(rows, keys)
-    return jax.tree.map(jnp.asarray, (x, side))
+    return x, side

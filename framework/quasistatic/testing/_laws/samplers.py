@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -130,7 +131,7 @@ def _carried(kernel: AbstractKernel, mean: float, times: jax.Array) -> tuple[np.
     """Means and variances, (T + 1,), of an element of normal data and of its states."""
 
     def at(x: float) -> tuple[np.ndarray, np.ndarray]:
-        marginal = jax.vmap(lambda t: kernel.marginal(jnp.full(kernel.event.shape, x), t))(times)
+        marginal: Any = jax.vmap(lambda t: kernel.marginal(jnp.full(kernel.event.shape, x), t))(times)
         locs, variances = (np.asarray(leaf, np.float64).reshape(len(times), -1)[:, 0] for leaf in (marginal.loc, marginal.variance))
         return locs, variances
 
