@@ -11,7 +11,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 from faults_catalogue import models
-from faults_catalogue.kernels import LogChart
 from faults_catalogue.objectives import Bound, BoundOptions
 from faults_catalogue.potentials import Score
 from faults_catalogue.samplers import Denoiser, Walker, levels_of
@@ -25,33 +24,43 @@ from quasistatic_plugins.gaussian.kernel import GaussianKernel
 OWN_TIMES = "it draws times of its own: the grid that it is given is never read, and not trained"
 
 
-class OnSimplex(qs.AbstractDistribution):
-    """Shares of a whole by the logarithms of their ratios to the last, which are normal; a density in all shares but the last."""
+class InAChart(qs.AbstractDistribution):
+    """Data whose coordinates in a chart are normal."""
 
-    ratios: qs.Normal
+    coordinates: qs.Normal
     is_reparametrised: ClassVar[bool] = True
 
+
+class OnSimplex(InAChart):
+    """Shares of a whole, by the logarithms of their ratios to the last; a density in all shares but the last."""
+
     def sample(self, key):
-        return jax.nn.softmax(jnp.append(self.ratios.sample(key), 0.0))
+        return jax.nn.softmax(jnp.append(self.coordinates.sample(key), 0.0))
 
     def log_prob(self, x):
-        return self.ratios.log_prob(ratios_of(x)) - jnp.sum(jnp.log(x))
+        return self.coordinates.log_prob(jnp.log(x[:-1]) - jnp.log(x[-1])) - jnp.sum(jnp.log(x))
 
 
-def ratios_of(x):
-    return jnp.log(x[:-1]) - jnp.log(x[-1])
+class LogNormal(InAChart):
+    """Numbers whose logarithms are normal."""
+
+    def sample(self, key):
+        return jnp.exp(self.coordinates.sample(key))
+
+    def log_prob(self, x):
+        return self.coordinates.log_prob(jnp.log(x)) - jnp.sum(jnp.log(x))
 
 
-class SharesKernel(qs.AbstractKernel):
-    """Three shares that add up to one, whose ratios fade into noise: a chart, and data on a set of fewer dimensions."""
+class PositiveKernel(qs.AbstractBridged):
+    """Positive numbers, whose logarithms fade into noise."""
 
-    event: qs.AbstractField = eqx.field(static=True)
-    inner: GaussianKernel
+    event: qs.AbstractField = eqx.field(static=True, default=qs.Real((2, 1), low=0.0))
+    inner: GaussianKernel = GaussianKernel(GaussianOptions(), qs.Real((2, 1)))
     is_exact_at_zero: ClassVar[bool] = True
+    family: ClassVar[type[InAChart]] = LogNormal
 
-    def __init__(self):
-        self.event = qs.Real((3,), low=0.0)
-        self.inner = GaussianKernel(GaussianOptions(), qs.Real((2,)))
+    def chart(self, x):
+        return jnp.log(x)
 
     @property
     def schedule(self):
@@ -67,55 +76,36 @@ class SharesKernel(qs.AbstractKernel):
         return self.inner.equilibrium()
 
     def reference(self):
-        return OnSimplex(self.inner.reference())
+        return self.family(self.inner.reference())
 
     def marginal(self, x, t):
-        return self.inner.marginal(ratios_of(x), t)
+        return self.inner.marginal(self.chart(x), t)
 
     def transition(self, z, s, t):
         return self.inner.transition(z, s, t)
 
     def posterior(self, x, z, s, t):
-        return self.inner.posterior(ratios_of(x), z, s, t)
+        return self.inner.posterior(self.chart(x), z, s, t)
 
     def decode(self, params, z, t):
-        return OnSimplex(self.inner.decode(params, z, t))
+        return self.family(self.inner.decode(params, z, t))
 
-    def reverse(self, params, z, s, t):
-        return self.inner.reverse(params, z, s, t)
+    def bridge(self, data, z, s, t):
+        return self.inner.bridge(data.coordinates, z, s, t)
 
     def encode(self, z, t):
         return self.inner.encode(z, t)
 
 
-class PositiveKernel(LogChart):
-    """Positive numbers, whose logarithms fade into noise."""
+class SharesKernel(PositiveKernel):
+    """Three shares that add up to one, whose ratios fade into noise: a chart, and data on a set of fewer dimensions."""
 
-    @property
-    def is_exact_at_zero(self):
-        return True
+    event: qs.AbstractField = eqx.field(static=True, default=qs.Real((3,), low=0.0))
+    inner: GaussianKernel = GaussianKernel(GaussianOptions(), qs.Real((2,)))
+    family: ClassVar[type[InAChart]] = OnSimplex
 
-    def reference(self):
-        return LogNormal(GaussianKernel.reference(self))
-
-    def decode(self, params, z, t):
-        return LogNormal(super().decode(params, z, t))
-
-    def bridge(self, data, z, s, t):
-        return super().bridge(data.logarithms, z, s, t)
-
-
-class LogNormal(qs.AbstractDistribution):
-    """Numbers whose logarithms are normal."""
-
-    logarithms: qs.Normal
-    is_reparametrised: ClassVar[bool] = True
-
-    def sample(self, key):
-        return jnp.exp(self.logarithms.sample(key))
-
-    def log_prob(self, x):
-        return self.logarithms.log_prob(jnp.log(x)) - jnp.sum(jnp.log(x))
+    def chart(self, x):
+        return jnp.log(x[:-1]) - jnp.log(x[-1])
 
 
 class Dirichlet(qs.AbstractGeneratedSource, qs.sources.AbstractTruth):
@@ -226,7 +216,7 @@ class Absence(models.Small):
 
 
 RIGHT = {
-    "positive numbers in a chart": ("kernel", lambda: PositiveKernel(GaussianOptions(), qs.Real((2, 1), low=0.0)), {}),
+    "positive numbers in a chart": ("kernel", PositiveKernel, {}),
     "shares in a chart": ("kernel", SharesKernel, {}),
     "Dirichlet": ("source", Dirichlet, {}),
     "labels": ("source", Labelled, {}),
