@@ -131,7 +131,7 @@ def _carried(kernel: AbstractKernel, mean: float, times: jax.Array) -> tuple[np.
     """Means and variances, (T + 1,), of an element of normal data and of its states."""
 
     def at(x: float) -> tuple[np.ndarray, np.ndarray]:
-        marginal: Any = jax.vmap(lambda t: kernel.marginal(jnp.full(kernel.event.shape, x), t))(times)
+        marginal: Any = jax.vmap(lambda t: kernel.marginal(jnp.full(kernel.event.structs.shape, x), t))(times)
         locs, variances = (np.asarray(leaf, np.float64).reshape(len(times), -1)[:, 0] for leaf in (marginal.loc, marginal.variance))
         return locs, variances
 
@@ -215,7 +215,7 @@ def events(sampler: AbstractSampler, setting: Setting) -> Reading:
     def on(name: str, kernel: AbstractKernel) -> Reading:
         diffusion, count = setting.diffusion_with_random_network(kernel, 3), SIZES[0] + 44
         many, few = (sample_of(diffusion, n, key=setting.key(52), sampler=sampler) for n in (count, 2))
-        if many.shape != (count, *kernel.event.shape) or not np.all(np.isfinite(many)):
+        if many.shape != (count, *kernel.event.structs.shape) or not np.all(np.isfinite(many)):
             return faults([f"{name}: samples of shape {many.shape}, or not finite"])
         if not np.array_equal(many[:2], few):
             return faults([f"{name}: event 0 or 1 changes with the number of samples"])
