@@ -351,7 +351,7 @@ def test_a_law_has_a_place_of_its_own():
     assert {*REGISTRY} == {"kernel", "model", "objective", "sampler", "source", "observer", "potential"}
     assert all(entry.statement.endswith(".") and entry.source for entries in REGISTRY.values() for entry in entries.values())
     with pytest.raises(ValueError, match="twice"):
-        enter("kernel", "bayes", "Again.")(lambda kernel, setting: None)
+        enter("kernel", "bayes", "Again.", unseen="It all.")(lambda kernel, setting: None)
 
 
 def test_a_kernel_may_refuse_some_events_but_not_all():
