@@ -1211,3 +1211,133 @@ class TheSymbolOfTheDataIsForgotten(UniformKernel):
 in_windows(
     "zero-params", gaussian, "A step back is 2 % too wide", "reverse", _too_wide("reverse"), ((0.2, 0.21), (0.9, 0.91))
 )  # fmt: skip
+
+
+# derivatives that are cut
+
+
+@catalogue.caught_by("slopes", gaussian)
+class TimesCutInTheStepBack(GaussianKernel):
+    """The coefficients of a step back are behind a stop_gradient: a learned grid sees half of what it moves."""
+
+    def reverse(self, params, z, s, t):
+        return super().reverse(params, z, jax.lax.stop_gradient(s), jax.lax.stop_gradient(t))
+
+
+@catalogue.caught_by("slopes")
+class TimesCutInThePosterior(Fading):
+    """The posterior is computed at times that are constants."""
+
+    def posterior(self, x, z, s, t):
+        return super().posterior(x, z, *jax.lax.stop_gradient((s, t)))
+
+
+@catalogue.caught_by("slopes")
+class MatrixCutFromItsTimes(Redraw):
+    """The matrix of a step is taken for a table of constants."""
+
+    def log_matrix(self, s, t):
+        return jax.lax.stop_gradient(super().log_matrix(s, t))
+
+
+@catalogue.caught_by("slopes", gaussian)
+class VarianceOfDataCut(GaussianKernel):
+    """The learned variance does not move with its param."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return qs.Normal(found.loc, jax.lax.stop_gradient(found.variance))
+
+
+@catalogue.caught_by("slopes", binomial)
+class BitsTrainedByHalf(BinomialKernel):
+    """Half of the params are behind a stop_gradient on the way back to data."""
+
+    def decode(self, params, z, t):
+        return super().decode(0.5 * (params + jax.lax.stop_gradient(params)), z, t)
+
+
+@catalogue.caught_by("slopes", joined_with)
+class OneOfThreePartsCut(Fading):
+    """One part of three is decoded at times that are constants."""
+
+    def decode(self, params, z, t):
+        return super().decode(params, z, jax.lax.stop_gradient(t))
+
+
+# charts, and events of more elements than the small ones
+
+
+class LogChart(GaussianKernel):
+    """A sound kernel of positive numbers, whose logarithms fade into noise: `schedule` is the ratio up to a constant."""
+
+    is_exact_at_zero: ClassVar[bool] = False
+
+    def reference(self):
+        return None
+
+    def marginal(self, x, t):
+        return super().marginal(jnp.log(x), t)
+
+    def posterior(self, x, z, s, t):
+        return super().posterior(jnp.log(x), z, s, t)
+
+
+@catalogue.caught_by("schedule", lambda cls: cls(GaussianOptions(), qs.Real(COLUMN, low=0.0)))
+class ScheduleOfAnotherInAChart(LogChart):
+    """In a chart of the data the noise is half as much again, towards the end, as the schedule says."""
+
+    def marginal(self, x, t):
+        found = super().marginal(x, t)
+        return qs.Normal(found.loc, found.variance * (1.0 + 0.5 * t))
+
+
+def larger(cls: Any) -> Any:
+    return cls(GaussianOptions(), qs.Real((7,)))
+
+
+def from_the_sixth(right: Any, wrong: Any) -> Any:
+    """Values whose elements from the sixth on are wrong."""
+    return jnp.where(jnp.arange(right.size).reshape(right.shape) < 5, right, wrong)
+
+
+@catalogue.caught_by("zero-params", larger)
+class SixthElementDecodedEvenly(GaussianKernel):
+    """From the sixth element on the noisy state is not looked at."""
+
+    def decode(self, params, z, t):
+        found = super().decode(params, z, t)
+        return qs.Normal(from_the_sixth(found.loc, 0.0 * z), found.variance)
+
+
+@catalogue.caught_by("averaging", larger)
+class SixthElementOfTheStepBackWider(GaussianKernel):
+    """From the sixth element on a step back has a tenth more variance than the bridge."""
+
+    def reverse(self, params, z, s, t):
+        found = super().reverse(params, z, s, t)
+        return qs.Normal(found.loc, from_the_sixth(found.variance, 1.1 * found.variance))
+
+
+class _SixthForgotten(qs.Normal):
+    def log_probs(self, x):
+        return from_the_sixth(super().log_probs(x), 0.0 * x)
+
+
+@catalogue.caught_by("zero-params", larger)
+class SixthElementNotWeighed(OwnNormal):
+    """log_prob is that of the first five elements."""
+
+    family = _SixthForgotten
+
+
+class _GumbelOfThree(qs.Finite):
+    def sample(self, key):
+        return jr.categorical(key, self.log_probs.astype(jnp.float32)).astype(jnp.int32)
+
+
+@catalogue.caught_by("rare-states", dear=True)
+class GumbelDrawsOfThree(OwnFinite):
+    """Draws one of three symbols by float32 Gumbel noise: the two rare ones come too seldom, both."""
+
+    family = _GumbelOfThree

@@ -247,3 +247,42 @@ class SideWeightsFrozen(Small):
         inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), networks.ravel_side(self.ports.side, side)]
         frozen = jax.lax.stop_gradient(self.inner[:, -2:]) @ inputs[2]
         return jnp.tanh(self.inner[:, :-2] @ jnp.concatenate(inputs[:2]) + frozen)
+
+
+@catalogue.caught_by("reads-all")
+class AbsentReadAsZeros(Small):
+    """Reads absent side information as zeros, which may be there."""
+
+    def hidden(self, features, t, side, key):
+        there = None if side is None else qs.Side(side.value, jnp.ones_like(side.present))
+        return super().hidden(features, t, there, key)
+
+
+@catalogue.caught_by("reads-all")
+class SideInformationReadWhereAbsent(Small):
+    """Reads whether side information is absent, and not what it is."""
+
+    def hidden(self, features, t, side, key):
+        zeros = None if side is None else qs.Side(jax.tree.map(jnp.zeros_like, side.value), side.present)
+        return super().hidden(features, t, zeros, key)
+
+
+@catalogue.caught_by("trained")
+class TimeWeightsFrozen(Small):
+    """The weights of time are behind a stop_gradient."""
+
+    def hidden(self, features, t, side, key):
+        size = self.ports.features.size
+        inputs = [self.ports.features.ravel(features), jnp.stack([t, jnp.ones(())]), networks.ravel_side(self.ports.side, side)]
+        frozen = jax.lax.stop_gradient(self.inner[:, size : size + 1]) @ inputs[1][:1]
+        rest = jnp.concatenate([inputs[0], jnp.zeros(1), inputs[1][1:], inputs[2]])
+        return jnp.tanh(self.inner @ rest + frozen)
+
+
+@catalogue.caught_by("reads-all")
+class FiveFeaturesAlone(Small):
+    """Reads the first five features of six."""
+
+    def hidden(self, features, t, side, key):
+        flat = features.reshape(-1)
+        return super().hidden(jnp.where(jnp.arange(flat.size) < 5, flat, 0.0).reshape(features.shape), t, side, key)

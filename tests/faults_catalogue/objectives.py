@@ -193,3 +193,140 @@ class FirstStepAlwaysLearned(Bound):
     def __call__(self, diffusion, x, u, *, key):
         learned = qs.Diffusion(diffusion.kernel, diffusion.model, diffusion.grid, side=diffusion.side)
         return super().__call__(learned, x, u, key=key)
+
+
+# chains of other lengths, times, and capabilities of a kernel
+
+
+@catalogue.caught_by("unbiased")
+class OneStepIsForgotten(Bound):
+    """A chain of one step has no gaps, and so no loss."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return loss * min(1, len(diffusion.times()) - 1), scalars
+
+
+@catalogue.caught_by("unbiased")
+class HalvesOfAnOddChain(Bound):
+    """Draws from the first half of the times or from the second, and leaves the middle one of an odd number out."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, 2 * (steps // 2) or 1)
+        return index, weight
+
+
+@catalogue.caught_by("unbiased")
+class AtMostTwentyTimes(Bound):
+    """Looks at the last twenty times of a long chain alone."""
+
+    def _draw(self, u, steps):
+        index, weight = super()._draw(u, min(steps, 20))
+        return index + max(0, steps - 20), weight
+
+
+@catalogue.caught_by("unbiased")
+class AbsentSideInformationTakenForZero(Bound):
+    """Gives the pair its side information again, present or not."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        side = diffusion.side
+        return super().__call__(diffusion if side is None else diffusion.given(side.value), x, u, key=key)
+
+
+@catalogue.caught_by("unbiased")
+class AnotherLossOfNormalSteps(Bound):
+    """Where steps are `qs.Normal` it compares their means alone, and still calls it a bound."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        if not isinstance(diffusion.kernel.equilibrium(), qs.Normal):
+            return super().__call__(diffusion, x, u, key=key)
+        times = diffusion.times()
+        index, weight = self._draw(u, len(times))
+        z = diffusion.kernel.marginal(x, times[index]).sample(key)
+        data = diffusion.decode(diffusion.params(z, times[index]), z, times[index])
+        return weight * 0.5 * jnp.sum((x - data.loc) ** 2 / data.variance), {}
+
+
+@catalogue.caught_by("unbiased")
+class FiveElementsAlone(Bound):
+    """The loss of an event of more than five elements is scaled to five."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return loss * min(1.0, 5.0 / x.size), scalars
+
+
+def _cut(diffusion):
+    """The pair whose times are constants."""
+    return eqx.tree_at(lambda pair: pair.grid, diffusion, jax.lax.stop_gradient(diffusion.grid))
+
+
+@catalogue.caught_by("learned-grid")
+class TimesAreConstants(Bound):
+    """The times of a learned grid are behind a stop_gradient: it never moves."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        return super().__call__(_cut(diffusion), x, u, key=key)
+
+
+@catalogue.caught_by("finite-differences")
+class NoisyStatesCutFromTheirTimes(Bound):
+    """Stops the gradient of the noisy state, through which real data move with a learned grid."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        times = diffusion.times()
+        index, weight = self._draw(u, len(times))
+        key_z, key_term = jax.random.split(key)
+        z = jax.lax.stop_gradient(diffusion.kernel.marginal(x, times[index]).sample(key_z))
+        return weight * diffusion.term(x, z, index, times, key=key_term, train=True), {}
+
+
+@catalogue.caught_by("unbiased-gradient")
+class RealDataCutFromTheirTimes(Bound):
+    """Stops the gradient of noisy numbers, and lets a score stand for that of symbols alone."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        if jnp.issubdtype(x.dtype, jnp.integer):
+            return super().__call__(diffusion, x, u, key=key)
+        return NoisyStatesCutFromTheirTimes.__call__(self, diffusion, x, u, key=key)
+
+
+@catalogue.caught_by("finite-differences")
+class HalfOfTheTimesGradient(Bound):
+    """Half of the loss is of times that are constants."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        moved, scalars = super().__call__(diffusion, x, u, key=key)
+        still, _ = super().__call__(_cut(diffusion), x, u, key=key)
+        return 0.5 * (moved + still), scalars
+
+
+@catalogue.caught_by("prepared", lambda cls: cls(BoundOptions(draw="importance")))
+class PreparedAgainAndAgain(Bound):
+    """Multiplies the shares that it has by those that it measures, each time that it looks at data."""
+
+    def prepare(self, diffusion, xs, side=None, *, key):
+        found = super().prepare(diffusion, xs, side, key=key).shares
+        shares = found if self.shares is None else found * self.shares
+        return type(self)(self.options, shares / shares.sum())
+
+
+@catalogue.caught_by("taken")
+class LooksForASchedule(Bound):
+    """Weighs by the schedule of whatever kernel it is given, which most do not have."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        return loss + 0.0 * diffusion.kernel.schedule.log_odds(u), scalars
+
+
+@catalogue.caught_by("variance")
+class NormalLossInfinite(Bound):
+    """Where noise has levels it divides by the signal at the end, which a float cannot hold to the power of twenty."""
+
+    def __call__(self, diffusion, x, u, *, key):
+        loss, scalars = super().__call__(diffusion, x, u, key=key)
+        if not isinstance(diffusion.kernel, qs.AbstractGaussianPath):
+            return loss, scalars
+        return loss * jnp.exp(-20.0 * diffusion.kernel.levels(jnp.ones(()))[0]), scalars

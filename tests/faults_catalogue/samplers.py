@@ -228,3 +228,186 @@ class NothingToShow(Ancestral):
 
     def position(self, state):
         return jax.tree.map(jnp.zeros_like, state)
+
+
+# samplers that need Gaussian noise, of which none is exact
+
+
+class Walker(qs.AbstractSampler):
+    """A sound sampler: the steps of Heun's method along the probability flow, from noise to the mean of the data."""
+
+    def init(self, diffusion, *, key):
+        if not isinstance(diffusion.kernel, qs.AbstractGaussianPath):
+            raise TypeError(f"Walker: expected Gaussian noise, got a {type(diffusion.kernel).__name__}")
+        return diffusion.kernel.equilibrium().sample(key)
+
+    def step(self, diffusion, state, s, t, *, key):
+        late = diffusion.velocity(state, t)
+        early = diffusion.velocity(state + (s - t) * late, s)
+        return state + 0.5 * (s - t) * (late + early), {}
+
+    def finish(self, diffusion, state, t, *, key):
+        return diffusion.decode(diffusion.params(state, t), state, t).mean()
+
+
+@catalogue.caught_by("long-chain")
+class WalksTheWrongWay(Walker):
+    """Walks along the flow with the sign of time, from t to s as if s were later."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        late = diffusion.velocity(state, t)
+        early = diffusion.velocity(state + (t - s) * late, s)
+        return state + 0.5 * (t - s) * (late + early), {}
+
+
+@catalogue.caught_by("long-chain")
+class SlopesNotAveraged(Walker):
+    """Adds the two slopes of Heun's method and does not halve them."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        late = diffusion.velocity(state, t)
+        early = diffusion.velocity(state + (s - t) * late, s)
+        return state + (s - t) * (late + early), {}
+
+
+@catalogue.caught_by("long-chain")
+class FlowWithNoise(Walker):
+    """Adds the noise of the reverse process to the flow, which has none."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return z + jnp.sqrt(2.0 * (t - s)) * jr.normal(key, z.shape), info
+
+
+@catalogue.caught_by("long-chain")
+class FirstStateForData(Walker):
+    """Ends a quarter of the way early, and takes what is there for data."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return jnp.where(t < 0.25, state, z), info
+
+    def finish(self, diffusion, state, t, *, key):
+        return state
+
+
+@catalogue.caught_by("long-chain")
+class SixthElementStandsStill(Walker):
+    """Walks the first five elements alone."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return jnp.where(jnp.arange(z.size).reshape(z.shape) < 5, z, state), info
+
+
+def levels_of(diffusion, t):
+    return (jnp.exp(each) for each in diffusion.kernel.levels(t))
+
+
+class Denoiser(Walker):
+    """A sound sampler: steps of DDIM."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        mean = diffusion.denoise(diffusion.params(state, t), state, t).mean()
+        (early, early_noise), (late, late_noise) = (levels_of(diffusion, at) for at in (s, t))
+        return early * mean + jnp.sqrt(early_noise / late_noise) * (state - late * mean), {}
+
+
+@catalogue.caught_by("long-chain")
+class VariancesForDeviations(Denoiser):
+    """Scales the noise by the ratio of variances, where it should be that of deviations."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        mean = diffusion.denoise(diffusion.params(state, t), state, t).mean()
+        (early, early_noise), (late, late_noise) = (levels_of(diffusion, at) for at in (s, t))
+        return early * mean + early_noise / late_noise * (state - late * mean), {}
+
+
+@catalogue.caught_by("long-chain")
+class SignalForgotten(Denoiser):
+    """Moves the noise alone and puts the mean back at its full size."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        mean = diffusion.denoise(diffusion.params(state, t), state, t).mean()
+        (_, early_noise), (late, late_noise) = (levels_of(diffusion, at) for at in (s, t))
+        return mean + jnp.sqrt(early_noise / late_noise) * (state - late * mean), {}
+
+
+@catalogue.caught_by("taken")
+class LooksForLevels(Denoiser):
+    """Asks whatever kernel it is given for its levels of noise, which most do not have."""
+
+    def init(self, diffusion, *, key):
+        diffusion.kernel.levels(jnp.ones(()))
+        return diffusion.kernel.equilibrium().sample(key)
+
+
+@catalogue.caught_by("taken")
+class RefusesEverything(Walker):
+    """Asks for a kernel of a class of its own, which nobody has."""
+
+    def init(self, diffusion, *, key):
+        raise TypeError("RefusesEverything: expected a kernel of its own")
+
+
+@catalogue.caught_by("exact-on-normal")
+class FasterOnGaussianPaths(Ancestral):
+    """On a kernel with levels of noise it takes DDIM steps, and says that it is exact."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        if not isinstance(diffusion.kernel, qs.AbstractGaussianPath):
+            return super().step(diffusion, state, s, t, key=key)
+        return Denoiser.step(self, diffusion, state, s, t, key=key)
+
+
+@catalogue.caught_by("exact-on-normal")
+class NormalStepsAlone(Ancestral):
+    """Of normal distributions it draws with the variance for the deviation: other kernels are drawn from as they are."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        step = diffusion.reverse(diffusion.params(state, t), state, s, t)
+        if not isinstance(step, qs.Normal):
+            return step.sample(key), {}
+        return step.loc + step.variance * jr.normal(key, step.loc.shape), {}
+
+
+@catalogue.caught_by("exact-on-finite")
+class AbsentSideInformationTakenForZero(Ancestral):
+    """Builds the pair anew with the side information as it is, present or not."""
+
+    def finish(self, diffusion, state, t, *, key):
+        return super().finish(diffusion.given(diffusion.side.value), state, t, key=key)
+
+
+@catalogue.caught_by("exact-on-finite")
+class LongChainsThinned(Ancestral):
+    """On the way of a long chain it leaves out the steps that are shorter than a tenth."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        z, info = super().step(diffusion, state, s, t, key=key)
+        return jax.tree.map(lambda new, old: jnp.where(t - s < 0.1, old, new), z, state), info
+
+
+@catalogue.caught_by("exact-on-normal")
+class LongChainsOfNumbersThinned(Ancestral):
+    """On chains of more than twenty steps it takes the mean for a draw."""
+
+    def step(self, diffusion, state, s, t, *, key):
+        step = diffusion.reverse(diffusion.params(state, t), state, s, t)
+        if not hasattr(step, "loc"):
+            return step.sample(key), {}
+        return jnp.where(t - s < 0.05, step.loc, step.sample(key)), {}
+
+
+@catalogue.caught_by("events", lambda cls: cls())
+class LargeEventsOfOneDraw(Ancestral):
+    """Events of more than five elements are all drawn with one key."""
+
+    def init(self, diffusion, *, key):
+        return super().init(diffusion, key=jr.key(0) if diffusion.kernel.event.size > 5 else key)
+
+    def step(self, diffusion, state, s, t, *, key):
+        return super().step(diffusion, state, s, t, key=jr.key(1) if diffusion.kernel.event.size > 5 else key)
+
+    def finish(self, diffusion, state, t, *, key):
+        return super().finish(diffusion, state, t, key=jr.key(2) if diffusion.kernel.event.size > 5 else key)

@@ -479,3 +479,99 @@ class CopiesWithNoise(Words):
         rng = np.random.default_rng(0)
         self.x = rng.normal(size=(600, 3)).astype(np.float32)
         self.x[500:] = self.x[:100] + rng.normal(scale=0.01, size=(100, 3)).astype(np.float32)
+
+
+# side information, and files of one event and of many
+
+
+class Labelled(Stored):
+    """A sound source of two clouds of numbers, whose label says which."""
+
+    side = qs.Categorical((), 2)
+    event = qs.Real((2,))
+    units = qs.Units()
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.labels = rng.integers(0, 2, size=600).astype(np.int32)
+        self.x = (0.5 * rng.normal(size=(600, 2)) + 0.87 * (2 * self.labels[:, None] - 1)).astype(np.float32)
+
+    def split(self, name, count=None):
+        first, last = {"train": (0, 400), "validation": (400, 500), "test": (500, 600)}[name]
+        return qs.Data(self.x[first:last][:count], self.given(name, self.labels[first:last])[:count])
+
+    def given(self, name, labels):
+        return labels
+
+    def stored(self):
+        data = self.split("train")
+        return qs.sources.ArrayRows((data.x, data.side))
+
+    def draw(self, row, *, key):
+        return row
+
+    def log_prob(self, xs):
+        far = [-0.5 * np.sum((np.asarray(xs, np.float64) - centre) ** 2, axis=1) / 0.25 for centre in (-0.87, 0.87)]
+        return np.logaddexp(*far) - math.log(2 * math.pi * 0.25 * 2)
+
+
+@catalogue.caught_by("labels")
+class LabelsOfValidationShuffled(Labelled):
+    """The validation events were shuffled, and their labels were not."""
+
+    def given(self, name, labels):
+        return np.random.default_rng(1).permutation(labels) if name == "validation" else labels
+
+
+@catalogue.caught_by("labels")
+class LabelsOfTestShifted(Labelled):
+    """The labels of the test split have a header that was taken for one: each is that of the event before."""
+
+    def given(self, name, labels):
+        return np.roll(labels, 1) if name == "test" else labels
+
+
+@catalogue.caught_by("labels")
+class LabelsOfTestBackwards(Labelled):
+    """The test split is read from the end, its labels from the beginning."""
+
+    def given(self, name, labels):
+        return labels[::-1] if name == "test" else labels
+
+
+@catalogue.caught_by("labels")
+class LabelOfAnotherRow(Labelled):
+    """Training draws take the label of a row beside that of the event."""
+
+    def stored(self):
+        data = self.split("train")
+        return qs.sources.ArrayRows((data.x, np.roll(data.side, 7)))
+
+
+@catalogue.caught_by("labels")
+class NumbersOfAnotherEvent(Labelled):
+    """Side information is a number of the event; that of the validation split is sorted."""
+
+    side = qs.Real(())
+
+    def given(self, name, labels):
+        first = {"train": 0, "validation": 400, "test": 500}[name]
+        numbers = self.x[first : first + len(labels), 0]
+        return np.sort(numbers) if name == "validation" else numbers
+
+
+@catalogue.caught_by("written")
+class OneEventIsAHeader(Stored):
+    """A file of one line is taken for a header without events."""
+
+    def read_events(self, path):
+        data = super().read_events(path)
+        return qs.Data(data.x[:0]) if len(data.x) == 1 else data
+
+
+@catalogue.caught_by("written")
+class WritesAHundredAtMost(Stored):
+    """Writes a block of 64 events, and forgets those after it."""
+
+    def write_events(self, xs, ending):
+        return super().write_events(xs[:64], ending)

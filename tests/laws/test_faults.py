@@ -4,9 +4,10 @@ from collections import Counter
 from typing import ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 import pytest
-from faults_catalogue import kernels, models, objectives, samplers, sources
+from faults_catalogue import kernels, models, objectives, potentials, samplers, sources
 
 import quasistatic as qs
 from quasistatic._process.sampler import Ancestral
@@ -18,7 +19,7 @@ from quasistatic_plugins.bound.objective import Bound
 from quasistatic_plugins.gaussian import GaussianOptions
 from quasistatic_plugins.gaussian.kernel import GaussianKernel
 
-FAULTS = [fault for part in (kernels, models, objectives, samplers, sources) for fault in part.catalogue]
+FAULTS = [fault for part in (kernels, models, objectives, potentials, samplers, sources) for fault in part.catalogue]
 CAUGHT = [fault for fault in FAULTS if not fault.missed]
 MISSED = [fault for fault in FAULTS if fault.missed]
 
@@ -48,14 +49,14 @@ def test_a_miss_is_still_one():
 
 
 def test_the_catalogue_is_large_and_nearly_all_of_it_is_caught():
-    assert len({named(fault) for fault in FAULTS}) == len(FAULTS) >= 150
+    assert len({named(fault) for fault in FAULTS}) == len(FAULTS) >= 250
     assert len(CAUGHT) >= 0.97 * len(FAULTS)
-    assert {fault.kind for fault in FAULTS} == {"kernel", "model", "objective", "sampler", "source"}
+    assert {fault.kind for fault in FAULTS} == {"kernel", "model", "objective", "potential", "sampler", "source"}
     assert all(fault.mistake.endswith(".") for fault in FAULTS)
 
 
 def test_every_law_has_a_fault_that_it_catches():
-    # between them these are held against all laws of the five kinds
+    # between them these are held against all laws of the six kinds
     kernels_of_all_laws = [
         Redraw(),
         BinomialKernel(BinomialOptions(), qs.Binary((2,))),
@@ -68,8 +69,13 @@ def test_every_law_has_a_fault_that_it_catches():
     for network in (models.Small, models.CausalInNameAlone):
         laws += qs.testing.laws_of("model", network(models.PORTS, jr.key(0)), models.PORTS)
     laws += qs.testing.laws_of("objective", Bound(BoundOptions()))
-    laws += qs.testing.laws_of("sampler", Ancestral())
-    laws += [law for source in (sources.Stored(), sources.Generated()) for law in qs.testing.laws_of("source", source)]
+    laws += [law for sampler in (Ancestral(), samplers.Walker()) for law in qs.testing.laws_of("sampler", sampler)]
+    laws += qs.testing.laws_of("potential", potentials.Score(jnp.ones(())))
+    laws += [
+        law
+        for source in (sources.Stored(), sources.Generated(), sources.Labelled())
+        for law in qs.testing.laws_of("source", source)
+    ]
     assert {(law.kind, law.name) for law in laws} == {(fault.kind, fault.law) for fault in CAUGHT}
 
 
@@ -82,8 +88,23 @@ def test_every_law_has_a_fault_that_it_catches():
         ("source", sources.Coins(), None),
         ("source", sources.Pairs(), None),
         ("source", sources.Words(), None),
+        ("source", sources.Labelled(), None),
+        ("sampler", samplers.Walker(), None),
+        ("sampler", samplers.Denoiser(), None),
+        ("potential", potentials.Score(jnp.asarray(0.7)), None),
     ],
-    ids=["network", "stored source", "generator", "true probabilities", "true density", "stored symbols"],
+    ids=[
+        "network",
+        "stored source",
+        "generator",
+        "true probabilities",
+        "true density",
+        "stored symbols",
+        "labels",
+        "Heun",
+        "DDIM",
+        "a score",
+    ],
 )
 def test_what_the_faults_are_made_from_is_sound(kind, instance, ports):
     for law in qs.testing.laws_of(kind, instance, ports):

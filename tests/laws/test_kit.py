@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from faults_catalogue.kernels import Drifting, Wide, gaussian
+from faults_catalogue.kernels import Drifting, SixthElementDecodedEvenly, Wide, gaussian
 from scipy.special import ndtr
 
 import quasistatic as qs
@@ -19,8 +19,9 @@ from quasistatic.testing._law import _HASTE, REGISTRY, Law, _compiled_quickly
 from quasistatic.testing._law import law as enter
 from quasistatic.testing._reading import LIMIT, SUSPECT, Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
-from quasistatic.testing._tools.bench import Fading, Redraw
+from quasistatic.testing._tools.bench import Fading, Redraw, Straight, is_refusal, on_those_taken
 from quasistatic.testing._tools.statistics import chi_square, counts_of, inside, kolmogorov_smirnov, largest_of, scores
+from quasistatic_plugins.gaussian import GaussianOptions
 
 
 @attrs.frozen
@@ -288,17 +289,30 @@ def test_what_cannot_be_built_did_not_pass_and_says_why():
 
 def test_a_kernel_is_built_for_every_support_that_it_fits():
     kernel = component("kernel", lambda options, event: Redraw(), supports=(qs.Categorical,))
-    assert [built.label for built in builds(kernel)] == ["kernel mine on 2x1 of 3 categories"]
+    assert [built.label for built in builds(kernel)] == ["kernel mine on 2x1 of 3 categories", "kernel mine on 7 of 3 categories"]
     anything = component("kernel", lambda options, event: Fading())
-    assert len(list(builds(anything))) == 6
+    assert len(list(builds(anything))) == 7
     counts = component("kernel", lambda options, event: Fading(), supports=(qs.Counts,))
-    assert [built.label for built in builds(counts)] == ["kernel mine on 2x1 counts"]
+    assert [built.label for built in builds(counts, once=True)] == ["kernel mine on 2x1 counts"]
+
+
+def test_a_kernel_is_read_on_a_larger_event_too():
+    def faulty(options, event):
+        return SixthElementDecodedEvenly(GaussianOptions(), event)
+
+    small, larger = builds(component("kernel", faulty, supports=(qs.Real,)))
+    assert {law.name for law in larger.laws} == {"shapes", "averaging", "zero-params", "ledger"}
+    zero_params = [law for built in (small, larger) for law in built.laws if law.name == "zero-params"]
+    assert [attrs.evolve(law, examples=1).verdict("x").outcome for law in zero_params] == ["holds", "broken"]
+    fixed = component("kernel", faulty, examples=(qs.Measured((2,), [0.0, 0.5], [None, -1.0], [None, 1.0]),))
+    assert len(list(builds(fixed))) == 1  # its size is a part of it
 
 
 def test_a_kernel_is_built_for_the_examples_that_it_declares():
     positive, long = qs.Real((2, 1), low=0.0), qs.Real((5,), low=0.0)
     kernel = component("kernel", lambda options, event: Fading(event), supports=(qs.Real,), examples=(positive, long))
-    assert [built.label for built in builds(kernel)] == ["kernel mine on 2x1 real", "kernel mine on 5 real"]
+    found = [built.label for built in builds(kernel)]
+    assert found == ["kernel mine on 2x1 real", "kernel mine on 5 real", "kernel mine on 7 real"]
     assert [built.label for built in builds(kernel, events=[qs.Real((3,))])] == ["kernel mine on 3 real"]
 
 
@@ -337,7 +351,7 @@ def test_a_law_has_a_place_of_its_own():
     assert {*REGISTRY} == {"kernel", "model", "objective", "sampler", "source", "observer", "potential"}
     assert all(entry.statement.endswith(".") and entry.source for entries in REGISTRY.values() for entry in entries.values())
     with pytest.raises(ValueError, match="twice"):
-        enter("kernel", "bayes", "Again.")(lambda kernel, setting: None)
+        enter("kernel", "bayes", "Again.", unseen="It all.")(lambda kernel, setting: None)
 
 
 def test_a_kernel_may_refuse_some_events_but_not_all():
@@ -349,9 +363,8 @@ def test_a_kernel_may_refuse_some_events_but_not_all():
     def sulky(options, event):
         raise ValueError("never")
 
-    assert [built.label for built in builds(component("kernel", picky, supports=(qs.Real, qs.Levels)))] == [
-        "kernel mine on 2x1 real"
-    ]
+    found = [built.label for built in builds(component("kernel", picky, supports=(qs.Real, qs.Levels)))]
+    assert found == ["kernel mine on 2x1 real", "kernel mine on 7 real"]
     (broken,) = builds(component("kernel", sulky, supports=(qs.Real, qs.Levels)))
     assert [law.name for law in broken.laws] == ["build"]
 
@@ -443,6 +456,26 @@ def test_a_quick_check_reads_what_a_kernel_states_about_its_process():
     assert {"keys", "agreement", "precision", "rare-states", "bridge", "relaxation", "score"} <= {
         name for name in found if not found[name]
     }
+
+
+@pytest.mark.parametrize("law", qs.testing.laws_of("kernel", Straight()), ids=lambda law: law.name)
+def test_the_bench_of_a_gaussian_path_is_sound(law):
+    attrs.evolve(law, examples=1)()
+
+
+def test_a_refusal_is_raised_and_a_wrong_call_is_not():
+    def refuses(name, kernel):
+        if name == "symbols":
+            raise TypeError("no symbols")
+        return Reading(0.0, 1.0, name)
+
+    assert [reading.unit for reading in on_those_taken(refuses)] == ["numbers", "Gaussian path"]
+    (none,) = on_those_taken(refuses, {"symbols": Redraw()})
+    assert not none.is_measured and none.unmeasured == "symbols is refused: no symbols"
+    for wrong in (lambda: 1 + None, lambda: jnp.dot("a", 1), lambda: len(3)):
+        with pytest.raises(TypeError) as caught:
+            on_those_taken(lambda name, kernel, wrong=wrong: wrong())
+        assert not is_refusal(caught.value)
 
 
 def test_laws_leave_the_precision_of_the_process_alone():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -25,26 +26,79 @@ Tilted = tuple[AbstractDistribution, Scalar]
 ROUNDING = 1e-6  # of float32 numbers that are the same but for the way they were computed in, relative; or near 0, absolute
 
 
+class Twist(NamedTuple):
+    """What leads particles under a potential r: data(x) r(x) = `data`(x) exp(`log_mean` + `left`(x)) for every x.
+
+    `left` is 0 where the product is known in closed form. `log_mean` is a guess at the logarithm of the mean of r where it is not.
+    """
+
+    data: AbstractDistribution
+    log_mean: Scalar
+    left: Callable[[State], Scalar]
+
+
 class AbstractPotential(eqx.Module):
-    """A factor r(x) on one event. `one * other` is the product of two."""
+    """A factor r(x) on one event. `one * other` is the product of two.
+
+    Only `log_factor` has to be written. A factor whose product with data is not known in closed form, such as a classifier, has no
+    `tilt`: then weighted particles draw under it, and nothing else does. They are led by its gradient where it
+    `is_differentiable`.
+    """
+
+    is_differentiable: ClassVar[bool] = False
 
     @abstractmethod
     def log_factor(self, x: State) -> Scalar:
-        """log r(x)."""
+        """log r(x) in nats."""
 
-    @abstractmethod
     def tilt(self, data: AbstractDistribution) -> Tilted:
         """data(x) r(x) / Z within the family of `data`, and log Z, the logarithm of the mean of r under `data`.
 
         Raises TypeError for a family in which it is not known.
         """
+        raise TypeError(
+            f"{type(self).__name__}.tilt: has no closed form for a {type(data).__name__}; draw with the sampler `particles`"
+        )
 
-    @abstractmethod
     def power(self, exponent: Float[Array, ""]) -> AbstractPotential:
         """r(x) to a power above 0."""
+        return Power(self, exponent)
+
+    def twist(self, data: AbstractDistribution) -> Twist:
+        """The closed form where there is one. Else the value of r alone, which particles read off data at the end.
+
+        A potential that `is_differentiable` takes log r of normal data as linear around their mean, as Wu et al. 2023 do.
+        """
+        try:
+            return Twist(*self.tilt(data), lambda x: jnp.zeros(()))
+        except TypeError:
+            if not (self.is_differentiable and isinstance(data, Normal) and data.basis is None):
+                return Twist(data, jnp.zeros(()), self.log_factor)
+        value, slope = jax.value_and_grad(self.log_factor)(data.loc)
+        moved = Normal(data.loc + slope * data.variance, data.variance)
+
+        def left(x: State) -> Scalar:
+            return self.log_factor(x) - value - jnp.sum(slope * (x - data.loc) - 0.5 * slope**2 * data.variance)
+
+        # the value at the mean: the mean of what is linear may be far above any value of r
+        return Twist(moved, value, left)
 
     def __mul__(self, other: AbstractPotential) -> AllOf:
         return AllOf((self, other))
+
+
+class Power(AbstractPotential):
+    """A factor to a power above 0, where nothing more is known of it."""
+
+    factor: AbstractPotential
+    exponent: Float[Array, ""]
+
+    @property
+    def is_differentiable(self) -> bool:  # type: ignore[override]
+        return self.factor.is_differentiable
+
+    def log_factor(self, x: State) -> Scalar:
+        return self.exponent * self.factor.log_factor(x)
 
 
 class AllOf(AbstractPotential):
@@ -61,6 +115,18 @@ class AllOf(AbstractPotential):
             data, one = factor.tilt(data)
             log_mean += one
         return data, log_mean
+
+    def twist(self, data: AbstractDistribution) -> Twist:
+        """One factor after the other, each on what those before it have left of `data`."""
+        twists: list[Twist] = []
+        for factor in self.factors:
+            twists.append(factor.twist(twists[-1].data if twists else data))
+
+        def left(x: State) -> Scalar:
+            return sum((twist.left(x) for twist in twists), start=jnp.zeros(()))
+
+        log_mean = sum((twist.log_mean for twist in twists), start=jnp.zeros(()))
+        return Twist(twists[-1].data if twists else data, log_mean, left)
 
     def power(self, exponent: Float[Array, ""]) -> AllOf:
         return AllOf(tuple(factor.power(exponent) for factor in self.factors))
@@ -82,6 +148,14 @@ class OnPart(AbstractPotential):
             raise ValueError(f"OnPart: there is no part {self.name!r}  (there is: {', '.join(data.parts)})")
         tilted, log_mean = _tilted(self.factor, data.parts[self.name])
         return data.with_parts({self.name: tilted}), log_mean
+
+    def twist(self, data: AbstractDistribution) -> Twist:
+        if not isinstance(data, AbstractProduct) or isinstance(data.parts.get(self.name), Point | Phases):
+            return super().twist(data)
+        if self.name not in data.parts:
+            raise ValueError(f"OnPart: there is no part {self.name!r}  (there is: {', '.join(data.parts)})")
+        part = self.factor.twist(data.parts[self.name])
+        return Twist(data.with_parts({self.name: part.data}), part.log_mean, lambda x: part.left(x[self.name]))
 
     def power(self, exponent: Float[Array, ""]) -> OnPart:
         return OnPart(self.factor.power(exponent), self.name)

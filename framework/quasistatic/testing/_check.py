@@ -23,6 +23,9 @@ from quasistatic.errors import InputError
 from quasistatic.testing._law import PROTOCOL, Law, Verdict
 from quasistatic.testing._reading import Reading, faults
 
+# elements of a larger event, on which a kernel is built once more, and the laws that are read there: these enumerate nothing
+LARGER = 7
+AT_ANY_SIZE = ("shapes", "averaging", "zero-params", "ledger")
 Options = Mapping[tuple[str, str], Sequence[Any]]
 Offer = Component | Command | NamedRecipe | Kind
 Events = Sequence[AbstractEvent]
@@ -128,6 +131,7 @@ def builds(component: Component, options: Any = None, events: Events = (), *, on
     except Exception as error:
         yield Built(name, [_unbuilt(component.kind, error)])
     else:
+        yield from _larger(component, options, events, once, name)
         if unknown := sorted(set(component.expected_failures) - seen):
             yield Built(name, [_unknown(component.kind, unknown, seen)])
 
@@ -217,7 +221,7 @@ def _instances(component: Component, options: Any, events: Events, once: bool) -
         small = [field.example((2, 1)) for field in component.supports or FIELDS]
         taken = _accepted(events or component.examples or small, lambda event: build(options, event))
         for event, built in itertools.islice(taken, 1) if once else taken:
-            yield f" on {event.describe()}", built, {}
+            yield f" on {event.describe()}", built, {"event": event} if component.kind == "potential" else {}
     elif component.kind == "model":
         import jax.random as jr
 
@@ -228,6 +232,24 @@ def _instances(component: Component, options: Any, events: Events, once: bool) -
         yield " with a folder", build(options, _scratch()), {}
     else:
         yield "", build(options), {}
+
+
+def _larger(component: Component, options: Any, events: Events, once: bool, name: str) -> Iterator[Built]:
+    """A kernel on an event of more elements than the small ones, where it takes one: a fault may begin at the sixth."""
+    from quasistatic.testing._catalogue import laws_of
+
+    if component.kind != "kernel" or component.joins or events or once:
+        return
+    for small in component.examples or [field.example((2, 1)) for field in component.supports or FIELDS]:
+        try:
+            event = attrs.evolve(small, shape=(LARGER,))
+            kernel = component.load()(options, event)
+        except (ValueError, TypeError, InputError):
+            continue  # its size is a part of it
+        laws = laws_of("kernel", kernel, expected_failures=component.expected_failures)
+        found = [attrs.evolve(law, examples=1) for law in laws if law.name in AT_ANY_SIZE]
+        yield Built(f"{name} on {event.describe()}", found)
+        return
 
 
 def _accepted(menu: Sequence[Any], build: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:

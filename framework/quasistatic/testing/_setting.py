@@ -49,7 +49,7 @@ NEAREST = 1e-4
 LOUD = (8.0, 60.0, 1e3, 1e12)
 # a law that asks for fewer is given these: the steps of a kernel with one schedule, so that one program draws them for all laws
 SPOTS = 576
-ABSENT = -0.7  # what a network reads of side information that is absent
+ABSENT = -2.5  # what a network reads of side information that is absent
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 

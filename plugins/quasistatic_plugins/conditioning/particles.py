@@ -2,7 +2,8 @@
 
 A particle is a noisy state. Its twist psi_t(z) is the mean of r under what the network says the data are at z_t. Steps back
 are proposed by the tilted pair, and the weight of a particle gains p(z_s given z_t) psi_s(z_s) / (q(z_s given z_t) psi_t(z_t)).
-The twists cancel along a path, so any twist is right, and a good one leaves little to the weights.
+The twists cancel along a path, so any twist is right, and a good one leaves little to the weights. Where r has no closed form
+psi is a guess: by the gradient of log r, or 1, and then the value of r at the data is all of the weight.
 """
 
 from __future__ import annotations
@@ -19,6 +20,18 @@ import quasistatic as qs
 from quasistatic_plugins.conditioning import ParticlesOptions
 
 Key = jax.Array
+
+
+class _Led(qs.AbstractPotential):
+    """A potential as far as it leads: its product with data, or a guess at that."""
+
+    potential: qs.AbstractPotential
+
+    def log_factor(self, x: Any) -> jax.Array:
+        return self.potential.log_factor(x)
+
+    def tilt(self, data: qs.AbstractDistribution) -> tuple[qs.AbstractDistribution, jax.Array]:
+        return self.potential.twist(data)[:2]
 
 
 class Cloud(eqx.Module):
@@ -61,15 +74,17 @@ class Particles(qs.AbstractSampler):
         """Reports the effective sample size `ess` before resampling, as a share of the particles."""
         key_resample, key_move = jr.split(key)
         plain, potential = diffusion.untilted, diffusion.potential
+        led = None if potential is None else plain.tilted(_Led(potential))
 
         def twist(params: Any, z: Any) -> jax.Array:
-            return jnp.zeros(()) if potential is None else potential.tilt(plain.denoise(params, z, t))[1]
+            return jnp.zeros(()) if potential is None else potential.twist(plain.denoise(params, z, t)).log_mean
 
         def move(params: Any, z: Any, log_psi: jax.Array, key: Key) -> tuple[Any, jax.Array]:
             learned = plain.reverse(params, z, s, t)
-            if potential is None:
+            # a kernel that cannot average over any data proposes what the network says
+            if led is None or not isinstance(plain.kernel, qs.AbstractBridged):
                 return learned.sample(key), -log_psi
-            proposal = diffusion.reverse(params, z, s, t)
+            proposal = led.reverse(params, z, s, t)
             earlier = proposal.sample(key)
             return earlier, learned.log_prob(earlier) - proposal.log_prob(earlier) - log_psi
 
@@ -95,10 +110,12 @@ class Particles(qs.AbstractSampler):
         plain, potential = diffusion.untilted, diffusion.potential
 
         def draw(z: Any, key: Key) -> tuple[Any, jax.Array]:
-            data, log_psi = plain.decode(plain.params(z, t), z, t), jnp.zeros(())
-            if potential is not None:
-                data, log_psi = potential.tilt(data)
-            return data.sample(key), log_psi
+            data = plain.decode(plain.params(z, t), z, t)
+            if potential is None:
+                return data.sample(key), jnp.zeros(())
+            twist = potential.twist(data)
+            x = twist.data.sample(key)
+            return x, twist.log_mean + twist.left(x)
 
         x, log_psis = jax.vmap(draw)(state.z, jr.split(key, self.options.count))
         log_weights = state.log_weights + log_psis

@@ -15,13 +15,14 @@ from quasistatic._data.source import (
     judging_split,
 )
 from quasistatic._process.distribution import State
-from quasistatic._process.tree import count_of
+from quasistatic._process.tree import count_of, take
 from quasistatic.errors import DataError
 from quasistatic.testing._law import law
 from quasistatic.testing._laws.sources import has
 from quasistatic.testing._reading import Reading, faults
 from quasistatic.testing._setting import Setting
 
+WRITTEN = 300  # events
 ROUNDED = 1e-2  # mean square by which a format may round real numbers, which have mean square 1
 
 
@@ -53,26 +54,27 @@ def reading(source: AbstractSource, setting: Setting) -> Reading:
 @law(
     "source",
     "written",
-    "A file that it writes of events without side information is read as the same events, all of them, in order, and is written as "
-    "the same bytes again.",
+    "A file that it writes of events without side information, of many or of one, is read as the same events, all of them, in "
+    "order, and is written as the same bytes again.",
     when=lambda source: source.side is None and has(AbstractWriting)(source) and has(AbstractReading)(source),
     unseen="How much a format rounds real numbers, up to a tenth of their deviation; events that this split does not have.",
 )
 def written(source: AbstractSource, setting: Setting) -> Reading:
     writing, reading = capability(source, AbstractWriting), capability(source, AbstractReading)
     assert writing is not None and reading is not None
-    xs, bad = source.split(judging_split(source), 100).x, []
+    everything, bad = source.split(judging_split(source), WRITTEN).x, []
     with tempfile.TemporaryDirectory(prefix="quasistatic-laws-") as folder:
         for ending in writing.endings:
-            path = Path(folder) / f"events{ending}"
-            path.write_bytes(writing.write_events(xs, ending))
-            data = reading.read_events(path)
-            if data.outside:
-                bad.append(f"{ending}: {len(data.outside)} events are outside: {data.outside[0].reason}")
-            elif changed := _changed_parts(source, xs, data.x):
-                bad.append(f"{ending}: {changed}")
-            elif writing.write_events(data.x, ending) != path.read_bytes():
-                bad.append(f"{ending}: other bytes when it is written again")
+            for number, xs in enumerate((everything, take(everything, slice(1)), take(everything, slice(None, None, -7)))):
+                path = Path(folder) / f"events{number}{ending}"
+                path.write_bytes(writing.write_events(xs, ending))
+                data, where = reading.read_events(path), f"{ending}, {count_of(xs)} events"
+                if data.outside:
+                    bad.append(f"{where}: {len(data.outside)} events are outside: {data.outside[0].reason}")
+                elif changed := _changed_parts(source, xs, data.x):
+                    bad.append(f"{where}: {changed}")
+                elif writing.write_events(data.x, ending) != path.read_bytes():
+                    bad.append(f"{where}: other bytes when it is written again")
     return faults(bad)
 
 

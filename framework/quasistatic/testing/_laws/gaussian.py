@@ -80,7 +80,7 @@ def _shows_its_schedule(kernel: AbstractKernel) -> bool:
     "kernel",
     "schedule",
     "Where noise is normal the log-odds of the schedule that a kernel shows are its log signal-to-noise ratio, the square of "
-    "d mean / d data over the variance.",
+    "d mean / d data over the variance; where the mean is a curve in the data, in a chart of them, up to a constant.",
     when=_shows_its_schedule,
     float64=True,
     unseen="Noise that is not normal: what survives is another thing in each family. In a chart of the data, a ratio that is off "
@@ -96,9 +96,17 @@ def _off_schedule(kernel: Any, x: State, times: jax.Array) -> jax.Array:
     """How far the log-odds at times (N,) are from the log ratio of any element, but for those that a kernel may blur besides."""
     blurred = kernel.event.are_discrete if isinstance(kernel.event, Measured) else False
 
-    def one(t: Time) -> jax.Array:
-        signal = jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (jnp.ones_like(x),))[1]
-        ratio = jnp.log(signal**2) - jnp.log(kernel.marginal(x, t).variance)
-        return jnp.max(jnp.where(blurred, 0.0, jnp.abs(ratio - kernel.schedule.log_odds(t))))
+    along = jax.tree.map(jnp.ones_like, x)
 
-    return jax.vmap(one)(times)
+    def signal(x: State, t: Time) -> jax.Array:
+        return jax.jvp(lambda x: kernel.marginal(x, t).loc, (x,), (along,))[1]
+
+    def one(t: Time) -> tuple[jax.Array, jax.Array]:
+        slope, curve = jax.jvp(lambda x: signal(x, t), (x,), (along,))
+        ratio = jnp.log(slope**2) - jnp.log(kernel.marginal(x, t).variance)
+        return jnp.where(blurred, 0.0, ratio - kernel.schedule.log_odds(t)), curve
+
+    gaps, curves = jax.vmap(one)(times)
+    # the slope of a chart is a factor of the signal that does not change with time
+    gaps = jnp.where(jnp.any(jnp.abs(curves) > 1e-6), gaps - gaps[:1], gaps)
+    return jnp.max(jnp.abs(gaps).reshape(len(times), -1), axis=1)

@@ -98,8 +98,8 @@ def answer(model: AbstractModel, one: Inputs, key: Key | None = None) -> jax.Arr
 @law(
     "model",
     "reads-all",
-    "Once trained, the params change with every feature, with time and with side information; of a causal network, with every "
-    "feature but those of the last element, and with side information.",
+    "Once trained, the params change with every feature, with time, with side information and with whether it is present; of a "
+    "causal network, with every feature but those of the last element, and with side information.",
     unseen="An input that is read badly, or a different one at each size of the network.",
 )
 def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
@@ -115,7 +115,16 @@ def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
         for name, changed in _changed_sides(ports.side, batch.side):
             if bool(jnp.all(answers(network, batch._replace(side=changed)) == plain)):
                 unread.append(f"side information {name}".rstrip())
+        absent, zeros = (_with_presence(batch.side, here) for here in (False, True))
+        one, other = (answers(network, batch._replace(side=side)) for side in (absent, zeros))
+        if bool(jnp.all(one == other)):
+            unread.append("whether side information is present: what is absent is read as zeros")
     return faults(unread, "inputs not read")
+
+
+def _with_presence(side: Side, here: bool) -> Side:
+    """Zeros for a batch of side information, which are there or stand for what is absent."""
+    return Side(jax.tree.map(jnp.zeros_like, side.value), jnp.full_like(side.present, here))
 
 
 def _is_causal(model: AbstractModel) -> bool:

@@ -122,7 +122,7 @@ def never_better(objective: AbstractObjective, setting: Setting) -> Reading:
     "objective",
     "variance",
     "One loss is one draw of an estimate: its standard deviation, which must be a number; a smaller one trains faster.",
-    unseen="How fast a network trains with it.",
+    unseen="How fast a network trains by it.",
 )
 def variance(objective: AbstractObjective, setting: Setting) -> Reading:
     def on(name: str, kernel: AbstractKernel) -> Reading:

@@ -14,7 +14,6 @@ from scipy.special import ndtr
 from quasistatic._process import trajectory
 from quasistatic._process.diffusion import Diffusion, FirstStep
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic._process.event import AbstractField
 from quasistatic._process.finite import FiniteKernel
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Side
@@ -128,16 +127,11 @@ def _variance(kernel: AbstractKernel) -> float:
     return float(np.mean(np.asarray(reference.variance))) if isinstance(reference, Normal | OneVariance) else math.nan
 
 
-def _shape(kernel: AbstractKernel) -> tuple[int, ...]:
-    assert isinstance(kernel.event, AbstractField)
-    return kernel.event.shape
-
-
 def _carried(kernel: AbstractKernel, mean: float, times: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances, (T + 1,), of an element of normal data and of its states."""
 
     def at(x: float) -> tuple[np.ndarray, np.ndarray]:
-        marginal: Any = jax.vmap(lambda t: kernel.marginal(jnp.full(_shape(kernel), x), t))(times)
+        marginal: Any = jax.vmap(lambda t: kernel.marginal(jnp.full(kernel.event.structs.shape, x), t))(times)
         locs, variances = (np.asarray(leaf, np.float64).reshape(len(times), -1)[:, 0] for leaf in (marginal.loc, marginal.variance))
         return locs, variances
 
@@ -221,7 +215,7 @@ def events(sampler: AbstractSampler, setting: Setting) -> Reading:
     def on(name: str, kernel: AbstractKernel) -> Reading:
         diffusion, count = setting.diffusion_with_random_network(kernel, 3), SIZES[0] + 44
         many, few = (sample_of(diffusion, n, key=setting.key(52), sampler=sampler) for n in (count, 2))
-        if many.shape != (count, *_shape(kernel)) or not np.all(np.isfinite(many)):
+        if many.shape != (count, *kernel.event.structs.shape) or not np.all(np.isfinite(many)):
             return faults([f"{name}: samples of shape {many.shape}, or not finite"])
         if not np.array_equal(many[:2], few):
             return faults([f"{name}: event 0 or 1 changes with the number of samples"])

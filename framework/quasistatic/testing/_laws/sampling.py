@@ -40,6 +40,7 @@ from quasistatic.testing._laws.semigroup import every_other, scattered
 from quasistatic.testing._reading import Reading, faults, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting, Steps
 from quasistatic.testing._tools.statistics import (
+    are_flat,
     are_symbols,
     chi_square,
     counts_of,
@@ -137,6 +138,8 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
         # a loud network may leave so little noise that floats cannot tell numbers apart: then there is no density to read
         if not np.array_equal(usual.setdefault(name.partition(" ")[0], symbols), symbols):
             readings.append(not_measured(f"{name}: floats cannot tell its numbers apart"))
+        elif are_flat(rows):
+            readings.append(not_measured(f"{name}: its draws lie on a set of fewer dimensions than it has numbers"))
         else:
             # a noisy state may be of other numbers than data
             bounds = lows if len(lows) == rows.shape[1] else np.full(rows.shape[1], -np.inf)

@@ -157,7 +157,7 @@ def rows(source: AbstractSource, setting: Setting) -> Reading:
     return faults([] if _equal(jax.tree.map(np.asarray, table), shaped) else ["rows of numbers (2, 3) are not those of each"])
 
 
-def _some_rows(source: AbstractSource, numbers: np.ndarray) -> Any:
+def some_rows(source: AbstractSource, numbers: np.ndarray) -> Any:
     """Stored rows (N, ...) of these numbers, or None for a source that generates."""
     stored = source.stored()
     return None if stored is None else jax.tree.map(jnp.asarray, stored[numbers % len(stored)])
@@ -174,7 +174,7 @@ def draw_of(source: AbstractSource) -> Callable[[Any, Key], tuple[State, State |
     unseen="Augmentation that changes what an event is.",
 )
 def draws(source: AbstractSource, setting: Setting) -> Reading:
-    rows, keys, draw = _some_rows(source, np.arange(4)), setting.some_keys(70, 4), draw_of(source)
+    rows, keys, draw = some_rows(source, np.arange(4)), setting.some_keys(70, 4), draw_of(source)
     batched = jax.jit(jax.vmap(draw))(rows, keys)
     bad = []
     for number in range(4):
@@ -202,7 +202,7 @@ def _close(a: Any, b: Any) -> bool:
 
 def _is_stuck(source: AbstractSource, setting: Setting) -> bool:
     """Whether many rows and many keys give one event."""
-    rows, keys = _some_rows(source, np.arange(64)), setting.some_keys(72, 64)
+    rows, keys = some_rows(source, np.arange(64)), setting.some_keys(72, 64)
     return (rows is None or not _all_equal(rows)) and _all_equal(jax.jit(jax.vmap(draw_of(source)))(rows, keys))
 
 

@@ -16,13 +16,14 @@ from quasistatic.testing._law import law
 from quasistatic.testing._laws.sources import dense_parts, draw_of, has
 from quasistatic.testing._reading import Reading, not_measured, statistical, worst
 from quasistatic.testing._setting import Setting
-from quasistatic.testing._tools.statistics import are_symbols, flat, inside, lows_of, scores
+from quasistatic.testing._tools.statistics import are_flat, are_symbols, flat, inside, lows_of, scores
 
 # events whose mirror images are looked at, and the elements of each part that are mirrored
 EVENTS, MIRRORED = 2_000, 6
 # the most states over which a true probability is summed, and the points a side of a density's grid in one and two dimensions,
 # for an event of one part and of several
 STATES, POINTS, FEWER_POINTS = 4_096, {1: 4_000, 2: 200}, {1: 200, 2: 64}
+FEWER = "events lie on a set of fewer dimensions than they have numbers: of which volume this is a density is not known"
 
 
 @law(
@@ -39,6 +40,8 @@ def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
     if on_data.shape != (count_of(x),) or not np.all(np.isfinite(on_data)):
         return Reading(math.nan, 0.0, "log-probabilities", "the validation split: not finite, or not one for each event")
     event = source.event
+    if are_flat(flat(x)):
+        return not_measured(FEWER)
     fields = event.parts()
     found = {name: _points(field, np.asarray(event.part_of(x, name)), len(fields) > 1) for name, field in fields.items()}
     known = {name: each for name, each in found.items() if each is not None}
@@ -68,6 +71,8 @@ def true_log_prob(source: AbstractSource, setting: Setting) -> Reading:
 def true_draws(source: AbstractSource, setting: Setting) -> Reading:
     truth, x = capability(source, AbstractTruth), _events(source, setting)
     assert truth is not None
+    if are_flat(flat(x)):
+        return not_measured(FEWER)
     event, log_probs, rows = source.event, np.asarray(truth.log_prob(x), np.float64), flat(x)
     centred = rows - rows.mean(axis=0)
     readings = []

@@ -184,7 +184,8 @@ def on_those_taken(
 
     It refuses a kernel by a TypeError that it, or what it calls of quasistatic, raises: a wrong call is no refusal.
     """
-    readings, refusals = [], []
+    readings: list[Reading] = []
+    refusals: list[str] = []
     for name, kernel in (kernels or benches()).items():
         try:
             readings.append(measure(name, kernel))

@@ -16,6 +16,7 @@ from quasistatic._process.event import AbstractEvent
 # what rounding may add to a difference of two means that are equal
 ROUNDING = 2e-6
 FAR = 100.0  # deviations
+FLAT = 1e-10  # least eigenvalue of a correlation matrix that rounding leaves of 0
 
 
 def scores(a: Any, b: Any) -> float:
@@ -80,6 +81,14 @@ def flat(states: Any) -> np.ndarray:
 def are_symbols(rows: np.ndarray) -> np.ndarray:
     """Which columns of draws (N, size) hold values that come again and again, as those of a density never do."""
     return np.array([len(np.unique(column)) < 0.5 * len(column) for column in rows.T])
+
+
+def are_flat(rows: np.ndarray) -> bool:
+    """Whether the numbers among draws (N, size) lie on a set of fewer dimensions, which has no density in all of them."""
+    numbers = rows[:, ~are_symbols(rows)]
+    if numbers.shape[1] < 2:
+        return False
+    return bool(np.linalg.eigvalsh(np.corrcoef(numbers, rowvar=False))[0] < FLAT)
 
 
 def lows_of(event: AbstractEvent) -> np.ndarray:
