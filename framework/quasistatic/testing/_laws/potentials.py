@@ -103,7 +103,7 @@ def _gaps(potential: AbstractPotential, data: AbstractDistribution, key: jax.Arr
 @law(
     "potential",
     "evidence",
-    "The mean of r over all events of symbols, bits and levels is the Z that is reported; where there is no closed form it is the mean "
+    "The mean of r over all events of symbols, bits and levels is the reported Z; where there is no closed form it is the mean "
     "weight of what particles are led by.",
     "Bayes' rule",
     float64=True,
