@@ -27,8 +27,6 @@ from quasistatic._plugins.options import option as option
 from quasistatic._process import distributions as distributions
 from quasistatic._process import numerics as numerics
 from quasistatic._process import trajectory as trajectory
-from quasistatic._process.alternatives import Alternatives as Alternatives
-from quasistatic._process.alternatives import alternatives as alternatives
 from quasistatic._process.diffusion import Diffusion as Diffusion
 from quasistatic._process.distribution import AbstractDistribution as AbstractDistribution
 from quasistatic._process.distribution import AbstractWithMean as AbstractWithMean

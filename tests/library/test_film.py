@@ -11,8 +11,8 @@ from PIL import Image
 
 import quasistatic as qs
 from quasistatic._process import trajectory
-from quasistatic._report.film import Filmed, animation, cells, drawn_range, in_a_row, sheet, spread
-from quasistatic.kits import arrays
+from quasistatic._report.film import Filmed, animation, cells, drawn_range, sheet, spread
+from quasistatic.kits import arrays, pictures
 from quasistatic.kits.pictures.drawing import strip_of
 from quasistatic_plugins.dense import DenseOptions
 from quasistatic_plugins.dense.model import Dense
@@ -78,4 +78,4 @@ def test_a_strip_has_a_sample_a_row_from_the_left_to_the_right(source):
     assert found.shape == (9, 19, 3)
     np.testing.assert_array_equal(found[:4, 15:], np.asarray(sheet(source, xs[:1], bounds)))
     np.testing.assert_array_equal(found[5:, :4], np.asarray(sheet(source, film[1:, -1], bounds)))
-    np.testing.assert_array_equal(in_a_row(cells(source, xs, bounds))[:, 5:], np.asarray(sheet(source, xs[1:], bounds)))
+    np.testing.assert_array_equal(pictures.in_a_row(cells(source, xs, bounds))[:, 5:], np.asarray(sheet(source, xs[1:], bounds)))

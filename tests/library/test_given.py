@@ -77,7 +77,6 @@ def test_numbers_that_are_none(plane: qs.Diffusion) -> None:
         (lambda: dissipation(plane, XS, key=KEY, repeats=0), "at least one of each event, got 0"),
         (lambda: dissipation(plane, XS, key=KEY, objective="foo"), "an objective of bound, ancestral, got 'foo'"),
         (lambda: qs.sample(plane, 0, key=KEY), "at least one event, got 0"),
-        (lambda: qs.alternatives(plane, XS, [np.zeros(4, int), np.ones(4, int)], np.zeros(2), key=KEY), "sum to 1, got 2"),
         (lambda: qs.sample(plane, 2, key=KEY, potential=qs.Known(jnp.zeros(2), jnp.array([True, False]))), "shape .2,., .* got"),
         (lambda: qs.Known(jnp.zeros(2), jnp.ones((2, 1), bool)), "of one shape"),
     ):

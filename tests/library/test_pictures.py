@@ -18,10 +18,11 @@ from quasistatic._process import trajectory
 from quasistatic._report import film
 from quasistatic._report.page import page
 from quasistatic._report.pictures import Walks
-from quasistatic._report.triptych import HIDDEN
 from quasistatic._training.store import Measured
 from quasistatic.errors import printable
 from quasistatic.kits import arrays, networks, pictures
+from quasistatic.kits.pictures import restoring
+from quasistatic.kits.pictures.panels import HIDDEN
 from quasistatic.thermodynamics.steps import EntropyBounds
 from quasistatic_plugins.binomial import BinomialOptions
 from quasistatic_plugins.binomial.kernel import BinomialKernel
@@ -355,7 +356,7 @@ def test_filters_are_cut_out_of_the_weights_in_the_order_of_pixels() -> None:
 @pytest.mark.parametrize("event", [qs.Real((8, 8)), qs.Binary((8, 8))])
 def test_what_is_seen_is_kept_and_what_is_hidden_is_drawn(event: qs.AbstractField, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {}
-    monkeypatch.setattr(qs.pictures, "triptych", lambda source, columns, covered: kept.update(columns=columns, covered=covered))
+    monkeypatch.setattr(restoring, "triptych", lambda source, columns, covered: kept.update(columns=columns, covered=covered))
     xs = data(event, 4)
     pictures.restored(Anything(event), make(event), qs.Data(xs), key=jr.key(0))
     columns, covered = kept["columns"], kept["covered"]
@@ -382,7 +383,7 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
     covered = np.zeros(xs.shape, bool)
     covered[0, 1, 2] = True
     columns = {"data": xs, "seen": np.where(covered, np.nan, xs), "draw": 9 * xs}
-    (axes,) = qs.pictures.triptych(source, columns, covered).axes
+    (axes,) = pictures.triptych(source, columns, covered).axes
     shown = np.asarray(axes.images[0].get_array())
     assert shown.shape == (9, 14, 3) and [text.get_text() for text in axes.texts] == list(columns)
     assert [text.xy[0] for text in axes.texts] == [1.5, 6.5, 11.5]  # the middles of pictures of 4 pixels, with gaps of 1
@@ -400,7 +401,7 @@ def test_a_triptych_has_one_scale_and_marks_what_is_hidden() -> None:
 @pytest.mark.parametrize("columns", [3, 6])
 def test_titles_stand_over_the_middles_of_wide_columns(columns: int) -> None:
     source, xs = Shown(qs.Real((12, 12))), data(qs.Real((12, 12)), 2)
-    (axes,) = qs.pictures.triptych(source, {f"column {number}": xs for number in range(columns)}).axes
+    (axes,) = pictures.triptych(source, {f"column {number}": xs for number in range(columns)}).axes
     shown = np.asarray(axes.images[0].get_array())
     inked = np.flatnonzero((shown < 255).any(axis=(0, 2)))
     middles = [part.mean() for part in np.split(inked, np.flatnonzero(np.diff(inked) > 1) + 1)]
@@ -411,7 +412,7 @@ def test_a_triptych_of_rows_has_a_panel_for_each_column() -> None:
     source, xs = Anything(qs.Real((5,))), data(qs.Real((5,)), 3)
     covered = np.zeros(xs.shape, bool)
     covered[0, 2] = True
-    data_axes, seen = qs.pictures.triptych(source, {"data": 9 * xs, "seen": xs}, covered).axes
+    data_axes, seen = pictures.triptych(source, {"data": 9 * xs, "seen": xs}, covered).axes
     assert data_axes.images[0].get_clim() == seen.images[0].get_clim()
     assert data_axes.images[0].get_array().shape == xs.shape
     np.testing.assert_array_equal(np.isfinite(np.ma.filled(seen.images[1].get_array(), np.nan)), covered)

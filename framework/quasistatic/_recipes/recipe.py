@@ -198,10 +198,11 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
     if deep:
         raise RecipeError(deep)
     parts: dict[str, Any] = {}
+    choices: dict[str, Choice] = {}
 
-    def collect(key: str, make: Any) -> None:
+    def collect(key: str, make: Any, into: dict[str, Any] = parts) -> None:
         try:
-            parts[key] = make()
+            into[key] = make()
         except RecipeError as error:
             problems.extend(error.problems)
         except QuasistaticError as error:
@@ -209,9 +210,9 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
 
     top = {"name": name, **{key: values[key] for key in ("name", "seed") if key in values}}
     collect("top", lambda: structure(_Top, top, ""))
-    for name, kind in _sections(manager).items():
-        if kind.section == "required" or name in values or _default_name(name, manager) is not None:
-            collect(name, lambda name=name: choose(name, values.get(name, {}), manager))
+    for kind, declared in _sections(manager).items():
+        if declared.section == "required" or kind in values or _default_name(kind, manager) is not None:
+            collect(kind, lambda kind=kind: choose(kind, values.get(kind, {}), manager), choices)
     for key, cls in SECTIONS.items():
         collect(key, lambda key=key, cls=cls: structure(cls, values.get(key, {}), key))
     watching = _watching(values.get("training", {}), manager)
@@ -221,14 +222,13 @@ def _resolve(name: str, values: dict[str, Any], manager: PluginManager, problems
             parts["training"] = attrs.evolve(parts["training"], observers=watching)
     keys = _keys(manager)
     unknown = [
-        f"{key:.80}: unknown section{_meant(key, parts, keys)}  (a recipe takes: {', '.join(keys)})"
+        f"{key:.80}: unknown section{_meant(key, choices | parts, keys)}  (a recipe takes: {', '.join(keys)})"
         for key in values
         if key not in keys
     ]
     if unknown or problems:
         raise RecipeError([problem.removeprefix(".") for problem in (*unknown, *problems)])
     top_level = parts.pop("top")
-    choices = {kind: parts.pop(kind) for kind in _sections(manager) if kind in parts}
     return Recipe(name=top_level.name, seed=top_level.seed, choices=choices, **parts)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -63,18 +61,3 @@ def quiet(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FRAME)
     axes.tick_params(labelsize=SMALL, color=FRAME, labelcolor=TEXT)
-
-
-def picture_alone(picture: np.ndarray, titles: Sequence[str], gap: int = 1) -> Figure:
-    """A picture (height, width, 3) with titles above as many columns of it, which have gaps of so many pixels between them."""
-    height, width = picture.shape[:2]
-    figure = new_figure(WIDTH, WIDTH * height / width + 0.5 * bool(titles))
-    axes = figure.add_subplot()
-    axes.imshow(picture, interpolation="nearest")
-    axes.set_axis_off()
-    for number, title in enumerate(titles):
-        # the first pixel has its middle at 0
-        at = (number + 0.5) * (width + gap) / len(titles) - 0.5 * gap - 0.5
-        place: dict[str, Any] = dict(xytext=(0, 4), textcoords="offset points", ha="center", va="bottom")
-        axes.annotate(title, (at, -0.5), fontsize=NORMAL, color=TEXT, **place)
-    return figure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -123,15 +122,3 @@ def animation(source: AbstractSource, film: State, xs: State, form: str) -> byte
 def _enlarged(image: Image.Image) -> Image.Image:
     factor = max(1, math.ceil(WIDE / image.width))
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
-
-
-def in_a_row(shown: Sequence[np.ndarray], gap: int = 1) -> np.ndarray:
-    """Pictures of one height side by side, with white gaps of so many pixels."""
-    white = np.full((len(shown[0]), gap, 3), 255, np.uint8)
-    return np.concatenate([part for each in shown for part in (each, white)], axis=1)[:, :-gap]
-
-
-def stacked(rows: Sequence[np.ndarray], gap: int = 1) -> np.ndarray:
-    """Pictures of one width below each other, with white gaps of so many pixels."""
-    white = np.full((gap, rows[0].shape[1], 3), 255, np.uint8)
-    return np.concatenate([part for each in rows for part in (each, white)])[:-gap]

@@ -44,21 +44,17 @@ from quasistatic._report.figure import WIDTH as WIDTH
 from quasistatic._report.figure import as_picture as as_picture
 from quasistatic._report.figure import encode as encode
 from quasistatic._report.figure import new_figure as new_figure
-from quasistatic._report.figure import picture_alone as picture_alone
 from quasistatic._report.figure import quiet as quiet
 from quasistatic._report.film import Filmed as Filmed
 from quasistatic._report.film import cells as cells
 from quasistatic._report.film import drawn_range as drawn_range
-from quasistatic._report.film import in_a_row as in_a_row
 from quasistatic._report.film import spread as spread
-from quasistatic._report.film import stacked as stacked
 from quasistatic._report.page import HtmlTable as HtmlTable
 from quasistatic._report.page import Picture as Picture
 from quasistatic._report.page import page as page
 from quasistatic._report.reporting import AbstractOverview as AbstractOverview
 from quasistatic._report.reporting import AbstractReporting as AbstractReporting
 from quasistatic._report.reporting import Reported as Reported
-from quasistatic._report.triptych import triptych as triptych
 from quasistatic._training.store import Measured
 
 if TYPE_CHECKING:

@@ -187,7 +187,7 @@ def speciation_ladder(xs: np.ndarray) -> np.ndarray:
 class ClassTimeline:
     """log P(class given z_t) in nats, (N, M, classes), of N events with `labels` (N,) 0, 1, .. at `times` (M,), rising.
 
-    `shares` (classes,) are those of the events that define the classes.
+    `shares` (classes,) are those of the known events.
     """
 
     times: np.ndarray

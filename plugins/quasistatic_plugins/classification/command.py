@@ -14,6 +14,7 @@ from quasistatic.cli import parts
 if TYPE_CHECKING:
     import numpy as np
 
+    from quasistatic_plugins.classification.alternatives import Alternatives
     from quasistatic_plugins.classification.classes import Classes
 
 
@@ -45,6 +46,7 @@ def classify(
     """
     import jax.random as jr
 
+    from quasistatic_plugins.classification import alternatives
     from quasistatic_plugins.classification.classes import Classes
 
     if per_event is not None:
@@ -56,10 +58,9 @@ def classify(
     chain = steps or run.recipe.trajectory.steps
     if len(events):
         shares, key = classes.log_shares, jr.key(seed)
-        alternatives = qs.alternatives(
-            run.diffusion, events.x, classes.sides(events), shares, key=key, steps=steps, repeats=repeats
-        )
-        found = Bounds.of(alternatives)
+        sides = classes.sides(events)
+        drawn = alternatives.alternatives(run.diffusion, events.x, sides, shares, key=key, steps=steps, repeats=repeats)
+        found = Bounds.of(drawn)
         if data is not None:
             events, found = _near(events, found)
     else:
@@ -90,7 +91,7 @@ class Bounds:
     joint: np.ndarray
 
     @classmethod
-    def of(cls, found: qs.Alternatives) -> Bounds:
+    def of(cls, found: Alternatives) -> Bounds:
         import numpy as np
 
         with np.errstate(invalid="ignore"):  # what an event costs may be infinite

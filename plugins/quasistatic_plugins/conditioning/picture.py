@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import quasistatic as qs
+from quasistatic.kits import pictures
 from quasistatic_plugins.conditioning.draws import Draws
 
 MOST = 6  # draws of an event that are shown
@@ -20,4 +21,4 @@ def encoded(source: qs.AbstractSource, found: Draws, hidden: np.ndarray | None, 
     columns |= {f"draw {number + 1}" if shown.shape[1] > 1 else "draw": shown[:, number] for number in range(shown.shape[1])}
     columns["mean of draws"] = found.draws.mean(axis=1)
     covered = None if hidden is None else np.broadcast_to(hidden, found.seen.shape)
-    return qs.pictures.encode(qs.pictures.triptych(source, columns, covered), form)
+    return qs.pictures.encode(pictures.triptych(source, columns, covered), form)

@@ -13,6 +13,10 @@ from quasistatic.kits.pictures.judging import nearest_training as nearest_traini
 from quasistatic.kits.pictures.options import PICTURES as PICTURES
 from quasistatic.kits.pictures.options import CutChoices as CutChoices
 from quasistatic.kits.pictures.options import PictureChoices as PictureChoices
+from quasistatic.kits.pictures.panels import in_a_row as in_a_row
+from quasistatic.kits.pictures.panels import picture_alone as picture_alone
+from quasistatic.kits.pictures.panels import stacked as stacked
+from quasistatic.kits.pictures.panels import triptych as triptych
 from quasistatic.kits.pictures.report import AbstractPictureReport as AbstractPictureReport
 from quasistatic.kits.pictures.restoring import restored as restored
 from quasistatic.kits.pictures.source import PictureSource as PictureSource

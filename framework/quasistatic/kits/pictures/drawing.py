@@ -9,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic.kits.pictures.panels import in_a_row, picture_alone, stacked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,14 +30,14 @@ def draw_picture(xs: np.ndarray, white: float, axes: Axes) -> None:
 def strip(source: qs.AbstractSource, times: np.ndarray, zs: np.ndarray, xs: np.ndarray) -> Figure:
     """Some samples xs (N, ...) that are pictures, one a row, from noise at the left: zs (N, k, ...) at rising `times` (k,)."""
     titles = [*(f"t = {time:.2g}" for time in np.asarray(times)[::-1]), "sample"]
-    return qs.pictures.picture_alone(strip_of(source, np.asarray(zs)[:STRIP], np.asarray(xs)[:STRIP]), titles)
+    return picture_alone(strip_of(source, np.asarray(zs)[:STRIP], np.asarray(xs)[:STRIP]), titles)
 
 
 def neighbours(source: qs.AbstractSource, xs: np.ndarray, nearest: np.ndarray) -> Figure:
     """Samples, and below each the training picture that is nearest to it."""
     bounds = qs.pictures.drawn_range(source, xs)
-    rows = [qs.pictures.in_a_row(qs.pictures.cells(source, each[:NEIGHBOURS], bounds)) for each in (xs, nearest)]
-    return qs.pictures.picture_alone(np.concatenate([rows[0], np.full_like(rows[0][:2], 255), rows[1]]), [])
+    rows = [in_a_row(qs.pictures.cells(source, each[:NEIGHBOURS], bounds)) for each in (xs, nearest)]
+    return picture_alone(np.concatenate([rows[0], np.full_like(rows[0][:2], 255), rows[1]]), [])
 
 
 def filters(model: qs.AbstractFilters) -> Figure:
@@ -59,4 +60,4 @@ def strip_of(source: qs.AbstractSource, film: np.ndarray, xs: np.ndarray) -> np.
     ways = np.concatenate([film[:, ::-1], xs[:, None]], axis=1)
     shown = qs.pictures.cells(source, ways.reshape(-1, *ways.shape[2:]), qs.pictures.drawn_range(source, xs))
     rows = (shown[number * (frames + 1) : (number + 1) * (frames + 1)] for number in range(count))
-    return qs.pictures.stacked([qs.pictures.in_a_row(row) for row in rows])
+    return stacked([in_a_row(row) for row in rows])

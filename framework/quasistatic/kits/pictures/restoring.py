@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import quasistatic as qs
+from quasistatic.kits.pictures.panels import triptych
 
 SHOWN, DRAWS = 3, 3  # pictures of either kind, and draws of each
 MOST_STEPS = 100  # of a walk back
@@ -51,7 +52,7 @@ def restored(source: qs.AbstractSource, diffusion: qs.Diffusion, data: qs.Data, 
         return None
     columns = {"data": xs, "seen": np.where(hidden, np.nan, seen)}
     columns |= {f"draw {number + 1}": drawn[:, number] for number in range(DRAWS)}
-    return qs.pictures.triptych(source, columns | {"mean of draws": drawn.mean(axis=1)}, hidden)
+    return triptych(source, columns | {"mean of draws": drawn.mean(axis=1)}, hidden)
 
 
 @eqx.filter_jit

@@ -51,8 +51,8 @@ class AbstractSymbolSource(
     """Events (length,) of symbols: windows, or whole strings, of which the part 'padding' of `side` marks the empty places.
 
     Places after the end of a string hold symbol 0, which is kept for them. `beside` are bytes by name that a run keeps, such as
-    a table of symbols. `shipped` is the name of the origin of data that the source itself contains, without a file. A subclass reads
-    and divides, and names what stands beside events in tables: `named`, a column of records,
+    a table of symbols. `shipped` is the name of the origin of data that the source itself contains, without a file.
+    A subclass reads and divides, and names what stands beside events in tables: `named`, a column of records,
     and `counted`, the place where a window begins in its record.
     """
 

@@ -1,18 +1,16 @@
-"""K of events whose side information is one of several, and which one is unknown."""
+"""K of events whose side information is one of several, and not known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
+import jax
 import jax.random as jr
 import numpy as np
 
-from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import Key, State
-from quasistatic._process.estimate import Estimate, estimate
-from quasistatic._process.grid import Steps
-from quasistatic._process.ledger import Ledger, ledger
+import quasistatic as qs
 
 NORMALISED = 1e-4  # of a sum of probabilities in float32
 
@@ -21,11 +19,10 @@ NORMALISED = 1e-4  # of a sum of probabilities in float32
 class Alternatives:
     """`joint` (repeats, N, C): draws of K given each of C alternatives plus the log-probability of it, in nats.
 
-    The alternatives of one event and repeat share their noise. `given` is a ledger of the same events.
+    The alternatives of one event and repeat share their noise.
     """
 
     joint: np.ndarray
-    given: Ledger
 
     @property
     def per_event(self) -> np.ndarray:
@@ -39,11 +36,6 @@ class Alternatives:
         return np.mean(np.sum(np.exp(others) * (self.joint - others), axis=-1), axis=0)
 
     @property
-    def bound(self) -> Estimate:
-        """The mean of `per_event`."""
-        return estimate(self.per_event, self.given.units)
-
-    @property
     def log_posteriors(self) -> np.ndarray:
         """log p(c given x), (N, C), with K in the place of log p(x given c)."""
         return _normalised(self.joint.mean(axis=0))
@@ -54,13 +46,13 @@ def _normalised(log_weights: np.ndarray) -> np.ndarray:
 
 
 def alternatives(
-    diffusion: Diffusion,
-    xs: State,
-    sides: Sequence[State],
+    diffusion: qs.Diffusion,
+    xs: Any,
+    sides: Sequence[Any],
     log_probs: np.ndarray,
     *,
-    key: Key,
-    steps: Steps = None,
+    key: jax.Array,
+    steps: int | np.ndarray | None = None,
     repeats: int = 2,
 ) -> Alternatives:
     """K of events xs (N, ...) under each of `sides`, C pieces of side information (N, ...) with log-probabilities `log_probs` (C,).
@@ -78,6 +70,6 @@ def alternatives(
     joint = []
     for key_repeat in jr.split(key, repeats):
         for side, log_prob in zip(sides, log_probs, strict=True):
-            given = ledger(diffusion, xs, key=key_repeat, steps=steps, side=side)
+            given = qs.ledger(diffusion, xs, key=key_repeat, steps=steps, side=side)
             joint.append(given.per_event + log_prob)  # of all terms only the sum is kept: classes may be many
-    return Alternatives(np.reshape(joint, (repeats, len(sides), -1)).swapaxes(1, 2), given)
+    return Alternatives(np.reshape(joint, (repeats, len(sides), -1)).swapaxes(1, 2))
