@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 import quasistatic as qs
@@ -26,7 +27,7 @@ from quasistatic._recipes.sections import SECTIONS
 from quasistatic.cli._main import main
 
 project = "quasistatic"
-author = "The quasistatic authors"
+author = copyright = "The quasistatic authors"
 release = version = metadata.version("quasistatic")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 autodoc_member_order = "bysource"
@@ -38,6 +39,9 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "quasistatic"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["dark.css"]
+html_math_renderer = "mathml"  # browsers render it themselves: no page needs a script of another host
 # names of other projects are links where their pages can be reached: a build needs no network
 OTHERS = {
     "equinox": "https://docs.kidger.site/equinox/",
@@ -186,6 +190,20 @@ def public(module: Any) -> dict[str, Any]:
         names = [*imported, *(name for name in defined if name[0] != "_")]
     found = {name: getattr(module, name) for name in names}
     return {name: value for name, value in found.items() if not inspect.ismodule(value)}
+
+
+def shown(default: Any) -> str:
+    """A default of an attrs field, in a signature."""
+    return "..." if isinstance(default, attrs.Factory) else repr(default)
+
+
+def mathml(writer: Any, node: Any) -> None:
+    """A formula, in a line or on its own, in the mark-up that browsers have for it. Raises MathError for a command it lacks."""
+    from docutils.nodes import SkipNode
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    writer.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
+    raise SkipNode
 
 
 def restructured(lines: list[str]) -> list[str]:
@@ -351,6 +369,15 @@ def setup(app: Any) -> None:
         """Ahead of intersphinx, which then looks for the new name."""
         node["reftarget"] = ALIASES.get(node["reftarget"], node["reftarget"])
 
+    def defaults(_app: Any, what: str, _name: str, value: Any, _options: Any, arguments: str | None, result: str | None) -> Any:
+        """Defaults of attrs fields themselves, where their builder has a name for each."""
+        if what != "class" or not attrs.has(value) or arguments is None:
+            return None
+        fields = attrs.fields_dict(value)
+        return re.sub(r"attr_dict\['(\w+)'\]\.default", lambda found: shown(fields[found[1]].default), arguments), result
+
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
+    app.connect("autodoc-process-signature", defaults)
     app.connect("missing-reference", rename, priority=400)
     app.connect("source-read", read)
     app.connect("autodoc-process-docstring", convert)

@@ -196,6 +196,17 @@ def test_a_build_reaches_for_other_pages_where_that_is_switched_on(conf: ModuleT
     assert {alias.split(".")[0] for alias in conf.ALIASES.values()} <= set(conf.OTHERS)
 
 
+def test_defaults_of_attrs_fields_are_shown_as_they_are(conf: ModuleType) -> None:
+    assert conf.shown(0.5) == "0.5" and conf.shown(attrs.Factory(dict)) == "..."
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_formula_can_be_rendered(page: Path) -> None:
+    math = pytest.importorskip("docutils.utils.math.latex2mathml", reason="it comes with the extra 'docs'")
+    for block, line in re.findall(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)\$", CODE.sub("", page.read_text()), re.DOTALL):
+        assert "<math" in math.tex2mathml(block or line)
+
+
 def test_docstrings_become_restructured_text(conf: ModuleType) -> None:
     assert conf.restructured(["Of `x` (*event), x_ too."]) == [r"Of \ ``x``\  (\*event), x\_ too."]
     assert conf.restructured(["Of ``x`` (*event)."]) == ["Of ``x`` (*event)."]
