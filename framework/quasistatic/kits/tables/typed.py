@@ -22,7 +22,7 @@ ROW, CELL, COLUMN = 56, 24, 400_000
 COPIES = 4  # of text
 
 
-class _Refused(Exception):
+class _Refused(qs.DataError):
     """A table that can be read and is not wanted, and why."""
 
 
