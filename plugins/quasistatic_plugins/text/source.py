@@ -150,7 +150,7 @@ class Text(sequences.AbstractSymbolSource):
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        """For spelling alone; what a stranger's may do to the process it has done to another one before."""
+        """For spelling alone. It is loaded in another process first, which it may end."""
         data = self.beside["tokenizer"]
         numbered("source.tokenizer", data, ())
         return loaded(data)[0]
