@@ -100,8 +100,8 @@ class Text(sequences.AbstractSymbolSource):
             return
         text = decoded(name, data, choices.encoding)
         if choices.level == "tokens":
-            parts = text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]
-            texts, start = [in_one_form(part, choices) for part in parts], 0
+            whole = text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]
+            texts, start = [in_one_form(each, choices) for each in whole], 0
             for row in numbered("source.tokenizer", self.beside["tokenizer"], texts, strict=False).rows:
                 yield start, row
                 start += len(row)
