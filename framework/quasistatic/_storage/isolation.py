@@ -28,12 +28,12 @@ def isolated(task: str, inputs: Sequence[bytes], *, seconds: float = SECONDS, me
     function's own, and OSError, which says why, where it takes more or ends in any other way.
     """
     allowed = limit() + memory
-    asked = json.dumps({"task": task, "memory": allowed, "seconds": seconds}).encode()
+    request = json.dumps({"task": task, "memory": allowed, "seconds": seconds}).encode()
     command = [sys.executable, "-I", "-c", _START, json.dumps([os.path.abspath(each) for each in sys.path])]
     environment = {**os.environ, **_ALONE}
     try:
         done = subprocess.run(
-            command, input=_packed([asked, *inputs]), capture_output=True, timeout=seconds, env=environment, check=False
+            command, input=_packed([request, *inputs]), capture_output=True, timeout=seconds, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
         raise OSError(f"it takes more than {seconds:.0f} s to read") from None
@@ -53,8 +53,8 @@ def isolated(task: str, inputs: Sequence[bytes], *, seconds: float = SECONDS, me
 
 def serve() -> None:
     """What the other process does."""
-    asked, *inputs = _unpacked(sys.stdin.buffer.read())
-    about = json.loads(asked)
+    request, *inputs = _unpacked(sys.stdin.buffer.read())
+    about = json.loads(request)
     module, _, name = about["task"].partition(":")
     try:
         function = getattr(importlib.import_module(module), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -231,7 +232,8 @@ def _place(text: str, sizes: Mapping[str, int]) -> int | None:
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The bright pixels of a picture of the size of an event."""
     try:
-        (page,) = pictures.decode(qs.files.read_plain(path.expanduser(), follow=True), "first")
+        with warnings.catch_warnings(action="ignore"):  # of much that pillow reads well
+            (page,) = pictures.decode(qs.files.read_plain(path.expanduser(), follow=True), "first")
     except (OSError, ValueError) as error:
         why = qs.files.reason(error) if isinstance(error, OSError) else error
         raise qs.InputError(f"--hide {path}: cannot be read as a picture: {why}") from error

@@ -101,8 +101,8 @@ class Text(sequences.AbstractSymbolSource):
             return
         text = decoded(name, data, choices.encoding)
         if choices.level == "tokens":
-            passages = text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]
-            texts, start = [in_one_form(each, choices) for each in passages], 0
+            whole = text.removesuffix("\n").split(SEPARATOR) if SEPARATOR in text else [text]
+            texts, start = [in_one_form(each, choices) for each in whole], 0
             for row in numbered("source.tokenizer", self.beside["tokenizer"], texts, strict=False).rows:
                 yield start, row
                 start += len(row)
@@ -151,7 +151,7 @@ class Text(sequences.AbstractSymbolSource):
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        """For spelling alone; what a stranger's may do to the process it has done to another one before."""
+        """For spelling alone. It is loaded in another process first, which it may end."""
         data = self.beside["tokenizer"]
         numbered("source.tokenizer", data, ())
         return loaded(data)[0]

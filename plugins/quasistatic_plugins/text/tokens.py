@@ -56,7 +56,7 @@ def numbered(where: str, data: bytes, texts: Sequence[str], strict: bool = True)
 
 
 def number_apart(inputs: list[bytes]) -> list[bytes]:
-    """What `numbered` asks of the other process. Raises ValueError."""
+    """What `numbered` runs in the other process. Raises ValueError."""
     data, strict, *texts = inputs
     tokenizer, notes = loaded(data)
     alphabet = _alphabet(tokenizer)

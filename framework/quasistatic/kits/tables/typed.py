@@ -22,7 +22,7 @@ ROW, CELL, COLUMN = 56, 24, 400_000
 COPIES = 4  # of text
 
 
-class _Refused(Exception):
+class _Refused(qs.DataError):
     """A table that can be read and is not wanted, and why."""
 
 
@@ -53,7 +53,7 @@ def typed_pieces(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Callable
 
 
 def read_apart(inputs: list[bytes]) -> list[bytes]:
-    """What `typed_pieces` asks of the other process: all cells are read, and their text is counted. Raises ValueError."""
+    """What `typed_pieces` runs in the other process: all cells are read, and their text is counted. Raises ValueError."""
     path = Path(inputs[0].decode())
     damaged = f"is not a {path.suffix} file, or is damaged"
     try:
