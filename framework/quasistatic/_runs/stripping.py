@@ -42,7 +42,7 @@ def strip(run: Run, out: Path) -> None:
     _refuse_needed(run, DATA in about)
     private = list(_private(run.recipe, about, folder))
     record = {DATA: _without({**about[DATA], "splits": {}}, private)} if DATA in about else {}
-    kept = {key: about[key] for key in ("python", "packages", "plugins") if key in about}
+    kept: dict[str, Any] = {key: about[key] for key in ("python", "packages", "plugins") if key in about}
     numbers = {name: _of_no_rows(name, array) for name, array in arrays.items() if not name.startswith(WEIGHTS) and name != "input"}
     RunFolder(out).refuse_used()
     with files.committed(out) as draft:
