@@ -86,8 +86,8 @@ def test_ctrl_c_at_any_instant_is_130(folder, tmp_path, command):
     assert set(codes) <= {130, -signal.SIGINT, None} and 130 in codes
 
 
-def test_ctrl_c_while_threads_compile_is_130(folder):
-    with started(folder, *COMMANDS["check"], env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}) as process:
+def test_ctrl_c_while_threads_compile_is_130(tmp_path):
+    with started(tmp_path, *COMMANDS["check"], env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}) as process:
         for _ in range(3):
             process.stderr.readline()  # laws are being read
         process.send_signal(signal.SIGINT)

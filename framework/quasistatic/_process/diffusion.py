@@ -85,7 +85,7 @@ class Diffusion(eqx.Module):
 
     def _rows(self) -> dict[str, object]:
         numbers = sum(getattr(leaf, "size", 0) for leaf in jax.tree.leaves(self.model))
-        rows = {
+        rows: dict[str, object] = {
             "event": self.kernel.event.describe(),
             "kernel": type(self.kernel).__name__,
             "network": f"{type(self.model).__name__} of {numbers:,} numbers",
