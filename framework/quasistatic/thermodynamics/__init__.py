@@ -44,7 +44,6 @@ from quasistatic.thermodynamics._estimators import jarzynski as jarzynski
 from quasistatic.thermodynamics._estimators import log_mean_exp as log_mean_exp
 from quasistatic.thermodynamics._estimators import pareto_k as pareto_k
 from quasistatic.thermodynamics._estimators import sandwich_bound as sandwich_bound
-from quasistatic.thermodynamics._flow import Flow as Flow
 from quasistatic.thermodynamics._flow import flow_errors as flow_errors
 from quasistatic.thermodynamics._grids import Allocation as Allocation
 from quasistatic.thermodynamics._grids import doubled as doubled

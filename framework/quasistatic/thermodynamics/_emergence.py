@@ -22,7 +22,6 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.gaussian import AbstractGaussianPath, Levels
 from quasistatic._process.kernel import AbstractKernel
-from quasistatic._process.normal import mean_of
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
 from quasistatic.thermodynamics._per_event import PerEvent
@@ -65,7 +64,7 @@ def _log_snr(kernel: AbstractKernel, t: Time) -> jax.Array:
 
 def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
     """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    return mean_of(diffusion.denoise(diffusion.params(z, t), z, t))
+    return diffusion.mean(z, t)
 
 
 @attrs.frozen(eq=False)

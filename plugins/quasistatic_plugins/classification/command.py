@@ -14,8 +14,6 @@ from quasistatic.cli import parts
 if TYPE_CHECKING:
     import numpy as np
 
-    from quasistatic_plugins.classification.classes import Classes
-
 
 @click.command()
 @parts.run_argument
@@ -45,12 +43,10 @@ def classify(
     """
     import jax.random as jr
 
-    from quasistatic_plugins.classification.classes import Classes
-
     if per_event is not None:
         qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
-    classes = Classes.of(run, folder)
+    classes = qs.Classes.of(run.source)
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
     events = events.head(number or run.recipe.evaluation.events)
     chain = steps or run.recipe.trajectory.steps
@@ -123,7 +119,7 @@ class Value:
     unit: str
 
 
-def _values(classes: Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
+def _values(classes: qs.Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
     """Means over all events; where their class is known also the accuracy."""
     import numpy as np
 
@@ -141,7 +137,7 @@ def _values(classes: Classes, events: qs.Data, found: Bounds) -> dict[str, Value
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: Classes, events: qs.Data, found: Bounds) -> bytes:
+def _table(classes: qs.Classes, events: qs.Data, found: Bounds) -> bytes:
     """Every record beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
