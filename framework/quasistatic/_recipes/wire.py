@@ -54,6 +54,7 @@ def build_task(
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
+    _refuse_drop(recipe, source)
     kernel = _kernel(recipe.kernel, source.event, manager, f"source {recipe.source.component.name!r} gives")
     if measured is None:
         measured = kernel.measure(lambda name: source.split(name).x)
@@ -67,7 +68,7 @@ def build_task(
         source,
         diffusion,
         _build(manager, "objective", recipe.objective),
-        _build(manager, "sampler", recipe.sampler),
+        fitting_sampler(recipe.sampler, diffusion, manager),
         recipe.training,
         recipe.seed,
         recipe.to_dict(),
@@ -92,6 +93,24 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
     if kept is not None and choice.component.restore is not None:
         return _build(manager, "source", choice, kept, how=Component.load_restore)
     return _build(manager, "source", choice)
+
+
+def fitting_sampler(choice: Choice, diffusion: Diffusion, manager: PluginManager) -> AbstractSampler:
+    """The sampler of a section. Raises IncompatibleError where it does not take the pair."""
+    sampler = _build(manager, "sampler", choice)
+    try:
+        sampler.check(diffusion)
+    except TypeError as error:
+        raise IncompatibleError(f"sampler {choice.component.name!r}: {error}") from None
+    return sampler
+
+
+def _refuse_drop(recipe: Recipe, source: AbstractSource) -> None:
+    """Raises IncompatibleError where there is no side information to leave out in training."""
+    if recipe.training.drop_side > 0 and source.side is None:
+        raise IncompatibleError(
+            f"training.drop_side: source {recipe.source.component.name!r} gives no side information to leave out; set it to 0"
+        )
 
 
 def _refuse_refit(recipe: Recipe, source: AbstractSource) -> None:
