@@ -46,7 +46,10 @@ def classify(
     if per_event is not None:
         qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
-    classes = qs.Classes.of(run.source)
+    try:
+        classes = qs.Classes.of(run.source)
+    except qs.InputError as error:
+        raise qs.InputError(f"{folder}: {error}") from None
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
     events = events.head(number or run.recipe.evaluation.events)
     chain = steps or run.recipe.trajectory.steps
