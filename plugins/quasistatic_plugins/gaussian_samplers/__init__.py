@@ -14,7 +14,7 @@ ETA = "share of the noise of the posterior: 0 follows the probability flow, with
 
 
 @attrs.frozen
-class Options:
+class AbstractOptions:
     """What all samplers here may be given."""
 
     grid: Spacing = attrs.field(
@@ -30,21 +30,21 @@ class Options:
 
 
 @attrs.frozen
-class DdimOptions(Options):
+class DdimOptions(AbstractOptions):
     """Along the probability flow by the prediction of the network at the start of each step: order 1."""
 
     eta: float = qs.option(0.0, ETA, ge(0), le(1))
 
 
 @attrs.frozen
-class HeunOptions(Options):
+class HeunOptions(AbstractOptions):
     """Along the probability flow by predictions at both ends of each step: order 2, two calls a step."""
 
     churn: float = qs.option(0.0, "how far each step first goes back into noise, as a share of its time", ge(0))
 
 
 @attrs.frozen
-class DpmOptions(Options):
+class DpmOptions(AbstractOptions):
     """DPM-Solver++: along the probability flow by a polynomial through the last predictions, in the log-SNR."""
 
     order: int = qs.option(3, "predictions that a step uses, of which all but one are remembered", ge(1), le(3))
@@ -52,7 +52,7 @@ class DpmOptions(Options):
 
 
 @attrs.frozen
-class SdeOptions(Options):
+class SdeOptions(AbstractOptions):
     """DPM-Solver++ SDE: as `dpm`, with new noise at each step, which corrects what earlier steps did wrong."""
 
     order: int = qs.option(2, "predictions that a step uses, of which all but one are remembered", ge(1), le(3))
@@ -60,14 +60,14 @@ class SdeOptions(Options):
 
 
 @attrs.frozen
-class IpndmOptions(Options):
+class IpndmOptions(AbstractOptions):
     """The mean of the last predictions of the noise, with the weights of Adams and Bashforth for even steps in d / a."""
 
     order: int = qs.option(3, "predictions that a step uses, of which all but one are remembered", ge(1), le(4))
 
 
 @attrs.frozen
-class CorrectorOptions(Options):
+class CorrectorOptions(AbstractOptions):
     """A step of `ddim`, then Langevin steps at the time where it ends, which lead to the distribution of that time."""
 
     corrections: int = qs.option(1, "Langevin steps after each step", ge(1))

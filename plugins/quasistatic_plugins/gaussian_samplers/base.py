@@ -1,7 +1,5 @@
 """What samplers for Gaussian noise share: which pairs they take, where they start, how data end, and their times."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import equinox as eqx
@@ -10,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import quasistatic as qs
-from quasistatic_plugins.gaussian_samplers import Options
+from quasistatic_plugins.gaussian_samplers import AbstractOptions
 
 
 class AbstractGaussianSampler(qs.AbstractSampler):
     """From the equilibrium through the times by what the network predicts of the data; the state is z unless a class remembers."""
 
-    options: eqx.AbstractVar[Options]
+    options: eqx.AbstractVar[AbstractOptions]
 
     def check(self, diffusion: qs.Diffusion) -> None:
         gaussian(diffusion)
