@@ -7,6 +7,7 @@ from quasistatic._data import answers as answers
 from quasistatic._data import files as files
 from quasistatic._data import sources as sources
 from quasistatic._data.choices import ArrayReading as ArrayReading
+from quasistatic._data.classes import Classes as Classes
 from quasistatic._data.events import read_events as read_events
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
 from quasistatic._data.source import AbstractSource as AbstractSource
@@ -71,6 +72,7 @@ from quasistatic._process.potential import Known as Known
 from quasistatic._process.potential import Observed as Observed
 from quasistatic._process.potential import OnPart as OnPart
 from quasistatic._process.product import product as product
+from quasistatic._process.sample import SampleInfo as SampleInfo
 from quasistatic._process.sample import sample as sample
 from quasistatic._process.sampler import AbstractSampler as AbstractSampler
 from quasistatic._process.sampler import Ancestral as Ancestral

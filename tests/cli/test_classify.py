@@ -8,7 +8,6 @@ import pytest
 
 import quasistatic as qs
 from quasistatic_plugins.classification import alternatives
-from quasistatic_plugins.classification.classes import Classes
 
 SMALL = {
     "model.width": 32, "model.depth": 1, "trajectory.steps": 8,
@@ -98,8 +97,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, tmp_path)
 
 
 def test_shares_of_classes_are_those_of_the_training_split(digits):
-    run, folder = digits
-    classes, train = Classes.of(run, folder), run.source.split("train")
+    run, _ = digits
+    classes, train = qs.Classes.of(run.source), run.source.split("train")
     counts = np.bincount(train.tags["label"], minlength=10)
     np.testing.assert_allclose(np.exp(classes.log_shares), (counts + 1) / (len(train) + 10))
     sides = classes.sides(run.source.split("test", 5))

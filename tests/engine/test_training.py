@@ -10,7 +10,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic._recipes.wire import build_task
-from quasistatic._training.engine import Fixed, chunk, initial_state, loss_and_gradient, trained_part
+from quasistatic._training.engine import Fixed, batch_loss, chunk, initial_state, loss_and_gradient, trained_part
 from quasistatic._training.loop import _prepared, _until_next, fit_task
 from quasistatic._training.rows import Batches, permuted
 from quasistatic._training.store import Store
@@ -559,3 +559,17 @@ def test_other_ways_to_draw_terms_keep_the_mean(options):
     expected = exact.terms[:, :-1].sum(axis=1)
     error = np.hypot(found.std() / np.sqrt(len(found)), expected.std() / np.sqrt(len(expected) * 40))
     assert abs(found.mean() - expected.mean()) < 5 * error
+
+
+def test_side_information_is_left_out_of_a_share_of_the_events():
+    class Seen(qs.AbstractObjective):
+        def __call__(self, diffusion, x, u, *, key):
+            return diffusion.side.present.astype(float), {}
+
+    kernel, label = qs.make("kernel", "binomial", qs.Binary((2,))), qs.Categorical((), 3)
+    model = qs.make("model", "dense", qs.Ports.of(kernel, label), key=jr.key(0), width=4, depth=1)
+    trained, rest = trained_part(qs.Diffusion(kernel, model, 2, side=qs.Side.absent(label)))
+    batch = np.zeros((4000, 2), np.float32), np.zeros(4000, np.int32), np.zeros(4000), jr.split(jr.key(1), 4000)
+    for share in (0.0, 0.25):
+        fixed = Fixed(rest, Seen(), jr.key(0), None, qs.TrainingOptions(drop_side=share))
+        assert float(batch_loss(trained, fixed, *batch)[0]) == pytest.approx(1.0 - share, abs=0.03 * (share > 0))

@@ -147,3 +147,25 @@ def test_another_network_may_stand_for_the_one_without_side_information():
         bare.guided(1.0)
     with pytest.raises(ValueError, match="guided already"):
         given.guided(1.0).guided(1.0)
+
+
+def test_guidance_on_an_interval_is_guidance_there_alone():
+    pair = linear().given(jnp.asarray(LABEL))
+    z, middle = jnp.array([0.7, -1.2]), float(pair.kernel.log_snr(jnp.asarray(0.5)))
+    for low, high, is_guided in ((middle - 1.0, middle + 1.0, True), (middle + 0.5, middle + 1.0, False)):
+        found = pair.guided(WEIGHT, interval=(low, high)).params(z, jnp.asarray(0.5))
+        wanted = (pair.guided(WEIGHT) if is_guided else pair).params(z, jnp.asarray(0.5))
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    with pytest.raises(TypeError, match=r"an interval of the log-SNR is for Gaussian noise, got"):
+        words().given(jnp.asarray(1)).guided(1.0, interval=(0.0, 1.0))
+
+
+def test_guidance_away_from_another_label():
+    """(1 + w) params(label) - w params(negative), and the pair of the label itself where both are one."""
+    pair, z, t = words().given(jnp.asarray(2)), jnp.array([0, 2, 1, 1]), jnp.asarray(0.5)
+    other = pair.given(jnp.asarray(0)).params(z, t)
+    found = pair.guided(WEIGHT, negative=jnp.asarray(0)).params(z, t)
+    np.testing.assert_allclose(found, (1 + WEIGHT) * pair.params(z, t) - WEIGHT * other, atol=1e-5)
+    np.testing.assert_allclose(pair.guided(WEIGHT, negative=jnp.asarray(2)).params(z, t), pair.params(z, t), atol=1e-5)
+    with pytest.raises(ValueError, match="without and negative exclude one another"):
+        pair.guided(1.0, without=pair.model, negative=jnp.asarray(0))

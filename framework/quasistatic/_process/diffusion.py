@@ -120,12 +120,20 @@ class Diffusion(eqx.Module):
         """The pair without its potential."""
         return replace(self, potential=None)
 
-    def guided(self, weight: float | Float[Array, ""], without: AbstractModel | None = None) -> Diffusion:
+    def guided(
+        self,
+        weight: float | Float[Array, ""],
+        without: AbstractModel | None = None,
+        *,
+        negative: State | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> Diffusion:
         """The pair with classifier-free guidance: params are moved away from those without side information; see `Guidance`.
 
         `weight` 0 is the pair itself. `without` is the network to move away from, by default the own one with its side information
-        left out, which must then have been trained without it too. Raises ValueError where there is no side information to leave
-        out, or guidance already.
+        left out, which must then have been trained without it too (`training.drop_side`), or with `negative` in its place.
+        `interval` (low, high) of the log-SNR is where there is guidance, by default everywhere. Raises ValueError where there is no
+        side information to leave out, or guidance already, and TypeError for an interval with another than Gaussian noise.
         """
         if isinstance(weight, int | float) and weight == 0:
             return self
@@ -133,7 +141,11 @@ class Diffusion(eqx.Module):
             raise ValueError("Diffusion.guided: this pair is guided already; guide the pair that it was made from")
         if without is None and self.side is None:
             raise ValueError("Diffusion.guided: this pair has no side information to leave out; give another network as `without`")
-        return replace(self, guidance=Guidance(jnp.asarray(weight, jnp.result_type(float)), without))
+        if without is not None and negative is not None:
+            raise ValueError("Diffusion.guided: without and negative exclude one another: each says what to move away from")
+        if interval is not None and not isinstance(self.kernel, AbstractGaussianPath):
+            raise TypeError(f"Diffusion.guided: an interval of the log-SNR is for Gaussian noise, got {type(self.kernel).__name__}")
+        return replace(self, guidance=Guidance(jnp.asarray(weight, jnp.result_type(float)), without, negative, interval))
 
     def times(self, steps: Steps = None) -> Float[Array, " T"]:
         """The chain's T increasing times, by default those of training.
@@ -163,7 +175,7 @@ class Diffusion(eqx.Module):
         if self.guidance is None:
             return params
         without = self.guidance.params(self.model, features, t, self.side, key=key)
-        return self.kernel.guided(params, without, self.guidance.weight)
+        return self.kernel.guided(params, without, self.guidance.weight_at(self.kernel, t))
 
     def denoise(self, params: State, z: State, t: Time) -> AbstractDistribution:
         """p(x given z_t = z), what the pair predicts of the data at any time t."""
@@ -171,6 +183,13 @@ class Diffusion(eqx.Module):
         if self.variances is not None:
             data = self.variances.of_data(data, t)
         return data if self.potential is None else self.potential.tilt(data)[0]
+
+    def mean(self, z: State, t: Time) -> Float[Array, "*event"]:
+        """E[x given z_t = z] as the pair predicts it: one call of the network, two where it is guided.
+
+        Raises TypeError where its distribution of data has no mean.
+        """
+        return mean_of(self.denoise(self.params(z, t), z, t))
 
     def decode(self, params: State, z: State, t: Time) -> AbstractDistribution:
         """The first step: p(x given z) at the first time t."""

@@ -77,29 +77,45 @@ class AbstractGaussianPath(AbstractKernel):
         """
         now = jnp.asarray(t, jnp.result_type(float))
         (log_signal, _), (slope, noise_slope) = jax.jvp(self.levels, (now,), (jnp.ones_like(now),))
-        basis = self.basis
-        if basis is not None:
-            mean, z = basis.to_basis(mean), basis.to_basis(z)
-        signal = jnp.exp(log_signal) * mean
-        found = slope * signal + 0.5 * noise_slope * (z - signal)
-        return found if basis is None else basis.from_basis(found)
+        signal = jnp.exp(log_signal) * self.coordinates(mean)
+        return self.elements(slope * signal + 0.5 * noise_slope * (self.coordinates(z) - signal))
 
     def marginal(self, x: Float[Array, "*event"], t: Time) -> Normal:
         log_signal, log_noise = self.levels(t)
-        return self._normal(jnp.exp(log_signal) * self._coordinates(x), jnp.exp(log_noise))
+        return self._normal(jnp.exp(log_signal) * self.coordinates(x), jnp.exp(log_noise))
 
     def transition(self, z: Float[Array, "*event"], s: Time, t: Time) -> Normal:
         step = self.step(s, t)
-        return self._normal(step.shrink * self._coordinates(z), step.noise_variance)
+        return self._normal(step.shrink * self.coordinates(z), step.noise_variance)
 
     def posterior(self, x: Float[Array, "*event"], z: Float[Array, "*event"], s: Time, t: Time) -> Normal:
         step = self.step(s, t)
-        return self._normal(step.z_weight * self._coordinates(z) + step.x_weight * self._coordinates(x), step.variance)
+        return self._normal(step.z_weight * self.coordinates(z) + step.x_weight * self.coordinates(x), step.variance)
 
-    def _coordinates(self, x: jax.Array) -> jax.Array:
+    def back(
+        self, mean: Float[Array, "*event"], z: Float[Array, "*event"], s: Time, t: Time, renewed: jax.Array | float = 0.0
+    ) -> Normal:
+        """z_s from z_t = z, s <= t, if the data are `mean`, with a share of the noise's variance drawn anew.
+
+        `renewed`, a scalar or as `levels`, is 0 for a step of the probability flow, without noise, and 1 - SNR_t / SNR_s for the
+        posterior. With s = t it is Langevin's motion under the score that `mean` stands for.
+
+        Source: Song, Meng & Ermon 2021, eq. 12 and 16.
+        """
+        (early, early_noise), (late, late_noise) = self.levels(s), self.levels(t)
+        kept = jnp.where(jnp.isneginf(early_noise), 0.0, jnp.exp(0.5 * (early_noise - late_noise))) * jnp.sqrt(1.0 - renewed)
+        data = self.coordinates(mean)
+        loc = jnp.exp(early) * data + kept * (self.coordinates(z) - jnp.exp(late) * data)
+        return self._normal(loc, jnp.exp(early_noise) * renewed)
+
+    def coordinates(self, x: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """The coordinates of an event in which `levels` are, and the noise is independent: x itself without a `basis`."""
         return x if self.basis is None else self.basis.to_basis(x)
+
+    def elements(self, c: Float[Array, "*event"]) -> Float[Array, "*event"]:
+        """The event with these coordinates."""
+        return c if self.basis is None else self.basis.from_basis(c)
 
     def _normal(self, loc: jax.Array, variance: jax.Array) -> Normal:
         """Normal coordinates around `loc`."""
-        basis = self.basis
-        return Normal(loc if basis is None else basis.from_basis(loc), jnp.broadcast_to(variance, loc.shape), basis)
+        return Normal(self.elements(loc), jnp.broadcast_to(variance, loc.shape), self.basis)

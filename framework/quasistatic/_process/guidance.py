@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.gaussian import AbstractGaussianPath
+from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.model import AbstractModel, Side
 
 
@@ -19,18 +21,31 @@ class Guidance(eqx.Module):
     distributions of the times before, so that they depend on the chain too (Bradley & Nakkiran 2024). They are exact draws of
     the guided pair, and K of that pair is a bound on their log-likelihood. A potential with weights draws from a given product.
 
-    Source: Ho & Salimans 2022, whose w is this one; with another network in the place of the own one, Karras et al. 2024.
+    Source: Ho & Salimans 2022, whose w is this one; with another network in the place of the own one, Karras et al. 2024; on an
+    interval of noise levels, Kynkaanniemi et al. 2024.
     """
 
     weight: Float[Array, ""]
     without: AbstractModel | None
+    negative: State | None = None
+    interval: tuple[float, float] | None = eqx.field(static=True, default=None)
+
+    def weight_at(self, kernel: AbstractKernel, t: Time) -> Float[Array, ""]:
+        """w at time t: 0 where the log-SNR, or its mean over elements, is outside of `interval`."""
+        if self.interval is None:
+            return self.weight
+        assert isinstance(kernel, AbstractGaussianPath)
+        log_snr = jnp.mean(kernel.log_snr(t))
+        return jnp.where((log_snr >= self.interval[0]) & (log_snr <= self.interval[1]), self.weight, 0.0)
 
     def params(self, model: AbstractModel, features: State, t: Time, side: Side | None, *, key: Key | None) -> State:
-        """The params to move away from: of `model` with its side information left out, or of the network `without`.
+        """The params to move away from: of `model` with its side information left out, or another in its place, or of `without`.
 
         That one reads the side information too, if it was built to.
         """
         if self.without is not None:
             return self.without(features, t, side, key=key)
         assert side is not None
+        if self.negative is not None:
+            return model(features, t, Side(self.negative, jnp.asarray(True)), key=key)
         return model(features, t, Side(jax.tree.map(jnp.zeros_like, side.value), jnp.zeros_like(side.present)), key=key)

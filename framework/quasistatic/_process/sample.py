@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
+import attrs
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -25,6 +27,28 @@ from quasistatic._process.tree import concatenate, count_of, take
 
 # events, at most, of the first block, of the second, and of all others: a handful costs little, many fill the caches
 SIZES = (256, 1024, 4608)
+
+
+@attrs.frozen(eq=False)
+class SampleInfo:
+    """What drawing some events took.
+
+    `calls` of a network were made for each event, or for each state that a sampler carries for it, through `times` (T,); `seconds`
+    are those of all events, with compilation.
+    """
+
+    events: int
+    calls: int
+    times: np.ndarray
+    seconds: float
+
+    @property
+    def events_per_second(self) -> float:
+        """Events, or images, in a second."""
+        return self.events / self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.calls} network calls an event, T = {len(self.times)}, {self.events_per_second:.3g} events per second"
 
 
 @compiled
@@ -52,10 +76,15 @@ def sample(
     key: Key,
     sampler: AbstractSampler | None = None,
     steps: Steps = None,
+    calls: int | None = None,
     side: State | None = None,
     potential: AbstractPotential | None = None,
-) -> State:
+    return_info: bool = False,
+) -> Any:
     """`count` events (count, ...) in model units, by a chain of T = `steps` (default: that of training), or through these times.
+
+    With `calls` T is as large as so many calls of the network for each event allow. A sampler of its own grid places T times on it.
+    With `return_info` the events come with a `SampleInfo`: the times, the calls, and how long it took.
 
     `sampler` is `Ancestral` unless given. Event i is a function of `key`, i and its own row of `side` (rows, ...), which is
     repeated as needed, and of nothing else: it is computed in a block whose size depends on i alone, so not even rounding
@@ -63,25 +92,36 @@ def sample(
 
     `potential` is a stack of potentials, each leaf with a leading axis (rows, ...): event i is then one of
     `diffusion.tilted(r_i)`. Raises ValueError for no events, TypeError for a kernel that cannot be tilted and inside jit, vmap or
-    grad, where `trajectory.reverse` draws one event, and DataError for side information that does not fit.
+    grad, where `trajectory.reverse` draws one event, and DataError for side information that does not fit, or for a pair that the
+    sampler does not take.
     """
     refuse_traced(
         "sample", "qs.trajectory.reverse(sampler, diffusion, diffusion.times(), key=key).x", diffusion, key, side, potential
     )
     check_arithmetic()
+    began = time.perf_counter()
     if count < 1:
         raise ValueError(f"sample: expected at least one event, got {count}")
     if side is not None:
         check_side(diffusion, side, count_of(side))
     sampler = Ancestral() if sampler is None else sampler
-    times = diffusion.times(steps)
+    sampler.check(diffusion)
+    networks = 1 if diffusion.guidance is None else 2
+    if calls is not None:
+        if steps is not None:
+            raise ValueError("sample: steps and calls exclude one another, as either gives the number of times")
+        steps = sampler.steps_within(calls // networks)
+    times = sampler.times(diffusion, steps)
     parts = []
     for numbers in counted("samples", _blocks(count, max(1, events_together(diffusion) // sampler.states)), count):
         side_rows, factors = _rows(side, numbers), _rows(potential, numbers)
         in_haste = is_brief(diffusion, len(numbers) * len(times) * sampler.states)
         drawn = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(numbers), side_rows, factors)
         parts.append(jax.tree.map(np.asarray, drawn))
-    return take(concatenate(parts), slice(count))
+    drawn = take(concatenate(parts), slice(count))
+    if not return_info:
+        return drawn
+    return drawn, SampleInfo(count, networks * sampler.calls(len(times)), np.asarray(times), time.perf_counter() - began)
 
 
 def _rows(stack: Any, numbers: np.ndarray) -> Any:

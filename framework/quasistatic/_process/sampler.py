@@ -6,10 +6,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.grid import Steps
 
 SamplerState = Any  # a pytree of arrays: what a sampler carries from step to step
 Info = dict[str, Array]  # scalars that a step reports
@@ -18,11 +19,39 @@ Info = dict[str, Array]  # scalars that a step reports
 class AbstractSampler(eqx.Module):
     """How one event is made, a step at a time.
 
-    A sampler carries a state of its own (particles, log-weights, earlier steps), and says with `position` where the event
-    is. `is_exact` promises draws of the reverse path measure itself, the model whose bound is K.
+    A sampler carries a state of its own (particles, log-weights, what the network predicted at earlier steps), and says with
+    `position` where the event is. `is_exact` promises draws of the reverse path measure itself, the model whose bound is K.
+    `init`, which sees the diffusion first, calls `check`.
     """
 
     is_exact: ClassVar[bool] = False
+
+    def check(self, diffusion: Diffusion) -> None:
+        """Raises TypeError, with what would fit, for a pair that it cannot sample; by default it takes any."""
+
+    @property
+    def order(self) -> int:
+        """p, where T steps leave the distribution of data off by T^-p; 1 for all that takes one call of the network a step."""
+        return 1
+
+    @property
+    def calls_per_step(self) -> int:
+        """How many calls of the network a step takes."""
+        return 1
+
+    def calls(self, steps: int) -> int:
+        """How many calls of the network an event takes through T = `steps` times: T - 1 steps, and one call for the data."""
+        return self.calls_per_step * (steps - 1) + 1
+
+    def steps_within(self, calls: int) -> int:
+        """The largest T that takes no more than so many calls of the network. Raises ValueError for no call."""
+        if calls < 1:
+            raise ValueError(f"calls: expected at least 1, got {calls}")
+        return (calls - 1) // self.calls_per_step + 1
+
+    def times(self, diffusion: Diffusion, steps: Steps = None) -> Float[Array, " T"]:
+        """The T times that it goes through, by default those of `Diffusion.times`: T = `steps` placed where it is best."""
+        return diffusion.times(steps)
 
     @property
     def states(self) -> int:

@@ -52,6 +52,7 @@ def build_task(
     """
     source = build_source(recipe, manager) if source is None else source
     _refuse_refit(recipe, source)
+    _refuse_drop(recipe, source)
     key = role_key(recipe.seed, Role.INIT)
     kernel = _kernel(recipe.choices["kernel"], source.event, manager, f"source {recipe.choices['source'].component.name!r} gives")
     if measured is None:
@@ -69,7 +70,7 @@ def build_task(
         source,
         diffusion,
         _build(manager, "objective", recipe.choices["objective"]),
-        _build(manager, "sampler", recipe.choices["sampler"]),
+        fitting_sampler(recipe.choices["sampler"], diffusion, manager),
         recipe.training,
         recipe.seed,
         recipe.to_dict(),
@@ -98,6 +99,23 @@ def build_source(recipe: Recipe, manager: PluginManager, data: Any = None, kept:
         refuse_large_events(source.event)
         return source
     return _build(manager, "source", choice)
+
+
+def fitting_sampler(choice: Choice, diffusion: Diffusion, manager: PluginManager) -> AbstractSampler:
+    """The sampler of a section. Raises IncompatibleError where it does not take the pair."""
+    sampler = _build(manager, "sampler", choice)
+    try:
+        sampler.check(diffusion)
+    except TypeError as error:
+        raise IncompatibleError(f"sampler {choice.component.name!r}: {error}") from None
+    return sampler
+
+
+def _refuse_drop(recipe: Recipe, source: AbstractSource) -> None:
+    """Raises IncompatibleError where there is no side information to leave out in training."""
+    if recipe.training.drop_side > 0 and source.side is None:
+        name = recipe.choices["source"].component.name
+        raise IncompatibleError(f"training.drop_side: source {name!r} gives no side information to leave out; set it to 0")
 
 
 def _refuse_refit(recipe: Recipe, source: AbstractSource) -> None:

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -18,6 +19,7 @@ from quasistatic._data.draw import draw_part
 from quasistatic._data.source import AbstractSource
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.grid import Steps
 from quasistatic._process.sampler import AbstractSampler, Info, SamplerState
 from quasistatic._process.tree import count_of, take
 
@@ -42,6 +44,20 @@ class Filmed(AbstractSampler):
     @property
     def states(self) -> int:
         return 1 + len(self.kept)
+
+    @property
+    def order(self) -> int:
+        return self.sampler.order
+
+    @property
+    def calls_per_step(self) -> int:
+        return self.sampler.calls_per_step
+
+    def check(self, diffusion: Diffusion) -> None:
+        self.sampler.check(diffusion)
+
+    def times(self, diffusion: Diffusion, steps: Steps = None) -> Float[Array, " T"]:
+        return self.sampler.times(diffusion, steps)
 
     def init(self, diffusion: Diffusion, *, key: Key) -> SamplerState:
         own = self.sampler.init(diffusion, key=key)

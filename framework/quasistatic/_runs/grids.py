@@ -15,6 +15,7 @@ from quasistatic._process.grid import GivenGrid as GivenGrid
 from quasistatic._process.grid import LearnedGrid as LearnedGrid
 from quasistatic._process.grid import checked_times
 from quasistatic._process.kernel import AbstractKernel
+from quasistatic._process.spacing import spaced as spaced
 from quasistatic._storage.files import json_bytes, read_plain, reason, write_durably
 from quasistatic.errors import InputError
 

@@ -26,8 +26,10 @@ from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._process.shown import as_line, as_table
 from quasistatic._recipes.recipe import Recipe, load_recipe
+from quasistatic._recipes.samplers import sampler_for
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
+from quasistatic._runs.conditions import guided, side_of
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.provenance import about, kept_recipe
@@ -133,28 +135,45 @@ class Run:
         *,
         seed: int = 0,
         steps: Steps = None,
+        calls: int | None = None,
         side: State | None = None,
+        label: str | int | None = None,
+        guidance: float = 0.0,
+        negative: str | int | None = None,
+        interval: tuple[float, float] | None = None,
         model_units: bool = False,
-        sampler: AbstractSampler | None = None,
+        sampler: AbstractSampler | str | None = None,
         as_frame: bool = False,
+        return_info: bool = False,
     ) -> Any:
         """`count` events (count, ...) in the user's units, or in model units, by a chain of T = `steps`, or through these times.
 
         Of a table they come `as_frame`, a data frame of the library that training data came from, or else of polars; InputError
         where events are not the rows of a table.
-        `side` (rows, ...) is the side information, repeated as needed; by default that of the split that the run is judged by.
-        `sampler` takes the place of the run's own.
+        With `calls` T is as large as so many calls of the network for an event allow.
+
+        `side` (rows, ...) is the side information, repeated as needed; by default that of the split that the run is judged by, and
+        with `label`, the name or number of a class, that class in its place. `guidance` is the weight w of classifier-free guidance
+        away from the network without side information or, with `negative`, from another class; on `interval` of the log-SNR alone,
+        if it is given: see `Diffusion.guided`, also for which distribution that is.
+        `sampler`, or the name of one with its default options, takes the place of the run's own. With `return_info` the events come
+        with a `SampleInfo`. Raises InputError for a label that is not a class, and for guidance without side information.
         """
-        if side is None and self.source.side is not None:
-            side = self.source.split(judging_split(self.source), count).side
+        side = side_of(self.source, count, side, label)
+        diffusion = guided(self.diffusion, self.source, guidance, side, negative, interval)
+        if isinstance(sampler, str):
+            sampler = sampler_for(diffusion, plugins(), sampler)
         key = role_key(seed, Role.SAMPLE)
         framed = capability(self.source, AbstractFramed)
         if as_frame and framed is None:
             raise InputError(f"sample: as_frame is for the rows of a table, these events are {self.source.event.describe()}")
-        xs = sample(self.diffusion, count, key=key, sampler=sampler or self.sampler, steps=steps, side=side)
+        chain: Any = {"sampler": sampler or self.sampler, "steps": steps, "calls": calls, "side": side}
+        xs, info = sample(diffusion, count, key=key, **chain, return_info=True)
         if as_frame and framed is not None:
-            return framed.to_frame(xs)
-        return xs if model_units else samples_to_user(self.source, xs)
+            found = framed.to_frame(xs)
+        else:
+            found = xs if model_units else samples_to_user(self.source, xs)
+        return (found, info) if return_info else found
 
     def bound(self, x: Any, *, steps: Steps = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
         """K of events x (N, ...) given in the user's units: `.per_event` (N,) and `.bound`, nats, model units.

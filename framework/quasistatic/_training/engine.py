@@ -109,7 +109,10 @@ def batch_loss(
     diffusion = eqx.combine(trained, fixed.rest)
 
     def one(x: State, y: State | None, u: Array, key: Key) -> tuple[Scalar, dict[str, Scalar]]:
-        return fixed.objective(diffusion.given(y), x, u, key=key)
+        if fixed.options.drop_side == 0:
+            return fixed.objective(diffusion.given(y), x, u, key=key)
+        key, key_side = jr.split(key)
+        return fixed.objective(diffusion.given(y, jr.uniform(key_side) >= fixed.options.drop_side), x, u, key=key)
 
     losses, scalars = jax.vmap(one)(xs, side, us, keys)
     return jnp.mean(losses), jax.tree.map(jnp.mean, scalars)

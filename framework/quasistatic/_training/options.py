@@ -27,6 +27,9 @@ class TrainingOptions:
     optimiser: Literal["adam", "muon", "rmsprop"] = option(
         "adam", "rule of an update; muon learns more of an update where most weights are in matrices"
     )
+    drop_side: float = option(
+        0.0, "share of the events that are trained on without their side information: guidance needs such a network", ge(0), lt(1)
+    )
     ema: float = option(0.999, "weight of the past in the average of the weights; 0: no average", ge(0), lt(1))
     fuse: int = option(10, "updates in one dispatch", ge(1))
     validate_every: int = option(1000, "updates between two measurements of K on the validation split", ge(1))

@@ -10,7 +10,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic.thermodynamics._levels import check_flow, denoised, divergence, log_levels, log_snr, per_level
+from quasistatic.thermodynamics._levels import check_flow, divergence, log_levels, log_snr, per_level
 
 
 @attrs.frozen(eq=False)
@@ -59,7 +59,7 @@ def _speeds(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     z = kernel.marginal(x, t).sample(key_z)
     log_a, log_noise = log_levels(kernel, t)
     first, second = (jr.rademacher(probe, z.shape, z.dtype) for probe in probes)
-    mean, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (first,))
+    mean, pushed = jax.jvp(lambda z: given.mean(z, t), (z,), (first,))
     velocity = given.velocity(z, t)
     score = (jnp.exp(log_a) * mean - z) / jnp.exp(log_noise)
     # d log q_t / dt at z, once for each probe: their product has no bias

@@ -19,7 +19,6 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.gaussian import AbstractGaussianPath, Levels
 from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
-from quasistatic._process.normal import mean_of
 
 SAME = 1e-3  # of ln u: elements whose noise is the same
 EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
@@ -55,11 +54,6 @@ def _log_snrs(kernel: AbstractKernel, times: jax.Array) -> jax.Array:
 def log_snr_at(kernel: AbstractKernel, t: Time) -> jax.Array:
     log_a, log_noise = log_levels(kernel, t)
     return 2.0 * log_a - log_noise
-
-
-def denoised(diffusion: Diffusion, z: State, t: Time) -> jax.Array:
-    """The model's E[x given z_t = z]. Raises TypeError where its distribution of data has no mean."""
-    return mean_of(diffusion.denoise(diffusion.params(z, t), z, t))
 
 
 def check_flow(kernel: AbstractKernel) -> None:

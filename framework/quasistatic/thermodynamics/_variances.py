@@ -11,7 +11,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.grid import Steps
 from quasistatic._process.variances import FittedVariances
-from quasistatic.thermodynamics._levels import denoised, log_snr, per_level
+from quasistatic.thermodynamics._levels import log_snr, per_level
 
 Variance = Literal["posterior", "isotropic", "elements", "diagonal", "full"]
 
@@ -55,4 +55,4 @@ def with_fitted_variances(
 def _squares(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """(x - E[x given z])^2 of one event, of its shape."""
     z = given.kernel.marginal(x, t).sample(key)
-    return (x - denoised(given, z, t)) ** 2
+    return (x - given.mean(z, t)) ** 2

@@ -13,7 +13,7 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
-from quasistatic.thermodynamics._levels import check_flow, denoised, divergence, log_levels, log_snr
+from quasistatic.thermodynamics._levels import check_flow, divergence, log_levels, log_snr
 
 __all__ = [
     "Denoiser",
@@ -91,7 +91,7 @@ def _flow_log_prob(
 def _score(diffusion: Diffusion, z: jax.Array, t: Time) -> jax.Array:
     """grad log p_t at z, by the network's E[x given z] (Tweedie)."""
     log_a, log_noise = log_levels(diffusion.kernel, t)
-    return (jnp.exp(log_a) * denoised(diffusion, z, t) - z) / jnp.exp(log_noise)
+    return (jnp.exp(log_a) * diffusion.mean(z, t) - z) / jnp.exp(log_noise)
 
 
 @eqx.filter_jit
@@ -144,7 +144,7 @@ def denoiser_of(diffusion: Diffusion, levels: int = 512) -> Denoiser:
 
     def denoise(y: jax.Array, sigma: jax.Array) -> jax.Array:
         t, a = (jnp.interp(jnp.log(sigma), log_sigma[known], values[known]) for values in (times, np.exp(log_a)))
-        return denoised(diffusion, (a * y).reshape(shape), t).ravel()
+        return diffusion.mean((a * y).reshape(shape), t).ravel()
 
     return denoise
 

@@ -23,7 +23,7 @@ from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.sampler import AbstractSampler, Ancestral, Info
 from quasistatic._process.tree import count_of
-from quasistatic.thermodynamics._levels import denoised, log_levels, log_snr, log_snr_at, per_level
+from quasistatic.thermodynamics._levels import log_levels, log_snr, log_snr_at, per_level
 from quasistatic.thermodynamics._per_event import PerEvent
 
 __all__ = [
@@ -65,7 +65,7 @@ def information_rate(diffusion: Diffusion, xs: State, *, key: Key, times: np.nda
 def _rate(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """u |x - E[x given z]|^2 / 2 of one event."""
     z = given.kernel.marginal(x, t).sample(key)
-    return 0.5 * jnp.sum(jnp.exp(log_snr_at(given.kernel, t)) * (x - denoised(given, z, t)) ** 2)
+    return 0.5 * jnp.sum(jnp.exp(log_snr_at(given.kernel, t)) * (x - given.mean(z, t)) ** 2)
 
 
 def susceptibility(diffusion: Diffusion, xs: State, *, key: Key, times: np.ndarray, side: State | None = None) -> Profile:
@@ -80,7 +80,7 @@ def _answer(given: Diffusion, x: State, t: Time, key: Key) -> jax.Array:
     """u^2 |Cov(x given z) v|^2 of one event, for a random sign vector v."""
     key_z, key_probe = jr.split(key)
     z = given.kernel.marginal(x, t).sample(key_z)
-    _, pushed = jax.jvp(lambda z: denoised(given, z, t), (z,), (jr.rademacher(key_probe, z.shape, z.dtype),))
+    _, pushed = jax.jvp(lambda z: given.mean(z, t), (z,), (jr.rademacher(key_probe, z.shape, z.dtype),))
     # Cov = (d^2 / a) J, so u Cov = a J
     return jnp.sum((jnp.exp(log_levels(given.kernel, t)[0]) * pushed) ** 2)
 

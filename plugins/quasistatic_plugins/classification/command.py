@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from quasistatic_plugins.classification.alternatives import Alternatives
-    from quasistatic_plugins.classification.classes import Classes
 
 
 @click.command()
@@ -47,12 +46,14 @@ def classify(
     import jax.random as jr
 
     from quasistatic_plugins.classification import alternatives
-    from quasistatic_plugins.classification.classes import Classes
 
     if per_event is not None:
         qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
-    classes = Classes.of(run, folder)
+    try:
+        classes = qs.Classes.of(run.source)
+    except qs.InputError as error:
+        raise qs.InputError(f"{folder}: {error}") from None
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
     events = events.head(number or run.recipe.evaluation.events)
     chain = steps or run.recipe.trajectory.steps
@@ -75,8 +76,8 @@ def classify(
         parts.echo_json({**about, "values": listed, **qs.answers.answers_to_json(events)})
         return
     for name, each in values.items():
-        error = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
-        parts.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{error} {each.unit}")
+        spread = "" if each.standard_error is None else f" +- {each.standard_error:.4f}"
+        parts.echo(f"{name.replace('_', ' '):28} {each.value:.4f}{spread} {each.unit}")
     parts.echo(f"{len(events)} events, {len(classes.names)} classes, T = {chain}, {repeats} passes")
     if outside is not None:
         parts.echo(outside)
@@ -124,7 +125,7 @@ class Value:
     unit: str
 
 
-def _values(classes: Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
+def _values(classes: qs.Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
     """Means over all events; where their class is known also the accuracy."""
     import numpy as np
 
@@ -142,7 +143,7 @@ def _values(classes: Classes, events: qs.Data, found: Bounds) -> dict[str, Value
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: Classes, events: qs.Data, found: Bounds) -> bytes:
+def _table(classes: qs.Classes, events: qs.Data, found: Bounds) -> bytes:
     """Every record beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
