@@ -27,6 +27,7 @@ from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
 from quasistatic._runs.evaluation import Evaluation, evaluate, without_far
 from quasistatic._runs.provenance import about, kept_recipe
+from quasistatic._runs.scoring import Scores, score
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
@@ -174,6 +175,15 @@ class Run:
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else found
+
+    def score(self, x: Data | Any, *, rate: float = 0.01, fdr: float = 0.1, seed: int = 0) -> Scores:
+        """How unusual events are: `.scores`, `.errors`, `.p_values` (N,), `.flagged` at a `rate` of usual events, `.certificate`.
+
+        x are rows of a data frame, values (N, ...) in the user's units, or `Data`; rows outside of the model are `.data.outside`.
+        The score of an event is a function of that event and `seed` alone, to the bit. `.discovered` is a list of which a share
+        `fdr` is usual on average. Raises InputError for a run without held-out events, DataError for events that do not fit.
+        """
+        return score(self, x, rate=rate, fdr=fdr, seed=seed)
 
     def with_fitted_variances(self, *, steps: Steps = None, seed: int = 0) -> Run:
         """The run with the variances that fit validation events best on this chain; see `thermodynamics.with_fitted_variances`.
