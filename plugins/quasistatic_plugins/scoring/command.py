@@ -100,11 +100,13 @@ def _table(found: qs.Scores) -> bytes:
 
 
 def _values(found: qs.Scores) -> dict[str, Any]:
+    import numpy as np
+
     certified = found.certificate
     events = [
         {
             "number": int(found.data.numbers[row]),
-            "tags": {name: values[row].item() for name, values in found.data.tags.items()},
+            "tags": {name: np.asarray(values[row]).tolist() for name, values in found.data.tags.items()},
             "score": float(found.scores[row]),
             "standard_error": float(found.errors[row]),
             "p_value": float(found.p_values[row]),
