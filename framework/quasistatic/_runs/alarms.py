@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 
@@ -42,7 +42,7 @@ def certificate(known: np.ndarray, rate: float) -> Certificate:
     if rank == 0:
         return Certificate(np.inf, 0.0, 0.0)
     threshold = float(np.sort(known)[count - rank])
-    return Certificate(threshold, rank / (count + 1.0), float(beta.ppf(CONFIDENCE, rank, count + 1 - rank)))
+    return Certificate(threshold, rank / (count + 1.0), float(betaincinv(rank, count + 1 - rank, CONFIDENCE)))
 
 
 def flagged_rank(count: int, rate: float) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import numpy as np
-from scipy.stats import yeojohnson_normmax
 
 from quasistatic.kits.tables.normal_mixtures import FEWEST_EACH, MIXED_AT_MOST, FittedMixture, fitted, one_normal
 
@@ -171,6 +170,8 @@ def _deviations(train: np.ndarray) -> np.ndarray:
 
 def _power(column: np.ndarray) -> float:
     """The Yeo-Johnson power that makes a column nearest to normal; 1, no bend, where there is none."""
+    from scipy.stats import yeojohnson_normmax  # its import sets filters of warnings
+
     if np.ptp(column) < 1e-6:
         return 1.0
     with warnings.catch_warnings(), np.errstate(all="ignore"):
