@@ -89,6 +89,7 @@ from quasistatic._runs import grids as grids
 from quasistatic._runs.run import Run as Run
 from quasistatic._runs.run import open_run as open_run
 from quasistatic._runs.run import train as train
+from quasistatic._runs.scoring import Scores as Scores
 from quasistatic._training.fitting import fit as fit
 from quasistatic._training.observer import AbstractObserver as AbstractObserver
 from quasistatic._training.observer import RunInfo as RunInfo

@@ -222,7 +222,8 @@ def test_generated_parts_are_filled_in(conf: ModuleType) -> None:
 
 PROTOCOLS = (
     "AbstractEvent", "AbstractField", "AbstractSource", "AbstractGeneratedSource", "sources.AbstractTruth",
-    "sources.AbstractJudge", "sources.AbstractBaselines", "sources.AbstractDrawing", "sources.AbstractPartDrawing",
+    "sources.AbstractJudge", "sources.AbstractBaselines", "sources.AbstractSurprises", "sources.AbstractDrawing",
+    "sources.AbstractPartDrawing",
     "sources.AbstractReading", "sources.AbstractOwnUnits", "sources.AbstractFramed", "sources.AbstractWriting",
     "sources.AbstractPictures", "pictures.AbstractReporting", "pictures.AbstractOverview", "sources.AbstractKept",
     "sources.AbstractRefitting", "kits.pictures.AbstractPictureReport", "kits.sequences.AbstractSymbolSource",

@@ -238,6 +238,22 @@ def test_heavy_tails_are_refused() -> None:
     assert jarzynski(np.zeros(100)).pareto_k == -math.inf and jarzynski(np.zeros(10)).pareto_k == math.inf
 
 
+@pytest.mark.parametrize("paths", [128, 512, 4096])
+@pytest.mark.parametrize("variance", [0.5, 1.0, 2.0, 4.0])
+def test_an_average_without_doubt_covers_the_truth(variance: float, paths: int) -> None:
+    """Nine intervals of ten; of normal log-weights, and of some with a longer lower tail."""
+    rng, scale = np.random.default_rng(0), variance**0.5 / 2.0
+    normal = variance**0.5 * rng.standard_normal((200, paths)) - variance / 2.0
+    skewed = -scale * rng.gamma(4.0, size=(200, paths)) + 4.0 * math.log1p(scale)
+    for weights in (normal, skewed):
+        sure = [each for each in map(jarzynski, weights) if each.doubt is None]
+        covers = sum(abs(each.value_nats) <= 1.96 * each.standard_error_nats for each in sure)
+        if len(sure) > 20:
+            assert covers / len(sure) >= 0.9 - 2.0 * math.sqrt(0.09 / len(sure))
+        if paths > 40.0 * math.exp(2.4 * variance):
+            assert len(sure) > 150  # so it does not refuse all
+
+
 def test_sides_without_overlap_are_refused() -> None:
     forward, backward = np.linspace(-9, -8, 50), np.linspace(5, 6, 50)
     found = crooks(forward, backward)

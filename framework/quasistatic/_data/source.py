@@ -170,6 +170,18 @@ class AbstractBaselines(ABC):
         """
 
 
+class AbstractSurprises(ABC):
+    """A source with simple models of its own rows that say how unusual an event is, beside the model of a run."""
+
+    @abstractmethod
+    def surprises(self, xs: State | None) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """How unusual N events in model units are, by models and columns: terms (N,) of which the sum over columns is a surprise.
+
+        None stands for training events, each beside the others. Models are fitted to the training split. The terms of an event
+        are a function of that event alone, to the bit. Scales of models are free.
+        """
+
+
 class AbstractDrawing(ABC):
     """A source whose events are drawn in a way of their own."""
 

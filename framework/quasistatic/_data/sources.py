@@ -15,6 +15,7 @@ from quasistatic._data.source import AbstractOwnUnits as AbstractOwnUnits
 from quasistatic._data.source import AbstractPictures as AbstractPictures
 from quasistatic._data.source import AbstractReading as AbstractReading
 from quasistatic._data.source import AbstractRefitting as AbstractRefitting
+from quasistatic._data.source import AbstractSurprises as AbstractSurprises
 from quasistatic._data.source import AbstractTruth as AbstractTruth
 from quasistatic._data.source import AbstractWriting as AbstractWriting
 from quasistatic._data.source import ArrayRows as ArrayRows

@@ -33,6 +33,7 @@ from quasistatic._runs.conditions import guided, side_of
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.provenance import about, kept_recipe
+from quasistatic._runs.scoring import Scores, score
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
@@ -215,6 +216,15 @@ class Run:
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else refuse_infinite(found, split)
+
+    def score(self, x: Data | Any, *, rate: float = 0.01, fdr: float = 0.1, seed: int = 0) -> Scores:
+        """How unusual events are: `.scores`, `.errors`, `.p_values` (N,), `.flagged` at a `rate` of usual events, `.certificate`.
+
+        x are rows of a data frame, values (N, ...) in the user's units, or `Data`; rows outside of the model are `.data.outside`.
+        The score of an event is a function of that event and `seed` alone, to the bit. `.discovered` is a list of which a share
+        `fdr` is usual on average. Raises InputError for a run without held-out events, DataError for events that do not fit.
+        """
+        return score(self, x, rate=rate, fdr=fdr, seed=seed)
 
 
 def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:

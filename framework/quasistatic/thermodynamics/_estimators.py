@@ -13,6 +13,7 @@ import numpy as np
 
 _MIN_ESS = 50.0
 _MAX_PARETO_K = 0.7
+_PATHS_AT_ZERO = 40.0  # that an average needs, times exp(2 v) for a variance v: so few that intervals cover, see the test
 MAX_VARIANCE = 0.3  # of the log-weight in nats^2, for a second cumulant that is followed by small ones
 
 
@@ -22,6 +23,8 @@ class LogAverage:
 
     `ess` is the effective sample size (sum e^w)^2 / sum e^2w; `pareto_k` is the shape of the tail of the weights: their variance
     is finite below 1/2, and above 0.7 no average of them is reliable at any practical number of paths (Vehtari et al. 2024).
+    Both see only weights that were drawn. `spread` tells of those that were not, in nats^2: the variance of w plus its third
+    cumulant where that is positive, which for nearly normal w is the logarithm of the relative second moment of e^w.
     """
 
     value_nats: float
@@ -29,6 +32,7 @@ class LogAverage:
     ess: float
     pareto_k: float
     paths: int
+    spread: float
 
     @property
     def doubt(self) -> str | None:
@@ -39,6 +43,8 @@ class LogAverage:
             return f"the effective sample size is {self.ess:.3g} of {self.paths} paths, below {_MIN_ESS:g}"
         if self.pareto_k > _MAX_PARETO_K:
             return f"the tail of the weights is too heavy: Pareto k is {self.pareto_k:.2g}, above {_MAX_PARETO_K}"
+        if self.paths < _PATHS_AT_ZERO * math.exp(min(2.0 * self.spread, 700.0)):
+            return f"log p is at least this on average: {self.paths} paths are too few for a spread of {self.spread:.2g} nats^2"
         return None
 
 
@@ -62,7 +68,9 @@ def jarzynski(log_weights: np.ndarray) -> LogAverage:
     values = np.asarray(log_weights, np.float64)
     ess, count = float(_effective_sample_size(values)), len(values)
     error = math.sqrt(max(count / ess - 1.0, 0.0) / (count - 1)) if count > 1 else math.nan
-    return LogAverage(float(_log_mean_exp(values)), error, ess, _pareto_k(values), count)
+    away = values - values.mean() if np.isfinite(values).all() else np.full(count, math.inf)
+    spread = float((away**2).mean() + max((away**3).mean(), 0.0))
+    return LogAverage(float(_log_mean_exp(values)), error, ess, _pareto_k(values), count, spread)
 
 
 def _pareto_k(log_weights: np.ndarray) -> float:

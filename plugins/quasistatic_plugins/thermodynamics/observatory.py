@@ -216,7 +216,10 @@ def _doubts(averages: list[LogAverage]) -> str | None:
     doubts = [average.doubt for average in averages if average.doubt is not None]
     if len(doubts) <= MOST_DOUBTFUL * len(averages):
         return None
-    (kind, count), *_ = Counter("too few effective paths" if "size" in doubt else "heavy tails" for doubt in doubts).most_common()
+    kinds = {"size": "too few effective paths", "tail": "heavy tails", "at least": "too few paths for the spread of log-weights"}
+    (kind, count), *_ = Counter(
+        next((kinds[word] for word in kinds if word in doubt), "no number") for doubt in doubts
+    ).most_common()
     return f"{len(doubts)} of {len(averages)} events are doubtful, {count} of them by {kind}; more --paths may help"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from quasistatic.kits.record import SPLITS
 from quasistatic.kits.tables.densities import INDEPENDENT, independent_gaussians, simple_models
 from quasistatic.kits.tables.normal_mixtures import CHOOSING, ROWS
 from quasistatic.kits.tables.report import AbstractColumns
+from quasistatic.kits.tables.surprises import RowModels
 
 NARROWEST = 4  # height or width of what is taken for a picture by default
 _DEFAULT = ArrayChoices()
@@ -157,16 +160,26 @@ class ArraySource(AbstractArraySource):
     """Events of any shape, or of several parts."""
 
 
-class RowArraySource(AbstractArraySource, AbstractColumns):
+class RowArraySource(AbstractArraySource, AbstractColumns, qs.sources.AbstractSurprises):
     """Rows of real numbers."""
 
     def number_columns(self, xs: np.ndarray) -> dict[str, np.ndarray]:
         """All columns, by the names in the header, or counted from 1."""
-        rows = qs.sources.to_user(self, xs).reshape(len(xs), -1)
-        names = self.columns or [f"column {number + 1}" for number in range(rows.shape[1])]
-        # two columns of a header may have one name
-        unique = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
-        return dict(zip(unique, rows.T, strict=True))
+        return dict(zip(self._names, qs.sources.to_user(self, xs).reshape(len(xs), -1).T, strict=True))
+
+    def surprises(self, xs: np.ndarray | None) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """By simple models of rows, and by columns; see `quasistatic.kits.tables.surprises`."""
+        return self._row_models.surprises(xs)
+
+    @functools.cached_property
+    def _row_models(self) -> RowModels:
+        return RowModels.fit(self.split("train").x, self._names)
+
+    @property
+    def _names(self) -> list[str]:
+        """One for each column, though two of a header may have the same."""
+        names = self.columns or [f"column {number + 1}" for number in range(self._parts[""].field.size)]
+        return [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
 
 
 class PictureArraySource(AbstractArraySource, AbstractPictureReport):

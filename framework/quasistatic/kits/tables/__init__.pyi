@@ -20,6 +20,7 @@ from quasistatic.kits.tables.report import AbstractColumns as AbstractColumns
 from quasistatic.kits.tables.source import TableSource as TableSource
 from quasistatic.kits.tables.source import frame_source as frame_source
 from quasistatic.kits.tables.source import table_source as table_source
+from quasistatic.kits.tables.surprises import RowModels as RowModels
 from quasistatic.kits.tables.surveying import survey as survey
 from quasistatic.kits.tables.values import Values as Values
 from quasistatic.kits.tables.values import read_columns as read_columns

@@ -119,6 +119,20 @@ class Layout:
                 own[:, slot.place] = values.states[slot.column]
         return parts
 
+    def to_vectors(self, parts: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
+        """Events as vectors (N, size): a number for each number, 0 where there is none, and a bit for every state but of two.
+
+        With them the names of the columns that the elements are of.
+        """
+        found, names = [], []
+        for slot in self.slots:
+            own, column = np.asarray(parts[slot.part])[:, slot.place], self.columns[slot.column]
+            is_state = slot.part not in (NUMBERS, BITS)
+            vectors = np.eye(column.state_count)[own.astype(int)] if is_state else own.astype(np.float64)[:, None]
+            found.append(vectors)
+            names += [column.name] * vectors.shape[1]
+        return np.concatenate(found, axis=1), names
+
     def to_model(self, slot: Slot, numbers: np.ndarray) -> np.ndarray:
         """Numbers (N,) of a column in model units, 0 where there is none: of those next to each other the ones that come back."""
         found = self._scaled(slot, numbers)

@@ -51,11 +51,10 @@ def fit_mixture(train: np.ndarray, validation: np.ndarray) -> FittedMixture:
     train, validation = choosing_events(train, validation)
     train, validation = np.asarray(train[:ROWS], np.float64), np.asarray(validation[:CHOOSING], np.float64)
     size = train.shape[1]
-    mean, floor = train.mean(axis=0), FLOOR * np.eye(size)
-    best = FittedMixture(np.ones(1), mean[None], ((train - mean).T @ (train - mean) / len(train) + floor)[None])
+    best = one_normal(train)
     value, worse = float(best.log_prob(validation).mean()), 0
     for parts in SIZES if size <= MIXED_AT_MOST else ():
-        found = _fitted(parts, train) if parts * FEWEST_EACH <= len(train) and worse < 2 else None
+        found = fitted(parts, train) if parts * FEWEST_EACH <= len(train) and worse < 2 else None
         if found is None:
             break
         new = float(found.log_prob(validation).mean())
@@ -63,6 +62,13 @@ def fit_mixture(train: np.ndarray, validation: np.ndarray) -> FittedMixture:
         if new > value:
             best, value = found, new
     return best
+
+
+def one_normal(train: np.ndarray) -> FittedMixture:
+    """The normal distribution of events (N, size)."""
+    mean = train.mean(axis=0)
+    covariance = (train - mean).T @ (train - mean) / len(train) + FLOOR * np.eye(train.shape[1])
+    return FittedMixture(np.ones(1), mean[None], covariance[None])
 
 
 def choosing_events(train: np.ndarray, validation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,8 +79,8 @@ def choosing_events(train: np.ndarray, validation: np.ndarray) -> tuple[np.ndarr
     return train[~chosen], train[chosen]
 
 
-def _fitted(parts: int, train: np.ndarray) -> FittedMixture | None:
-    """None without scikit-learn, and for covariances that cannot be had from so few events."""
+def fitted(parts: int, train: np.ndarray, seed: int = 0) -> FittedMixture | None:
+    """A mixture of so many parts; None without scikit-learn, and for covariances that cannot be had from so few events."""
     try:
         from sklearn.mixture import GaussianMixture
     except ImportError:
@@ -82,7 +88,7 @@ def _fitted(parts: int, train: np.ndarray) -> FittedMixture | None:
     with warnings.catch_warnings():  # one that has not converged is a model too
         warnings.simplefilter("ignore")
         try:
-            model = GaussianMixture(parts, reg_covar=FLOOR, max_iter=200, random_state=0).fit(train)
+            model = GaussianMixture(parts, reg_covar=FLOOR, max_iter=200, random_state=seed).fit(train)
         except ValueError:
             return None
     return FittedMixture(model.weights_, model.means_, model.covariances_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
 from quasistatic.kits.tables.options import TableOptions
 from quasistatic.kits.tables.report import AbstractColumns
+from quasistatic.kits.tables.surprises import RowModels
 from quasistatic.kits.tables.values import (
     WRITTEN,
     Values,
@@ -60,6 +62,7 @@ class Written:
 class TableSource(
     qs.AbstractSource,
     qs.sources.AbstractBaselines,
+    qs.sources.AbstractSurprises,
     qs.sources.AbstractJudge,
     qs.sources.AbstractPartDrawing,
     qs.sources.AbstractReading,
@@ -269,6 +272,14 @@ class TableSource(
         """Simple models of rows, on the same events as K; see `quasistatic.kits.tables.baselines`."""
         train, validation = (self.split(name).x for name in ("train", "validation"))
         return baselines(self.layout, self.event, train, validation, xs)
+
+    def surprises(self, xs: Mapping[str, np.ndarray] | None) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """By simple models of rows, and by columns; see `quasistatic.kits.tables.surprises`."""
+        return self._row_models.surprises(None if xs is None else self.layout.to_vectors(xs)[0])
+
+    @functools.cached_property
+    def _row_models(self) -> RowModels:
+        return RowModels.fit(*self.layout.to_vectors(self.split("train").x))
 
     def judge(self, xs: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Column shapes, pair trends and how well classifiers separate samples from test rows, beside those of training rows."""
