@@ -1,10 +1,9 @@
-"""Runs: train one from a recipe, open one from a folder, and ask it. The command line and the library run this code."""
+"""Runs: train one from a recipe, open one from a folder, and use it. The command line and the library run this code."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_
 from quasistatic._runs.conditions import guided, side_of
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
+from quasistatic._runs.pace import Pace, Watch
 from quasistatic._runs.provenance import about, kept_recipe
 from quasistatic._runs.scoring import Scores, score
 from quasistatic._storage import checkpoint
@@ -39,7 +39,7 @@ from quasistatic._storage.folder import RunFolder, default_path
 from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
 from quasistatic._training.loop import fit_task
-from quasistatic._training.observer import AbstractObserver, RunInfo
+from quasistatic._training.observer import AbstractObserver
 from quasistatic._training.refit import refit
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
@@ -49,14 +49,6 @@ PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
 BEGINNING = "start_from"  # in run.json, whose weights the run began with
 KERNEL, WEIGHTS = "kernel.", "weights."  # begin the names of the arrays that the kernel has measured, and of the first weights
-
-
-@attrs.frozen
-class Pace:
-    """How many updates training took in this process, and how long, with compilation and validation."""
-
-    updates: int
-    seconds: float
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -270,9 +262,9 @@ class Job:
         out = None if self.folder is None else self.folder.path
         attached = [build_observer(choice, self.manager, out, report, quiet) for choice in self.recipe.observers]
         built, store = [observer for observer in attached if observer is not None], self.store()
-        watch, began = _Watch(), time.monotonic()
+        watch = Watch()
         outcome = fit_task(self.task, [*built, *observers, watch], store, stop)
-        pace = Pace(int(outcome.state.update) - watch.first, time.monotonic() - began)
+        pace = watch.until(int(outcome.state.update))
         run = self.run(outcome.diffusion, outcome.progress, int(outcome.state.update), () if store is None else tuple(store.notes))
         run = attrs.evolve(run, pace=pace if pace.updates else None)
         if not self.recipe.training.refit or run.kept_update == 0 or outcome.reason != "done":
@@ -292,15 +284,6 @@ class Job:
         folder = None if self.folder is None else self.folder.path
         notes = (*self.notes, *notes)
         return Run(self.recipe, self.task, diffusion, progress, done, notes, folder=folder, beginning=self.beginning)
-
-
-class _Watch(AbstractObserver):
-    """From which update on training went."""
-
-    first = 0
-
-    def start(self, info: RunInfo) -> None:
-        self.first = info.first_update
 
 
 def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_from: Run | PathLike | None = None) -> Job:
