@@ -249,7 +249,7 @@ class SideWeightsFrozen(Small):
         return jnp.tanh(self.inner[:, :-2] @ jnp.concatenate(inputs[:2]) + frozen)
 
 
-@catalogue.caught_by("reads-all")
+@catalogue.caught_by("reads-all", missed="a zero may stand for numbers that are absent: sound networks read it so")
 class AbsentReadAsZeros(Small):
     """Reads absent side information as zeros, which may be there."""
 

@@ -98,8 +98,8 @@ def answer(model: AbstractModel, one: Inputs, key: Key | None = None) -> jax.Arr
 @law(
     "model",
     "reads-all",
-    "Once trained, the params change with every feature, with time, with side information and with whether it is present; of a "
-    "causal network, with every feature but those of the last element, and with side information.",
+    "Once trained, the params change with every feature, with time, with side information and, of symbols, with whether it is "
+    "present; of a causal network, with every feature but those of the last element, and with side information.",
     unseen="An input that is read badly, or a different one at each size of the network.",
 )
 def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
@@ -117,7 +117,9 @@ def reads_all(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
                 unread.append(f"side information {name}".rstrip())
         absent, zeros = (_with_presence(batch.side, here) for here in (False, True))
         one, other = (answers(network, batch._replace(side=side)) for side in (absent, zeros))
-        if bool(jnp.all(one == other)):
+        # of numbers a zero may stand for what is absent, of symbols it is the first one
+        has_symbols = any(isinstance(field, Categorical) for field in ports.side.parts().values())
+        if has_symbols and bool(jnp.all(one == other)):
             unread.append("whether side information is present: what is absent is read as zeros")
     return faults(unread, "inputs not read")
 
