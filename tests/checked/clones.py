@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 
 import quasistatic as qs
-from quasistatic import thermodynamics
+from quasistatic.thermodynamics.order import clone_agreement, u_turn
 
 # phi at times of their process, exp(-t) and noise 1 - exp(-2 t), of two normals of unit variance at +-(1, ..., 1)
 CURVES = {
@@ -67,7 +67,7 @@ def by_clones(size: int, count: int, step: float = 0.05) -> Difference:
     for number, t in enumerate(CURVES[size]):
         chain = our_times(np.append(FIRST, np.arange(t, sure, -step)[::-1]))
         ends = [
-            np.asarray(thermodynamics.u_turn(diffusion, xs[start : start + 500], jnp.asarray(chain), key=jr.key(start + number)))
+            np.asarray(u_turn(diffusion, xs[start : start + 500], jnp.asarray(chain), key=jr.key(start + number)))
             for start in range(0, count, 500)
         ]
         classes = np.sign(np.concatenate(ends).sum(axis=-1))
@@ -87,7 +87,7 @@ def by_classes(size: int, count: int) -> Difference:
         p = 1.0 / (1.0 + np.exp(-2.0 * math.exp(-t) * z.sum(axis=1)))
         posteriors = np.stack([p, 1.0 - p], axis=-1)[:, None]
         per_event = (posteriors**2).sum(axis=-1)
-        found[t] = (thermodynamics.clone_agreement(posteriors)[0], per_event.std() / math.sqrt(count))
+        found[t] = (clone_agreement(posteriors)[0], per_event.std() / math.sqrt(count))
     return worst(size, found)
 
 

@@ -19,6 +19,7 @@ import pytest
 import quasistatic as qs
 from quasistatic._training.options import TrainingKeywords
 from quasistatic.errors import QuasistaticError
+from quasistatic.thermodynamics.work import forward_weights
 
 TINY = {"training.updates": 4, "training.batch": 8, "training.fuse": 2, "training.validation_events": 16, "trajectory.steps": 3}
 
@@ -76,7 +77,7 @@ INSIDE = {
     "sample": lambda x: qs.sample(pair(), 2, key=jr.key(0), side=x),
     "ledger": lambda x: qs.ledger(pair(), x, key=jr.key(0)).per_event,
     "fit": lambda x: fitted(x),
-    "forward paths": lambda x: qs.thermodynamics.forward_weights(pair(), x, key=jr.key(0), paths=2),
+    "forward paths": lambda x: forward_weights(pair(), x, key=jr.key(0), paths=2),
 }
 
 

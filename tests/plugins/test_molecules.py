@@ -145,7 +145,7 @@ def test_samples_are_written_line_by_line_and_read_again(file, tmp_path):
     np.testing.assert_array_equal(again.side["padding"], data.side["padding"])
     (tmp_path / "y.smi").write_text("CC\nC[Si](C)C\n")
     again = source.read_events(tmp_path / "y.smi")
-    why = f"token 2: '[Si]' is none of the {len(source.alphabet) - 1} tokens of this source"
+    why = f"token 2: '[Si]' is not one of the {len(source.alphabet) - 1} tokens of this source"
     assert len(again) == 1 and again.outside == (qs.sources.Outside(1, why, {"line": 2, "smiles": "C[Si](C)C"}),)
 
 
@@ -160,7 +160,7 @@ def test_every_record_that_is_scored_has_an_answer(file, tmp_path):
     reasons = [each.reason for each in data.outside]
     assert reasons[0] == "'C1CC' is no molecule to rdkit" and reasons[2] == "it has no molecule that can be read"
     assert reasons[1] == "it has 30 symbols, expected 1 to 24 (source.length)"
-    assert "token 2: '[Si]' is none of the" in reasons[3] and "token 1: '[Cl-]' is none of the" in reasons[4]
+    assert "token 2: '[Si]' is not one of the" in reasons[3] and "token 1: '[Cl-]' is not one of the" in reasons[4]
     (tmp_path / "y.smi").write_text("foo\n")
     assert len(source.read_events(tmp_path / "y.smi")) == 0
 

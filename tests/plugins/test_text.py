@@ -111,7 +111,7 @@ def test_another_file_is_spelt_with_the_same_alphabet(song, tmp_path):
     assert len(data) == 1 and [each.reason for each in data.outside] == []
     other.write_bytes(gzip.compress(b"bottles ? " * 2))
     data = text(song, fewest=1).read_events(other)
-    why = "character 8: '?' is none of the 28 characters of this source"
+    why = "character 8: '?' is not one of the 28 characters of this source"
     assert len(data) == 0 and data.outside[0] == qs.sources.Outside(0, why, {"file": "other.txt.gz", "character": 0})
     (tmp_path / "short.txt").write_text("wall")
     (short,) = text(song, fewest=1).read_events(tmp_path / "short.txt").outside
@@ -216,7 +216,7 @@ def test_windows_with_a_strange_character_are_outside_and_the_others_are_not(son
     (tmp_path / "x.txt").write_text("bottles onZ the wall s the beerof")
     data = source.read_events(tmp_path / "x.txt")
     assert source.spell(data.x) == ["bottles on", " s the bee"] and data.numbers.tolist() == [0, 2]
-    assert [each.reason for each in data.outside] == ["character 10: 'Z' is none of the 27 characters of this source"]
+    assert [each.reason for each in data.outside] == ["character 10: 'Z' is not one of the 27 characters of this source"]
     assert data.outside[0].tags == {"file": "x.txt", "character": 10}
 
 

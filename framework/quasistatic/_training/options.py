@@ -63,6 +63,7 @@ class TrainingKeywords(TypedDict, total=False):
     clip: float
     weight_decay: float
     optimiser: Literal["adam", "muon", "rmsprop"]
+    drop_side: float
     ema: float
     fuse: int
     validate_every: int
