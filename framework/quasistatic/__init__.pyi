@@ -7,7 +7,6 @@ from quasistatic._data import answers as answers
 from quasistatic._data import files as files
 from quasistatic._data import sources as sources
 from quasistatic._data.choices import ArrayReading as ArrayReading
-from quasistatic._data.classes import Classes as Classes
 from quasistatic._data.events import read_events as read_events
 from quasistatic._data.source import AbstractGeneratedSource as AbstractGeneratedSource
 from quasistatic._data.source import AbstractSource as AbstractSource

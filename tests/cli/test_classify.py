@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, tmp_path)
 
 def test_shares_of_classes_are_those_of_the_training_split(digits):
     run, _ = digits
-    classes, train = qs.Classes.of(run.source), run.source.split("train")
+    classes, train = qs.sources.Classes.of(run.source), run.source.split("train")
     counts = np.bincount(train.tags["label"], minlength=10)
     np.testing.assert_allclose(np.exp(classes.log_shares), (counts + 1) / (len(train) + 10))
     sides = classes.sides(run.source.split("test", 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quasistatic._data.classes import Classes as Classes
 from quasistatic._data.conversion import from_user as from_user
 from quasistatic._data.conversion import to_user as to_user
 from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing

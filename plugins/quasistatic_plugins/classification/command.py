@@ -51,7 +51,7 @@ def classify(
         qs.files.try_out(per_event)
     run = qs.open_run(folder, manager)
     try:
-        classes = qs.Classes.of(run.source)
+        classes = qs.sources.Classes.of(run.source)
     except qs.InputError as error:
         raise qs.InputError(f"{folder}: {error}") from None
     events = run.source.split("test") if data is None else qs.read_events(run.source, data)
@@ -125,7 +125,7 @@ class Value:
     unit: str
 
 
-def _values(classes: qs.Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
+def _values(classes: qs.sources.Classes, events: qs.Data, found: Bounds) -> dict[str, Value]:
     """Means over all events; where their class is known also the accuracy."""
     import numpy as np
 
@@ -143,7 +143,7 @@ def _values(classes: qs.Classes, events: qs.Data, found: Bounds) -> dict[str, Va
     return {name: mean(x, unit) for name, (x, unit) in of_events.items()}
 
 
-def _table(classes: qs.Classes, events: qs.Data, found: Bounds) -> bytes:
+def _table(classes: qs.sources.Classes, events: qs.Data, found: Bounds) -> bytes:
     """Every record beside where it comes from: its likeliest class, the probabilities of all, and K without the class."""
     import numpy as np
 
