@@ -24,6 +24,8 @@ from quasistatic.kits import pictures, tables
 from quasistatic.kits.pictures.files import _Room
 from quasistatic_plugins.conditioning.draws import hidden_elements
 
+PATIENCE = 60.0  # seconds of a busy machine: an idle one takes less than 20
+
 
 def problem(path: Path) -> str:
     """Why a table cannot be read, in less than 20 s."""
@@ -31,7 +33,7 @@ def problem(path: Path) -> str:
     with pytest.raises(qs.DataError) as found:
         for _ in tables.read_table(path).pieces():
             pass
-    assert time.perf_counter() - start < 20 and "\n" not in str(found.value)
+    assert time.perf_counter() - start < PATIENCE and "\n" not in str(found.value)
     return str(found.value)
 
 
@@ -121,7 +123,7 @@ def test_a_molecule_without_end(tmp_path: Path, smiles: str, ending: str) -> Non
         path.write_text(("smiles\n" if ending == ".csv" else "") + "\n".join(["CCO", "CCN", "CCC", smiles]))
     with pytest.raises(qs.DataError) as found:
         qs.make("source", "molecules", path=str(path), unreadable="refuse")
-    assert "expected at most" in str(found.value) and "\n" not in str(found.value) and time.perf_counter() - start < 20
+    assert "expected at most" in str(found.value) and "\n" not in str(found.value) and time.perf_counter() - start < PATIENCE
     if ending != ".sdf":
         notes = qs.make("source", "molecules", path=str(path)).notes
         assert any(note.startswith("left out 1 of 4 lines that rdkit refuses: ") for note in notes)

@@ -15,7 +15,7 @@ import pytest
 
 from hostile import generator
 
-SECONDS, GIGABYTES = 20.0, 2.0
+SECONDS, GIGABYTES = 60.0, 2.0  # of a busy machine: an idle one takes less than 20 s
 FEW, MANY = 2, int(os.environ.get("HOSTILE", "120"))  # files of each kind
 
 
