@@ -83,7 +83,8 @@ def test_ctrl_c_at_any_instant_is_130(folder, tmp_path, command):
         code, said = interrupted(folder, command, draw.uniform(0.3, 4.0), str(tmp_path / str(number)))
         assert "Traceback" not in said and "terminate called" not in said and "defect" not in said
         codes.append(code)
-    assert set(codes) <= {130, -signal.SIGINT, None} and 130 in codes
+    # 0: the signal came when all was done, between the end of the work and that of the process
+    assert set(codes) <= {130, -signal.SIGINT, None, 0} and 130 in codes
 
 
 def test_ctrl_c_while_threads_compile_is_130(tmp_path):

@@ -298,7 +298,7 @@ class WritesWholeNumbers(Stored):
         return "".join(f"{value:.0f}\n" for value in np.ravel(self.units.to_user(np.asarray(xs, np.float64)))).encode()
 
 
-@catalogue.caught_by("written")
+@catalogue.caught_by("written", raises=True)  # of one event nothing is written
 class WritesAllButOne(Stored):
     """Leaves out the last event, as it has no line end."""
 

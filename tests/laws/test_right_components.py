@@ -215,9 +215,10 @@ class Absence(models.Small):
         return super().hidden(features, t, side, key) + (1.0 - there) * self.absent
 
 
+OVERFLOW = "params of 1,000 are coordinates in a chart whose points no float has"
 RIGHT = {
-    "positive numbers in a chart": ("kernel", PositiveKernel, {}),
-    "shares in a chart": ("kernel", SharesKernel, {}),
+    "positive numbers in a chart": ("kernel", PositiveKernel, {"support": OVERFLOW}),
+    "shares in a chart": ("kernel", SharesKernel, {"support": OVERFLOW}),
     "Dirichlet": ("source", Dirichlet, {}),
     "labels": ("source", Labelled, {}),
     "DDIM": ("sampler", Denoiser, {}),

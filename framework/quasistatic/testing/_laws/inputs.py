@@ -69,6 +69,15 @@ def many_inputs(ports: Ports, setting: Setting, count: int) -> Inputs:
     return jax.vmap(lambda key: inputs(ports, key))(setting.some_keys(60, count))
 
 
+def some_absent(batch: Inputs) -> Inputs:
+    """The same, with every fourth input without its side information."""
+    if batch.side is None:
+        return batch
+    present = jnp.arange(len(batch.t)) % 4 > 0
+    value = jax.vmap(lambda here, value: jax.tree.map(lambda leaf: jnp.where(here, leaf, 0), value))(present, batch.side.value)
+    return batch._replace(side=Side(value, present))
+
+
 def stirred(model: AbstractModel, key: Key) -> AbstractModel:
     """The network some way into training: every trained leaf moved."""
     leaves, tree = jax.tree.flatten(model)

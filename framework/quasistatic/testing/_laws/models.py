@@ -14,7 +14,7 @@ from quasistatic._process.distribution import Key
 from quasistatic._process.model import AbstractModel, Ports, Side
 from quasistatic._process.tree import take
 from quasistatic.testing._law import WORK, law
-from quasistatic.testing._laws.inputs import Inputs, answer, answers, inputs, many_inputs, stirred, vector
+from quasistatic.testing._laws.inputs import Inputs, answer, answers, inputs, many_inputs, some_absent, stirred, vector
 from quasistatic.testing._reading import Reading, faults, not_measured, worst
 from quasistatic.testing._setting import Setting, layout_of, spread, types_of, widened
 from quasistatic.testing._tools.key_trace import key_faults
@@ -137,7 +137,7 @@ def counted(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
     unseen="A gradient of a wrong size, and numbers that do nothing at this size of an event.",
 )
 def trained(model: AbstractModel, ports: Ports, setting: Setting) -> Reading:
-    network, batch = stirred(model, setting.key(61)), widened(many_inputs(ports, setting, GENERIC))
+    network, batch = stirred(model, setting.key(61)), widened(some_absent(many_inputs(ports, setting, GENERIC)))
     total = _gradient_sizes(network, batch, setting.some_keys(63, GENERIC))
     still = jax.tree.map(lambda leaf: ~(np.isfinite(leaf) & (np.asarray(leaf) > 0)), total)
     named = jax.tree_util.tree_leaves_with_path(still)
