@@ -25,12 +25,23 @@ def refuse_costly(recipe: Recipe, event: AbstractEvent, build: Callable[[Any], A
     _refuse(f"training.batch: {batch} events of {event.size} elements at a time", ACTIVATIONS * batch * event.size)
     samples = recipe.evaluation.samples
     _refuse(f"evaluation.samples: {samples} events of {event.size} elements", samples * event.size)
+    arrays = arrays_of(build, key)
+    if arrays is None:
+        return
+    weights = sum(each.size for each in arrays)
+    _refuse(f"model {recipe.choices['model'].component.name!r}: {weights} weights to train", WEIGHTS * weights)
+
+
+def arrays_of(build: Callable[[Any], Any], key: Any) -> list[jax.ShapeDtypeStruct] | None:
+    """Shapes and dtypes of the arrays of the network that `build(key)` gives, without one of them.
+
+    None for a network that cannot be built of shapes alone, as one that draws its weights with numpy.
+    """
     try:
         shapes = eqx.filter_eval_shape(build, key)
-    except Exception:  # a network that cannot be built of shapes alone is counted when it is built
-        return
-    weights = sum(leaf.size for leaf in jax.tree.leaves(shapes) if isinstance(leaf, jax.ShapeDtypeStruct))
-    _refuse(f"model {recipe.choices['model'].component.name!r}: {weights} weights to train", WEIGHTS * weights)
+    except Exception:  # what is wrong with a network is an error when it is built
+        return None
+    return [leaf for leaf in jax.tree.leaves(shapes) if isinstance(leaf, jax.ShapeDtypeStruct)]
 
 
 def _refuse(what: str, numbers: int) -> None:

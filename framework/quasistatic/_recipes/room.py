@@ -1,17 +1,16 @@
-"""What a recipe that is read from a run asks for, against the checkpoint that came with it: before anything so large is built."""
+"""What a recipe that is read from a run needs, beside the checkpoint that came with it: before anything so large is built."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-import equinox as eqx
 import jax
 import numpy as np
 
 from quasistatic._process.event import AbstractEvent
-from quasistatic._process.model import Ports
+from quasistatic._recipes.budget import arrays_of
 from quasistatic._recipes.recipe import Choice
 from quasistatic._storage.checkpoint import Room
 from quasistatic._storage.files import limit
@@ -33,30 +32,21 @@ def refuse_large_events(event: AbstractEvent) -> None:
         )
 
 
-def refuse_larger(model: Choice, ports: Ports, room: Room) -> None:
-    """Raises CheckpointError for a network of more numbers, or more arrays, than the largest checkpoint of its run can hold."""
+def refuse_larger(model: Choice, build: Callable[[Any], Any], key: Any, room: Room) -> None:
+    """Raises CheckpointError where the network of `build(key)` has more than the largest checkpoint of its run can hold."""
     for name, value in _whole_numbers(model.options):
         is_count = name.rpartition(".")[2].rpartition("_")[2] in COUNTS
         if value > (room.arrays if is_count else room.size):
             held = f"{room.arrays} arrays" if is_count else f"{room.size} bytes"
             raise CheckpointError(f"recipe.toml: model.{name} = {value}, where the checkpoints of the run hold {held} at most")
-    needed = _bytes_of(model, ports)
-    if needed is not None and COPIES * needed > room.size:
+    arrays = arrays_of(build, key) or ()
+    weights = [each for each in arrays if jax.numpy.issubdtype(each.dtype, np.inexact)]
+    needed = sum(each.size * np.dtype(each.dtype).itemsize for each in weights)
+    if COPIES * needed > room.size:
         raise CheckpointError(
             f"recipe.toml: its network takes {needed} bytes, which is kept {COPIES} times, and the checkpoints of the run hold "
             f"{room.size} at most: they are of another one"
         )
-
-
-def _bytes_of(model: Choice, ports: Ports) -> int | None:
-    """How many bytes of weights a network has, without one of them; None where that cannot be found."""
-    try:
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        built = eqx.filter_eval_shape(lambda key: model.component.load()(model.options, ports, key=key), key)
-    except Exception:  # one that draws its weights with numpy, or that cannot be built at all, which is an error later
-        return None
-    leaves = [leaf for leaf in jax.tree.leaves(built) if isinstance(leaf, jax.ShapeDtypeStruct)]
-    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in leaves if jax.numpy.issubdtype(leaf.dtype, np.inexact))
 
 
 def _whole_numbers(options: Any) -> Iterator[tuple[str, int]]:

@@ -61,10 +61,14 @@ def build_task(
     if absent is not None:
         kernel.given(absent.value)  # what it cannot do with, it refuses before anything is written
     ports = Ports.of(kernel, source.side)
+
+    def network(key: Any) -> AbstractModel:
+        return _build(manager, "model", recipe.choices["model"], ports, key=key)
+
     if room is not None:
-        refuse_larger(recipe.choices["model"], ports, room)
-    refuse_costly(recipe, source.event, lambda key: _build(manager, "model", recipe.choices["model"], ports, key=key), key)
-    model = _build(manager, "model", recipe.choices["model"], ports, key=key)
+        refuse_larger(recipe.choices["model"], network, key, room)
+    refuse_costly(recipe, source.event, network, key)
+    model = network(key)
     diffusion = Diffusion(kernel, model, _grid(recipe, kernel), recipe.trajectory.first_step, absent)
     return Task(
         source,

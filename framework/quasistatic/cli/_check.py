@@ -175,7 +175,7 @@ def _read(laws: list[tuple[str, Law]], quiet: bool) -> list[Verdict]:
     """The verdicts, in order. What runs long waits for the others: it alone is compiled with all optimisations."""
     found: dict[int, Verdict] = {}
     for is_long in (False, True):
-        tasks = {number: partial(_told, *each, quiet) for number, each in enumerate(laws) if each[1].long is is_long}
+        tasks = {number: partial(_verdict, *each, quiet) for number, each in enumerate(laws) if each[1].long is is_long}
         found |= _side_by_side(tasks)
     return [found[number] for number in range(len(laws))]
 
@@ -207,7 +207,7 @@ def _side_by_side(tasks: Mapping[int, Callable[[], Verdict]]) -> dict[int, Verdi
     return found
 
 
-def _told(label: str, law: Law, quiet: bool) -> Verdict:
+def _verdict(label: str, law: Law, quiet: bool) -> Verdict:
     """The verdict, and a line that says so."""
     if quiet:
         return law.verdict(label)

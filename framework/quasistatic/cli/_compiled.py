@@ -81,7 +81,7 @@ def clear(folder: Path) -> int:
 
 def mend_broken(folder: Path) -> None:
     """From now on a program that cannot be read is named once, and removed, so that it is compiled and kept anew."""
-    show, told = warnings.showwarning, set[str]()
+    show, named = warnings.showwarning, set[str]()
     warnings.filterwarnings("always", message=_BROKEN.pattern)
 
     def shown(message: Warning | str, *more: Any, **options: Any) -> None:
@@ -92,9 +92,9 @@ def mend_broken(folder: Path) -> None:
         for path in _of(folder, found["name"]):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        if not told:
+        if not named:
             echo(f"note: a compiled program in {folder} is damaged and is compiled anew; if this comes again: {CLEAR}", err=True)
-        told.add(found["name"])
+        named.add(found["name"])
 
     warnings.showwarning = shown
 

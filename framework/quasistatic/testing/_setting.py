@@ -243,9 +243,9 @@ class Wave(AbstractModel):
 
     def __call__(self, features: State, t: Time, side: Side | None = None, *, key: Key | None = None) -> State:
         # three things: no side information, some that is absent, and a number
-        told = 0.0 if side is None else jnp.where(side.present, side.value, ABSENT)
+        shown = 0.0 if side is None else jnp.where(side.present, side.value, ABSENT)
         read = self.weights @ self.ports.numbers.ravel(self.ports.to_numbers(features))
-        return self.ports.params.unravel(read * jnp.cos(3.0 * t) + self.shift * (jnp.sin(2.0 * t) + told))
+        return self.ports.params.unravel(read * jnp.cos(3.0 * t) + self.shift * (jnp.sin(2.0 * t) + shown))
 
 
 def fresh(kernel: AbstractKernel, steps: int) -> Diffusion:

@@ -143,11 +143,11 @@ class Text(sequences.AbstractSymbolSource):
     def _tokens(self, choices: TextOptions, texts: Mapping[str, str]) -> tuple[tuple[str, ...], list[np.ndarray], tuple[str, ...]]:
         found = numbered(choices.tokenizer, self.beside["tokenizer"], list(texts.values()))
         total, lost = sum(map(len, found.rows)), found.unknown
-        said = (
+        more = (
             f"{total} tokens of {len(found.alphabet)} kinds",
             *((f"{lost} tokens are unknown to the tokenizer",) if lost else ()),
         )
-        return found.alphabet, found.rows, (*said, *found.notes)
+        return found.alphabet, found.rows, (*more, *found.notes)
 
     @functools.cached_property
     def _tokenizer(self) -> Any:

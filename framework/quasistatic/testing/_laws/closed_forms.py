@@ -139,8 +139,8 @@ def _is_mean(
         drawn = _over_draws(point, setting.keys(18, DRAWS), *distributions)
         stated = over_keys(closed, setting.keys(19, DRAWS), *distributions)
         return statistical(largest_of(scores(drawn, stated), 4), name)
-    exact, told = float(_by_nodes(point, *distributions)), float(over_keys(closed, setting.key(17)[None], *distributions)[0])
-    return Reading(abs(told - exact) / max(1.0, abs(exact)), 1e-10, "nats", name)
+    exact, found = float(_by_nodes(point, *distributions)), float(over_keys(closed, setting.key(17)[None], *distributions)[0])
+    return Reading(abs(found - exact) / max(1.0, abs(exact)), 1e-10, "nats", name)
 
 
 @eqx.filter_jit

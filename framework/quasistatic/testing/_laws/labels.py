@@ -35,7 +35,7 @@ def labels(source: AbstractSource, setting: Setting) -> Reading:
     data = source.split("train", COMPARED)
     xs, sides = flat(data.x), flat(data.side)
     near, others = nearest(xs, xs, np.arange(len(xs)))
-    own, own_error = _told(sides[others], sides)
+    own, own_error = _explained(sides[others], sides)
     if np.all(own < CLEAR * own_error):
         return not_measured("the nearest event tells nothing of side information")
     splits = {f"the {name} split": source.split(name, COMPARED) for name in SPLITS[1:]}
@@ -48,15 +48,15 @@ def labels(source: AbstractSource, setting: Setting) -> Reading:
         is_as_far = near >= np.median(distance)
         if is_as_far.sum() < ENOUGH:
             continue
-        own, own_error = _told(sides[others[is_as_far]], sides[is_as_far])
-        told, error = _told(sides[beside], flat(side))
+        own, own_error = _explained(sides[others[is_as_far]], sides[is_as_far])
+        explained, error = _explained(sides[beside], flat(side))
         # half of what is given in training would be seen for certain, and there is nothing
-        lost = (0.5 * own > CLEAR * np.maximum(error, own_error)) & (told < NOTHING * error) & _are_varied(flat(side))
+        lost = (0.5 * own > CLEAR * np.maximum(error, own_error)) & (explained < NOTHING * error) & _are_varied(flat(side))
         bad += [f"{name}: number {number} of side information" for number in np.flatnonzero(lost)]
     return faults(bad, "of side information that does not belong to its events")
 
 
-def _told(guessed: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _explained(guessed: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much guesses (N, size) tell of side information, 0 for nothing and 1 for all, and its standard error, (size,)."""
     symbols = are_symbols(sides)
     same = (guessed == sides) - np.mean([np.roll(guessed, shift, axis=0) == sides for shift in range(1, 8)], axis=(0, 1))

@@ -27,7 +27,7 @@ from quasistatic.testing._setting import LOUD, Setting, all_levels, enumerate_st
 from quasistatic.testing._tools.statistics import largest_of, scores
 
 # as a whole and by part
-Told = tuple[jax.Array, dict[str, jax.Array]]
+WholeAndParts = tuple[jax.Array, dict[str, jax.Array]]
 
 
 @law(
@@ -92,36 +92,36 @@ def ledger(kernel: AbstractKernel, setting: Setting) -> Reading:
         values = [scores(-terms[:, k], log_weights[:, k]) for k in range(terms.shape[1])]
         term = int(np.argmax(values))
         readings.append(statistical(largest_of(values[term], len(values)), f"term {term} of {len(values)}"))
-    return worst([*readings, *_told_by_part(kernel, setting)])
+    return worst([*readings, *_sums_over_parts(kernel, setting)])
 
 
-def _told_by_part(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
+def _sums_over_parts(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
     """The ledger reads log-probabilities and divergences by part, all else reads them as a whole: their names and their sums."""
     found, parts = distributions_at(kernel, setting), kernel.event.parts()
-    told = {**_log_probs_by_part(found, setting.key(24)), "divergence": _divergences_by_part(found, setting.keys(25, 1_000))}
+    pairs = {**_log_probs_by_part(found, setting.key(24)), "divergence": _divergences_by_part(found, setting.keys(25, 1_000))}
     wrong = [
         f"{name}: parts {sorted(by_part)}, expected {sorted(parts)}"
-        for name, (_, by_part) in told.items()
+        for name, (_, by_part) in pairs.items()
         if {*by_part} != {*parts}
     ]
-    gaps = {name: np.asarray(sum(by_part.values()) - whole) for name, (whole, by_part) in told.items()}
+    gaps = {name: np.asarray(sum(by_part.values()) - whole) for name, (whole, by_part) in pairs.items()}
     # a divergence may be a draw, and one by part another
     readings = [statistical(scores(gaps.pop("divergence")[:, None], np.zeros(1)), "the divergence by part")]
     for name, gap in gaps.items():
-        size = max(1.0, abs(float(told[name][0])))
+        size = max(1.0, abs(float(pairs[name][0])))
         readings.append(Reading(abs(float(gap)) / size, 1e-9, "relative", f"{name} by part"))
     return [*readings, faults(wrong, "distributions of other parts")]
 
 
 @eqx.filter_jit
-def _log_probs_by_part(distributions: Distributions, key: Key) -> dict[str, Told]:
+def _log_probs_by_part(distributions: Distributions, key: Key) -> dict[str, WholeAndParts]:
     """Of a draw from each."""
     draws = {name: distribution.sample(key) for name, distribution in distributions.items()}
     return {name: (each.log_prob(draws[name]), each.log_prob_by_part(draws[name])) for name, each in distributions.items()}
 
 
 @eqx.filter_jit
-def _divergences_by_part(distributions: Distributions, keys: Key) -> Told:
+def _divergences_by_part(distributions: Distributions, keys: Key) -> WholeAndParts:
     """Of the posterior and the step back, for many keys."""
     p, q = distributions["posterior"], distributions["reverse"]
     return jax.vmap(lambda key: (p.kl(q, key=key), p.kl_by_part(q, key=key)))(keys)

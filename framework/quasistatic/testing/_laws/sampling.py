@@ -149,15 +149,15 @@ def normalised(kernel: AbstractKernel, setting: Setting) -> Reading:
 
 def _means(kernel: AbstractKernel, setting: Setting) -> list[Reading]:
     """What distributions tell as their mean, and what it is."""
-    told = {
+    reported = {
         f"{name} {part}".strip(): each
         for name, distribution in distributions_at(kernel, setting).items()
         for part, each in _parts(distribution).items()
         if isinstance(each, AbstractWithMean)
     }
     readings = []
-    for name, (mean, terms) in _means_and_terms(told, setting.keys(600, DRAWS)).items():
-        drawn = not isinstance(told[name], AbstractIntegrable | AbstractDiscrete)
+    for name, (mean, terms) in _means_and_terms(reported, setting.keys(600, DRAWS)).items():
+        drawn = not isinstance(reported[name], AbstractIntegrable | AbstractDiscrete)
         gap = scores(terms, mean) if drawn else float(jnp.max(jnp.abs(mean - terms) / (1.0 + jnp.abs(mean))))
         readings.append(statistical(gap, f"the mean of {name}") if drawn else Reading(gap, 1e-9, "relative", f"the mean of {name}"))
     return readings
@@ -170,7 +170,7 @@ def _parts(distribution: AbstractDistribution) -> dict[str, AbstractDistribution
 
 
 @eqx.filter_jit
-def _means_and_terms(told: dict[str, AbstractWithMean], keys: Key) -> dict[str, tuple[jax.Array, jax.Array]]:
+def _means_and_terms(reported: dict[str, AbstractWithMean], keys: Key) -> dict[str, tuple[jax.Array, jax.Array]]:
     """The mean that each tells, as a row of numbers, and the exact one, or the draws (keys, numbers) whose mean it should be."""
 
     def of(distribution: AbstractWithMean) -> tuple[jax.Array, jax.Array]:
@@ -191,7 +191,7 @@ def _means_and_terms(told: dict[str, AbstractWithMean], keys: Key) -> dict[str, 
             return _row(mean), _row(shares if mean.shape == shares.shape else shares @ values)
         return _row(mean), jax.vmap(lambda key: term(distribution.sample(key)))(keys)
 
-    return {name: of(distribution) for name, distribution in told.items()}
+    return {name: of(distribution) for name, distribution in reported.items()}
 
 
 def _row(tree: State) -> jax.Array:

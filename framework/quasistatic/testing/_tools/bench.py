@@ -202,14 +202,14 @@ def tried_on_all(tried: Callable[[str, AbstractKernel], Reading]) -> list[Readin
     A kernel that lacks what the component looks for is refused by a TypeError, and not by an AttributeError.
     """
 
-    def asked(name: str, kernel: AbstractKernel) -> Reading:
+    def refusal_of(name: str, kernel: AbstractKernel) -> Reading:
         try:
             return tried(name, kernel)
         except AttributeError as error:
             advice = "refuse a kernel without it by a TypeError that says what is needed"
             return faults([f"{name}: AttributeError: {error}: {advice}"])
 
-    readings = [on_those_taken(asked, {name: kernel})[0] for name, kernel in benches().items()]
+    readings = [on_those_taken(refusal_of, {name: kernel})[0] for name, kernel in benches().items()]
     if any(reading.is_measured for reading in readings):
         return readings
     return [faults([reading.unmeasured for reading in readings], "kernels, all of which are refused")]
