@@ -91,6 +91,7 @@ KINDS = ["table", *(pytest.param(kind, marks=pytest.mark.slow) for kind in list(
 def trained(home: Path, kind: str) -> Path:
     """The run on data of a kind, trained when it is first needed."""
     run = home / f"run-{kind}"
+    pytest.importorskip("Bio" if kind == "genes" else "numpy")
     if not run.exists():
         more = {"source.length": 6} if kind in ("text", "genes") else {}
         qs.train(qs.load_recipe(home / FILES[kind], {**TINY, **more}), out=run)
