@@ -17,14 +17,18 @@ HASTE = {
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,  # half of what is left of compiling
 }
-MOMENT = 2**34  # calls of a network times its numbers: half a second on one core, a few in haste, as long as to optimise
+# calls of a network times its numbers, and what a kernel and its noise cost beside it: half a second on two cores, a few in
+# haste, as long as to optimise
+MOMENT = 2**35
+PER_ELEMENT = 2**12  # of an event: its draws and its terms, in numbers of a network
 
 
 def is_brief(diffusion: Diffusion, calls: int) -> bool:
     """Whether so many calls of the network are a moment's work: on a CPU, and of a network that costs little for an event."""
     if jax.default_backend() != "cpu" or events_together(diffusion) < WIDTHS[0] ** 2:
         return False
-    return calls * sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(diffusion.model, eqx.is_array))) <= MOMENT
+    network = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(diffusion.model, eqx.is_array)))
+    return calls * (network + PER_ELEMENT * diffusion.kernel.event.size) <= MOMENT
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,8 @@ q(z_t = 1 given x) = survival * x + (1 - survival) * rate: linear in the surviva
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -19,6 +20,7 @@ import quasistatic as qs
 from quasistatic_plugins.binomial import BinomialOptions
 
 Key = jax.Array
+MOST = 80.0  # log-odds whose exponential float32 still holds, with room for a factor
 
 
 class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
@@ -36,9 +38,13 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
     def with_log_probabilities(self, log_probs: Float[Array, "*event values"]) -> Bernoulli:
         return Bernoulli(log_probs[..., 1] - log_probs[..., 0])
 
+    def _of(self, function: Callable[[jax.Array], Any]) -> Any:
+        """A function, or several, of the log-odds of each bit."""
+        return function(self.logits)
+
     def _at(self, u: jax.Array) -> jax.Array:
         # the rarer value is compared with its own probability: both tails keep full relative precision
-        rarer = u < jax.nn.sigmoid(-jnp.abs(self.logits))
+        rarer = u < self._of(lambda logits: jax.nn.sigmoid(-jnp.abs(logits)))
         return jnp.where(rarer == (self.logits < 0), 1.0, 0.0)
 
     def sample(self, key: Key) -> Shaped[Array, "*event"]:
@@ -54,21 +60,44 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
     def kl(self, other: qs.AbstractDistribution, *, key: Key) -> Float[Array, ""]:
         if not isinstance(other, Bernoulli):
             return super().kl(other, key=key)
-        p = jax.nn.sigmoid(self.logits)
-        (zero, one), (other_zero, other_one) = _surprises(self.logits), _surprises(other.logits)
+        p, (zero, one), (other_zero, other_one) = self.mean(), self._of(_surprises), other._of(_surprises)
         return jnp.sum(p * (other_one - one) + (1.0 - p) * (other_zero - zero))
 
     def entropy(self, key: Key | None = None) -> Float[Array, ""]:
-        p, (zero, one) = jax.nn.sigmoid(self.logits), _surprises(self.logits)
+        p, (zero, one) = self.mean(), self._of(_surprises)
         return jnp.sum(p * one + (1.0 - p) * zero)
 
     def mean(self) -> jax.Array:
-        return jax.nn.sigmoid(self.logits)
+        return self._of(jax.nn.sigmoid)
 
     def nodes(self) -> tuple[jax.Array, jax.Array]:
         """All bit patterns."""
         states, weights = qs.Finite(self.log_probabilities()).nodes()
         return states.astype(self.logits.dtype), weights
+
+
+class BernoulliOfBits(Bernoulli):
+    """Bits whose log-odds are a few numbers, chosen by other bits: what depends on them is computed for these few.
+
+    `each` has two for every one of the `bits`: each[x], or each[x, z]. Its gradient does not reach the bits.
+    """
+
+    each: jax.Array
+    bits: tuple[jax.Array, ...]
+
+    def _of(self, function: Callable[[jax.Array], Any]) -> Any:
+        return jax.tree.map(lambda found: _chosen(found, *self.bits), function(self.each))
+
+
+def of_bits(each: jax.Array, *bits: jax.Array) -> BernoulliOfBits:
+    return BernoulliOfBits(_chosen(each, *bits), each, bits)
+
+
+def _chosen(each: jax.Array, *bits: jax.Array) -> jax.Array:
+    if not bits:
+        return each
+    first, *rest = bits
+    return jnp.where(first > 0.5, _chosen(each[1], *rest), _chosen(each[0], *rest))
 
 
 def _surprises(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -110,12 +139,11 @@ class BinomialKernel(qs.FiniteKernel):
         """One log-weight for each bit, (*event, 1)."""
         return jnp.zeros((*self.event.shape, 1))
 
-    def _evidence(self, bit: jax.Array, log_odds: jax.Array) -> jax.Array:
-        """log q(bit given 1) - log q(bit given 0) when the earlier bit survives with these log-odds."""
+    def _evidence(self, log_odds: jax.Array) -> Float[Array, " bit"]:
+        """log q(bit given 1) - log q(bit given 0) of a bit 0 and of a bit 1, when the earlier bit survives with these log-odds."""
         rate = self.options.base_rate
-        one = jnp.logaddexp(0.0, log_odds - math.log(rate))
         zero = jnp.logaddexp(0.0, log_odds - math.log1p(-rate))
-        return jnp.where(bit > 0.5, one, -zero)
+        return jnp.stack([-zero, jnp.logaddexp(0.0, log_odds - math.log(rate))])
 
     def _step(self, s: jax.Array, t: jax.Array) -> jax.Array:
         """Log-odds of surviving from s to t."""
@@ -132,19 +160,22 @@ class BinomialKernel(qs.FiniteKernel):
         return self.equilibrium()
 
     def marginal(self, x: Shaped[Array, "*event"], t: Float[Array, ""]) -> Bernoulli:
-        return Bernoulli(self.base_logit + self._evidence(x, self.schedule.log_odds(t)))
+        return of_bits(self.base_logit + self._evidence(self.schedule.log_odds(t)), x)
 
     def transition(self, z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Bernoulli:
-        return Bernoulli(self.base_logit + self._evidence(z, self._step(s, t)))
+        return of_bits(self.base_logit + self._evidence(self._step(s, t)), z)
 
     def posterior(
         self, x: Shaped[Array, "*event"], z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
     ) -> Bernoulli:
-        arrived = self._evidence(x, self.schedule.log_odds(s))
-        return Bernoulli(self.base_logit + arrived + self._evidence(z, self._step(s, t)))
+        return of_bits(self._earlier(s, t), x, z)
+
+    def _earlier(self, s: jax.Array, t: jax.Array) -> Float[Array, "data bit"]:
+        """Log-odds of z_s for data 0 and 1, where z_t is 0 and where it is 1."""
+        return self.base_logit + self._evidence(self.schedule.log_odds(s))[:, None] + self._evidence(self._step(s, t))
 
     def decode(self, params: Float[Array, "*params"], z: Shaped[Array, "*event"], t: Float[Array, ""]) -> Bernoulli:
-        return Bernoulli(self.base_logit + self._evidence(z, self.schedule.log_odds(t)) + self._one(params, z))
+        return Bernoulli(self.base_logit + _chosen(self._evidence(self.schedule.log_odds(t)), z) + self._one(params, z))
 
     def bridge(
         self, data: qs.AbstractDistribution, z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
@@ -154,25 +185,18 @@ class BinomialKernel(qs.FiniteKernel):
             data = Bernoulli(data.log_probs[..., 1] - data.log_probs[..., 0])
         if not isinstance(data, Bernoulli):
             raise TypeError(f"BinomialKernel.bridge: expected data as bits, got a {type(data).__name__}")
-        # of all bits there are two: what depends on z and the times alone is computed for both, and chosen
-        of_all = zip(self._at_bit(1.0, s, t), self._at_bit(0.0, s, t), strict=True)
-        one, zero, of_one, of_zero = (jnp.where(z > 0.5, at_one, at_zero) for at_one, at_zero in of_all)
-        # log of p(1) over p(0), numerator and denominator multiplied by what makes them sums of few terms,
-        # and divided by the larger of the two weights of the data: nothing cancels where these are certain
-        is_one, is_zero = jnp.minimum(data.logits, 0.0), jnp.minimum(-data.logits, 0.0)
-        up = jnp.logaddexp(is_one + one + of_zero, is_zero + zero + of_one)
-        down = jnp.logaddexp(is_one + of_zero, is_zero + of_one)
-        return Bernoulli(up - down)
-
-    def _at_bit(self, bit: float, s: jax.Array, t: jax.Array) -> tuple[jax.Array, ...]:
-        """Log-odds of z_s where z_t is this bit, for data 1 and data 0, and log(1 + odds) of both."""
-        one, zero = (self.posterior(jnp.asarray(x), jnp.asarray(bit), s, t).logits for x in (1.0, 0.0))
-        return one, zero, jax.nn.softplus(one), jax.nn.softplus(zero)
+        # given z and the times an earlier bit has one of two probabilities, that of data 1 and that of data 0: of all bits there
+        # are four of them, and what is left for each bit is one exponential and one logarithm. Sums of positive terms: nothing
+        # cancels. Odds of the data beyond MOST are as good as certain: the steps of no schedule are that unlikely.
+        odds = jnp.exp(jnp.clip(data.logits, -MOST, MOST))
+        earlier = self._earlier(s, t)
+        (zero, one), (not_zero, not_one) = ([_chosen(of, z) for of in jax.nn.sigmoid(logits)] for logits in (earlier, -earlier))
+        return Bernoulli(jnp.log((odds * one + zero) / (odds * not_one + not_zero)))
 
     def encode(self, z: Shaped[Array, "*event"], t: Float[Array, ""]) -> Float[Array, "*features"]:
         if self.options.features == "bits":
             return (2.0 * z - 1.0)[..., None]
-        return self._evidence(z, self.schedule.log_odds(t))[..., None]
+        return _chosen(self._evidence(self.schedule.log_odds(t)), z)[..., None]
 
     def _one(self, params: jax.Array, z: jax.Array) -> jax.Array:
         """Log-weight of a 1 against a 0 that the params add."""
