@@ -138,6 +138,14 @@ def test_folders(cli, here):
         assert "run: is the folder of a run, which goes on with: quasistatic resume run" in cli(command, "run").stderr
 
 
+@pytest.mark.parametrize(("name", "encoding"), [("a.txt", "windows-1252"), ("a.md", "utf-16"), ("a.tex", "utf-8")])
+def test_prose_in_any_encoding_is_text(cli, here, name, encoding):
+    (here / name).write_text("Straßen, die man geht; und\nein Weg zurück.\n" * 200, encoding=encoding)
+    found, said = opened(cli, name)
+    assert found["use"] == "text" and found.get("encoding", "utf-8") == encoding
+    assert encoding == "utf-8" or f"opened by recipe 'text' with source.encoding={encoding}" in said
+
+
 def test_a_name_of_a_recipe_is_no_path_and_a_path_with_a_separator_is_one(cli, here):
     (here / "digits").mkdir()
     (here / "digits" / "a.png").write_bytes(b"")
@@ -155,7 +163,7 @@ def test_a_name_of_a_recipe_is_no_path_and_a_path_with_a_separator_is_one(cli, h
         ("my.xyz", "my.xyz: no recipe opens it, expected a file that ends in .arrow, .csv, .dat, .fa"),
         ("my", "my: no recipe opens it, expected a file that ends in .arrow, .csv, .dat, .fa"),
         ("my.fasta", "my.fasta: recipe 'sequences' does not open it: it begins with 'no record"),
-        ("latin.md", "latin.md: recipe 'text' does not open it: is not UTF-8 text"),
+        ("bytes.md", "bytes.md: recipe 'text' does not open it: is not text: it is not UTF-8"),
         ("broken.fa.gz", "broken.fa.gz: recipe 'sequences' does not open it: Not a gzipped file"),
         ("cut.fa.gz", "cut.fa.gz: recipe 'sequences' does not open it: it is a damaged .gz file"),
         ("pipe.fasta", "pipe.fasta: is a pipe, expected a file or a folder"),
@@ -164,7 +172,7 @@ def test_a_name_of_a_recipe_is_no_path_and_a_path_with_a_separator_is_one(cli, h
 def test_what_nobody_opens_is_one_message(cli, here, command, name, said):
     for file in ("my.xyz", "my", "my.fasta"):
         (here / file).write_text("no record\n")
-    (here / "latin.md").write_bytes(b"caf\xe9 au lait")
+    (here / "bytes.md").write_bytes(b"caf\xe9\x00 au lait")
     (here / "broken.fa.gz").write_bytes(b"no gz")
     (here / "cut.fa.gz").write_bytes(gzip.compress(DNA.encode())[:40])
     os.mkfifo(here / "pipe.fasta")

@@ -315,3 +315,13 @@ def test_samples_are_read_as_they_were_written(many_files, columns, seed):
         step = column.step or column.form.resolution
         if step and column.bend.is_straight and not column.step and not any(np.isfinite(column.atoms)):
             assert np.all(np.abs(found[there] - own[there]) <= 0.5 * step * (1 + 1e-6) + 1e-12 * np.abs(own[there]))
+
+
+def test_rows_of_blanks_in_a_sheet_are_no_rows_and_are_counted(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["a", "b"], [1, 2], [None, None], [3, 4], [" ", None], [5, 6], [None, None]):
+        book.active.append(row)
+    book.save(tmp_path / "some.xlsx")
+    (piece,) = tables.read_table(tmp_path / "some.xlsx").pieces()
+    assert piece.frame.rows() == [("1", "2"), ("3", "4"), ("5", "6")]
+    assert piece.places.tolist() == [2, 4, 6] and piece.blank == 2

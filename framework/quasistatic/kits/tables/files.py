@@ -136,7 +136,7 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
             sheet = book[options.sheet] if options.sheet else book.worksheets[0]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a cell that is not the date it is marked as: it is read as '#VALUE!'
-                rows = list(_sheet_rows(path, sheet))
+                rows, blank = _rows_with_cells(_sheet_rows(path, sheet))
     except (qs.errors.QuasistaticError, OSError):
         raise
     except Exception as error:  # a damaged file makes anything of a reader of XML
@@ -151,18 +151,29 @@ def _excel(path: Path, options: ReadingOptions) -> RawTable:
     header = options.header != "no" and not any(cell and _is_number(cell) for cell in rows[0][1])
     names = tuple(named(rows[0][1])) if header else tuple(f"column {number}" for number in range(1, width + 1))
     where = f"row {rows[0][0]} is the header" if header else "there is no header"
-    return attrs.evolve(_of_rows(str(path), names, rows[header:], "row"), notes=(*notes, f"{where} (source.header)"))
+    return attrs.evolve(_of_rows(str(path), names, rows[header:], "row", blank), notes=(*notes, f"{where} (source.header)"))
 
 
 def _sheet_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a sheet that hold anything, by their numbers: any cell may be the last of a sheet of 17 billion."""
+    """The rows of a sheet, by their numbers, one after another: any cell may be the last of a sheet of 17 billion."""
     sheet.reset_dimensions()  # the size that it claims would fill every row up
     count = 0
     for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
         count += len(row)
         refuse_cells(path, number, 0, count)
-        if any(cells := ["" if value is None else _excel_cell(value) for value in row]):
-            yield number, cells
+        yield number, ["" if value is None else _excel_cell(value) for value in row]
+
+
+def _rows_with_cells(rows: Iterable[tuple[int, list[str]]]) -> tuple[list[tuple[int, list[str]]], int]:
+    """Those that hold anything but blanks, and how many between them do not."""
+    found, blank, waiting = [], 0, 0
+    for number, cells in rows:
+        if any(cell.strip() for cell in cells):
+            found.append((number, cells))
+            blank, waiting = blank + waiting, 0
+        else:
+            waiting += bool(found)
+    return found, blank
 
 
 def _excel_cell(value: Any) -> str:
@@ -225,14 +236,14 @@ def _is_text(value: Any) -> bool:
     return not (isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value))
 
 
-def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[str]]], counted: str) -> RawTable:
+def _of_rows(name: str, names: tuple[str, ...], rows: Iterable[tuple[int, list[str]]], counted: str, blank: int = 0) -> RawTable:
     places, cells = [], []
     for place, row in rows:
         places.append(place)
         cells.append([cell or None for cell in row])
     schema = {str(number): pl.String for number in range(len(names))}
     frame = pl.DataFrame(cells, schema=schema, orient="row")
-    piece = Piece(frame, np.asarray(places, np.int64))
+    piece = Piece(frame, np.asarray(places, np.int64), blank)
     return RawTable(name, names, lambda: iter((piece,)), counted)
 
 
