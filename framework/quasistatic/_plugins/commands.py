@@ -16,6 +16,8 @@ BUILT_IN = {
     "recipes": ("_recipes:recipes", "List the recipes that can be run by name."),
     "config": ("_config:config", "Print a recipe with every option."),
     "cache": ("_cache:cache", "Show or clear the compiled programs that are kept."),
+    "doctor": ("_doctor:doctor", "Say what this installation is, and whether it computes right."),
+    "bench": ("_bench:bench", "Time this machine, and a recipe on it."),
     "check": ("_check:check", "Test a plugin's components against the laws."),
     "new-plugin": ("_new_plugin:new_plugin", "Write a small plugin project that works, with its tests."),
 }

@@ -17,9 +17,9 @@ HASTE = {
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,  # half of what is left of compiling
 }
-# calls of a network times its numbers, and what a kernel and its noise cost beside it: half a second on two cores, a few in
-# haste, as long as to optimise
-MOMENT = 2**35
+# calls of a network times its numbers, and what a kernel and its noise cost beside it: a tenth of a second on two cores, in haste
+# half a second more for samples and less for K; to optimise takes one second more and two, once for all that are kept on disk
+MOMENT = 2**33
 PER_ELEMENT = 2**12  # of an event: its draws and its terms, in numbers of a network
 
 
