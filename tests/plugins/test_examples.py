@@ -50,7 +50,7 @@ PLUGINS = {
     "waits": "quasistatic-positive/quasistatic_positive/waits",
     "tabular": "quasistatic-tabular/quasistatic_tabular",
     "windows": "quasistatic-windows/quasistatic_windows",
-    "export": "quasistatic-export/quasistatic_export",
+    "archive": "quasistatic-archive/quasistatic_archive",
 }
 DISTRIBUTIONS = sorted({folder.split("/")[0] for folder in PLUGINS.values()})
 SPLITS = ("train", "validation", "test")
@@ -124,14 +124,14 @@ def test_the_examples_are_found_where_they_are_installed(installed: Callable[...
     assert found["wrapped-normal"]["provides"] == ["kernel wrapped-normal"]
     assert set(found["molecule"]["provides"]) == {"source angles", "recipe angles"}
     assert found["windows"]["provides"] == ["source windows", "recipe windows"]
-    assert found["export"]["provides"] == ["command export"]
+    assert found["archive"]["provides"] == ["command archive"]
     assert "angles" in installed("quasistatic", "recipes")
 
 
 def test_the_examples_own_tests_pass(installed: Callable[..., str]) -> None:
     """Those of the angles and of positive numbers are the laws below."""
     quiet = ("pytest", "-q", "-p", "no:cacheprovider")
-    for name in ("quasistatic-windows", "quasistatic-export", "quasistatic-tabular"):
+    for name in ("quasistatic-windows", "quasistatic-archive", "quasistatic-tabular"):
         assert " passed" in installed(*quiet, f"{name}/tests")
     assert "test_wrapped_normal" in installed(*quiet, "--collect-only", "quasistatic-angles/tests")
     assert "test_square_root" in installed(*quiet, "--collect-only", "quasistatic-positive/tests")
@@ -436,16 +436,16 @@ def test_a_recipe_runs_on_windows_and_must_say_where_they_are(cli: Any, tmp_path
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("export") / "run"
+    folder = tmp_path_factory.mktemp("archive") / "run"
     qs.train(qs.load_recipe("swiss-roll", SHORT), out=folder)
     return folder
 
 
-def test_export_writes_samples_and_what_they_are(cli: Any, run_folder: Path, tmp_path: Path) -> None:
+def test_archive_writes_samples_and_what_they_are(cli: Any, run_folder: Path, tmp_path: Path) -> None:
     run = qs.open_run(run_folder)
     asked = {"x.npy": ((), (64, 0, 4)), "x.csv": (("-n", 7, "--seed", 3, "--steps", 6), (7, 3, 6))}
     for out, (options, (number, seed, steps)) in asked.items():
-        told = cli("-p", "quasistatic_export", "export", run_folder, tmp_path / out, *options)
+        told = cli("-p", "quasistatic_archive", "archive", run_folder, tmp_path / out, *options)
         assert told.exit_code == 0 and told.output.startswith(f"{number} samples: "), told.output
         xs = run.sample(number, seed=seed, steps=steps)
         np.testing.assert_allclose(qs.files.read_array(tmp_path / out).values, xs, rtol=1e-6)
@@ -461,8 +461,8 @@ def test_export_writes_samples_and_what_they_are(cli: Any, run_folder: Path, tmp
     assert np.load(tmp_path / "x.npy").dtype == run.sample(1).dtype
 
 
-def test_export_names_the_elements_of_an_event(tmp_path: Path) -> None:
-    write = importlib.import_module("quasistatic_export.command").write
+def test_archive_names_the_elements_of_an_event(tmp_path: Path) -> None:
+    write = importlib.import_module("quasistatic_archive.command").write
     write(tmp_path / "x.csv", np.arange(8).reshape(2, 2, 2))
     assert (tmp_path / "x.csv").read_text().splitlines() == ["x0_0,x0_1,x1_0,x1_1", "0,1,2,3", "4,5,6,7"]
 
@@ -475,8 +475,8 @@ def test_export_names_the_elements_of_an_event(tmp_path: Path) -> None:
         ("nothing", "x.npy", "nothing"),
     ],
 )
-def test_export_refuses_in_one_line(cli: Any, run_folder: Path, tmp_path: Path, folder: str, out: str, said: str) -> None:
-    told = cli("-p", "quasistatic_export", "export", run_folder.parent / folder, tmp_path / out)
+def test_archive_refuses_in_one_line(cli: Any, run_folder: Path, tmp_path: Path, folder: str, out: str, said: str) -> None:
+    told = cli("-p", "quasistatic_archive", "archive", run_folder.parent / folder, tmp_path / out)
     assert told.exit_code == 2 and said in told.output and "Traceback" not in told.output
     assert list(tmp_path.iterdir()) == []
 

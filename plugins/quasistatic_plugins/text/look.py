@@ -48,5 +48,7 @@ def _text(path: Path) -> tuple[str, str]:
         if len(head) - error.start < 4:  # a letter that was cut
             return head[: error.start].decode("utf-8-sig"), "utf-8"
         if CONTROL.search(head):
-            raise qs.DataError(f"is not text: it is not UTF-8 ({error.reason} at byte {error.start}) and has signs of control") from error
+            raise qs.DataError(
+                f"is not text: it is not UTF-8 ({error.reason} at byte {error.start}) and has signs of control"
+            ) from error
         return head.decode("windows-1252", errors="replace"), "windows-1252"

@@ -1,4 +1,4 @@
-"""quasistatic export"""
+"""quasistatic archive"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @parts.seed_option
 @parts.steps_option()
 @click.pass_obj
-def export(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed: int, steps: int | None) -> None:
+def archive(manager: qs.PluginManager, folder: Path, out: Path, number: int, seed: int, steps: int | None) -> None:
     """Write samples of a finished RUN, in the units of its data, to OUT: .npy, or .csv with a row per event.
 
     OUT.json beside it describes them: recipe, seed, T, number, units, and K of the run on its test split.

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 from click.testing import CliRunner
-from quasistatic_export.command import export
+from quasistatic_archive.command import archive
 
 import quasistatic as qs
 
@@ -16,7 +16,7 @@ def test_what_is_written_is_what_the_run_draws(tmp_path):
     run = qs.train(qs.load_recipe("swiss-roll", SHORT), out=tmp_path / "run")
     for name in ("x.npy", "x.csv"):
         arguments = [str(tmp_path / "run"), str(tmp_path / name), "-n", "5"]
-        CliRunner().invoke(export, arguments, obj=qs.plugins(), catch_exceptions=False)
+        CliRunner().invoke(archive, arguments, obj=qs.plugins(), catch_exceptions=False)
     xs = run.sample(5)
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), xs)
     np.testing.assert_allclose(qs.files.read_array(tmp_path / "x.csv").values, xs, rtol=1e-6)

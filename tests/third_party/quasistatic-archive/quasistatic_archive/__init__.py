@@ -5,4 +5,4 @@ import quasistatic as qs
 
 @qs.hookimpl
 def quasistatic_commands() -> list[qs.Command]:
-    return [qs.Command("export", "Write samples of a run as .npy or .csv.", "quasistatic_export.command:export")]
+    return [qs.Command("archive", "Write samples of a run as .npy or .csv.", "quasistatic_archive.command:archive")]
