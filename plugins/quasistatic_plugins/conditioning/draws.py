@@ -21,7 +21,7 @@ from quasistatic.kits import pictures
 from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
 from quasistatic_plugins.conditioning.how import How
 from quasistatic_plugins.conditioning.paper import Paper
-from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
+from quasistatic_plugins.conditioning.particles import Particles
 
 FEW = 3  # particles
 IN_UNITS = " in the units of the data"
@@ -176,8 +176,9 @@ def _one(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Draws of one system, log Z, and the smallest effective sample size."""
     key_walk, key_choice = jr.split(key)
-    found, info = posterior(sampler, diffusion.given(side).tilted(potential), key=key_walk, steps=steps)
-    return found.x[systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, jnp.min(info["ess"], initial=1.0)
+    wanted = diffusion.given(side).tilted(potential)
+    found, share = qs.trajectory.posterior(sampler, wanted, wanted.times(steps), key=key_walk)
+    return found.x[qs.trajectory.systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, share
 
 
 def _scale(source: qs.AbstractSource) -> Any:
