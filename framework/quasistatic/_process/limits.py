@@ -30,7 +30,7 @@ NARROWEST = 1e-4  # variance of what is left between two ends, in that of all
 class Limits:
     """What is known of N events, by the parts of an event; a field alone has the name ''.
 
-    Of symbols and bits `states` (N, *shape, K) says which of K values each may have. Numbers lie from `lowest` to `highest`
+    Of symbols and bits `states` (N, *shape, K) says which of K values each may have. Elements lie from `lowest` to `highest`
     (N, *shape), in model units: the same where they are known, infinite where there is no end. A number that does not exist has
     no ends.
     """
@@ -39,10 +39,12 @@ class Limits:
     lowest: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     highest: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
-    def rows(self, chosen: Any) -> Limits:
-        """Those of some events."""
-        each = ({name: own[chosen] for name, own in parts.items()} for parts in (self.states, self.lowest, self.highest))
-        return Limits(*each)
+    @classmethod
+    def known(cls, event: AbstractEvent, xs: State, masks: State) -> Limits:
+        """Elements of events `xs` (N, ...) are known where `masks` (N, ...) hold: in-painting."""
+        parts = {name: (np.asarray(event.part_of(xs, name)), event.part_of(masks, name)) for name in event.parts()}
+        lowest, highest = ({name: np.where(mask, own, end) for name, (own, mask) in parts.items()} for end in (-np.inf, np.inf))
+        return cls({}, lowest, highest)
 
     def potential(self, event: AbstractEvent) -> AbstractPotential:
         """A stack of N factors, each 1 for an event of which all of this holds, and 0 for others."""

@@ -38,7 +38,7 @@ class Likelihood:
     """log p of N events in nats and model units, `per_event` (N,), and the error that each has of its own, `errors` (N,).
 
     `model` says which distribution it is of, as a chain and a flow of one network are two. Where the value `is_bound` it is at
-    most log p on average, `is_doubtful` (N,) are the events where it is too low by more than its error, as far as can be seen, and
+    most log p on average, `is_doubtful` (N,) are the events where it may be too low by more than its error, and
     `own` has bounds from below and from above of as many events of the model itself, (N,) each: how far the two are apart is how
     loose the value is for such events. Densities in the user's units are lower by `log_scale` (N,), None where there is none.
     """

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 @grid_option
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split of the run's own source; by default test.")
 @data_option
-@click.option("--repeats", type=WholeNumber(1), help="Passes over the events; by default the recipe's.")
+@click.option("--repeats", type=WholeNumber(1),
+              help="Passes over the events; by default the recipe's. The errors of --per-event are good from 16 on.")  # fmt: skip
 @click.option(
     "--fitted-variances", is_flag=True, help="Steps of Gaussian noise have the constant variances that fit validation events."
 )
@@ -173,7 +174,7 @@ def _likelihood_rows(found: Likelihood, measured: Evaluation) -> Iterator[tuple[
 def _likelihood_notes(found: Likelihood) -> Iterator[str]:
     yield f"log p is of {found.model}"
     if count := int(found.is_doubtful.sum()):
-        yield f"of {count} of {len(found.per_event)} events it is too low, by more than its error; more --paths help"
+        yield f"{count} of {len(found.per_event)} events are doubtful, log p may be higher by more than the error; more --paths help"
 
 
 def _likelihood_json(found: Likelihood, measured: Evaluation) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Tagger = Callable[[Values], Mapping[str, np.ndarray]]
 
 
 class TableGaps(qs.sources.AbstractGaps):
-    """Those of a table with the columns of a layout; see `find_gaps`."""
+    """Those of a table with the columns of a layout."""
 
     endings = WRITTEN
 
