@@ -174,7 +174,7 @@ def _likelihood_rows(found: Likelihood, measured: Evaluation) -> Iterator[tuple[
 def _likelihood_notes(found: Likelihood) -> Iterator[str]:
     yield f"log p is of {found.model}"
     if count := int(found.is_doubtful.sum()):
-        yield f"{count} of {len(found.per_event)} events are doubtful, log p may be higher by more than the error; more --paths help"
+        yield f"{count} of {len(found.per_event)} events are doubtful: log p may be more than the error above; --paths help"
 
 
 def _likelihood_json(found: Likelihood, measured: Evaluation) -> dict[str, Any]:
