@@ -98,6 +98,10 @@ def test_known_cells_and_the_order_of_rows_stay(run: qs.Run) -> None:
     low, high = found.interval(0.9)
     numbers = ~np.isnan(found.mean)
     assert (low[numbers] <= high[numbers]).all() and np.isnan(low[~numbers]).all()
+    for ends in found.interval_texts(0.9):
+        dates = [text for text, (_, name) in zip(ends, found.cells, strict=True) if name == "born"]
+        assert dates and all(pl.Series(dates).str.to_date("%Y-%m-%d").is_not_null())
+        assert all(bool(text) == is_number for text, is_number in zip(ends, numbers, strict=True))
     categories = [gap for gap, (_, name) in enumerate(found.cells) if name == "vote"]
     assert (found.share[categories] >= 0.5).all()
 
@@ -191,6 +195,7 @@ def test_samples_have_what_their_conditions_say(run: qs.Run, condition: Any, hol
         ("rain<0", "the column has no such number"),
         ("a!=1", "of a column of numbers expected one of"),
         (("a>1", "a<0"), "no row fulfils it with the others"),
+        ("a>1000", "the model makes such rows too seldom"),
     ],
 )
 def test_conditions_that_cannot_be_are_refused(run: qs.Run, condition: Any, message: str) -> None:
@@ -198,11 +203,14 @@ def test_conditions_that_cannot_be_are_refused(run: qs.Run, condition: Any, mess
         run.sample(2, where=condition)
 
 
-def test_refused(run: qs.Run) -> None:
+def test_refused(run: qs.Run, tmp_path: Path) -> None:
     with pytest.raises(qs.InputError, match="where and sampler exclude"):
         run.sample(2, where="a>0", sampler="ancestral")
     with pytest.raises(qs.DataError, match="there is no column 'b'"):
         run.impute(frame(3).drop("b"))
+    (tmp_path / "empty.csv").write_text("a,b,c,vote,rain,born,id\n")
+    with pytest.raises(qs.DataError, match="holds a header and no rows"):
+        run.impute(tmp_path / "empty.csv")
     other = qs.train(qs.load_recipe("array", {**SMALL, "training.updates": 1}), RNG.normal(size=(60, 2)))
     for attempt in (lambda: other.impute(np.zeros((2, 2))), lambda: other.sample(2, where="a>0")):
         with pytest.raises(qs.InputError, match="table"):

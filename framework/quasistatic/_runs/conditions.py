@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,21 @@ from quasistatic._data.source import AbstractFramed, AbstractSource, capability,
 from quasistatic._plugins.manager import plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
+from quasistatic._process.grid import Steps
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sample import SampleInfo, sample
 from quasistatic._process.sampler import AbstractSampler, AbstractWeighted
 from quasistatic._process.tree import count_of, take
+from quasistatic._process.weighted import FEW, weighted_draws
 from quasistatic._recipes.samplers import fitting_samplers, sampler_for
 from quasistatic._training.keys import Role, role_key
 from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
     from quasistatic._runs.run import Run
+
+FIRST, MOST = 256, 2_048  # particles that try how seldom conditions are met, and where they run out
+LEAST = -100.0  # log-probability of what is drawn under conditions: below, it is nothing that the model has learned
 
 
 @attrs.frozen
@@ -48,7 +54,7 @@ def draw(
     diffusion = guided(run.diffusion, run.source, wanted.guidance, side, wanted.negative, wanted.interval)
     potential = None
     if wanted.where:
-        potential, sampler = of_rows(run.source, diffusion, wanted.where, sampler)
+        potential, sampler = of_rows(run.source, diffusion, wanted.where, sampler, chain["steps"])
     elif isinstance(sampler, str):
         sampler = sampler_for(diffusion, plugins(), sampler)
     chain |= {"sampler": sampler or run.sampler, "side": side, "potential": potential}
@@ -93,11 +99,12 @@ def _with_class(source: AbstractSource, side: State | None, label: str | int) ->
 
 
 def of_rows(
-    source: AbstractSource, diffusion: Diffusion, where: str | Sequence[str], sampler: AbstractSampler | str | None
+    source: AbstractSource, diffusion: Diffusion, where: str | Sequence[str], sampler: AbstractSampler | str | None, steps: Steps
 ) -> tuple[AbstractPotential, AbstractWeighted]:
     """The factor (1, ...) of events of which all conditions hold, and the sampler that draws under it.
 
-    Raises InputError for conditions that cannot be met, or where another sampler is wanted.
+    A first system of particles says how many each event needs. Raises InputError for conditions that cannot be met, or too seldom,
+    or where another sampler is wanted.
     """
     if sampler is not None:
         raise InputError("sample: where and sampler exclude one another, as conditions need weighted particles")
@@ -105,7 +112,17 @@ def of_rows(
     if gapped is None:
         raise InputError(f"where: conditions are on the columns of a table, these events are {source.event.describe()}")
     limits = gapped.where([where] if isinstance(where, str) else where)
-    return limits.potential(source.event), weighted_sampler(diffusion)
+    potential, weighted = limits.potential(source.event), weighted_sampler(diffusion)
+    first = weighted_draws(
+        weighted.of_size(FIRST), diffusion, potential, key=role_key(0, Role.SAMPLE), draws=1, steps=steps, most=MOST
+    )
+    log_z, needed = float(first.log_evidence[0]), 2.0 * FEW * first.particles[0] / first.effective[0]
+    if first.is_few[0] or not log_z > LEAST:
+        raise InputError(
+            f"where: the model makes such rows too seldom: {first.particles[0]} particles run out, and the logarithm of their "
+            f"probability is about {log_z:.3g}"
+        )
+    return potential, weighted.of_size(max(weighted.states, 2 ** math.ceil(math.log2(needed))))
 
 
 def weighted_sampler(diffusion: Diffusion) -> AbstractWeighted:

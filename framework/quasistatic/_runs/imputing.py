@@ -83,8 +83,18 @@ class Imputed:
             raise InputError(f"interval: expected a probability between 0 and 1, got {level:g}")
         found = np.full((2, self.numbers.shape[1]), np.nan)
         known = np.flatnonzero(self._are_numbers)
-        found[:, known] = np.nanquantile(self.numbers[:, known], [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        ends = [0.5 - level / 2, 0.5 + level / 2]
+        found[:, known] = np.nanquantile(self.numbers[:, known], ends, axis=0, method="inverted_cdf")
         return found
+
+    def interval_texts(self, level: float = 0.9) -> tuple[list[str], list[str]]:
+        """The same as cells, (G,) each; '' where there is no number."""
+        columns, both = np.arange(self.numbers.shape[1]), []
+        for ends in self.interval(level):
+            chosen = np.argmax(self.numbers == ends, axis=0)  # each end is a draw
+            texts = self.gaps.texts(self.numbers[chosen, columns], self.states[chosen, columns])
+            both.append([text if number == number else "" for text, number in zip(texts, ends, strict=True)])
+        return both[0], both[1]
 
     @property
     def share(self) -> np.ndarray:

@@ -31,15 +31,16 @@ def files(found: Any, out: Path, is_median: bool) -> dict[Path, bytes]:
 
 def rows(found: Any) -> list[list[str]]:
     """The first gaps: where they are, the median or most frequent cell, where 90 % of draws are, and the share with this cell."""
-    ends, texts, share = found.interval(0.9)[:, :SHOWN], found.texts("median"), found.share
+    (low, high), texts, share = found.interval_texts(0.9), found.texts("median"), found.share
     places = _places(found)
     return [
         [
             places[gap],
             column,
             texts[gap],
-            *("" if np.isnan(end) else f"{end:.6g}" for end in ends[:, gap]),
-            "" if np.isfinite(ends[0, gap]) else f"{share[gap]:.2f}",
+            low[gap],
+            high[gap],
+            "" if low[gap] else f"{share[gap]:.2f}",
         ]
         for gap, (_, column) in enumerate(found.cells[:SHOWN])
     ]
@@ -77,13 +78,14 @@ def cells_table(found: Any) -> bytes:
 
 
 def _columns(found: Any) -> dict[str, list[Any]]:
-    ends = found.interval(0.9)
-    numbers = {"mean": found.mean, "low": ends[0], "high": ends[1]}
+    low, high = found.interval_texts(0.9)
     return {
         "row": [row for row, _ in found.cells],
         "column": [column for _, column in found.cells],
         "median": found.texts("median"),
-        **{name: ["" if np.isnan(value) else float(value) for value in own] for name, own in numbers.items()},
+        "mean": ["" if np.isnan(value) else float(value) for value in found.mean],
+        "low": low,
+        "high": high,
         "share": found.share.tolist(),
     }
 

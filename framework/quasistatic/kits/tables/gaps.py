@@ -27,10 +27,10 @@ class TableGaps(qs.sources.AbstractGaps):
         """`words` are missing cells where they are set, `labels` the column of labels, `data` the frame of the table, if any."""
         self._layout, self._table, self._data = layout, table, data
         pieces = list(table.pieces())
+        if not any(len(piece.frame) for piece in pieces):
+            raise qs.DataError(f"{table.name}: holds a header and no rows")
         self._frame = pl.concat([piece.frame for piece in pieces])
         self.count = len(self._frame)
-        if not self.count:
-            raise qs.DataError(f"{table.name}: holds a header and no rows")
         if lost := [column.name for column in layout.columns if column.name not in table.names]:
             raise qs.DataError(f"{table.name}: there is no column {lost[0]!r}  (it has: {', '.join(table.names[:20])})")
         cells = [self._frame[str(table.names.index(column.name))].str.strip_chars().fill_null("") for column in layout.columns]
