@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from click.testing import Result
@@ -219,3 +220,32 @@ def test_what_the_commands_refuse(cli: Cli, roll: Path, beats: Path, tmp_path: P
     ):
         found = cli(*arguments)
         assert found.exit_code == 2 and words in found.stderr and "Traceback" not in found.stderr, found.output
+
+
+def test_two_cumulants_below_the_bound_of_the_same_paths_are_refused(roll: Path) -> None:
+    """Log-weights of little variance with a long upper tail: their mean and variance miss what their exponentials have."""
+    from quasistatic.thermodynamics.work import LogWeights
+    from quasistatic_plugins.thermodynamics.observatory import Sampled, _recovered
+
+    run = qs.open_run(roll)
+    tailed = np.where(np.arange(200) % 50 == 0, 2.94, -0.06)
+    for totals, is_refused in ((tailed, True), (0.3 * np.random.default_rng(0).standard_normal(200), False)):
+        weights = LogWeights(np.ones(1), np.tile(totals, (5, 1))[..., None] * np.array([1.0, 0.0]))
+        sampled = Sampled(run.source, run.source.split("test", 5).x, weights, None, None)
+        line = {each.name: each for each in _recovered(sampled, False)}["cumulants"]
+        assert ("below what log p is at least" in str(line.doubt)) == is_refused
+
+
+def test_clones_take_as_many_steps_as_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    from quasistatic_plugins.thermodynamics import classes
+
+    lengths = []
+
+    def counted(diffusion: Any, xs: Any, times: Any, **others: Any) -> Any:
+        lengths.append(len(times))
+        return np.stack([np.asarray(xs)] * 2, axis=1)
+
+    monkeypatch.setattr(classes, "u_turn", counted)
+    run = qs.train(qs.load_recipe("digits", {**SMALL, "trajectory.steps": 31, "training.updates": 1}))
+    assert classes.class_survey(run, None, 16, jax.random.key(0)) is not None
+    assert lengths == [31] * classes.TURNS

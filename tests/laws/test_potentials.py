@@ -17,7 +17,7 @@ from quasistatic.testing._tools.bench import Redraw
 from quasistatic.testing._tools.statistics import chi_square, counts_of
 from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
 from quasistatic_plugins.conditioning.paper import Paper
-from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
+from quasistatic_plugins.conditioning.particles import Particles
 
 SIZE = 3.9  # standard errors: 1 in 10,000
 
@@ -49,8 +49,8 @@ def drawn_by_particles(diffusion: qs.Diffusion, count: int, keys: jax.Array) -> 
 
     def one(key):
         key_walk, key_choice = jr.split(key)
-        found, _ = posterior(Particles(ParticlesOptions(count)), diffusion, key=key_walk)
-        return found.x[systematic(found.log_weights, 1, key=key_choice)[0]], found.log_evidence
+        found, _ = qs.trajectory.posterior(Particles(ParticlesOptions(count)), diffusion, diffusion.times(), key=key_walk)
+        return found.x[qs.trajectory.systematic(found.log_weights, 1, key=key_choice)[0]], found.log_evidence
 
     return jax.vmap(one)(keys)
 

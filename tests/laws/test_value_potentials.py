@@ -16,7 +16,7 @@ from quasistatic.testing._setting import enumerate_states, fresh
 from quasistatic.testing._tools.bench import Redraw, Straight
 from quasistatic.testing._tools.statistics import chi_square, counts_of
 from quasistatic_plugins.conditioning import ParticlesOptions
-from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
+from quasistatic_plugins.conditioning.particles import Particles
 
 SIZE = 3.9  # standard errors: 1 in 10,000
 
@@ -71,8 +71,8 @@ class LedSlope(Slope):
 def drawn(diffusion, count, keys):
     def one(key):
         key_walk, key_choice = jr.split(key)
-        found, _ = posterior(Particles(ParticlesOptions(count)), diffusion, key=key_walk)
-        return found.x[systematic(found.log_weights, 1, key=key_choice)[0]], found.log_evidence
+        found, _ = qs.trajectory.posterior(Particles(ParticlesOptions(count)), diffusion, diffusion.times(), key=key_walk)
+        return found.x[qs.trajectory.systematic(found.log_weights, 1, key=key_choice)[0]], found.log_evidence
 
     return jax.vmap(one)(keys)
 

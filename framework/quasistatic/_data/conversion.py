@@ -86,14 +86,14 @@ def from_user(source: AbstractSource, values: Any) -> State:
     return event.check(event.build(parts) if len(parts) == len(event.parts()) else values)
 
 
-def rows_of_frame(source: AbstractSource, values: Any) -> Data | None:
-    """The rows of a data frame as events, some of which may be outside; None of values that are built like events.
+def data_of(source: AbstractSource, values: Any) -> Data:
+    """Events in model units: rows of a data frame, some of which may be outside, or values (N, ...) in the user's units.
 
-    Raises DataError for a frame that has not the columns of the source.
+    Raises DataError for what does not fit, and for a frame that has not the columns of the source.
     """
     framed, event = capability(source, AbstractFramed), source.event
     is_event = isinstance(event, Fields) and isinstance(values, Mapping) and set(values) == set(event)
-    return None if framed is None or is_event else framed.read_frame(values)
+    return Data(from_user(source, values)) if framed is None or is_event else framed.read_frame(values)
 
 
 def _to_model(field: AbstractField, units: Units, values: np.ndarray) -> np.ndarray:

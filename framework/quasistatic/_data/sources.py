@@ -7,6 +7,8 @@ from quasistatic._data.conversion import from_user as from_user
 from quasistatic._data.conversion import to_user as to_user
 from quasistatic._data.draw import AbstractPartDrawing as AbstractPartDrawing
 from quasistatic._data.events import events_of_table as events_of_table
+from quasistatic._data.gaps import AbstractGapped as AbstractGapped
+from quasistatic._data.gaps import AbstractGaps as AbstractGaps
 from quasistatic._data.source import AbstractBaselines as AbstractBaselines
 from quasistatic._data.source import AbstractDrawing as AbstractDrawing
 from quasistatic._data.source import AbstractFramed as AbstractFramed
@@ -25,3 +27,4 @@ from quasistatic._data.source import Kept as Kept
 from quasistatic._data.source import Outside as Outside
 from quasistatic._data.source import Rows as Rows
 from quasistatic._data.source import capability as capability
+from quasistatic._process.limits import Limits as Limits

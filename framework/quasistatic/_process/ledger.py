@@ -41,7 +41,8 @@ class Ledger:
     `times[k]` back to `times[k-1]`), prior; a field alone has the name ''. The terms share their events, so their errors
     do not add; every total's error comes from per-event totals. `evaluations` counts calls of the network per event.
     `units` are those of an event, each with its number in all events or (N,) in each. `per_event_error` (N,) is the standard
-    error of each event's K over repeats, None for a single draw.
+    error of each event's K over repeats, None for a single draw. Of few repeats it is too small,
+    by 8 % of 4, where 1.96 of it cover 87 %; from 16 on it is good, 2 % and 93 %.
     """
 
     times: np.ndarray

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
 from quasistatic._process.diffusion import Diffusion
@@ -73,6 +74,32 @@ class AbstractSampler(eqx.Module):
     def position(self, state: SamplerState) -> State:
         """The noisy state z, which paths and pictures show; by default the state is z itself."""
         return state
+
+
+class Posterior(eqx.Module):
+    """Data `x` (P, ...) with `log_weights` (P,) that sum to one as weights, and an estimate of log Z.
+
+    The estimate is unbiased as one of Z, and so low on average as one of log Z.
+    """
+
+    x: State
+    log_weights: jax.Array
+    log_evidence: jax.Array
+
+
+class AbstractWeighted(AbstractSampler):
+    """A sampler of P weighted particles for one event: all of them are draws, each as much as it weighs.
+
+    Its steps report `ess`, the effective number of particles as a share of P.
+    """
+
+    @abstractmethod
+    def posterior(self, diffusion: Diffusion, state: SamplerState, t: Time, *, key: Key) -> Posterior:
+        """All particles as data, from the state at the first time t."""
+
+    @abstractmethod
+    def of_size(self, count: int) -> Self:
+        """The same with P = `count`."""
 
 
 class Ancestral(AbstractSampler):

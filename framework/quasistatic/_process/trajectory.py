@@ -5,12 +5,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
 from quasistatic._process.diffusion import Diffusion
-from quasistatic._process.distribution import Key, State, Time
+from quasistatic._process.distribution import Key, State, Time, uniform
 from quasistatic._process.kernel import AbstractKernel
 from quasistatic._process.sampler import AbstractSampler, Info, SamplerState
+from quasistatic._process.sampler import AbstractWeighted as AbstractWeighted
+from quasistatic._process.sampler import Posterior as Posterior
 from quasistatic._process.tree import take
 
 
@@ -67,6 +70,28 @@ def walk_back(
         last = sampler.position(start)
         zs = jax.tree.map(lambda more, one: jnp.concatenate([more, one[None]]), zs, last)
     return first, zs, info
+
+
+def posterior(
+    sampler: AbstractWeighted, diffusion: Diffusion, times: Float[Array, " T"], *, key: Key
+) -> tuple[Posterior, Float[Array, ""]]:
+    """One whole system of particles at data, and the least effective share of them on the way and at the end."""
+    key_back, key_data = jr.split(key)
+    state, _, info = walk_back(sampler, diffusion, times, key=key_back)
+    found = sampler.posterior(diffusion, state, times[0], key=key_data)
+    return found, jnp.min(info["ess"], initial=effective_share(found.log_weights))
+
+
+def effective_share(log_weights: Float[Array, " P"]) -> Float[Array, ""]:
+    """(sum w)^2 / (P sum w^2), between 1/P and 1 (Kong, Liu & Wong 1994)."""
+    return jnp.exp(2.0 * logsumexp(log_weights) - logsumexp(2.0 * log_weights)) / len(log_weights)
+
+
+def systematic(log_weights: Float[Array, " P"], count: int, *, key: Key) -> Array:
+    """Numbers (count,) of particles, each as often as its weight says, up to one time more or less (Kitagawa 1996)."""
+    reached = jnp.cumsum(jax.nn.softmax(log_weights))
+    places = (jnp.arange(count) + uniform((), key=key)) / count
+    return jnp.minimum(jnp.searchsorted(reached, places), len(log_weights) - 1)
 
 
 def log_weight(diffusion: Diffusion, path: Path, times: Float[Array, " T"]) -> Float[Array, " T+1"]:

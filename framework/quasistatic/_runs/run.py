@@ -12,8 +12,8 @@ from typing import Any, cast
 import attrs
 import equinox as eqx
 
-from quasistatic._data.conversion import from_user, rows_of_frame, samples_to_user
-from quasistatic._data.source import AbstractFramed, AbstractKept, AbstractSource, Data, Kept, Split, capability, judging_split
+from quasistatic._data.conversion import data_of, samples_to_user
+from quasistatic._data.source import AbstractKept, AbstractSource, Data, Kept, Split, capability, judging_split
 from quasistatic._plugins.manager import PluginManager, plugins
 from quasistatic._process.blocks import refuse_traced
 from quasistatic._process.diffusion import Diffusion
@@ -21,15 +21,15 @@ from quasistatic._process.distribution import State
 from quasistatic._process.estimate import Estimate
 from quasistatic._process.grid import Steps
 from quasistatic._process.ledger import Ledger, ledger
-from quasistatic._process.sample import sample
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._process.shown import as_line, as_table
 from quasistatic._recipes.recipe import Recipe, load_recipe
-from quasistatic._recipes.samplers import sampler_for
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
-from quasistatic._runs.conditions import guided, side_of
+from quasistatic._runs.conditions import Wanted, draw
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
+from quasistatic._runs.imputing import Imputed, impute
+from quasistatic._runs.likelihood import Likelihood, Method, log_prob
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.pace import Pace, Watch
 from quasistatic._runs.provenance import about, kept_recipe
@@ -43,7 +43,7 @@ from quasistatic._training.observer import AbstractObserver
 from quasistatic._training.refit import refit
 from quasistatic._training.store import Measured, Progress, Store
 from quasistatic._training.task import Task
-from quasistatic.errors import CheckpointError, DataError, InputError, RunError
+from quasistatic.errors import CheckpointError, DataError, RunError
 
 PathLike = str | os.PathLike[str]
 DATA = "data"  # in run.json, what the source has kept
@@ -134,6 +134,7 @@ class Run:
         guidance: float = 0.0,
         negative: str | int | None = None,
         interval: tuple[float, float] | None = None,
+        where: str | Sequence[str] = (),
         model_units: bool = False,
         sampler: AbstractSampler | str | None = None,
         as_frame: bool = False,
@@ -149,23 +150,14 @@ class Run:
         with `label`, the name or number of a class, that class in its place. `guidance` is the weight w of classifier-free guidance
         away from the network without side information or, with `negative`, from another class; on `interval` of the log-SNR alone,
         if it is given: see `Diffusion.guided`, also for which distribution that is.
-        `sampler`, or the name of one with its default options, takes the place of the run's own. With `return_info` the events come
-        with a `SampleInfo`. Raises InputError for a label that is not a class, and for guidance without side information.
+        `where` are conditions on the columns of a table, such as 'age>60', in the place of a sampler: each event is then one of
+        weighted particles of its own, a draw that is exact as these become many. `sampler`, or the name of one with its default
+        options, takes the place of the run's own. With `return_info` the events come with a `SampleInfo`. Raises InputError for a
+        label that is not a class, guidance without side information, and conditions that cannot be met.
         """
-        side = side_of(self.source, count, side, label)
-        diffusion = guided(self.diffusion, self.source, guidance, side, negative, interval)
-        if isinstance(sampler, str):
-            sampler = sampler_for(diffusion, plugins(), sampler)
-        key = role_key(seed, Role.SAMPLE)
-        framed = capability(self.source, AbstractFramed)
-        if as_frame and framed is None:
-            raise InputError(f"sample: as_frame is for the rows of a table, these events are {self.source.event.describe()}")
-        chain: Any = {"sampler": sampler or self.sampler, "steps": steps, "calls": calls, "side": side}
-        xs, info = sample(diffusion, count, key=key, **chain, return_info=True)
-        if as_frame and framed is not None:
-            found = framed.to_frame(xs)
-        else:
-            found = xs if model_units else samples_to_user(self.source, xs)
+        wanted = Wanted(side, label, guidance, negative, interval, where)
+        found, info = draw(self, wanted, count, seed, sampler=sampler, steps=steps, calls=calls, as_frame=as_frame)
+        found = found if as_frame or model_units else samples_to_user(self.source, found)
         return (found, info) if return_info else found
 
     def bound(self, x: Any, *, steps: Steps = None, seed: int = 0, repeats: int = 1, side: State | None = None) -> Ledger:
@@ -177,10 +169,8 @@ class Run:
         transformation of jax.
         """
         refuse_traced("bound", "qs.log_prob_bound(run.diffusion, x, key=key), in model units,", x, side)
-        data = rows_of_frame(self.source, x)
-        if data is None:
-            data = Data(from_user(self.source, x))
-        elif not len(data):
+        data = data_of(self.source, x)
+        if data.outside and not len(data):
             raise DataError(f"data: every row is outside of the model, the first because {data.outside[0].reason}")
         key = role_key(seed, Role.EVALUATION)
         found = ledger(self.diffusion, data.x, key=key, steps=steps, side=side, repeats=repeats)
@@ -199,8 +189,7 @@ class Run:
         options: Any = self.recipe.evaluation
         split = judging_split(self.source) if split is None else split
         if not isinstance(split, str | Data):
-            rows = rows_of_frame(self.source, split)
-            split = Data(from_user(self.source, split)) if rows is None else rows
+            split = data_of(self.source, split)
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
         data: Data = split if isinstance(split, Data) else self.source.split(cast(Split, split), options.events)
         if not (isinstance(split, Data) or len(data)):
@@ -208,6 +197,22 @@ class Run:
         repeats = options.repeats if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else refuse_infinite(found, split)
+
+    def impute(self, x: Any, *, draws: int = 5, particles: int = 128, steps: Steps = None, seed: int = 0) -> Imputed:
+        """What stands in the missing cells of a table x, a data frame or a path, by draws given the other cells of each row.
+
+        `.draws` are completed tables; see `Imputed`. Each row with gaps has weighted `particles` of its own, more where these run
+        out. Raises InputError for a run that is not of a table, DataError for a table without its columns.
+        """
+        return impute(self, x, draws=draws, particles=particles, steps=steps, seed=seed)
+
+    def log_prob(self, x: Any, *, method: Method = "flow", steps: Steps = None, paths: int = 128, seed: int = 0) -> Likelihood:
+        """log p of `Data`, rows of a frame or values (N, ...) in the user's units: `.per_event` (N,), in nats and model units.
+
+        "flow" is the density along the probability flow, "weighted" the chain's, at least, by weighted `paths`; see `Likelihood`.
+        Raises InputError for events or a schedule without a flow, DataError for events that do not fit.
+        """
+        return log_prob(self, x, method=method, steps=steps, paths=paths, seed=seed)
 
     def score(self, x: Data | Any, *, rate: float = 0.01, fdr: float = 0.1, seed: int = 0) -> Scores:
         """How unusual events are: `.scores`, `.errors`, `.p_values` (N,), `.flagged` at a `rate` of usual events, `.certificate`.

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.answers import far_outside
-from quasistatic._data.conversion import from_user, rows_of_frame
+from quasistatic._data.conversion import data_of
 from quasistatic._data.source import AbstractSurprises, Data, capability, judging_split
 from quasistatic._process.own_noise import terms_with_own_noise
 from quasistatic._runs.alarms import Certificate, certificate, discoveries, p_values
@@ -83,8 +83,7 @@ def score(run: Run, events: Data | Any, *, rate: float = 0.01, fdr: float = 0.1,
     if split == "train":
         raise InputError("score: p-values need held-out events, this run has neither test nor validation events")
     if not isinstance(events, Data):
-        rows = rows_of_frame(run.source, events)
-        events = Data(from_user(run.source, events)) if rows is None else rows
+        events = data_of(run.source, events)
     judge = _Judge.of(run, seed)
     known = judge.judged(run.source.split(split, HELD_OUT)).scores
     found = judge.judged(events)

@@ -44,6 +44,8 @@ FILMS = (".gif", ".webp")
 @click.option("--sampler", "name", metavar="NAME", help="A sampler in the place of the run's own, such as dpm.")
 @click.option("--set", "overrides", multiple=True, metavar="sampler.KEY=VALUE", help="Set an option of --sampler. May be repeated.")
 @click.option("--label", metavar="CLASS", help="Draw this class alone, by name or number; the network must read it.")
+@click.option("--where", multiple=True, metavar="CONDITION",
+              help="Draw rows of which this holds, such as vote=Dole or age>60. May be repeated.")  # fmt: skip
 @click.option("--guidance", type=float, default=0.0, show_default=True, help="Weight of classifier-free guidance.")
 @click.option("--negative", metavar="CLASS", help="Guide away from this class, not from no class at all.")
 @click.option("--interval", type=float, nargs=2, metavar="LOW HIGH", help="Log-SNR between which to guide; by default everywhere.")
@@ -90,6 +92,8 @@ def sample(
         raise click.UsageError("--set needs --sampler: it sets an option of that sampler")
     if conditions["guidance"] == 0 and (conditions["negative"] is not None or conditions["interval"] is not None):
         raise click.UsageError("--negative and --interval need --guidance, a weight other than 0")
+    if conditions["where"] and name is not None:
+        raise click.UsageError("--where and --sampler exclude one another: conditions need weighted particles")
     run_folder(folder)
     if out is None and not compare:
         raise click.UsageError("Missing option '-o' / '--out': where the samples go")
@@ -110,7 +114,7 @@ def sample(
         return
     assert out is not None
     number = number or 64
-    sampler = run.sampler if name is None else _sampler(run, manager_of(ctx), name, overrides)
+    sampler = None if name is None else _sampler(run, manager_of(ctx), name, overrides)
     chain: dict[str, Any] = {"steps": chain_of(run, steps, grid), "seed": seed, "calls": calls, "sampler": sampler, **conditions}
     kind, writing = out.suffix.lower(), capability(run.source, AbstractWriting)
     own = () if writing is None else writing.endings
@@ -149,7 +153,9 @@ def _film(run: Run, number: int, chain: dict[str, Any], form: str) -> tuple[byte
 
     if capability(run.source, AbstractPictures) is None:
         raise InputError(f"--out: only pictures are animated, these events are {run.source.event.describe()}; .png draws them")
-    sampler, steps = chain["sampler"], chain["steps"]
+    if chain["where"]:
+        raise InputError("--where: rows of a table are not animated")
+    sampler, steps = chain["sampler"] or run.sampler, chain["steps"]
     if chain["calls"] is not None:
         steps = sampler.steps_within(chain["calls"] // (1 if chain["guidance"] == 0 else 2))
     count = len(sampler.times(run.diffusion, steps))

@@ -10,7 +10,8 @@ import numpy as np
 
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
-from quasistatic.thermodynamics._levels import check_flow, divergence, log_levels, log_snr, per_level
+from quasistatic._process.flow import check_flow, divergence
+from quasistatic.thermodynamics._levels import log_levels, log_snr, per_level
 
 
 @attrs.frozen(eq=False)

@@ -18,10 +18,9 @@ from quasistatic._process.blocks import in_blocks
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State, Time
 from quasistatic._process.gaussian import AbstractGaussianPath, Levels
-from quasistatic._process.kernel import AbstractFlowing, AbstractKernel
+from quasistatic._process.kernel import AbstractKernel
 
 SAME = 1e-3  # of ln u: elements whose noise is the same
-EXACT_DIVERGENCE = 16  # elements of an event, up to which the divergence is computed and not estimated
 
 
 def log_snr(kernel: AbstractKernel, times: np.ndarray | jax.Array) -> np.ndarray:
@@ -54,19 +53,6 @@ def _log_snrs(kernel: AbstractKernel, times: jax.Array) -> jax.Array:
 def log_snr_at(kernel: AbstractKernel, t: Time) -> jax.Array:
     log_a, log_noise = log_levels(kernel, t)
     return 2.0 * log_a - log_noise
-
-
-def check_flow(kernel: AbstractKernel) -> None:
-    """Raises TypeError for a kernel without a flow."""
-    if not isinstance(kernel, AbstractFlowing | AbstractGaussianPath):
-        raise TypeError(f"expected a kernel with a flow, got {type(kernel).__name__}")
-
-
-def divergence(field: Callable[[jax.Array], jax.Array], z: jax.Array, probe: jax.Array) -> jax.Array:
-    """Of a field at z: exact up to 16 elements, by a random sign vector beyond."""
-    if z.size <= EXACT_DIVERGENCE:
-        return jnp.trace(jax.jacfwd(field)(z).reshape(z.size, z.size))
-    return jnp.sum(probe * jax.jvp(field, (z,), (probe,))[1])
 
 
 @eqx.filter_jit

@@ -3,8 +3,7 @@
 Log-weights are minus the work; values are in nats.
 """
 
-from quasistatic.thermodynamics._dissipation import Dissipation, Objective, dissipation, knots_of
-from quasistatic.thermodynamics._estimators import (
+from quasistatic._process.estimators import (
     MAX_VARIANCE,
     LogAverage,
     cumulant_estimate,
@@ -12,8 +11,9 @@ from quasistatic.thermodynamics._estimators import (
     jarzynski,
     sandwich_bound,
 )
+from quasistatic._process.weights import LogWeights, forward_weights, model_weights
+from quasistatic.thermodynamics._dissipation import Dissipation, Objective, dissipation, knots_of
 from quasistatic.thermodynamics._two_sided import Crooks, PairedCrooks, TwoSided, bar, crooks, paired_crooks
-from quasistatic.thermodynamics._weights import LogWeights, forward_weights, model_weights
 
 __all__ = [
     "MAX_VARIANCE",

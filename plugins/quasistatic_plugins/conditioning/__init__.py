@@ -1,4 +1,4 @@
-"""Sampling under a condition: a sampler of weighted particles, a potential, and the commands inpaint and denoise."""
+"""Sampling under a condition: a sampler of weighted particles, a potential, and the commands impute, inpaint and denoise."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def quasistatic_components() -> list[qs.Component]:
 def quasistatic_commands() -> list[qs.Command]:
     where = "quasistatic_plugins.conditioning.command"
     return [
+        qs.Command("impute", "Fill in the missing cells of a table.", f"{where}:impute"),
         qs.Command("inpaint", "Fill in hidden elements of events.", f"{where}:inpaint"),
         qs.Command("condition", "Draw samples under a potential.", f"{where}:condition"),
         qs.Command("denoise", "Draw what noisy events may have been.", f"{where}:denoise"),

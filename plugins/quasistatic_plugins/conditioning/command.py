@@ -1,4 +1,4 @@
-"""quasistatic inpaint, denoise and condition"""
+"""quasistatic impute, inpaint, denoise and condition"""
 
 from __future__ import annotations
 
@@ -60,6 +60,55 @@ def event_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+@click.command()
+@parts.run_argument
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--draws", type=parts.WholeNumber(1), default=1, show_default=True,
+              help="Completed tables, FILE-1, FILE-2 and so on where they are more than one.")  # fmt: skip
+@click.option("--median", "is_median", is_flag=True, help="One table with medians, and the most frequent of what is no number.")
+@click.option("--particles", type=parts.WholeNumber(2), default=128, show_default=True,
+              help="Particles of a row; where they run out more are used.")  # fmt: skip
+@click.option("--cells", type=click.Path(path_type=Path), metavar="OUT.csv", help="Also write a table with a line for every gap.")
+@parts.steps_option()
+@parts.seed_option
+@parts.json_option
+@parts.out_option((".csv", ".tsv", ".parquet", ".jsonl", *parts.PICTURES), "The completed table, or a picture of it.",
+                  required=True)  # fmt: skip
+@click.pass_obj
+def impute(
+    manager: qs.PluginManager, folder: Path, data: Path, draws: int, is_median: bool, particles: int, cells: Path | None,
+    steps: int | None, seed: int, as_json: bool, out: Path,
+) -> None:  # fmt: skip
+    """Fill in the missing cells of the table DATA, with a finished RUN of a table with these columns.
+
+    What is filled in is drawn from the posterior given the other cells of the row. These, and the order of rows, stay as they are.
+    Rows that the model cannot have, such as one with a new category, keep their gaps, and are named.
+    """
+    from quasistatic_plugins.conditioning import imputing
+
+    if is_median and draws > 1:
+        raise click.UsageError("--median and --draws exclude one another: there is one table of medians")
+    parts.run_folder(folder)
+    parts.refuse_absent(data)
+    for each in (out, cells):
+        if each is not None:
+            qs.files.try_out(each)
+    found = qs.open_run(folder, manager).impute(data, draws=draws, particles=particles, steps=steps, seed=seed)
+    files = imputing.files(found, out, is_median)
+    for path, content in files.items():
+        qs.files.write_durably(path, content)
+    if cells is not None:
+        qs.files.write_durably(cells, imputing.cells_table(found))
+    if as_json:
+        parts.echo_json({"run": str(folder), "out": [str(path) for path in files], **imputing.values(found)})
+        return
+    if found.cells:
+        parts.echo_table(imputing.HEADERS, imputing.rows(found))
+    for line in imputing.summary(found):
+        parts.echo(line)
+    parts.echo(f"{'median' if is_median else 'draws'}: {', '.join(map(str, files))}")
 
 
 @click.command()

@@ -21,7 +21,7 @@ from quasistatic.kits import pictures
 from quasistatic_plugins.conditioning import PaperOptions, ParticlesOptions
 from quasistatic_plugins.conditioning.how import How
 from quasistatic_plugins.conditioning.paper import Paper
-from quasistatic_plugins.conditioning.particles import Particles, posterior, systematic
+from quasistatic_plugins.conditioning.particles import Particles
 
 FEW = 3  # particles
 IN_UNITS = " in the units of the data"
@@ -30,6 +30,7 @@ LABELS = {
     "rms_error_of_the_mean_draw_all_elements": ("rms error of the mean draw, all elements", IN_UNITS),
     "rms_error_of_what_was_seen": ("rms error of what was seen", IN_UNITS),
     "log_evidence_nats_per_event": ("log evidence, in model units", " nats per event"),
+    "log_evidence_is_low_by": ("  it is low by, at least and on average", " nats per event"),
     "least_effective_share_of_particles": ("least effective share of particles", ""),
 }
 SIDES = {"left": "::,:w/2", "right": "::,w/2:", "top": ":h/2,::", "bottom": "h/2:,::", "center": "h/4:3h/4,w/4:3w/4"}
@@ -40,7 +41,8 @@ class Draws:
     """Draws (N, draws, *event) in model units, of events `x` (N, *event) that are known, or None, seen as `seen`.
 
     `log_evidence` (N,) is log Z in nats, where the method knows it, and `least_ess` (N,) the smallest effective sample size on the
-    way, as a share of the particles. Where this is less than FEW particles log Z is not known, but too low: not a number.
+    way and at the end, as a share of the `particles`. Where this is less than FEW particles log Z is not known, but too low: not a
+    number.
     """
 
     draws: np.ndarray
@@ -48,11 +50,22 @@ class Draws:
     seen: np.ndarray | None = None
     log_evidence: np.ndarray | None = None
     least_ess: np.ndarray | None = None
+    particles: int | None = None
 
     @property
     def few(self) -> int:
         """Of how many events too few particles carried all the weight."""
         return 0 if self.log_evidence is None else int(np.isnan(self.log_evidence).sum())
+
+    @property
+    def bias(self) -> float | None:
+        """By how much log Z is too low on average, in nats: half the variance of the mean weight where it is largest.
+
+        The logarithm of an unbiased mean of P weights is low by (1 / share - 1) / 2P, for an effective share of them.
+        """
+        if self.least_ess is None or self.particles is None:
+            return None
+        return float(np.mean(1.0 / self.least_ess - 1.0)) / (2.0 * self.particles)
 
     def arrays(self, source: qs.AbstractSource) -> dict[str, np.ndarray]:
         """All of it in the units of the data."""
@@ -78,6 +91,7 @@ class Draws:
                 values |= _rms("rms_error_of_what_was_seen", (found["seen"] - found["x"])[:, chosen])
         known = None if self.log_evidence is None or self.few else self.log_evidence
         values |= _mean("log_evidence_nats_per_event", known)
+        values["log_evidence_is_low_by"] = None if known is None else self.bias
         values["least_effective_share_of_particles"] = None if self.least_ess is None else float(self.least_ess.min())
         return values
 
@@ -99,9 +113,9 @@ def _rms(name: str, away: np.ndarray) -> dict[str, float | None]:
 
 def inpainted(run: qs.Run, events: qs.Data, hidden: np.ndarray, how: How) -> Draws:
     """Events (N, *event) with their hidden elements drawn anew."""
-    xs = events.x
-    masks = np.broadcast_to(~hidden, xs.shape)
-    found = _drawn(run, qs.Known(jnp.asarray(xs), jnp.asarray(masks)), events.side, len(xs), how)
+    xs, event = events.x, run.diffusion.kernel.event
+    known = qs.sources.Limits.known(event, xs, np.broadcast_to(~hidden, xs.shape))
+    found = _drawn(run, known.potential(event), events.side, len(xs), how)
     return attrs.evolve(found, x=xs, seen=np.where(hidden, np.nan, xs))
 
 
@@ -161,7 +175,7 @@ def _exact(diffusion: qs.Diffusion, potentials: qs.AbstractPotential, sides: Any
         ess.append(float(least))
     least_ess = np.array(ess)
     known = np.where(least_ess * how.particles < FEW, np.nan, evidence)
-    return Draws(np.stack(draws), log_evidence=known, least_ess=least_ess)
+    return Draws(np.stack(draws), log_evidence=known, least_ess=least_ess, particles=how.particles)
 
 
 @eqx.filter_jit
@@ -176,8 +190,9 @@ def _one(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Draws of one system, log Z, and the smallest effective sample size."""
     key_walk, key_choice = jr.split(key)
-    found, info = posterior(sampler, diffusion.given(side).tilted(potential), key=key_walk, steps=steps)
-    return found.x[systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, jnp.min(info["ess"], initial=1.0)
+    wanted = diffusion.given(side).tilted(potential)
+    found, share = qs.trajectory.posterior(sampler, wanted, wanted.times(steps), key=key_walk)
+    return found.x[qs.trajectory.systematic(found.log_weights, draws, key=key_choice)], found.log_evidence, share
 
 
 def _scale(source: qs.AbstractSource) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import attrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -42,18 +43,7 @@ class Cloud(eqx.Module):
     log_evidence: jax.Array
 
 
-class Posterior(eqx.Module):
-    """Data `x` (P, ...) with `log_weights` (P,) that sum to one as weights, and an estimate of log Z.
-
-    The estimate is unbiased as one of Z, and so low on average as one of log Z.
-    """
-
-    x: Any
-    log_weights: jax.Array
-    log_evidence: jax.Array
-
-
-class Particles(qs.AbstractSampler):
+class Particles(qs.trajectory.AbstractWeighted):
     """One event is drawn from one system of particles. A diffusion without a potential has r = 1."""
 
     options: ParticlesOptions = eqx.field(static=True)
@@ -62,6 +52,9 @@ class Particles(qs.AbstractSampler):
     @property
     def states(self) -> int:
         return self.options.count
+
+    def of_size(self, count: int) -> Particles:
+        return Particles(attrs.evolve(self.options, count=count))
 
     def init(self, diffusion: qs.Diffusion, *, key: Key) -> Cloud:
         count = self.options.count
@@ -91,9 +84,10 @@ class Particles(qs.AbstractSampler):
         params = jax.vmap(lambda z: plain.params(z, t))(state.z)
         log_psis = jax.vmap(twist)(params, state.z)
         log_weights = state.log_weights + log_psis
-        share = _effective_share(log_weights)
+        share = qs.trajectory.effective_share(log_weights)
         is_poor = share < self.options.threshold
-        chosen = jnp.where(is_poor, systematic(log_weights, self.options.count, key=key_resample), jnp.arange(self.options.count))
+        drawn = qs.trajectory.systematic(log_weights, self.options.count, key=key_resample)
+        chosen = jnp.where(is_poor, drawn, jnp.arange(self.options.count))
         gathered = jnp.where(is_poor, _log_mean(log_weights), 0.0)
         log_weights = jnp.where(is_poor, 0.0, log_weights)
         params, z, log_psis = jax.tree.map(lambda leaf: leaf[chosen], (params, state.z, log_psis))
@@ -105,7 +99,7 @@ class Particles(qs.AbstractSampler):
         found = self.posterior(diffusion, state, t, key=key_data)
         return jax.tree.map(lambda leaf: leaf[jr.categorical(key_choice, found.log_weights)], found.x)
 
-    def posterior(self, diffusion: qs.Diffusion, state: Cloud, t: jax.Array, *, key: Key) -> Posterior:
+    def posterior(self, diffusion: qs.Diffusion, state: Cloud, t: jax.Array, *, key: Key) -> qs.trajectory.Posterior:
         """All particles as data, with their weights."""
         plain, potential = diffusion.untilted, diffusion.potential
 
@@ -119,34 +113,12 @@ class Particles(qs.AbstractSampler):
 
         x, log_psis = jax.vmap(draw)(state.z, jr.split(key, self.options.count))
         log_weights = state.log_weights + log_psis
-        return Posterior(x, jax.nn.log_softmax(log_weights), state.log_evidence + _log_mean(log_weights))
+        return qs.trajectory.Posterior(x, jax.nn.log_softmax(log_weights), state.log_evidence + _log_mean(log_weights))
 
     def position(self, state: Cloud) -> Any:
         """The first particle."""
         return jax.tree.map(lambda leaf: leaf[0], state.z)
 
 
-def posterior(
-    sampler: Particles, diffusion: qs.Diffusion, *, key: Key, steps: int | None = None
-) -> tuple[Posterior, dict[str, jax.Array]]:
-    """One whole system of particles at data, and what its T - 1 steps reported; T = `steps`, by default that of training."""
-    key_back, key_data = jr.split(key)
-    times = diffusion.times(steps)
-    state, _, info = qs.trajectory.walk_back(sampler, diffusion, times, key=key_back)
-    return sampler.posterior(diffusion, state, times[0], key=key_data), info
-
-
 def _log_mean(log_weights: jax.Array) -> jax.Array:
     return logsumexp(log_weights) - jnp.log(len(log_weights))
-
-
-def _effective_share(log_weights: jax.Array) -> jax.Array:
-    """(sum w)^2 / (P sum w^2), between 1/P and 1 (Kong, Liu & Wong 1994)."""
-    return jnp.exp(2.0 * logsumexp(log_weights) - logsumexp(2.0 * log_weights)) / len(log_weights)
-
-
-def systematic(log_weights: jax.Array, count: int, *, key: Key) -> jax.Array:
-    """Numbers (count,) of particles, each as often as its weight says, up to one time more or less (Kitagawa 1996)."""
-    reached = jnp.cumsum(jax.nn.softmax(log_weights))
-    places = (jnp.arange(count) + qs.numerics.uniform((), key=key)) / count
-    return jnp.minimum(jnp.searchsorted(reached, places), len(log_weights) - 1)

@@ -20,7 +20,7 @@ LABEL = "label"  # the tag of labelled events
 KNOWN = 2048  # labelled training events, at most
 SEEN = 2  # labelled test events for each event of `thermo`: they take no network
 LEVELS = 41  # times of the curve of the data
-TURNS, STEPS = 6, 25  # times at which clones are sent back, and the times of their way
+TURNS = 6  # times at which clones are sent back
 CLONED = 64  # events of which there are clones, at most
 
 
@@ -88,8 +88,8 @@ def _clones(
     found = []
     for number, end in enumerate(np.linspace(0, len(times) - 1, TURNS + 1)[1:]):
         key_back, key_read = jr.split(jr.fold_in(key, number))
-        # of one length, which is compiled once
-        way = np.interp(np.linspace(0, end, STEPS), np.arange(len(times)), times)
+        # as many times as the chain has: of one length, which is compiled once, and no step is longer than one of the chain's
+        way = np.interp(np.linspace(0, end, len(times)), np.arange(len(times)), times)
         pairs = u_turn(run.diffusion, xs, jnp.asarray(way, jnp.result_type(float)), key=key_back, side=side)
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), pairs)
         # read at the first level of noise, where the classes of known events are all but certain

@@ -202,7 +202,8 @@ def _recovered(sampled: Sampled, is_sure: bool) -> Iterator[Line]:
     lower, averages = importance_weighted(totals), [jarzynski(row) for row in totals]
     yield sampled.line("importance_weighted", f"log p at least, by {totals.shape[1]} paths", lower)
     yield sampled.line("jarzynski", "log p, by Jarzynski's equality", lower, doubt=None if is_sure else _doubts(averages))
-    yield sampled.line("cumulants", "log p, by two cumulants", cumulant_estimate(totals), doubt=_spread(totals))
+    cumulants = cumulant_estimate(totals)
+    yield sampled.line("cumulants", "log p, by two cumulants", cumulants, doubt=_spread(totals) or _below(cumulants, lower))
     tails = sorted(average.pareto_k for average in averages)
     tail, few = tails[int(0.95 * (len(tails) - 1))], "too few paths have a tail to look at"
     ess = float(np.median([average.ess for average in averages]))
@@ -228,6 +229,12 @@ def _spread(weights: np.ndarray) -> str | None:
     if variance < MAX_VARIANCE:
         return None
     return f"the variance of the log-weight is {variance:.2g} nats^2, above {MAX_VARIANCE}: more cumulants would count"
+
+
+def _below(cumulants: np.ndarray, lower: np.ndarray) -> str | None:
+    """Why an estimate is wrong that is below what the same paths say log p is at least."""
+    short = float((lower - cumulants).mean())
+    return f"it is {short:.2g} nats below what log p is at least, by the same paths: more cumulants count" if short > 0.0 else None
 
 
 def _with_truth(sampled: Sampled) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ import polars as pl
 import quasistatic as qs
 from quasistatic.kits.tables.baselines import baselines
 from quasistatic.kits.tables.columns import Column
+from quasistatic.kits.tables.conditions import limits_where
 from quasistatic.kits.tables.drawing import draw_columns
 from quasistatic.kits.tables.files import RawTable, from_frame, is_frame, read_table
+from quasistatic.kits.tables.gaps import TableGaps
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
 from quasistatic.kits.tables.options import TableOptions
@@ -70,6 +72,7 @@ class TableSource(
     qs.sources.AbstractOwnUnits,
     AbstractColumns,
     qs.sources.AbstractFramed,
+    qs.sources.AbstractGapped,
     qs.sources.AbstractRefitting,
     qs.sources.AbstractKept,
 ):
@@ -250,13 +253,30 @@ class TableSource(
 
     def read_events(self, path: str | Path) -> qs.Data:
         """Rows of another file with these columns, in any order; those with a cell that no row can have are outside."""
-        return self._read(read_table(path, attrs.evolve(self._options, header="auto"), self.columns))
+        return self._read(self._table_of(path))
 
     def read_frame(self, frame: Any) -> qs.Data:
         """Rows of a data frame with these columns, by their names, in any order. Raises DataError for one that lacks."""
+        return self._read(self._table_in(frame))
+
+    def gaps(self, frame: Any) -> TableGaps:
+        """The missing cells of a file, or of a data frame, with these columns in any order, and others."""
+        is_path = isinstance(frame, str | Path)
+        table = self._table_of(frame) if is_path else self._table_in(frame)
+        return TableGaps(
+            self.layout, table, self._options.missing_words, self._options.labels, self._tags, None if is_path else frame
+        )
+
+    def where(self, conditions: Sequence[str]) -> qs.sources.Limits:
+        return limits_where(self.layout, conditions)
+
+    def _table_of(self, path: str | Path) -> RawTable:
+        return read_table(path, attrs.evolve(self._options, header="auto"), self.columns)
+
+    def _table_in(self, frame: Any) -> RawTable:
         if not is_frame(frame):
             raise qs.DataError(f"data: expected a data frame or a mapping of columns, got a {type(frame).__name__}")
-        return self._read(from_frame(frame))
+        return from_frame(frame)
 
     def _read(self, table: RawTable) -> qs.Data:
         found = read_values(table, self.layout.columns, self._options.labels)

@@ -185,7 +185,11 @@ def _copies(values: Values) -> list[str]:
 
 def write_table(columns: Sequence[Column], values: Values, ending: str, delimiter: str = ",", has_header: bool = True) -> bytes:
     """A file of rows, with the columns, cells and types of the file that they were read from."""
-    frame = to_text(columns, values)
+    return write_cells(columns, to_text(columns, values), ending, delimiter, has_header)
+
+
+def write_cells(columns: Sequence[Column], frame: pl.DataFrame, ending: str, delimiter: str, has_header: bool) -> bytes:
+    """A file of cells, which are text, with the types of their columns where the ending has any."""
     if ending == ".parquet":
         out = io.BytesIO()
         typed(columns, frame).write_parquet(out)
