@@ -214,12 +214,14 @@ def _announce(job: Job) -> None:
 def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     """Evaluate, write the report, and print what was found."""
     from quasistatic._report.run_report import run_report
-    from quasistatic._report.summary import all_rows, kept_lines, summarise
+    from quasistatic._report.summary import all_rows, kept_lines, planned_line, summarise
     from quasistatic._storage.files import write_durably
 
     folder = job.folder
     assert folder is not None
     with listening(None) if quiet else contextlib.nullcontext():
+        if not quiet:
+            echo(planned_line(trained), err=True)
         summary = summarise(trained)
         with folder.lock():
             write_durably(folder.report, run_report(summary, folder, job.manager).encode())
