@@ -425,6 +425,36 @@ def test_the_orders_are_those_of_runs_in_the_past():
     assert permuted(np.arange(5000, 5008), 4097, 3).tolist() == [1905, 270, 3327, 728, 51, 3720, 1040, 600]
 
 
+def sent(place, count, seed, epoch):
+    """One place through the network of an epoch, in whole numbers of Python."""
+    most, half = 2**64 - 1, max(1, ((count - 1).bit_length() + 1) // 2)
+    keys = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64))).integers(2**63, size=6).tolist()
+    while True:
+        left, right = divmod(place, 2**half)
+        for key in keys:
+            x = right ^ key
+            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & most
+            x = (x ^ (x >> 27)) * 0x94D049BB133111EB & most
+            left, right = right, left ^ ((x ^ (x >> 31)) % 2**half)
+        place = left * 2**half + right
+        if place < count:
+            return place
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 350, 8400, 10**9])
+def test_an_order_is_that_of_its_network_to_the_bit(count):
+    positions = np.arange(3 * count - 7, 3 * count + 7).clip(0)
+    assert permuted(positions, count, 9).tolist() == [sent(at % count, count, 9, at // count) for at in positions.tolist()]
+
+
+@pytest.mark.parametrize("batch", [3, 20_000])
+def test_the_rows_of_a_chunk_are_its_own_whichever_was_read_before(batch):
+    with Batches(qs.sources.ArrayRows(np.arange(100)), batch, 2, seed=4) as batches:
+        for first in (0, 2, 4, 40, 3, 6000, 5998):
+            expected = permuted(np.arange(first * batch, (first + 2) * batch), 100, 4)
+            assert batches.chunk(first).ravel().tolist() == expected.tolist()
+
+
 def test_the_order_of_an_epoch_looks_random():
     count = 4097
     order = permuted(np.arange(count), count, 3)

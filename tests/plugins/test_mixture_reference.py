@@ -9,7 +9,7 @@ import pytest
 
 import quasistatic as qs
 from quasistatic.kits import tables
-from quasistatic_plugins.gaussian.mixture import NormalMixture, fitted_arrays
+from quasistatic_plugins.gaussian.mixture import NormalMixture, filled, fitted_arrays
 
 RNG = np.random.default_rng(0)
 PEAKS = np.where(RNG.random((1500, 1)) < 0.3, RNG.normal(-2.0, 0.3, (1500, 1)), RNG.normal(1.0, 0.6, (1500, 1)))
@@ -109,6 +109,23 @@ def test_zero_params_reach_the_mixture_from_below_as_the_chain_gets_finer(values
     assert lost[400].mean() < lost[25].mean()
 
 
+@pytest.mark.parametrize(("parts", "size", "filled_to"), [(1, 2, 4), (3, 2, 4), (4, 8, 4), (5, 1, 8), (3, 9, 3)])
+def test_parts_of_no_weight_change_nothing(parts, size, filled_to):
+    random = np.random.default_rng(0)
+    axes, variances = np.linalg.qr(random.normal(size=(parts, size, size)))[0], random.uniform(0.1, 2, (parts, size))
+    arrays = dict(
+        log_weights=np.log(np.full(parts, 1 / parts)), means=random.normal(size=(parts, size)), axes=axes, variances=variances
+    )
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    before, after = (NormalMixture(*map(jnp.asarray, each.values()), (size,)) for each in (arrays, filled(arrays)))
+    assert len(after.means) == filled_to
+    z, a, noise = jnp.asarray(random.normal(size=size), jnp.float32), jnp.asarray(0.7), jnp.asarray(0.4)
+    np.testing.assert_allclose(before.log_prob(z), after.log_prob(z), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(before.log_prob)(z), jax.grad(after.log_prob)(z), rtol=1e-4, atol=1e-5)
+    for one, other in zip(before.denoised(z, a, noise), after.denoised(z, a, noise), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_events_of_several_parts_measure_each_their_own():
     fields = {"place": qs.Real((1,)), "marks": qs.Binary((3,))}
     parts = {
@@ -120,7 +137,7 @@ def test_events_of_several_parts_measure_each_their_own():
     arrays = joined.measure(lambda split: events)
     assert set(arrays) == {"place.log_weights", "place.means", "place.axes", "place.variances"}
     known = joined.measured(arrays)
-    np.testing.assert_array_equal(known.parts["place"].mixture.means, fitted_arrays(PEAKS, PEAKS)["means"])
+    np.testing.assert_array_equal(known.parts["place"].mixture.means, filled(fitted_arrays(PEAKS, PEAKS))["means"])
     assert known.parts["marks"] == parts["marks"]
 
 

@@ -51,7 +51,8 @@ class FixedGrid(AbstractGrid):
     is_learned: ClassVar[bool] = False
 
     def times(self, kernel: AbstractKernel, steps: int | None = None) -> Float[Array, " T"]:
-        return jnp.asarray(kernel.times(self.steps if steps is None else steps), jnp.result_type(float))
+        # numpy's: another T compiles no conversion
+        return jnp.asarray(np.asarray(kernel.times(self.steps if steps is None else steps), jnp.result_type(float)))
 
 
 class GivenGrid(AbstractGrid):

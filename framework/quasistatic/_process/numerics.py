@@ -9,7 +9,7 @@ from quasistatic._process.finite import FLOOR as FLOOR
 from quasistatic._process.finite import floored_log as floored_log
 from quasistatic._process.finite import log_normalise as log_normalise
 
-CELLS = 2**24  # distances at a time
+ROWS, OTHERS = 256, 4096  # of distances that are worked out at a time: they stay in the caches
 
 
 def nearest(xs: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -17,15 +17,18 @@ def nearest(xs: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -
 
     `own` (M,) are the numbers of `xs` among the others, if they are: a row is no neighbour of itself.
     """
-    norms, distances, numbers = (others**2).sum(axis=1), [], []
-    rows = max(1, CELLS // len(others))
-    for start in range(0, len(xs), rows):
-        part = xs[start : start + rows]
-        squares = norms - 2.0 * part @ others.T
-        if own is not None:
-            squares[np.arange(len(part)), own[start : start + rows]] = np.inf
-        chosen = squares.argmin(axis=1)
-        numbers.append(chosen)
-        # of the pair itself, so that a copy is at no distance, to the last bit
-        distances.append(np.sqrt(((part - others[chosen]) ** 2).sum(axis=1)))
-    return np.concatenate(distances), np.concatenate(numbers)
+    norms, least, numbers = (others**2).sum(axis=1), np.full(len(xs), np.inf), np.zeros(len(xs), np.int64)
+    for first in range(0, len(others), OTHERS):
+        block = slice(first, first + OTHERS)
+        for start in range(0, len(xs), ROWS):
+            part = slice(start, start + ROWS)
+            squares = norms[block] - 2.0 * xs[part] @ others[block].T
+            if own is not None:
+                here = np.flatnonzero((own[part] >= first) & (own[part] < first + OTHERS))
+                squares[here, own[part][here] - first] = np.inf
+            chosen = squares.argmin(axis=1)
+            found = squares[np.arange(len(chosen)), chosen]
+            is_nearer = found < least[part]
+            least[part][is_nearer], numbers[part][is_nearer] = found[is_nearer], chosen[is_nearer] + first
+    # of the pair itself, so that a copy is at no distance, to the last bit
+    return np.sqrt(((xs - others[numbers]) ** 2).sum(axis=1)), numbers

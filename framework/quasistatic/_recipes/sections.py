@@ -42,6 +42,11 @@ class EvaluationOptions:
     trajectory_steps: tuple[int, ...] = option((), "further T at which K is measured", deep_iterable(and_(ge(1), le(MOST_STEPS))))
     events: int = option(10000, "maximum number of events in a measurement", ge(1))
     repeats: int = option(1, "passes over these events", ge(1))
+    error: float = option(
+        0.0,
+        "standard error of K, in nats per event, that is enough: as many events as it takes are measured, and once; 0: all are",
+        ge(0),
+    )
     samples: int = option(64, "number of samples drawn", ge(1))
 
 

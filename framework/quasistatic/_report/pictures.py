@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -94,27 +94,41 @@ class Walks(NamedTuple):
 def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler | None = None, side: State | None = None) -> Walks:
     """From data xs (N, ...) to noise, and from noise to as many samples; both with side information (N, ...)."""
     sampler = Ancestral() if sampler is None else sampler
-    times = diffusion.times()
+    times, count = np.asarray(diffusion.times()), count_of(xs)
     kept = spread(len(times), COLUMNS)
     chosen, filmed = np.array(kept), Filmed(sampler, kept, len(times))
-    key_out, key_back = jr.split(key)
+    in_haste = is_brief(diffusion, count * len(times) * sampler.states)
+    xs, (keys_out, keys_back) = jax.tree.map(jnp.asarray, xs), (jr.split(each, count) for each in jr.split(key))
+    out = _paths_out(in_haste, diffusion, times[chosen], xs, keys_out, side)
+    back = _paths_back(in_haste, filmed, diffusion, times, keys_back, side)
+    before = np.concatenate([[np.nan], times])[chosen]
+    return Walks(times[chosen], *(trajectory.Path(*jax.tree.map(np.asarray, each)) for each in (out, back)), before)
 
-    def out(x: State, key: Key, side_one: State | None) -> trajectory.Path:
-        # the same distribution as with all steps between
-        return trajectory.forward(diffusion.given(side_one).kernel, x, times[chosen], key=key)
 
-    def back(x: State, key: Key, side_one: State | None) -> trajectory.Path:
+@compiled
+def _paths_out(
+    diffusion: Diffusion, times: jax.Array, xs: State, keys: jax.Array, side: State | None
+) -> tuple[State, State | None]:
+    """Data (N, ...), and their noisy states at these few times: the same distribution as with all steps between."""
+
+    def out(x: State, key: Key, side_one: State | None) -> tuple[State, State | None]:
+        path = trajectory.forward(diffusion.given(side_one).kernel, x, times, key=key)
+        return path.x, path.zs
+
+    return jax.vmap(out)(xs, keys, side)
+
+
+@compiled
+def _paths_back(
+    sampler: Filmed, diffusion: Diffusion, times: jax.Array, keys: jax.Array, side: State | None
+) -> tuple[State, State | None]:
+    """Samples (N, ...), and the noisy states that they were at the times that are filmed."""
+
+    def back(key: Key, side_one: State | None) -> tuple[State, State | None]:
         # not all T states: of pictures they would fill the memory
-        x, zs = trajectory.reverse(filmed, diffusion.given(side_one), times, key=key, keep=False).x
-        return trajectory.Path(x, zs)
+        return trajectory.reverse(sampler, diffusion.given(side_one), times, key=key, keep=False).x
 
-    def all_of(path: Callable[..., trajectory.Path], key: Key) -> trajectory.Path:
-        in_haste = is_brief(diffusion, count_of(xs) * len(times) * sampler.states)
-        found = compiled(jax.vmap(path))(in_haste, jax.tree.map(jnp.asarray, xs), jr.split(key, count_of(xs)), side)
-        return trajectory.Path(*jax.tree.map(np.asarray, (found.x, found.zs)))
-
-    before = np.concatenate([[np.nan], np.asarray(times)])
-    return Walks(np.asarray(times[chosen]), all_of(out, key_out), all_of(back, key_back), before[chosen])
+    return jax.vmap(back)(keys, side)
 
 
 def trajectories(source: AbstractSource, walks: Walks) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 
 from quasistatic._data.source import SPLITS, AbstractBaselines, Split, capability, judging_split
 from quasistatic._process.estimate import Estimate, Unit
+from quasistatic._runs.effort import Effort, expected_seconds
 from quasistatic._runs.evaluation import Evaluation, to_json
 from quasistatic._runs.run import Run
 
@@ -97,6 +98,23 @@ class Summary:
         }
 
 
+def planned_line(run: Run) -> str:
+    """What `summarise` measures, and about how long it takes."""
+    options, steps = run.recipe.evaluation, run.recipe.trajectory.steps
+    effort, finer = Effort.of(options, run.progress), {*options.trajectory_steps} - {steps}
+    calls, counts = 0, []
+    for name in SPLITS:
+        if len(run.source.split(name, 1)):
+            data, often = effort.of_split(run.source, name, options)
+            chain = [steps, *(finer if name == judging_split(run.source) else ())]
+            calls += len(data) * often * sum(chain)
+            counts.append(f"{len(data):,} {name} events{f' {often} times' if often > 1 else ''}")
+    seconds = expected_seconds(calls, run.pace, run.task.options)
+    takes = "" if seconds is None else f", about {seconds:.0f} s" if seconds >= 1 else ", about a second"
+    chains = ", ".join(map(str, sorted({steps, *finer})))
+    return f"K of {', '.join(counts)} (T = {chains}): {calls:,} calls of the network{takes}"
+
+
 def summarise(run: Run) -> Summary:
     """Measure all that a report needs. An event meets the same noise in every evaluation of its split at one T."""
     steps = run.recipe.trajectory.steps
@@ -107,7 +125,7 @@ def summarise(run: Run) -> Summary:
         for count in dict.fromkeys((steps, *run.recipe.evaluation.trajectory_steps))
     }
     simple = capability(run.source, AbstractBaselines)
-    known = {} if simple is None else simple.baselines(run.source.split(split, run.recipe.evaluation.events).x)
+    known = {} if simple is None else simple.baselines(by_split[split].data.x)
     return Summary(run, by_steps, by_split, known)
 
 

@@ -27,6 +27,7 @@ from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
 from quasistatic._runs.conditions import Wanted, draw
+from quasistatic._runs.effort import Effort
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.imputing import Imputed, impute
 from quasistatic._runs.likelihood import Likelihood, Method, log_prob
@@ -179,8 +180,8 @@ class Run:
     def evaluate(
         self, split: Split | Data | Any = None, *, steps: Steps = None, seed: int = 0, repeats: int | None = None
     ) -> Evaluation:
-        """K of a split of the source (at most `evaluation.events`), of events in model units (`Data`), or of the rows of a data
-        frame, beside the truth.
+        """K of a split of the source (at most `evaluation.events`, and no more than `evaluation.error` takes), of events in model
+        units (`Data`), or of the rows of a data frame, beside the truth.
 
         By default of the test split, or the validation split of a source without test events. K of a split is that of the weights
         which were trained with it held out. Of events, those so far from the training data that K is not finite in float32 go to
@@ -191,10 +192,10 @@ class Run:
         if not isinstance(split, str | Data):
             split = data_of(self.source, split)
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
-        data: Data = split if isinstance(split, Data) else self.source.split(cast(Split, split), options.events)
-        if not (isinstance(split, Data) or len(data)):
-            raise DataError(f"the {split} split holds no events to measure K of")
-        repeats = options.repeats if repeats is None else repeats
+        data, often = split, options.repeats
+        if not isinstance(split, Data):
+            data, often = Effort.of(options, self.progress).of_split(self.source, cast(Split, split), options)
+        repeats = often if repeats is None else repeats
         found = evaluate(diffusion, self.source, data, key=role_key(seed, Role.EVALUATION), steps=steps, repeats=repeats)
         return without_far(found) if isinstance(split, Data) else refuse_infinite(found, split)
 

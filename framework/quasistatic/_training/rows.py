@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,7 @@ import numpy as np
 from quasistatic._data.source import Rows
 
 ROUNDS = 6  # of the Feistel network
+TOGETHER = 2**14  # row numbers that are worked out at once: for the few of a chunk, numpy's calls would cost more than their work
 
 
 def permuted(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -20,29 +22,34 @@ def permuted(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
     A Feistel network permutes the numbers below a power of four; what falls outside is sent on until it is inside. No array of all
     numbers is ever made.
     """
-    half = np.uint64(max(1, ((count - 1).bit_length() + 1) // 2))
+    half = max(1, ((count - 1).bit_length() + 1) // 2)
     epochs, places = np.divmod(positions, count)
     first, last = int(epochs.min()), int(epochs.max())
-    keys = np.stack([_keys(seed, epoch) for epoch in range(first, last + 1)], axis=1)[:, epochs - first]
-    found = _sent(places.astype(np.uint64), keys, half)
+    rounds = np.stack([_rounds(seed, epoch, half) for epoch in range(first, last + 1)], axis=1).reshape(ROUNDS, -1)
+    starts = (epochs - first) << half  # of an epoch, in each round
+    found = _sent(places, starts, rounds, half)
     outside = np.flatnonzero(found >= count)
     while len(outside):
-        found[outside] = _sent(found[outside], keys[:, outside], half)
-        outside = outside[found[outside] >= count]
-    return found.astype(np.int64)
+        again = _sent(found[outside], starts[outside], rounds, half)
+        found[outside] = again
+        outside = outside[again >= count]
+    return found
 
 
-def _keys(seed: int, epoch: int) -> np.ndarray:
+@functools.lru_cache(maxsize=2)
+def _rounds(seed: int, epoch: int, half: int) -> np.ndarray:
+    """What each round of an epoch's network adds to one half of a number, for every value of the other: (rounds, 2**half)."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))
-    return generator.integers(2**63, size=ROUNDS).astype(np.uint64)
+    keys = generator.integers(2**63, size=(ROUNDS, 1)).astype(np.uint64)
+    values = np.arange(2**half, dtype=np.uint64)
+    return (_mixed(values ^ keys) & np.uint64(2**half - 1)).astype(np.int64)
 
 
-def _sent(numbers: np.ndarray, keys: np.ndarray, half: np.uint64) -> np.ndarray:
-    """Numbers (n,) once through the network of keys (rounds, n)."""
-    mask = (np.uint64(1) << half) - np.uint64(1)
-    left, right = numbers >> half, numbers & mask
-    for key in keys:
-        left, right = right, left ^ (_mixed(right ^ key) & mask)
+def _sent(numbers: np.ndarray, starts: np.ndarray, rounds: np.ndarray, half: int) -> np.ndarray:
+    """Numbers (n,) once through the networks of their epochs, whose values start at these places of every round."""
+    left, right = numbers >> half, numbers & (2**half - 1)
+    for values in rounds:
+        left, right = right, left ^ values[starts + right]
     return (left << half) | right
 
 
@@ -63,6 +70,7 @@ class Batches:
         self._stored, self._batch, self._fuse, self._seed = stored, batch, fuse, seed
         self._reader = ThreadPoolExecutor(1, "rows")
         self._ahead: tuple[int, Future[Any]] | None = None
+        self._first, self._known = 0, np.empty((0, batch), np.int64)  # row numbers from this update on
 
     def __enter__(self) -> Self:
         return self
@@ -91,5 +99,12 @@ class Batches:
 
     def _read(self, first: int) -> Any:
         assert self._stored is not None
-        rows = self._stored[self.numbers(first, self._fuse)]
+        rows = self._stored[self._known_numbers(first)]
         return jax.tree.map(np.asarray, rows)
+
+    def _known_numbers(self, first: int) -> np.ndarray:
+        """The row numbers of a chunk, shape (fuse, batch): with those of the next chunks, where they are not known yet."""
+        start = first - self._first
+        if not 0 <= start <= len(self._known) - self._fuse:
+            self._first, self._known, start = first, self.numbers(first, max(self._fuse, TOGETHER // self._batch)), 0
+        return self._known[start : start + self._fuse]

@@ -11,6 +11,7 @@ import click
 
 from quasistatic._process.progress import listening
 from quasistatic.cli._common import manager_of, recipe_argument, recipe_of, set_option
+from quasistatic.cli._programs import traced
 from quasistatic.cli.parts import (
     SEEDS,
     WholeNumber,
@@ -51,6 +52,7 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing b
 @set_option
 @quiet_option
 @json_option
+@click.option("--trace-programs", "trace", is_flag=True, help="List on stderr which programs jax compiled, and for which shapes.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -61,14 +63,16 @@ def run(
     overrides: tuple[str, ...],
     quiet: bool,
     as_json: bool,
+    trace: bool,
 ) -> None:
     """Train, evaluate, draw samples and write a report.
 
     RECIPE is a name that `quasistatic recipes` lists, a path to a TOML file, or a path to your own data, such as my.csv or a
     folder of pictures (`quasistatic inspect my.csv` looks at them first). The folder of the run gets report.html.
     """
-    job = _start(ctx, recipe, out, start_from, seed, overrides)
-    _conclude(_train(job, quiet or as_json), job, quiet, as_json)
+    with traced(trace):
+        job = _start(ctx, recipe, out, start_from, seed, overrides)
+        _conclude(_train(job, quiet or as_json), job, quiet, as_json)
 
 
 @click.command()
@@ -210,12 +214,14 @@ def _announce(job: Job) -> None:
 def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     """Evaluate, write the report, and print what was found."""
     from quasistatic._report.run_report import run_report
-    from quasistatic._report.summary import all_rows, kept_lines, summarise
+    from quasistatic._report.summary import all_rows, kept_lines, planned_line, summarise
     from quasistatic._storage.files import write_durably
 
     folder = job.folder
     assert folder is not None
     with listening(None) if quiet else contextlib.nullcontext():
+        if not quiet:
+            echo(planned_line(trained), err=True)
         summary = summarise(trained)
         with folder.lock():
             write_durably(folder.report, run_report(summary, folder, job.manager).encode())

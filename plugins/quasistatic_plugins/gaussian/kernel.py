@@ -20,6 +20,7 @@ from quasistatic_plugins.gaussian.mixture import (
     STATE_ARRAYS,
     NormalMixture,
     StatesMixture,
+    filled,
     fitted_arrays,
     fitted_beside_states,
 )
@@ -194,6 +195,7 @@ class MixtureKernel(AbstractAveragingKernel, qs.AbstractGivenStates):
     def measured(self, arrays: Mapping[str, np.ndarray]) -> "MixtureKernel":
         if not arrays:
             return self
+        arrays = filled(arrays)
         if "log_shares" in arrays:
             log_weights, means, variances, log_shares = (jnp.asarray(arrays[name]) for name in STATE_ARRAYS)
             numbers = NormalMixture(log_weights, means, None, variances, self.event.shape)

@@ -1,6 +1,7 @@
 """A mixture of normal distributions of data, and what noise leaves of it in closed form, also where numbers need not exist."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import equinox as eqx
@@ -16,6 +17,9 @@ from quasistatic.kits import tables
 LOG_TAU = math.log(2.0 * math.pi)
 ARRAYS = ("log_weights", "means", "axes", "variances")
 STATE_ARRAYS = ("log_weights", "means", "variances", "log_shares")
+# parts of a mixture at least, and elements of an event at most: such mixtures are filled up to a power of two with parts of no
+# weight, so that tables of as many columns share their programs; of more elements, parts cost more than to compile
+FEWEST_PARTS, FILLED = 4, 8
 ROWS, CHOOSING = 4_000, 1_000  # training and validation events at most that a mixture beside states is fitted to and chosen on
 
 
@@ -80,6 +84,19 @@ def fitted_arrays(train: np.ndarray, validation: np.ndarray) -> dict[str, np.nda
     variances, axes = np.linalg.eigh(found.covariances)
     arrays = (np.log(found.weights), found.means, axes, variances)
     return {name: np.asarray(array, np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}
+
+
+def filled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a mixture, of a kind that `ARRAYS` or `STATE_ARRAYS` names, with parts of no weight: the same distribution."""
+    parts, size = arrays["means"].shape
+    wanted = max(FEWEST_PARTS, 2 ** (parts - 1).bit_length()) if size <= FILLED else parts
+    empty = {"log_weights": -np.inf, "means": 0.0, "axes": np.eye(size), "variances": 1.0, "log_shares": 0.0}
+    found = {}
+    for name, array in arrays.items():
+        axis = array.ndim - 1 if name == "log_shares" else 0
+        shape = [wanted - parts if each == axis else length for each, length in enumerate(array.shape)]
+        found[name] = np.concatenate([array, np.broadcast_to(empty[name], shape).astype(array.dtype)], axis)
+    return found
 
 
 class StatesMixture(eqx.Module):

@@ -22,6 +22,7 @@ from quasistatic.kits.tables.files import RawTable, from_frame, is_frame, read_t
 from quasistatic.kits.tables.gaps import TableGaps
 from quasistatic.kits.tables.layout import NUMBERS, Layout
 from quasistatic.kits.tables.measures import judged
+from quasistatic.kits.tables.normal_mixtures import CHOOSING, ROWS
 from quasistatic.kits.tables.options import TableOptions
 from quasistatic.kits.tables.report import AbstractColumns
 from quasistatic.kits.tables.surprises import RowModels
@@ -289,8 +290,8 @@ class TableSource(
         return self._data(found.rows(inside), outside)
 
     def baselines(self, xs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Simple models of rows, on the same events as K; see `quasistatic.kits.tables.baselines`."""
-        train, validation = (self.split(name).x for name in ("train", "validation"))
+        """Simple models of some thousand rows, on the same events as K; see `quasistatic.kits.tables.baselines`."""
+        train, validation = self.split("train", ROWS).x, self.split("validation", CHOOSING).x
         return baselines(self.layout, self.event, train, validation, xs)
 
     def surprises(self, xs: Mapping[str, np.ndarray] | None) -> Mapping[str, Mapping[str, np.ndarray]]:
