@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic_plugins.classification import alternatives
+from quasistatic.kits import classes as kit
 
 SMALL = {
     "model.width": 32, "model.depth": 1, "trajectory.steps": 8,
@@ -57,14 +57,14 @@ def test_events_of_a_file_have_no_known_class(cli, digits, tmp_path):
 
 def test_every_record_of_a_file_has_a_line(cli, digits, tmp_path, monkeypatch):
     run, folder = digits
-    x, measure = run.source.split("test", 4).x, alternatives.alternatives
+    x, measure = run.source.split("test", 4).x, kit.alternatives
 
     def with_a_far_one(*inputs, **options):
         measured = measure(*inputs, **options)
         measured.joint[:, 1] = np.nan
         return measured
 
-    monkeypatch.setattr(alternatives, "alternatives", with_a_far_one)
+    monkeypatch.setattr(kit, "alternatives", with_a_far_one)
     found = qs.Data(x, outside=(qs.sources.Outside(0, "no picture"), qs.sources.Outside(5, "blurred")))
     monkeypatch.setattr(qs, "read_events", lambda source, path: found)
     told = cli("classify", folder, "--data", "mine.npy", "--per-event", tmp_path / "c.csv")

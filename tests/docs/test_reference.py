@@ -22,12 +22,12 @@ from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.commands import BUILT_IN
 from quasistatic._plugins.kind import KINDS
 from quasistatic.cli._new_plugin import project_files
-from quasistatic.kits import arrays, networks, pictures, sequences, tables
+from quasistatic.kits import arrays, classes, networks, pictures, sequences, tables
 from quasistatic.testing._law import REGISTRY
 
 from .conftest import DOCS, PAGES, ROOT, blocks
 
-KITS = {"arrays": arrays, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
+KITS = {"arrays": arrays, "classes": classes, "networks": networks, "pictures": pictures, "sequences": sequences, "tables": tables}
 MODULES = ("answers", "distributions", "files", "grids", "numerics", "sources")
 DOORS = ("work", "steps", "order", "landscape", "anomaly")  # of thermodynamics
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)[^)]*\)")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic_plugins.classification.alternatives import Alternatives, alternatives
+from quasistatic.kits.classes import Alternatives, alternatives
 
 CLASSES, BITS = 3, 4
 LOG_PROBS = np.log([0.5, 0.3, 0.2])

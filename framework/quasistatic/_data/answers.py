@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from quasistatic._data.source import Data, Outside
+from quasistatic._process.own_noise import terms_with_own_noise as terms_with_own_noise
 from quasistatic._storage.files import csv_bytes
 from quasistatic.errors import DataError
 

@@ -93,6 +93,10 @@ class AbstractModel(eqx.Module):
         `side` is None where the source offers no side information. `key` is given in training alone (dropout).
         """
 
+    def representation(self, features: State, t: Time, side: Side | None = None) -> Float[Array, " units"] | None:
+        """A hidden layer of the same call, (units,), by which events may be told apart; None of a network that offers none."""
+        return None
+
 
 class ConstantModel(AbstractModel):
     """A network whose output was computed once and is reused: the same params at every state and time."""

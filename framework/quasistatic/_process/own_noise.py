@@ -1,8 +1,9 @@
-"""Terms of -K whose noise comes from the content of each event: the same event has the same terms, to the bit, in any company."""
+"""Values of events whose noise comes from the content of each: the same event has the same values, to the bit, in any company."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
 
 from quasistatic._process.arithmetic import check_arithmetic
 from quasistatic._process.blocks import checked_events, rows_of
@@ -23,6 +23,27 @@ from quasistatic._process.tree import count_of
 
 TOGETHER = 32  # events that one program takes one after another: a batch of them would make bits depend on the company
 
+Measure = Callable[[State, State | None, Key], jax.Array]  # of one event, its side information and a key
+
+
+def with_own_noise(
+    what: str, measure: Measure, diffusion: Diffusion, xs: State, *, key: Key, side: State | None = None, repeats: int = 1
+) -> np.ndarray:
+    """measure(x, side, key) of events `xs` (N, ...), `repeats` draws of each, (repeats, N, ...), float64.
+
+    The keys of an event are a function of `key` and of its content alone, without its side information: under each it has the same
+    noise. `what` names the work for a listener. Raises DataError for events that do not fit the diffusion.
+    """
+    check_arithmetic()
+    xs, side = checked_events(diffusion, xs, side)
+    count = count_of(xs)
+    names, found = _digests(xs, count), []
+    blocks = [np.arange(start, start + TOGETHER) % count for start in range(0, count, TOGETHER)]
+    for rows in counted(what, blocks, count):
+        block, side_block = rows_of((xs, side), rows)
+        found.append(np.asarray(_drawn(measure, block, side_block, jnp.asarray(names[rows]), key, repeats), np.float64))
+    return np.concatenate(found)[:count].swapaxes(0, 1)
+
 
 def terms_with_own_noise(
     diffusion: Diffusion, xs: State, *, key: Key, steps: Steps = None, side: State | None = None, repeats: int = 1
@@ -31,16 +52,14 @@ def terms_with_own_noise(
 
     An event's noise is a function of `key` and of its content alone. Raises DataError for events that do not fit.
     """
-    check_arithmetic()
-    xs, side = checked_events(diffusion, xs, side)
-    chain, count = diffusion.for_chain(steps), count_of(xs)
-    names, found = _digests((xs, side), count), []
-    blocks = [np.arange(start, start + TOGETHER) % count for start in range(0, count, TOGETHER)]
-    for rows in counted(f"K (T = {len(chain.times)})", blocks, count):
-        block, side_block = rows_of((xs, side), rows)
-        drawn = _terms(chain, block, side_block, jnp.asarray(names[rows]), key, repeats)
-        found.append(np.asarray(drawn, np.float64))
-    return np.concatenate(found)[:count].swapaxes(0, 1)
+    chain = diffusion.for_chain(steps)
+    measure = eqx.Partial(_terms, chain)
+    return with_own_noise(f"K (T = {len(chain.times)})", measure, diffusion, xs, key=key, side=side, repeats=repeats)
+
+
+def _terms(chain: Chain, x: State, side: State | None, key: Key) -> jax.Array:
+    terms = ledger_terms(chain.given(side), x, key=key, fold=len(chain.times))
+    return jnp.sum(jnp.stack(list(terms.values())), axis=0)
 
 
 def _digests(state: Any, count: int) -> np.ndarray:
@@ -51,17 +70,12 @@ def _digests(state: Any, count: int) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _terms(
-    chain: Chain, xs: State, side: State | None, names: jax.Array, key: Key, repeats: int
-) -> Float[Array, "events repeats terms"]:
+def _drawn(measure: Measure, xs: State, side: State | None, names: jax.Array, key: Key, repeats: int) -> jax.Array:
+    """(events, repeats, ...)"""
+
     def one(row: tuple[State, State | None, jax.Array]) -> jax.Array:
         x, side_one, name = row
         own = jr.fold_in(jr.fold_in(key, name[0]), name[1])
-
-        def draw(key_one: Key) -> jax.Array:
-            terms = ledger_terms(chain.given(side_one), x, key=key_one, fold=len(chain.times))
-            return jnp.sum(jnp.stack(list(terms.values())), axis=0)
-
-        return jax.vmap(draw)(jr.split(own, repeats))
+        return jax.vmap(lambda key_one: measure(x, side_one, key_one))(jr.split(own, repeats))
 
     return jax.lax.map(one, (xs, side, names))

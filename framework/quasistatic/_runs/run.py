@@ -29,6 +29,7 @@ from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_
 from quasistatic._runs.conditions import Wanted, draw
 from quasistatic._runs.effort import Effort
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
+from quasistatic._runs.features import At, By, Features, features
 from quasistatic._runs.imputing import Imputed, impute
 from quasistatic._runs.likelihood import Likelihood, Method, log_prob
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
@@ -224,6 +225,11 @@ class Run:
         """
         return score(self, x, rate=rate, fdr=fdr, seed=seed)
 
+    def features(self, x: Any, *, by: By = "mean", time: At = "auto", seed: int = 0, repeats: int = 16) -> Features:
+        """Events x as vectors: `.values` (N, D), each a function of its event and `seed` alone, to the bit; see `Features`.
+        Raises InputError for options that cannot be, DataError for events that do not fit."""
+        return features(self, x, by=by, time=time, seed=seed, repeats=repeats)
+
 
 def _unpickled(folder: Path | None, own: dict[str, Any]) -> Run:
     if folder is None:
@@ -288,8 +294,7 @@ class Job:
     def run(self, diffusion: Diffusion, progress: Progress, done: int, notes: tuple[str, ...] = ()) -> Run:
         """The run of this job, with these weights."""
         folder = None if self.folder is None else self.folder.path
-        notes = (*self.notes, *notes)
-        return Run(self.recipe, self.task, diffusion, progress, done, notes, folder=folder, beginning=self.beginning)
+        return Run(self.recipe, self.task, diffusion, progress, done, (*self.notes, *notes), None, None, folder, self.beginning)
 
 
 def start(recipe: Recipe, manager: PluginManager, out: PathLike | None, start_from: Run | PathLike | None = None) -> Job:

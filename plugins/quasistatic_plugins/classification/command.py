@@ -14,7 +14,7 @@ from quasistatic.cli import parts
 if TYPE_CHECKING:
     import numpy as np
 
-    from quasistatic_plugins.classification.alternatives import Alternatives
+    from quasistatic.kits.classes import Alternatives
 
 
 @click.command()
@@ -45,7 +45,7 @@ def classify(
     """
     import jax.random as jr
 
-    from quasistatic_plugins.classification import alternatives
+    from quasistatic.kits.classes import alternatives
 
     if per_event is not None:
         qs.files.try_out(per_event)
@@ -60,7 +60,7 @@ def classify(
     if len(events):
         shares, key = classes.log_shares, jr.key(seed)
         sides = classes.sides(events)
-        drawn = alternatives.alternatives(run.diffusion, events.x, sides, shares, key=key, steps=steps, repeats=repeats)
+        drawn = alternatives(run.diffusion, events.x, sides, shares, key=key, steps=steps, repeats=repeats)
         found = Bounds.of(drawn)
         if data is not None:
             events, found = _near(events, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -32,6 +33,7 @@ from quasistatic_plugins.convolutional import ConvolutionalOptions
 
 Key = jax.Array
 HEAD = 32  # channels of one head of attention
+PLACES = 4  # of a representation, along each axis, at most
 
 
 class Block(eqx.Module):
@@ -108,26 +110,39 @@ class Convolutional(qs.AbstractFilters):
         self.options, self.ports, self.picture = options, ports, picture
 
     def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
+        clock, keys, h, seen = self._coarsest(features, t, side, key)
+        h = self._through(self.up[-1], h, clock, keys)
+        for finer, level in zip(self.finer[::-1], self.up[-2::-1], strict=True):
+            h = self._through(level, pixels(finer(h), 2) + seen.pop(), clock, keys)
+        h = jax.nn.silu(normalised(h, groups_of(h.shape[-1])))
+        return self.picture.give(self.leave(h), self.ports)
+
+    def representation(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None) -> Float[Array, " units"]:
+        """The coarsest level, in means of blocks: at most 4 x 4 of them."""
+        h = self._coarsest(features, t, side, None)[2]
+        height, width, channels = h.shape
+        size = math.ceil(max(height, width) / PLACES)
+        return jnp.mean(blocks(padded(h, size), size).reshape(-1, size**2, channels), axis=1).ravel()
+
+    def _coarsest(
+        self, features: Any, t: Float[Array, ""], side: qs.Side | None, key: Key | None
+    ) -> tuple[jax.Array, Iterator[Key | None], Float[Array, "height width channels"], list[jax.Array]]:
+        """The clock, keys that are left, the last level on the way down, and the levels above it, which it is made of."""
         image = padded(self.picture.read(features, self.ports), 2 ** (len(self.down) - 1))
         clock = self.clock(t, side, image.dtype)
         keys = iter([None] * 2 * len(self.down) * self.options.blocks if key is None else self._keys(key))
-
-        def through(level: list[Block], h: Float[Array, "height width channels"]) -> Float[Array, "height width channels"]:
-            for block in level:
-                h = block(h, clock, self.options.dropout, next(keys))
-            return h
-
-        h, seen = through(self.down[0], self.enter(image)), []
+        h, seen = self._through(self.down[0], self.enter(image), clock, keys), []
         for coarser, level in zip(self.coarser, self.down[1:], strict=True):
             seen.append(h)
-            h = through(level, coarser(blocks(h, 2)))
-        if self.attention is not None:
-            h = self.attention(h)
-        h = through(self.up[-1], h)
-        for finer, level in zip(self.finer[::-1], self.up[-2::-1], strict=True):
-            h = through(level, pixels(finer(h), 2) + seen.pop())
-        h = jax.nn.silu(normalised(h, groups_of(h.shape[-1])))
-        return self.picture.give(self.leave(h), self.ports)
+            h = self._through(level, coarser(blocks(h, 2)), clock, keys)
+        return clock, keys, h if self.attention is None else self.attention(h), seen
+
+    def _through(
+        self, level: list[Block], h: Float[Array, "height width channels"], clock: jax.Array, keys: Iterator[Key | None]
+    ) -> Float[Array, "height width channels"]:
+        for block in level:
+            h = block(h, clock, self.options.dropout, next(keys))
+        return h
 
     def filters(self) -> Float[Array, "filters height width"]:
         return as_pictures(self.enter.weight)

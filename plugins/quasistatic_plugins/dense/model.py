@@ -47,20 +47,31 @@ class Dense(qs.AbstractFilters):
         self.ports = ports
 
     def __call__(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None, *, key: Key | None = None) -> Any:
-        options = self.options
-        flat = self.ports.numbers.ravel(self.ports.to_numbers(features))
-        keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
-        h = self._first(flat, t, side)
-        for number, key_layer in enumerate(keys):
-            out = _linear(self.hidden[number], h) if number > 0 else h
-            out = _drop(ACTIVATIONS[options.activation](out), options.dropout, key_layer)
-            h = h + out if options.residual and number > 0 else out
+        options, flat = self.options, self._flat(features)
+        h = self._last(flat, t, side, key)
         if options.readouts == 1:
             out = h @ self.readout[0].T + self.bias[0]
         else:
             share = networks.bumps(t, options.readouts)
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
         return self.ports.params.unravel(out + flat @ self.straight.T)
+
+    def representation(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None) -> Float[Array, " width"]:
+        """The last hidden layer."""
+        return self._last(self._flat(features), t, side, None)
+
+    def _flat(self, features: Any) -> jax.Array:
+        return self.ports.numbers.ravel(self.ports.to_numbers(features))
+
+    def _last(self, flat: jax.Array, t: jax.Array, side: qs.Side | None, key: Key | None) -> Float[Array, " width"]:
+        options = self.options
+        keys = [None] * options.depth if key is None else list(jr.split(key, options.depth))
+        h = self._first(flat, t, side)
+        for number, key_layer in enumerate(keys):
+            out = _linear(self.hidden[number], h) if number > 0 else h
+            out = _drop(ACTIVATIONS[options.activation](out), options.dropout, key_layer)
+            h = h + out if options.residual and number > 0 else out
+        return h
 
     def filters(self) -> Float[Array, "filters height width"]:
         """Of the first layer, as large as the image that the features are."""
