@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import equinox as eqx
+
 from quasistatic._data.classes import Classes
 from quasistatic._data.source import AbstractSource, judging_split
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
+from quasistatic._process.model import AbstractModel
 from quasistatic._process.tree import count_of, take
+from quasistatic._storage.folder import RunFolder
+from quasistatic._training.engine import initial_state, trained_part
+from quasistatic._training.store import Store
+from quasistatic._training.task import Task
 from quasistatic.errors import InputError
 
 
@@ -27,8 +36,9 @@ def guided(
     side: State | None,
     negative: str | int | None,
     interval: tuple[float, float] | None,
+    earlier: AbstractModel | None = None,
 ) -> Diffusion:
-    """The pair guided with this weight, away from the class `negative` or from no side information.
+    """The pair guided with this weight, away from the class `negative`, an `earlier` network, or from no side information.
 
     Raises InputError for what is not a class, and where the pair cannot be guided.
     """
@@ -36,9 +46,22 @@ def guided(
         return diffusion
     away = None if negative is None else take(_with_class(source, side, negative), 0)
     try:
-        return diffusion.guided(weight, negative=away, interval=interval)
+        return diffusion.guided(weight, earlier, negative=away, interval=interval)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
+
+
+def network_after(folder: Path | None, task: Task, update: int) -> AbstractModel:
+    """The network of a run with its averaged weights after so many updates, from a checkpoint that was kept (`training.keep`).
+
+    Raises CheckpointError for an update without one, InputError for a run in memory.
+    """
+    if folder is None:
+        raise InputError("guide_from: this run is in memory, and keeps no checkpoints; train it with `out`")
+    store, (_, rest) = Store(RunFolder.open(folder).checkpoints), trained_part(task.diffusion)
+    weights = store.averaged(initial_state(task.diffusion, task.options), update)
+    diffusion: Diffusion = eqx.combine(weights, rest)
+    return diffusion.model
 
 
 def _with_class(source: AbstractSource, side: State | None, label: str | int) -> State:

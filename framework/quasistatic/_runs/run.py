@@ -28,7 +28,7 @@ from quasistatic._recipes.recipe import Recipe, load_recipe
 from quasistatic._recipes.samplers import sampler_for
 from quasistatic._recipes.wire import build_observer, build_source, build_task
 from quasistatic._runs.beginning import Beginning, begin_from, weights_of, with_weights
-from quasistatic._runs.conditions import guided, side_of
+from quasistatic._runs.conditions import guided, network_after, side_of
 from quasistatic._runs.evaluation import Evaluation, evaluate, refuse_infinite, without_far
 from quasistatic._runs.naming import known_places, places_of, refuse_paths
 from quasistatic._runs.pace import Pace, Watch
@@ -134,6 +134,7 @@ class Run:
         guidance: float = 0.0,
         negative: str | int | None = None,
         interval: tuple[float, float] | None = None,
+        guide_from: int | None = None,
         model_units: bool = False,
         sampler: AbstractSampler | str | None = None,
         as_frame: bool = False,
@@ -147,13 +148,15 @@ class Run:
 
         `side` (rows, ...) is the side information, repeated as needed; by default that of the split that the run is judged by, and
         with `label`, the name or number of a class, that class in its place. `guidance` is the weight w of classifier-free guidance
-        away from the network without side information or, with `negative`, from another class; on `interval` of the log-SNR alone,
-        if it is given: see `Diffusion.guided`, also for which distribution that is.
+        away from the network without side information or, with `negative`, from another class, or with `guide_from` from the run's
+        own network after so many updates; on `interval` of the log-SNR alone, if it is given: see `Diffusion.guided`, also for
+        which distribution that is.
         `sampler`, or the name of one with its default options, takes the place of the run's own. With `return_info` the events come
         with a `SampleInfo`. Raises InputError for a label that is not a class, and for guidance without side information.
         """
         side = side_of(self.source, count, side, label)
-        diffusion = guided(self.diffusion, self.source, guidance, side, negative, interval)
+        earlier = None if guide_from is None else network_after(self.folder, self.task, guide_from)
+        diffusion = guided(self.diffusion, self.source, guidance, side, negative, interval, earlier)
         if isinstance(sampler, str):
             sampler = sampler_for(diffusion, plugins(), sampler)
         key = role_key(seed, Role.SAMPLE)

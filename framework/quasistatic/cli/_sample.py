@@ -46,6 +46,7 @@ FILMS = (".gif", ".webp")
 @click.option("--label", metavar="CLASS", help="Draw this class alone, by name or number; the network must read it.")
 @click.option("--guidance", type=float, default=0.0, show_default=True, help="Weight of classifier-free guidance.")
 @click.option("--negative", metavar="CLASS", help="Guide away from this class, not from no class at all.")
+@click.option("--guide-from", type=WholeNumber(0), metavar="UPDATE", help="Guide away from the network after so many updates.")
 @click.option("--interval", type=float, nargs=2, metavar="LOW HIGH", help="Log-SNR between which to guide; by default everywhere.")
 @click.option(
     "-o",
@@ -88,8 +89,8 @@ def sample(
         raise click.UsageError("--calls excludes --steps and --grid: either gives the number of times")
     if overrides and name is None:
         raise click.UsageError("--set needs --sampler: it sets an option of that sampler")
-    if conditions["guidance"] == 0 and (conditions["negative"] is not None or conditions["interval"] is not None):
-        raise click.UsageError("--negative and --interval need --guidance, a weight other than 0")
+    if conditions["guidance"] == 0 and any(conditions[name] is not None for name in ("negative", "interval", "guide_from")):
+        raise click.UsageError("--negative, --interval and --guide-from need --guidance, a weight other than 0")
     run_folder(folder)
     if out is None and not compare:
         raise click.UsageError("Missing option '-o' / '--out': where the samples go")
@@ -106,7 +107,7 @@ def sample(
     for note in run.notes:
         echo(f"note: {note}", err=True)
     if compare:
-        compare_samplers(run, manager_of(ctx), number or 1024, seed, out)
+        compare_samplers(run, manager_of(ctx), number or 1024, seed, out, chain_of(run, steps, grid))
         return
     assert out is not None
     number = number or 64
