@@ -85,9 +85,9 @@ from quasistatic._recipes.recipe import load_recipe as load_recipe
 from quasistatic._recipes.wire import make as make
 from quasistatic._report import pictures as pictures
 from quasistatic._runs import grids as grids
+from quasistatic._runs.job import open_run as open_run
+from quasistatic._runs.job import train as train
 from quasistatic._runs.run import Run as Run
-from quasistatic._runs.run import open_run as open_run
-from quasistatic._runs.run import train as train
 from quasistatic._runs.scoring import Scores as Scores
 from quasistatic._training.fitting import fit as fit
 from quasistatic._training.observer import AbstractObserver as AbstractObserver

@@ -153,7 +153,7 @@ def test_the_observer_writes_its_table_and_keeps_it_over_a_resume(run_folder: Pa
 
 
 def test_the_command_prints_terms_that_add_up(run_folder: Path, manager: qs.PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("quasistatic._runs.run"), "plugins", lambda: manager)
+    monkeypatch.setattr(importlib.import_module("quasistatic._runs.job"), "plugins", lambda: manager)
     found = CliRunner().invoke(manager.command("my-command").load(), [str(run_folder), "-n", "8"], catch_exceptions=False)
     head, *rows = found.output.splitlines()
     assert (found.exit_code, len(rows)) == (0, 4)

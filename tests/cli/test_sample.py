@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,61 @@ def test_a_sampler_that_does_not_fit_is_refused_before_training(cli: Cli, tmp_pa
         options = [word for setting in settings for word in ("--set", setting)]
         found = cli("-p", PLUGIN, "train", "heartbeat", "--out", tmp_path / "no", *options)
         assert found.exit_code == 2 and message in found.output and not (tmp_path / "no").exists()
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chain of symbols that are masked, trained for a moment, with all its checkpoints."""
+    folder = tmp_path_factory.mktemp("runs") / "words"
+    recipe = tmp_path_factory.mktemp("recipes") / "words.toml"
+    recipe.write_text('[source]\nuse = "markov"\nlength = 5\nsymbols = 3\n[kernel]\nuse = "absorbing"\n')
+    qs.train(qs.load_recipe(recipe, {**SMALL, "training.checkpoint_every": 20, "training.keep": 4}), out=folder)
+    return folder
+
+
+SYMBOLS = "quasistatic_plugins.symbol_samplers"
+
+
+def test_samplers_for_symbols(cli: Cli, words: Path) -> None:
+    out = words.parent / "words.npz"
+
+    def line(*arguments: Any) -> str:
+        found = cli("-p", SYMBOLS, "sample", words, "-n", 8, "-o", out, *arguments)
+        assert found.exit_code == 0, found.output
+        return found.stdout
+
+    assert "5 network calls an event, T = 5" in line("--sampler", "first-hitting")
+    assert "2 network calls an event" in line("--sampler", "confidence", "--calls", 2)
+    assert "7 network calls an event, T = 4" in line("--sampler", "trapezoidal", "--steps", 4)
+    assert "not the model's: temperature 0.5" in line("--sampler", "tau-leaping", "--set", "sampler.temperature=0.5")
+    refused = cli("-p", PLUGIN, "-p", SYMBOLS, "sample", words, "-o", out, "--sampler", "dpm")
+    assert refused.exit_code == 2 and "expected a kernel with Gaussian noise" in refused.output
+
+
+def test_symbol_samplers_side_by_side(cli: Cli, words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "CALLS", (3,))
+    found = cli("-p", SYMBOLS, "sample", words, "--compare", "-n", 32)
+    assert found.exit_code == 0, found.output
+    names = ("ancestral", "tau-leaping", "trapezoidal", "first-hitting", "confidence", "remasking")
+    assert all(f"\n{name} " in found.stdout for name in names) and "\nddim " not in found.stdout
+
+
+def test_guidance_away_from_an_earlier_network(cli: Cli, words: Path) -> None:
+    """A run without labels too: its own network after fewer updates is the one to move away from."""
+    plain, _ = drawn(cli, words)
+    away, line = drawn(cli, words, "--guidance", 3, "--guide-from", 20)
+    assert "24 network calls an event" in line and not np.array_equal(plain, away)
+    run = qs.open_run(words)
+    same = run.sample(6, guidance=3.0, guide_from=run.kept_update)
+    np.testing.assert_array_equal(same, run.sample(6))
+    found = cli("sample", words, "-o", words.parent / "z.npz", "--guidance", 1, "--guide-from", 21)
+    assert found.exit_code != 0 and "expected an update whose checkpoint is kept (0, 20, 40, 60), got 21" in found.output
+
+
+def test_how_far_guided_samples_are_from_the_product(cli: Cli, digits: Path) -> None:
+    arguments = ("guide", digits, "--label", 3, "--weight", 0, "--weight", 2, "--particles", 4, "--systems", 2)
+    found = cli(*arguments)
+    assert found.exit_code == 0, found.output
+    assert "path, nats" in found.stdout and "effective share" in found.stdout and "sampler.count=4" in found.stdout
+    none, some = json.loads(cli(*arguments, "--json").stdout)["distances"]
+    assert none["path"] == pytest.approx(0.0, abs=1e-4) and some["path"] > 0.0 and 0.0 < some["ess"] <= 1.0

@@ -17,7 +17,7 @@ import pytest
 
 from quasistatic._plugins.manager import plugins
 from quasistatic._recipes.recipe import Recipe
-from quasistatic._runs.run import start
+from quasistatic._runs.job import start
 from quasistatic._training.engine import initial_state
 from quasistatic._training.store import Measured, Progress, Store
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 import quasistatic as qs
 from quasistatic._plugins.commands import BUILT_IN
-from quasistatic._runs.run import Job
+from quasistatic._runs.job import Job
 from quasistatic._storage import checkpoint
 from quasistatic._storage.folder import RunFolder
 from quasistatic.cli import main

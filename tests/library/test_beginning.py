@@ -11,7 +11,7 @@ import pytest
 import quasistatic as qs
 from quasistatic._report.run_report import run_report
 from quasistatic._report.summary import all_rows, kept_lines, summarise
-from quasistatic._runs.run import start
+from quasistatic._runs.job import start
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.refit import whole
 
@@ -75,7 +75,7 @@ def test_it_goes_on_bit_for_bit_without_the_other(kept, tmp_path):
     straight = qs.train(chosen, out=tmp_path / "one", start_from=kept)
     asked = iter([False, False, True])
     start(chosen, qs.plugins(), tmp_path / "two", kept).train(stop=lambda: next(asked))
-    from quasistatic._runs.run import reopen
+    from quasistatic._runs.job import reopen
 
     resumed = reopen(tmp_path / "two", qs.plugins()).train()
     assert resumed.progress == straight.progress and same(weights(resumed.diffusion), weights(straight.diffusion))

@@ -232,3 +232,80 @@ def test_a_budget_of_calls_is_kept() -> None:
         qs.sample(pair, 4, key=jr.key(0), calls=3, steps=3)
     with pytest.raises(ValueError, match="expected at least 1, got 0"):
         qs.sample(pair, 4, key=jr.key(0), calls=0)
+
+
+def published(name: str, order: int, z: np.ndarray, levels: np.ndarray, predict: Any) -> np.ndarray:
+    """Update equations as their papers print them, in signal a, noise s and log(a / s), from the first row of levels to the last.
+
+    DDIM: Song, Meng & Ermon 2021, eq. 12. DPM-Solver++ of order 2 and 3: Lu et al. 2022, with D1 and D2 of its section 4 integrated
+    exactly (`solver_type="heun"` in diffusers' DPMSolverMultistepScheduler). iPNDM: Zhang & Chen 2023, section 4. heun: Cox &
+    Matthews 2002, eq. 22.
+    """
+    weights = {1: (1.0,), 2: (1.5, -0.5), 3: (23 / 12, -16 / 12, 5 / 12), 4: (55 / 24, -59 / 24, 37 / 24, -9 / 24)}
+    old: list[Any] = []
+    for number in range(len(levels) - 1):
+        (a, s), (a_next, s_next) = levels[number], levels[number + 1]
+        h = np.log(a_next / s_next) - np.log(a / s)
+        x0 = predict(z, number)
+        if name in ("ddim", "ipndm"):
+            old = [(z - a * x0) / s, *old[: order - 1]]
+            eps = sum(weight * each for weight, each in zip(weights[len(old)], old, strict=True))
+            z = a_next * (z - s * eps) / a + s_next * eps
+            continue
+        phi_1, phi_2 = np.expm1(-h), np.expm1(-h) / h + 1.0
+        if name == "heun":
+            end = predict(s_next / s * z - a_next * phi_1 * x0, number + 1)
+            z = s_next / s * z - a_next * phi_1 * x0 + a_next * phi_2 * (end - x0)
+            continue
+        old = [(x0, h), *old[: order - 1]]
+        z = s_next / s * z - a_next * phi_1 * x0
+        if len(old) > 1:
+            r0 = old[1][1] / h
+            d1 = first = (x0 - old[1][0]) / r0
+            if len(old) > 2:
+                r1 = old[2][1] / h
+                second = (old[1][0] - old[2][0]) / r1
+                d1 = first + r0 / (r0 + r1) * (first - second)
+                # the whole of the quadratic term: as diffusers prints it, it counts half
+                z = z - 2.0 * a_next * ((np.expm1(-h) + h) / h**2 - 0.5) * (first - second) / (r0 + r1)
+            z = z + a_next * phi_2 * d1
+    return z
+
+
+@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpm", 2), ("dpm", 3), ("ipndm", 2), ("ipndm", 4), ("heun", 2)], ids=str)
+def test_end_points_are_those_of_the_published_equations(name: str, order: int) -> None:
+    """On uneven times, in float64; other libraries' schedulers are written from the same equations."""
+    with jax.enable_x64(True):
+        pair, times = mixture(3), np.array([0.93, 0.8, 0.62, 0.5, 0.41, 0.3, 0.17, 0.08])
+        method = sampler(name, **({"order": order} if name in ("dpm", "ipndm") else {}))
+        start = np.random.default_rng(3).normal(size=3)
+        log_signal, log_noise = (np.array(column) for column in zip(*(pair.kernel.levels(t) for t in times), strict=True))
+        levels = np.stack([np.exp(log_signal), np.exp(0.5 * log_noise)], axis=1)
+        predict = eqx.filter_jit(lambda z, t: pair.mean(z, t))
+        wanted = published(name, order, start, levels, lambda z, at: np.asarray(predict(jnp.asarray(z), jnp.asarray(times[at]))))
+        state = method.init(pair, key=jr.key(0))
+        state = jnp.asarray(start) if name == "heun" else eqx.tree_at(lambda held: held.z, state, jnp.asarray(start))
+        step = eqx.filter_jit(lambda state, s, t: method.step(pair, state, s, t, key=jr.key(1))[0])
+        for t, s in zip(times, times[1:], strict=False):
+            state = step(state, jnp.asarray(s), jnp.asarray(t))
+        np.testing.assert_allclose(method.position(state), wanted, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_analytic_first_step_is_one_call_less(name: str) -> None:
+    """Where zero params are right it changes nothing, and elsewhere it is the step of a network that knows nothing."""
+    plain, short = sampler(name), sampler(name, analytic=True)
+    assert short.calls(1) == plain.calls(1) == 1
+    for steps in (2, 7):
+        assert short.calls(steps) == plain.calls(steps) - 1 and short.steps_within(short.calls(steps)) == steps
+    times, keys = jnp.array([0.1, 0.5, 1.0]), jr.split(jr.key(8), 8)
+    exact = mixture(2)
+    np.testing.assert_array_equal(walks(plain, exact, times, keys), walks(short, exact, times, keys))
+
+    class Shifted(Silent):
+        def __call__(self, features: jax.Array, t: jax.Array, side: Any = None, *, key: Any = None) -> jax.Array:
+            return super().__call__(features, t) + jnp.where(t < 0.9, 0.0, 1.0)
+
+    wrong = qs.Diffusion(exact.kernel, Shifted(), 1000)
+    np.testing.assert_array_equal(walks(short, wrong, times, keys), walks(short, exact, times, keys))
+    assert np.abs(np.asarray(walks(plain, wrong, times, keys) - walks(plain, exact, times, keys))).max() > 1e-3

@@ -147,6 +147,21 @@ class Diffusion(eqx.Module):
             raise TypeError(f"Diffusion.guided: an interval of the log-SNR is for Gaussian noise, got {type(self.kernel).__name__}")
         return replace(self, guidance=Guidance(jnp.asarray(weight, jnp.result_type(float)), without, negative, interval))
 
+    @property
+    def factors(self) -> tuple[tuple[Diffusion, Scalar | float], ...]:
+        """The pairs without guidance, and the power that each is to have in the product: this one alone where it is not guided.
+
+        Guidance with a weight w has p(x given y)^(1 + w) p(x)^(-w) / Z in mind. The powers sum to one, so that the product of whole
+        paths is that of data with the same noise. Raises ValueError for guidance on an interval, which has no one product.
+        """
+        if self.guidance is None:
+            return ((self, 1.0),)
+        if self.guidance.interval is not None:
+            raise ValueError("Diffusion.factors: guidance on an interval of the log-SNR draws from no product of distributions")
+        own = replace(self, guidance=None)
+        model, side = self.guidance.other(self.model, self.side)
+        return (own, 1.0 + self.guidance.weight), (replace(own, model=model, side=side), -self.guidance.weight)
+
     def times(self, steps: Steps = None) -> Float[Array, " T"]:
         """The chain's T increasing times, by default those of training.
 

@@ -19,7 +19,8 @@ class Guidance(eqx.Module):
     At each time alone that is the distribution of data p(x given z) p(y given x, z)^(1 + w), or its mean, with elements taken as
     independent. The samples are not draws of p(x) p(y given x)^(1 + w): noising that distribution does not give the guided
     distributions of the times before, so that they depend on the chain too (Bradley & Nakkiran 2024). They are exact draws of
-    the guided pair, and K of that pair is a bound on their log-likelihood. A potential with weights draws from a given product.
+    the guided pair, and K of that pair is a bound on their log-likelihood. The sampler `particles` weighs them by how the product
+    differs, and so draws from p(x) p(y given x)^(1 + w) / Z itself: see `Diffusion.factors`.
 
     Source: Ho & Salimans 2022, whose w is this one; with another network in the place of the own one, Karras et al. 2024; on an
     interval of noise levels, Kynkaanniemi et al. 2024.
@@ -39,13 +40,18 @@ class Guidance(eqx.Module):
         return jnp.where((log_snr >= self.interval[0]) & (log_snr <= self.interval[1]), self.weight, 0.0)
 
     def params(self, model: AbstractModel, features: State, t: Time, side: Side | None, *, key: Key | None) -> State:
-        """The params to move away from: of `model` with its side information left out, or another in its place, or of `without`.
+        """The params to move away from."""
+        network, read = self.other(model, side)
+        return network(features, t, read, key=key)
+
+    def other(self, model: AbstractModel, side: Side | None) -> tuple[AbstractModel, Side | None]:
+        """The network to move away from and what it reads: `model` without side information, or with another, or `without`.
 
         That one reads the side information too, if it was built to.
         """
         if self.without is not None:
-            return self.without(features, t, side, key=key)
+            return self.without, side
         assert side is not None
         if self.negative is not None:
-            return model(features, t, Side(self.negative, jnp.asarray(True)), key=key)
-        return model(features, t, Side(jax.tree.map(jnp.zeros_like, side.value), jnp.zeros_like(side.present)), key=key)
+            return model, Side(self.negative, jnp.asarray(True))
+        return model, Side(jax.tree.map(jnp.zeros_like, side.value), jnp.zeros_like(side.present))

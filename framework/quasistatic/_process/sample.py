@@ -34,13 +34,14 @@ class SampleInfo:
     """What drawing some events took.
 
     `calls` of a network were made for each event, or for each state that a sampler carries for it, through `times` (T,); `seconds`
-    are those of all events, with compilation.
+    are those of all events, with compilation. `deviations` are what the sampler names as such: draws are not the model's by choice.
     """
 
     events: int
     calls: int
     times: np.ndarray
     seconds: float
+    deviations: tuple[str, ...] = ()
 
     @property
     def events_per_second(self) -> float:
@@ -48,7 +49,8 @@ class SampleInfo:
         return self.events / self.seconds
 
     def __str__(self) -> str:
-        return f"{self.calls} network calls an event, T = {len(self.times)}, {self.events_per_second:.3g} events per second"
+        made = f"{self.calls} network calls an event, T = {len(self.times)}, {self.events_per_second:.3g} events per second"
+        return f"{made}; not the model's: {', '.join(self.deviations)}" if self.deviations else made
 
 
 @compiled
@@ -121,7 +123,8 @@ def sample(
     drawn = take(concatenate(parts), slice(count))
     if not return_info:
         return drawn
-    return drawn, SampleInfo(count, networks * sampler.calls(len(times)), np.asarray(times), time.perf_counter() - began)
+    calls, seconds = networks * sampler.calls(len(times)), time.perf_counter() - began
+    return drawn, SampleInfo(count, calls, np.asarray(times), seconds, sampler.deviations)
 
 
 def _rows(stack: Any, numbers: np.ndarray) -> Any:

@@ -40,6 +40,11 @@ class AbstractSampler(eqx.Module):
         """How many calls of the network a step takes."""
         return 1
 
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """What makes draws differ from the model's, however many steps they take, such as "temperature 0.7"; by default nothing."""
+        return ()
+
     def calls(self, steps: int) -> int:
         """How many calls of the network an event takes through T = `steps` times: T - 1 steps, and one call for the data."""
         return self.calls_per_step * (steps - 1) + 1

@@ -50,6 +50,10 @@ class Filmed(AbstractSampler):
         return self.sampler.order
 
     @property
+    def deviations(self) -> tuple[str, ...]:
+        return self.sampler.deviations
+
+    @property
     def calls_per_step(self) -> int:
         return self.sampler.calls_per_step
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
 
 from quasistatic._data.source import AbstractTruth, capability, judging_split
 from quasistatic._process.event import AbstractEvent, Categorical
+from quasistatic._process.grid import Steps
 from quasistatic._process.sampler import AbstractSampler
 from quasistatic._process.tree import count_of
 from quasistatic._runs.run import Run
@@ -55,9 +57,17 @@ class Comparison:
 
 
 def compare_samplers(
-    run: Run, samplers: Mapping[str, AbstractSampler], count: int, calls: Sequence[int] = CALLS, *, seed: int = 0
+    run: Run,
+    samplers: Mapping[str, AbstractSampler],
+    count: int,
+    calls: Sequence[int] = CALLS,
+    *,
+    seed: int = 0,
+    steps: Steps = None,
 ) -> Comparison:
     """`count` samples of each sampler by each number of calls, beside as many events that the run is judged by.
+
+    The reference is the run's own sampler on a chain of T = `steps`, by default that of training.
 
     Raises InputError for fewer than 2 * GROUPS events.
     """
@@ -71,17 +81,17 @@ def compare_samplers(
     more = _rows(run.source.event, run.source.split("train", count).x)[:count]
     floor = _distances(np.resize(more, data.shape), data, directions).mean()
 
-    def quality(name: str, sampler: AbstractSampler, budget: int | None) -> Quality:
+    def quality(name: str, sampler: AbstractSampler, **chain: Any) -> Quality:
         # the first call of a program compiles it
-        run.sample(count, seed=seed, sampler=sampler, calls=budget, model_units=True)
-        xs, info = run.sample(count, seed=seed + 1, sampler=sampler, calls=budget, model_units=True, return_info=True)
+        run.sample(count, seed=seed, sampler=sampler, **chain, model_units=True)
+        xs, info = run.sample(count, seed=seed + 1, sampler=sampler, **chain, model_units=True, return_info=True)
         away, truth = _distances(_rows(run.source.event, xs), data, directions), capability(run.source, AbstractTruth)
         log_prob = None if truth is None else float(np.mean(truth.log_prob(xs)))
         error = float(away.std(ddof=1) / np.sqrt(GROUPS))
         return Quality(name, info.calls, float(away.mean()), error, log_prob, info.events_per_second)
 
-    rows = tuple(quality(name, sampler, budget) for name, sampler in samplers.items() for budget in calls)
-    return Comparison(rows, quality("the run's own", run.sampler, None), float(floor))
+    rows = tuple(quality(name, sampler, calls=budget) for name, sampler in samplers.items() for budget in calls)
+    return Comparison(rows, quality("the run's own", run.sampler, steps=steps), float(floor))
 
 
 def _rows(event: AbstractEvent, xs: object) -> np.ndarray:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import equinox as eqx
 
 from quasistatic._data.classes import Classes
 from quasistatic._data.gaps import AbstractGapped
@@ -15,13 +17,18 @@ from quasistatic._plugins.manager import plugins
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import State
 from quasistatic._process.grid import Steps
+from quasistatic._process.model import AbstractModel
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.sample import SampleInfo, sample
 from quasistatic._process.sampler import AbstractSampler, AbstractWeighted
 from quasistatic._process.tree import count_of, take
 from quasistatic._process.weighted import FEW, weighted_draws
 from quasistatic._recipes.samplers import fitting_samplers, sampler_for
+from quasistatic._storage.folder import RunFolder
+from quasistatic._training.engine import initial_state, trained_part
 from quasistatic._training.keys import Role, role_key
+from quasistatic._training.store import Store
+from quasistatic._training.task import Task
 from quasistatic.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ class Wanted:
     guidance: float
     negative: str | int | None
     interval: tuple[float, float] | None
+    guide_from: int | None
     where: str | Sequence[str]
 
 
@@ -51,7 +59,8 @@ def draw(
     if as_frame and framed is None:
         raise InputError(f"sample: as_frame is for the rows of a table, these events are {run.source.event.describe()}")
     side = side_of(run.source, count, wanted.side, wanted.label)
-    diffusion = guided(run.diffusion, run.source, wanted.guidance, side, wanted.negative, wanted.interval)
+    earlier = None if wanted.guide_from is None else network_after(run.folder, run.task, wanted.guide_from)
+    diffusion = guided(run.diffusion, run.source, wanted.guidance, side, wanted.negative, wanted.interval, earlier)
     potential = None
     if wanted.where:
         potential, sampler = of_rows(run.source, diffusion, wanted.where, sampler, chain["steps"])
@@ -79,8 +88,9 @@ def guided(
     side: State | None,
     negative: str | int | None,
     interval: tuple[float, float] | None,
+    earlier: AbstractModel | None = None,
 ) -> Diffusion:
-    """The pair guided with this weight, away from the class `negative` or from no side information.
+    """The pair guided with this weight, away from the class `negative`, an `earlier` network, or from no side information.
 
     Raises InputError for what is not a class, and where the pair cannot be guided.
     """
@@ -88,9 +98,22 @@ def guided(
         return diffusion
     away = None if negative is None else take(_with_class(source, side, negative), 0)
     try:
-        return diffusion.guided(weight, negative=away, interval=interval)
+        return diffusion.guided(weight, earlier, negative=away, interval=interval)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
+
+
+def network_after(folder: Path | None, task: Task, update: int) -> AbstractModel:
+    """The network of a run with its averaged weights after so many updates, from a checkpoint that was kept (`training.keep`).
+
+    Raises CheckpointError for an update without one, InputError for a run in memory.
+    """
+    if folder is None:
+        raise InputError("guide_from: this run is in memory, and keeps no checkpoints; train it with `out`")
+    store, (_, rest) = Store(RunFolder.open(folder).checkpoints), trained_part(task.diffusion)
+    weights = store.averaged(initial_state(task.diffusion, task.options), update)
+    diffusion: Diffusion = eqx.combine(weights, rest)
+    return diffusion.model
 
 
 def _with_class(source: AbstractSource, side: State | None, label: str | int) -> State:

@@ -16,7 +16,8 @@ import numpy as np
 from quasistatic._data.source import AbstractKept, capability
 from quasistatic._plugins.options import with_paths
 from quasistatic._recipes.recipe import Recipe, paths_of
-from quasistatic._runs.run import DATA, WEIGHTS, Run
+from quasistatic._runs.job import DATA, WEIGHTS
+from quasistatic._runs.run import Run
 from quasistatic._storage import files
 from quasistatic._storage.folder import RunFolder
 from quasistatic._training.engine import initial_state, trained_part

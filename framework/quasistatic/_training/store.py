@@ -136,6 +136,15 @@ class Store:
         self.notes += passed_over
         return state, progress, checkpoint.restore(template, arrays).averaged
 
+    def averaged(self, template: TrainState, update: int) -> Any:
+        """The averaged weights after so many updates. Raises CheckpointError where none were kept, or they are not whole."""
+        path = self.folder / checkpoint.step_name(update)
+        if not os.path.lexists(path):
+            kept = ", ".join(map(str, checkpoint.steps(self.folder))) or "none"
+            raise CheckpointError(f"{self.folder}: expected an update whose checkpoint is kept ({kept}), got {update}")
+        arrays, _ = checkpoint.load(path, _room_for(template))
+        return checkpoint.restore(template, arrays).averaged
+
     def _refuse_longer(self, progress: Progress, found: checkpoint.Found) -> None:
         """Raises CheckpointError where the recipe has a longer chain than the one that K was measured on."""
         best = progress.best

@@ -9,18 +9,19 @@ from quasistatic.cli.parts import echo, echo_table
 
 if TYPE_CHECKING:
     from quasistatic._plugins.manager import PluginManager
+    from quasistatic._process.grid import Steps
     from quasistatic._runs.comparison import Quality
     from quasistatic._runs.run import Run
 
 
-def compare(run: Run, manager: PluginManager, number: int, seed: int, out: Path | None) -> None:
+def compare(run: Run, manager: PluginManager, number: int, seed: int, out: Path | None, steps: Steps = None) -> None:
     """Print the quality of every sampler that fits by its calls, and which to use; with `out` also draw it."""
     from quasistatic._recipes.samplers import fitting_samplers
     from quasistatic._runs.comparison import CALLS, compare_samplers
     from quasistatic._storage.files import write_durably
 
     fitting = {name: each for name, each in fitting_samplers(run.diffusion, manager).items() if each.states == 1}
-    found = compare_samplers(run, fitting, number, CALLS, seed=seed)
+    found = compare_samplers(run, fitting, number, CALLS, seed=seed, steps=steps)
     headers = ["sampler", "calls", "distance to data", "+-", "log p, nats", "events per second"]
     echo_table(headers, [_cells(row) for row in (*found.rows, found.reference)])
     echo(f"data to data: {found.floor:.4f}")

@@ -102,7 +102,7 @@ def evaluate(
     from quasistatic._data.events import read_events
     from quasistatic._data.source import judging_split
     from quasistatic._report.summary import compared_rows, describe, own_rows, split_rows
-    from quasistatic._runs.run import open_run
+    from quasistatic._runs.job import open_run
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()

@@ -25,7 +25,8 @@ from quasistatic.cli.parts import (
 )
 
 if TYPE_CHECKING:
-    from quasistatic._runs.run import Job, Run
+    from quasistatic._runs.job import Job
+    from quasistatic._runs.run import Run
 
 out_option = click.option(
     "--out",
@@ -129,8 +130,8 @@ def resume(ctx: click.Context, folder: Path, data: tuple[Path, ...], quiet: bool
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
+    from quasistatic._runs.job import reopen
     from quasistatic._runs.naming import name_data
-    from quasistatic._runs.run import reopen
 
     job = reopen(folder, manager_of(ctx), data)
     if data and job.folder is not None:
@@ -156,7 +157,7 @@ def _start(
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
-    from quasistatic._runs.run import start
+    from quasistatic._runs.job import start
 
     return start(recipe, manager_of(ctx), out, start_from)
 

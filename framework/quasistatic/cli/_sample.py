@@ -48,6 +48,7 @@ FILMS = (".gif", ".webp")
               help="Draw rows of which this holds, such as vote=Dole or age>60. May be repeated.")  # fmt: skip
 @click.option("--guidance", type=float, default=0.0, show_default=True, help="Weight of classifier-free guidance.")
 @click.option("--negative", metavar="CLASS", help="Guide away from this class, not from no class at all.")
+@click.option("--guide-from", type=WholeNumber(0), metavar="UPDATE", help="Guide away from the network after so many updates.")
 @click.option("--interval", type=float, nargs=2, metavar="LOW HIGH", help="Log-SNR between which to guide; by default everywhere.")
 @click.option(
     "-o",
@@ -90,8 +91,8 @@ def sample(
         raise click.UsageError("--calls excludes --steps and --grid: either gives the number of times")
     if overrides and name is None:
         raise click.UsageError("--set needs --sampler: it sets an option of that sampler")
-    if conditions["guidance"] == 0 and (conditions["negative"] is not None or conditions["interval"] is not None):
-        raise click.UsageError("--negative and --interval need --guidance, a weight other than 0")
+    if conditions["guidance"] == 0 and any(conditions[name] is not None for name in ("negative", "interval", "guide_from")):
+        raise click.UsageError("--negative, --interval and --guide-from need --guidance, a weight other than 0")
     if conditions["where"] and name is not None:
         raise click.UsageError("--where and --sampler exclude one another: conditions need weighted particles")
     run_folder(folder)
@@ -102,7 +103,7 @@ def sample(
     if compare and out is not None and out.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{out}: expected a name that ends with {', '.join(PICTURES)}", param_hint="--out")
     from quasistatic._data.source import AbstractWriting, capability
-    from quasistatic._runs.run import open_run
+    from quasistatic._runs.job import open_run
     from quasistatic.cli._jax import configure_jax
 
     configure_jax()
@@ -110,7 +111,7 @@ def sample(
     for note in run.notes:
         echo(f"note: {note}", err=True)
     if compare:
-        compare_samplers(run, manager_of(ctx), number or 1024, seed, out)
+        compare_samplers(run, manager_of(ctx), number or 1024, seed, out, chain_of(run, steps, grid))
         return
     assert out is not None
     number = number or 64

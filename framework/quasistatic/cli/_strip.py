@@ -24,7 +24,7 @@ def strip(ctx: click.Context, folder: Path, out: Path) -> None:
     from quasistatic._storage.folder import RunFolder
 
     RunFolder(out).refuse_used()
-    from quasistatic._runs.run import open_run
+    from quasistatic._runs.job import open_run
     from quasistatic._runs.stripping import strip as copy
     from quasistatic.cli._jax import configure_jax
 

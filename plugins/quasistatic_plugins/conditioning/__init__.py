@@ -11,7 +11,7 @@ import quasistatic as qs
 class ParticlesOptions:
     """Sequential Monte Carlo: particles that go back together, weighted and resampled, of which one is drawn in the end.
 
-    With a potential the draws become exact posterior samples as the particles become many; without one they are exact.
+    With a potential or guidance the draws become exact ones of the product as the particles become many; without they are exact.
     """
 
     count: int = attrs.field(default=64, validator=attrs.validators.ge(1), metadata={"help": "number of particles for each event"})
@@ -47,6 +47,7 @@ def quasistatic_components() -> list[qs.Component]:
             references=(
                 "Del Moral, Doucet & Jasra 2006, Sequential Monte Carlo samplers",
                 "Wu et al. 2023, Practical and asymptotically exact conditional sampling in diffusion models",
+                "Skreta et al. 2025, Feynman-Kac correctors in diffusion (with guidance)",
             ),
         ),
         qs.Component(
@@ -67,5 +68,6 @@ def quasistatic_commands() -> list[qs.Command]:
         qs.Command("impute", "Fill in the missing cells of a table.", f"{where}:impute"),
         qs.Command("inpaint", "Fill in hidden elements of events.", f"{where}:inpaint"),
         qs.Command("condition", "Draw samples under a potential.", f"{where}:condition"),
+        qs.Command("guide", "Measure how far guided samples are from their product.", f"{where}:guide"),
         qs.Command("denoise", "Draw what noisy events may have been.", f"{where}:denoise"),
     ]

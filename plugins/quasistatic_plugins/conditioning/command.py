@@ -1,4 +1,4 @@
-"""quasistatic impute, inpaint, denoise and condition"""
+"""quasistatic impute, inpaint, denoise, condition and guide"""
 
 from __future__ import annotations
 
@@ -167,6 +167,57 @@ def condition(manager: qs.PluginManager, how: How, name: str, number: int, setti
     potential = qs.make("potential", name, run.source.event, manager=manager, **options)
     found = draws.under(run, potential, number, how)
     _show(run, how, found, "all", None)
+
+
+@click.command()
+@parts.run_argument
+@click.option("--label", metavar="CLASS", required=True, help="The class y, by name or number; the network must read it.")
+@click.option("--weight", "weights", type=float, multiple=True, default=(0.0, 1.0, 2.0, 4.0), show_default=True,
+              help="Weight w of guidance; may be repeated.")  # fmt: skip
+@click.option("--particles", type=parts.WholeNumber(2), default=256, show_default=True, help="Particles of a system.")
+@click.option("--systems", type=parts.WholeNumber(2), default=8, show_default=True, help="Systems of particles for each weight.")
+@parts.steps_option()
+@parts.seed_option
+@parts.json_option
+@click.pass_obj
+def guide(
+    manager: qs.PluginManager,
+    folder: Path,
+    label: str,
+    weights: tuple[float, ...],
+    particles: int,
+    systems: int,
+    steps: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """How far guided samples of a finished RUN are from p(x) p(y given x)^(1 + w) / Z, and what weighted particles make of it.
+
+    `path` is the divergence of guided paths from those of the product, at least that of the samples; `samples` is exact, where
+    all events can be enumerated. The effective sample size is that of the sampler `particles`, which draws from the product.
+    """
+    import jax
+    import numpy as np
+
+    from quasistatic_plugins.conditioning.guiding import distances
+
+    run = qs.open_run(folder, manager)
+    classes = qs.sources.Classes.of(run.source)
+    sides = classes.with_class(run.source.split("test", 1).side, classes.number(label), 1)
+    side = jax.tree.map(lambda leaf: np.asarray(leaf[0]), sides)
+    chain: dict[str, Any] = {"particles": particles, "systems": systems, "steps": steps, "key": jax.random.key(seed)}
+    found = distances(run.diffusion.given(side), weights, **chain)
+    if as_json:
+        parts.echo_json({"run": str(folder), "label": label, "distances": [attrs.asdict(row) for row in found]})
+        return
+    headers = ["w", "path, nats", "+-", "samples, nats", "effective share", "log Z", "+-"]
+    rows = [
+        [f"{row.weight:g}", f"{row.path:.4f}", f"{row.path_standard_error:.4f}", "" if row.exact is None else f"{row.exact:.4f}",
+         f"{row.ess:.3f}", f"{row.log_evidence:.4f}", f"{row.log_evidence_standard_error:.4f}"]
+        for row in found
+    ]  # fmt: skip
+    parts.echo_table(headers, rows)
+    parts.echo(f"draw from the product: sample --sampler particles --set sampler.count={particles} --label {label} --guidance W")
 
 
 def _option(setting: str) -> tuple[str, Any]:

@@ -24,6 +24,9 @@ class AbstractOptions:
         },
     )
     rho: float = qs.option(7.0, "power of the grid karras: a larger one puts more times where there is little noise", gt(0))
+    analytic: bool = qs.option(
+        False, "at t = 1 predict without the network, by the distribution that zero params reverse: one call less"
+    )
     data: Literal["draw", "mean"] = qs.option(
         "draw", "from the first time to data: a draw of what the network predicts of them, or its mean"
     )

@@ -1,5 +1,6 @@
 """What samplers for Gaussian noise share: which pairs they take, where they start, how data end, and their times."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +20,22 @@ class AbstractGaussianSampler(qs.AbstractSampler):
     def check(self, diffusion: qs.Diffusion) -> None:
         gaussian(diffusion)
 
+    def calls(self, steps: int) -> int:
+        return super().calls(steps) - (1 if self.options.analytic and steps > 1 else 0)
+
+    def steps_within(self, calls: int) -> int:
+        return super().steps_within(calls + 1 if self.options.analytic else calls)
+
+    def start_of_step(self, diffusion: qs.Diffusion, z: jax.Array, t: jax.Array) -> jax.Array:
+        """E[x given z_t = z] where a step starts; of the first step without the network, if the options say so.
+
+        Source: Dockhorn, Vahdat & Kreis 2022, section 3.2, for data of any mean and variance.
+        """
+        if not self.options.analytic:
+            return diffusion.mean(z, t)
+        plain = replace(diffusion, model=_Zeros(diffusion.kernel.zero_params()), guidance=None)
+        return jax.lax.cond(t < 1.0, lambda: diffusion.mean(z, t), lambda: plain.mean(z, t))
+
     def init(self, diffusion: qs.Diffusion, *, key: jax.Array) -> Any:
         self.check(diffusion)
         return diffusion.kernel.equilibrium().sample(key)
@@ -36,6 +53,15 @@ class AbstractGaussianSampler(qs.AbstractSampler):
         # no time is earlier than the network was trained at
         first = float(diffusion.times()[0])
         return qs.grids.spaced(gaussian(diffusion), len(natural), self.options.grid, first=first, rho=self.options.rho)
+
+
+class _Zeros(qs.AbstractModel):
+    """The network that knows nothing."""
+
+    params: Any
+
+    def __call__(self, features: Any, t: jax.Array, side: Any = None, *, key: jax.Array | None = None) -> Any:
+        return self.params
 
 
 def gaussian(diffusion: qs.Diffusion) -> qs.AbstractGaussianPath:

@@ -27,7 +27,7 @@ class Corrector(AbstractGaussianSampler):
         kernel, options = gaussian(diffusion), self.options
         key_step, key_corrections = jr.split(key)
         renewed = -(options.eta**2) * jnp.expm1(-2.0 * gap(half_log_snr(kernel, s), half_log_snr(kernel, t)))
-        z = kernel.back(diffusion.mean(state, t), state, s, t, renewed).sample(key_step)
+        z = kernel.back(self.start_of_step(diffusion, state, t), state, s, t, renewed).sample(key_step)
 
         def correct(z: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
             return kernel.back(diffusion.mean(z, s), z, s, s, options.renewed).sample(key), None

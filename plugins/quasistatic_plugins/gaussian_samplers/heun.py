@@ -31,7 +31,7 @@ class Heun(AbstractGaussianSampler):
         kernel, z = gaussian(diffusion), state
         if self.options.churn > 0:
             z, t = _churned(kernel, z, t, jnp.minimum(t + self.options.churn * (t - s), 1.0), key)
-        start = diffusion.mean(z, t)
+        start = self.start_of_step(diffusion, z, t)
         end = diffusion.mean(kernel.back(start, z, s, t).loc, s)
         rise = gap(half_log_snr(kernel, s), half_log_snr(kernel, t))
         constant = -jnp.expm1(-rise)

@@ -49,7 +49,7 @@ class Ipndm(AbstractGaussianSampler):
     ) -> tuple[Noises, dict[str, jax.Array]]:
         kernel, held = gaussian(diffusion), self.options.order - 1
         log_signal, log_noise = kernel.levels(t)
-        mean = kernel.coordinates(diffusion.mean(state.z, t))
+        mean = kernel.coordinates(self.start_of_step(diffusion, state.z, t))
         noise = (kernel.coordinates(state.z) - jnp.exp(log_signal) * mean) * jnp.exp(-0.5 * log_noise)
         noises = jnp.concatenate([noise[None], state.noises])
         weights = jnp.asarray(WEIGHTS, noise.dtype)[jnp.minimum(state.count, held), : held + 1]

@@ -55,7 +55,7 @@ class Multistep(AbstractGaussianSampler):
         self, diffusion: qs.Diffusion, state: Memory, s: jax.Array, t: jax.Array, *, key: jax.Array
     ) -> tuple[Memory, dict[str, jax.Array]]:
         kernel = gaussian(diffusion)
-        level, mean = half_log_snr(kernel, t), kernel.coordinates(diffusion.mean(state.z, t))
+        level, mean = half_log_snr(kernel, t), kernel.coordinates(self.start_of_step(diffusion, state.z, t))
         means, levels = jnp.concatenate([mean[None], state.means]), jnp.concatenate([level[None], state.levels])
         rise = gap(half_log_snr(kernel, s), level)
         renewed = -(self.options.eta**2) * jnp.expm1(-2.0 * rise)

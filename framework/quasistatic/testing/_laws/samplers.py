@@ -1,4 +1,4 @@
-"""Laws of samplers, on three small kernels, for diffusions whose distribution of data is known."""
+"""Laws of samplers, on small kernels, for diffusions whose distribution of data is known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from quasistatic.oracles import log_likelihood
 from quasistatic.testing._law import PAPER, law
 from quasistatic.testing._reading import LIMIT, Reading, faults, statistical, worst
 from quasistatic.testing._setting import Setting, enumerate_states, layout_of, spread, types_of
-from quasistatic.testing._tools.bench import OneVariance, Redraw, benches, joined, on_those_taken, tried_on_all
+from quasistatic.testing._tools.bench import Masked, OneVariance, Redraw, benches, joined, on_those_taken, tried_on_all
 from quasistatic.testing._tools.key_trace import key_faults
 from quasistatic.testing._tools.statistics import chi_square, counts_of, kolmogorov_smirnov, scores
 
@@ -37,6 +37,11 @@ DIRECTIONS = np.stack([trig(np.pi * np.arange(4) / 4) for trig in (np.cos, np.si
 LONG, FAR_OFF = 256, 0.05
 # chains of the exact laws: one step, two, an odd number, an even one, and many
 CHAINS = {"numbers": (1, 2, 5, 40), "Gaussian path": (1, 3)}
+
+
+def _kernels() -> dict[str, AbstractKernel]:
+    """The benches, and one for samplers of masked places."""
+    return {**benches(), "masked symbols": Masked()}
 
 
 def _is_exact(sampler: AbstractSampler) -> bool:
@@ -75,8 +80,8 @@ def _paths(sampler: AbstractSampler, diffusion: Diffusion, times: jax.Array, key
 @law(
     "sampler",
     "taken",
-    "There is a kernel that the sampler takes: symbols, numbers or a Gaussian path. What it does not take it refuses with a "
-    "TypeError of its own.",
+    "There is a kernel that the sampler takes: symbols, masked ones, numbers or a Gaussian path. What it does not take it refuses "
+    "with a TypeError of its own.",
     once=True,
     unseen="Kernels of other kinds, which it may take and walk wrongly.",
 )
@@ -86,7 +91,7 @@ def taken(sampler: AbstractSampler, setting: Setting) -> Reading:
         jax.eval_shape(lambda: trajectory.reverse(sampler, diffusion, diffusion.times(), key=setting.key(0)).x)
         return faults([])
 
-    return worst(tried_on_all(tried))
+    return worst(tried_on_all(tried, _kernels()))
 
 
 @law(
@@ -177,7 +182,9 @@ def exact_on_finite(sampler: AbstractSampler, setting: Setting) -> Reading:
 )
 def long_chain(sampler: AbstractSampler, setting: Setting) -> Reading:
     def on(name: str, kernel: AbstractKernel) -> Reading:
-        params = setting.params(kernel, 57) if name == "symbols" else jnp.full_like(kernel.zero_params(), setting.params_scale)
+        params = jnp.full_like(kernel.zero_params(), setting.params_scale)
+        if isinstance(kernel, FiniteKernel):
+            params = setting.params(kernel, 57)
         diffusion = _known_target(kernel, params, LONG)
         drawn = _paths(sampler, diffusion, diffusion.times(), setting.some_keys(58, _draws(sampler, setting))).x
         found = _features(kernel, np.asarray(drawn, np.float64))
@@ -186,7 +193,7 @@ def long_chain(sampler: AbstractSampler, setting: Setting) -> Reading:
         gaps = np.maximum(0.0, np.abs(found.mean(axis=0) - wanted) - noise) / unit
         return Reading(float(np.max(gaps)), FAR_OFF, "of the data's deviation", name)
 
-    return worst(on_those_taken(on))
+    return worst(on_those_taken(on, _kernels()))
 
 
 def _features(kernel: AbstractKernel, xs: np.ndarray) -> np.ndarray:
@@ -221,7 +228,7 @@ def events(sampler: AbstractSampler, setting: Setting) -> Reading:
             return faults([f"{name}: event 0 or 1 changes with the number of samples"])
         return faults([f"{name}: all samples are equal"] if np.all(many == many[0]) else [])
 
-    return worst(on_those_taken(on))
+    return worst(on_those_taken(on, _kernels()))
 
 
 @law(
@@ -243,7 +250,7 @@ def batches(sampler: AbstractSampler, setting: Setting) -> Reading:
         gaps = {where: np.max(np.abs(whole[: len(x)] - np.asarray(x, np.float64))) for where, x in others.items()}
         return worst(Reading(float(gap), 1e-9, "in a number", f"{name}, {where}") for where, gap in gaps.items())
 
-    return worst(on_those_taken(on))
+    return worst(on_those_taken(on, _kernels()))
 
 
 @law(
@@ -266,7 +273,7 @@ def path(sampler: AbstractSampler, setting: Setting) -> Reading:
                 bad.append(f"{name}, T = {steps}: states {types_of(drawn.zs)}, data {types_of(drawn.x)}")
         return faults(bad, "wrong types or shapes")
 
-    return worst(on_those_taken(on, {**benches(), "three parts": joined()}))
+    return worst(on_those_taken(on, {**_kernels(), "three parts": joined()}))
 
 
 @law(
@@ -289,7 +296,7 @@ def info(sampler: AbstractSampler, setting: Setting) -> Reading:
         wanted = dict.fromkeys(next(iter(found.values())), ())
         return faults(f"{where}: {shapes}, expected {wanted}" for where, shapes in found.items() if shapes != wanted)
 
-    return worst(on_those_taken(on))
+    return worst(on_those_taken(on, _kernels()))
 
 
 @law(
@@ -305,4 +312,4 @@ def keys(sampler: AbstractSampler, setting: Setting) -> Reading:
         times = diffusion.times()
         return faults(key_faults(lambda key: trajectory.reverse(sampler, diffusion, times, key=key).x, setting.key(0)))
 
-    return worst(on_those_taken(on))
+    return worst(on_those_taken(on, _kernels()))

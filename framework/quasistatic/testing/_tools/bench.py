@@ -44,6 +44,29 @@ class Redraw(FiniteKernel):
         return self.log_equilibrium()
 
 
+class Masked(FiniteKernel):
+    """Symbols that are masked, by one symbol that data lack, and stay so; their share grows linearly."""
+
+    event: AbstractField = eqx.field(static=True, default=Categorical((2,), 3))
+    shares: tuple[float, ...] = eqx.field(static=True, default=(0.2, 0.5, 0.3))
+    is_exact_at_zero: bool = eqx.field(static=True, default=True)
+
+    def times(self, steps: int) -> np.ndarray:
+        return np.arange(1, steps + 1) / steps
+
+    def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "before after"]:
+        n = len(self.shares)
+        kept = 1.0 - t if s is None else (1.0 - t) / jnp.maximum(1.0 - s, 1e-12)
+        symbols = jnp.concatenate([kept * jnp.eye(n), jnp.full((n, 1), 1.0 - kept)], axis=1)
+        return floored_log(symbols if s is None else jnp.concatenate([symbols, jnp.eye(n + 1)[n:]]))
+
+    def log_equilibrium(self) -> Float[Array, " states"]:
+        return floored_log(jnp.eye(len(self.shares) + 1)[-1])
+
+    def log_reference(self) -> Float[Array, " data_states"]:
+        return jnp.log(jnp.array(self.shares))
+
+
 class OneVariance(AbstractDistribution):
     """Normal elements of one variance; the KL is left to its one-draw default."""
 
@@ -196,8 +219,10 @@ def on_those_taken(
     return readings or [not_measured("; ".join(refusals))]
 
 
-def tried_on_all(tried: Callable[[str, AbstractKernel], Reading]) -> list[Reading]:
-    """Which benches a component takes: those that it refuses are named, and not all of them may be.
+def tried_on_all(
+    tried: Callable[[str, AbstractKernel], Reading], kernels: Mapping[str, AbstractKernel] | None = None
+) -> list[Reading]:
+    """Which kernels, by default all benches, a component takes: those that it refuses are named, and not all of them may be.
 
     A kernel that lacks what the component looks for is refused by a TypeError, and not by an AttributeError.
     """
@@ -209,7 +234,7 @@ def tried_on_all(tried: Callable[[str, AbstractKernel], Reading]) -> list[Readin
             advice = "refuse a kernel without it by a TypeError that says what is needed"
             return faults([f"{name}: AttributeError: {error}: {advice}"])
 
-    readings = [on_those_taken(refusal_of, {name: kernel})[0] for name, kernel in benches().items()]
+    readings = [on_those_taken(refusal_of, {name: kernel})[0] for name, kernel in (kernels or benches()).items()]
     if any(reading.is_measured for reading in readings):
         return readings
     return [faults([reading.unmeasured for reading in readings], "kernels, all of which are refused")]
