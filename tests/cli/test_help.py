@@ -20,7 +20,7 @@ import quasistatic as qs
 from quasistatic._plugins.commands import BUILT_IN
 from quasistatic.cli import main
 
-OURS = {"classification", "conditioning", "groups", "parzen", "scoring", "thermodynamics"}  # built-in plugins that bring commands
+OURS = {"classification", "conditioning", "export", "groups", "parzen", "scoring", "thermodynamics"}  # built-in plugins that bring commands
 
 Cli = Callable[..., Result]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

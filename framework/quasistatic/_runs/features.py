@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quasistatic._data.answers import far_outside
-from quasistatic._data.conversion import from_user, rows_of_frame
+from quasistatic._data.conversion import data_of
 from quasistatic._data.source import Data
 from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import AbstractDistribution, Key, State, Time
@@ -59,8 +59,7 @@ def features(run: Run, events: Data | Any, *, by: By, time: At, seed: int, repea
     if repeats < 1:
         raise InputError(f"features: repeats: expected at least 1, got {repeats}")
     if not isinstance(events, Data):
-        rows = rows_of_frame(run.source, events)
-        events = Data(from_user(run.source, events)) if rows is None else rows
+        events = data_of(run.source, events)
     diffusion, key = run.diffusion, role_key(seed, Role.EVALUATION)
     if by == "ledger":
         names, at = ("first", *(f"step_{number}" for number in range(1, STEPS)), "prior"), None
