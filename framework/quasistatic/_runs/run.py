@@ -203,7 +203,7 @@ class Run:
             rows = rows_of_frame(self.source, split)
             split = Data(from_user(self.source, split)) if rows is None else rows
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
-        data, often = split, options.repeats
+        data, often = cast(Data, split), options.repeats
         if not isinstance(split, Data):
             data, often = Effort.of(options, self.progress).of_split(self.source, cast(Split, split), options)
         repeats = often if repeats is None else repeats
