@@ -33,7 +33,7 @@ class Program:
 class Programs(logging.Handler):
     """All programs that are compiled, or read from disk, while it listens; in `found`, in their order.
 
-    What this process has compiled before is none of them.
+    What this process has compiled before does not count.
     """
 
     def __init__(self) -> None:
