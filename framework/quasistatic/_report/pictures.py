@@ -99,10 +99,11 @@ def walk(diffusion: Diffusion, xs: State, *, key: Key, sampler: AbstractSampler 
     chosen, filmed = np.array(kept), Filmed(sampler, kept, len(times))
     in_haste = is_brief(diffusion, count * len(times) * sampler.states)
     xs, (keys_out, keys_back) = jax.tree.map(jnp.asarray, xs), (jr.split(each, count) for each in jr.split(key))
-    out = _paths_out(in_haste, diffusion, times[chosen], xs, keys_out, side)
-    back = _paths_back(in_haste, filmed, diffusion, times, keys_back, side)
+    there = _paths_out(in_haste, diffusion, times[chosen], xs, keys_out, side)
+    again = _paths_back(in_haste, filmed, diffusion, times, keys_back, side)
     before = np.concatenate([[np.nan], times])[chosen]
-    return Walks(times[chosen], *(trajectory.Path(*jax.tree.map(np.asarray, each)) for each in (out, back)), before)
+    out, back = (trajectory.Path(*jax.tree.map(np.asarray, each)) for each in (there, again))
+    return Walks(times[chosen], out, back, before)
 
 
 @compiled

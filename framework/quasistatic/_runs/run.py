@@ -180,7 +180,7 @@ class Run:
         if not isinstance(split, str | Data):
             split = data_of(self.source, split)
         diffusion = self.diffusion if isinstance(split, Data) or self.held_out is None else self.held_out
-        data, often = split, options.repeats
+        data, often = cast(Data, split), options.repeats
         if not isinstance(split, Data):
             data, often = Effort.of(options, self.progress).of_split(self.source, cast(Split, split), options)
         repeats = often if repeats is None else repeats

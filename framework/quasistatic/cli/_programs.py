@@ -33,7 +33,7 @@ class Program:
 class Programs(logging.Handler):
     """All programs that are compiled, or read from disk, while it listens; in `found`, in their order.
 
-    What this process has compiled before is none of them.
+    What this process has compiled before does not count.
     """
 
     def __init__(self) -> None:
@@ -44,10 +44,10 @@ class Programs(logging.Handler):
         if record.msg.startswith("Compiling ") and isinstance(record.args, tuple) and len(record.args) > 1:
             self.found.append(Program(str(record.args[0]), tuple(_TYPE.findall(str(record.args[1])))))
 
-    def timed(self, event: str, seconds: float, **_: Any) -> None:
+    def timed(self, event: str, duration_secs: float, **_: Any) -> None:
         """A listener to how long jax takes for something."""
         if event == _COMPILED and self.found:
-            self.found[-1].seconds = seconds
+            self.found[-1].seconds = duration_secs
 
     def counted(self, event: str, **_: Any) -> None:
         """A listener to what happens in jax."""

@@ -17,6 +17,7 @@ from quasistatic.kits import networks
 from quasistatic_plugins.dense import DenseOptions
 
 Key = jax.Array
+WIDE, RANK = 2**20, 64  # numbers of a whole linear map at most, and the rank of one beyond them
 ACTIVATIONS = {"silu": jax.nn.silu, "relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 
 
@@ -24,13 +25,16 @@ class Dense(qs.AbstractFilters):
     """Reads all features, time and side information as one vector, whatever the event is built like.
 
     Hidden layers and, beside them, a linear map from the features: what a kernel knows of z_t in closed form is often linear in
-    them. Both readouts start at zero: a safe start.
+    them. Both readouts start at zero: a safe start. Between many features and many params the linear map is that of each feature to
+    its own params, and one of low rank: a whole matrix would be nearly all of the network, and grows with the square of the event.
     """
 
     hidden: list[eqx.nn.Linear]
     readout: jax.Array  # (readouts, outputs, width)
     bias: jax.Array  # (readouts, outputs)
-    straight: jax.Array  # (outputs, inputs)
+    straight: jax.Array  # (outputs, inputs), or (outputs, rank) of what `narrow` leaves of them
+    narrow: jax.Array | None  # (rank, inputs)
+    own: jax.Array | None  # (inputs, params of each), beside a map of low rank
     options: DenseOptions = eqx.field(static=True)
     ports: qs.Ports = eqx.field(static=True)
 
@@ -42,7 +46,11 @@ class Dense(qs.AbstractFilters):
         self.hidden = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(widths, widths[1:], keys, strict=False)]
         self.readout = jnp.zeros((options.readouts, gives, options.width))
         self.bias = jnp.zeros((options.readouts, gives))
-        self.straight = jnp.zeros((gives, reads))
+        is_wide = gives * reads > WIDE
+        numbers = networks.numbers_of(jr.fold_in(key, options.depth))
+        self.narrow = networks.normal(numbers, (RANK, reads), reads) if is_wide else None
+        self.own = jnp.zeros((reads, gives // reads)) if is_wide and gives % reads == 0 else None
+        self.straight = jnp.zeros((gives, RANK if is_wide else reads))
         self.options = options
         self.ports = ports
 
@@ -54,7 +62,10 @@ class Dense(qs.AbstractFilters):
         else:
             share = networks.bumps(t, options.readouts)
             out = share @ (jnp.einsum("h,roh->ro", h, self.readout) + self.bias)
-        return self.ports.params.unravel(out + flat @ self.straight.T)
+        if self.own is not None:
+            out = out + (flat[:, None] * self.own).reshape(-1)
+        read = flat if self.narrow is None else flat @ self.narrow.T
+        return self.ports.params.unravel(out + read @ self.straight.T)
 
     def representation(self, features: Any, t: Float[Array, ""], side: qs.Side | None = None) -> Float[Array, " width"]:
         """The last hidden layer."""

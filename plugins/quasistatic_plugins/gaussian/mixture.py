@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -90,7 +90,7 @@ def filled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a mixture, of a kind that `ARRAYS` or `STATE_ARRAYS` names, with parts of no weight: the same distribution."""
     parts, size = arrays["means"].shape
     wanted = max(FEWEST_PARTS, 2 ** (parts - 1).bit_length()) if size <= FILLED else parts
-    empty = {"log_weights": -np.inf, "means": 0.0, "axes": np.eye(size), "variances": 1.0, "log_shares": 0.0}
+    empty: dict[str, Any] = {"log_weights": -np.inf, "means": 0.0, "axes": np.eye(size), "variances": 1.0, "log_shares": 0.0}
     found = {}
     for name, array in arrays.items():
         axis = array.ndim - 1 if name == "log_shares" else 0
