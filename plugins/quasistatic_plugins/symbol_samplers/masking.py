@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import quasistatic as qs
 from quasistatic_plugins.symbol_samplers.base import AbstractSymbolSampler, finite
 
-HALVINGS = 30
+TIMES = 65
 
 
 class Routing(eqx.Module):
@@ -50,15 +50,16 @@ def log_masked(kernel: qs.FiniteKernel, end: jax.Array, t: jax.Array) -> jax.Arr
     return kernel.marginal(jnp.zeros(kernel.event.shape, jnp.int32), t).log_prob(end) / places
 
 
-def time_of(diffusion: qs.Diffusion, end: jax.Array, log_share: jax.Array) -> jax.Array:
-    """When a place is masked with this log-probability; no earlier than the network was trained at."""
+def masked_shares(diffusion: qs.Diffusion, end: jax.Array) -> jax.Array:
+    """The chance that a place is masked at TIMES even times from the first that the network was trained at to 1, (TIMES,)."""
     kernel = finite(diffusion)
+    return jax.vmap(lambda t: jnp.exp(log_masked(kernel, end, t)))(_times(diffusion))
 
-    def halved(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        low, high = bounds
-        middle = 0.5 * (low + high)
-        is_late = log_masked(kernel, end, middle) > log_share
-        return jnp.where(is_late, low, middle), jnp.where(is_late, middle, high)
 
-    first = jnp.asarray(diffusion.times()[0])
-    return jax.lax.fori_loop(0, HALVINGS, halved, (first, jnp.ones_like(first)))[1]
+def time_of(diffusion: qs.Diffusion, shares: jax.Array, share: jax.Array) -> jax.Array:
+    """When so many places are masked, between the times of `masked_shares`."""
+    return jnp.interp(share, shares, _times(diffusion))
+
+
+def _times(diffusion: qs.Diffusion) -> jax.Array:
+    return jnp.linspace(diffusion.times()[0], 1.0, TIMES)

@@ -17,15 +17,18 @@ import numpy as np
 
 import quasistatic as qs
 from quasistatic_plugins.symbol_samplers import ConfidenceOptions, FirstHittingOptions
-from quasistatic_plugins.symbol_samplers.masking import AbstractMaskSampler, Routing, masked, time_of
+from quasistatic_plugins.symbol_samplers.masking import AbstractMaskSampler, Routing, masked, masked_shares, time_of
 
 
 class Plan(eqx.Module):
-    """z, the state `end` where all places are masked, and for each place the chance (*event) below which it is no longer."""
+    """z, the state `end` where all places are masked, for each place the chance (*event) below which it is no longer, and the
+    chances of all times.
+    """
 
     z: jax.Array
     end: jax.Array
     chances: jax.Array
+    shares: jax.Array
 
 
 class AbstractPlanned(AbstractMaskSampler):
@@ -39,8 +42,8 @@ class AbstractPlanned(AbstractMaskSampler):
         return diffusion.times(np.arange(1, (count := min(steps or places, places)) + 1) / count)
 
     @abstractmethod
-    def log_share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
-        """log of the share of places that are masked when the network is called, as a fact of the forward process."""
+    def share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
+        """The share of places that are masked when the network is called, as a fact of the forward process."""
 
     @abstractmethod
     def priorities(self, plan: Plan, data: qs.Finite) -> jax.Array:
@@ -49,14 +52,14 @@ class AbstractPlanned(AbstractMaskSampler):
     def init(self, diffusion: qs.Diffusion, *, key: jax.Array) -> Plan:
         key_end, key_chances = jr.split(key)
         end = super().init(diffusion, key=key_end)
-        return Plan(end, end, qs.numerics.uniform(end.shape, key=key_chances))
+        return Plan(end, end, qs.numerics.uniform(end.shape, key=key_chances), masked_shares(diffusion, end))
 
     def position(self, state: Plan) -> jax.Array:
         return state.z
 
     def time(self, diffusion: qs.Diffusion, plan: Plan) -> jax.Array:
         """When the network is called."""
-        return time_of(diffusion, plan.end, self.log_share(plan, plan.z == masked(diffusion).data_states))
+        return time_of(diffusion, plan.shares, self.share(plan, plan.z == masked(diffusion).data_states))
 
     def step(
         self, diffusion: qs.Diffusion, state: Plan, s: jax.Array, t: jax.Array, *, key: jax.Array
@@ -70,7 +73,7 @@ class AbstractPlanned(AbstractMaskSampler):
         clean = is_next.astype(float)
         routing = Routing(1.0 - clean, jnp.zeros_like(clean), clean)
         z = routing.draw(state.z, mask, data.sample(key_data), key=key_route)
-        return Plan(z, state.end, state.chances), {}
+        return Plan(z, state.end, state.chances, state.shares), {}
 
     def finish(self, diffusion: qs.Diffusion, state: Plan, t: jax.Array, *, key: jax.Array) -> Any:
         return super().finish(diffusion, state, self.time(diffusion, state), key=key)
@@ -87,9 +90,9 @@ class FirstHitting(AbstractPlanned):
 
     options: FirstHittingOptions = eqx.field(static=True)
 
-    def log_share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
+    def share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
         """Of the latest time among places that are masked."""
-        return jnp.log(jnp.max(jnp.where(is_masked, plan.chances, 0.0)))
+        return jnp.max(jnp.where(is_masked, plan.chances, 0.0))
 
     def priorities(self, plan: Plan, data: qs.Finite) -> jax.Array:
         return plan.chances
@@ -100,8 +103,8 @@ class Confidence(AbstractPlanned):
 
     options: ConfidenceOptions = eqx.field(static=True)
 
-    def log_share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
-        return jnp.log(jnp.sum(is_masked)) - jnp.log(is_masked.size)
+    def share(self, plan: Plan, is_masked: jax.Array) -> jax.Array:
+        return jnp.mean(is_masked)
 
     def priorities(self, plan: Plan, data: qs.Finite) -> jax.Array:
         log_probs = data.log_probs
