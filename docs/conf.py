@@ -276,8 +276,8 @@ def wings() -> Iterator[str]:
 
 # the layers of pyproject.toml, from the top
 WINGS = (
-    "cli", "kits", "testing", "thermodynamics", "_report", "_runs", "_recipes", "_training", "_data", "oracles", "_plugins",
-    "_process", "_storage", "errors",
+    "sklearn", "cli", "kits", "testing", "thermodynamics", "_report", "_runs", "_recipes", "_training", "_data", "oracles",
+    "_plugins", "_process", "_storage", "errors",
 )  # fmt: skip
 
 

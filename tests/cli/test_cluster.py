@@ -66,7 +66,7 @@ def test_the_best_of_several_numbers_is_kept_and_drawn(call: Callable[..., Resul
     assert (
         "with 2 learned classes" in told.stdout and "with 3 learned classes" in told.stdout and told.stdout.count(", chosen") == 1
     )
-    assert "of 1 pairs of seeds" in told.stdout and "round 3 of 3" in told.stderr
+    assert "of 1 pairs of seeds" in told.stdout and "round 2 of 2" in told.stderr
 
 
 def test_a_run_without_validation_events_is_refused(tmp_path: Path) -> None:

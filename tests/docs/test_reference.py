@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 import quasistatic as qs
+import quasistatic.sklearn as estimators
 from quasistatic._plugins import hooks as _hooks
 from quasistatic._plugins import manager as _plugins
 from quasistatic._plugins.commands import BUILT_IN
@@ -96,7 +97,12 @@ def test_the_reference_names_nothing_that_is_not_public() -> None:
         *itertools.chain(*map(names_of, MODULES)),
         *itertools.chain(*(door(name).__all__ for name in DOORS)),
         *dir(qs.errors),
+        *estimators.__all__,
     }
+
+
+def test_every_estimator_is_in_the_reference() -> None:
+    assert set(rows_of(text_of("reference/library.md").split("## scikit-learn\n")[1].split("\n## ")[0])) == {*estimators.__all__}
 
 
 def names_of(module: str) -> list[str]:
@@ -361,7 +367,7 @@ def test_the_drawing_shows_the_layers_of_the_import_contract() -> None:
     assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
 
 
-NAMED = {"cli", "kits", "testing", "thermodynamics", "oracles", "errors"}  # wings and modules that are public
+NAMED = {"sklearn", "cli", "kits", "testing", "thermodynamics", "oracles", "errors"}  # wings and modules that are public
 
 
 def test_modules_that_the_drawings_name_exist() -> None:

@@ -53,7 +53,7 @@ def cluster(
     method: str,
     seeds: int,
     seed: int,
-    repeats: int = 4,
+    repeats: int = 2,
     report: Callable[[str], None] = lambda line: None,
 ) -> Clustering:
     """Learn each number of classes, and keep the one of the highest validation K.

@@ -1,4 +1,4 @@
-"""A source whose events have a hidden class as side information: nobody knows it, but how probable each is."""
+"""A source whose events have a hidden class as side information: how probable each is, is all that is known of it."""
 
 from __future__ import annotations
 
