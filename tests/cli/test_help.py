@@ -20,7 +20,8 @@ import quasistatic as qs
 from quasistatic._plugins.commands import BUILT_IN
 from quasistatic.cli import main
 
-OURS = {"classification", "conditioning", "export", "groups", "parzen", "scoring", "thermodynamics"}  # built-in plugins that bring commands
+# built-in plugins that bring commands
+OURS = {"classification", "conditioning", "export", "groups", "parzen", "scoring", "thermodynamics"}
 
 Cli = Callable[..., Result]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

@@ -14,7 +14,7 @@ from quasistatic._data.conversion import from_user
 from quasistatic._data.source import AbstractFramed, capability
 
 
-class DiffusionEstimator(BaseEstimator):  # type: ignore[misc]
+class AbstractDiffusionEstimator(BaseEstimator):  # type: ignore[misc]
     """A run of the recipe 'array' on arrays and frames of numbers, or of 'table' on frames that have other columns.
 
     `options` are those of the recipe, such as `{"training.updates": 1000}`. `random_state` fixes every draw.

@@ -10,10 +10,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from quasistatic.kits.classes import fit_classes, learn_classes
-from quasistatic.sklearn.base import DiffusionEstimator, is_mixed
+from quasistatic.sklearn.base import AbstractDiffusionEstimator, is_mixed
 
 
-class _Classes(DiffusionEstimator):
+class _AbstractClasses(AbstractDiffusionEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """p(class given x) by K given each class, (N, classes), a function of each row alone; even for one outside of the model."""
         data = self._events(X)
@@ -23,7 +23,7 @@ class _Classes(DiffusionEstimator):
         return self._in_order(data, np.where(np.isfinite(found).all(axis=1, keepdims=True), found, even), even)
 
 
-class DiffusionClassifier(ClassifierMixin, _Classes):  # type: ignore[misc]
+class DiffusionClassifier(ClassifierMixin, _AbstractClasses):  # type: ignore[misc]
     """A network learns rows given their class; Bayes' rule gives the class back (Li et al. 2023).
 
     `options` are those of the recipe.
@@ -54,7 +54,7 @@ class DiffusionClassifier(ClassifierMixin, _Classes):  # type: ignore[misc]
         return self.classes_[likeliest]
 
 
-class DiffusionClusterer(ClusterMixin, _Classes):  # type: ignore[misc]
+class DiffusionClusterer(ClusterMixin, _AbstractClasses):  # type: ignore[misc]
     """Classes that are learned without labels, by EM: `labels_` (N,).
 
     `method` makes the first groups: 'spectral', 'ward', 'kmeans'. `options` are those of the recipe.

@@ -13,10 +13,10 @@ from quasistatic._data.conversion import log_scale
 from quasistatic._data.source import AbstractFramed, capability
 from quasistatic._process.own_noise import terms_with_own_noise
 from quasistatic._training.keys import Role, role_key
-from quasistatic.sklearn.base import DiffusionEstimator
+from quasistatic.sklearn.base import AbstractDiffusionEstimator
 
 
-class DiffusionDensity(DensityMixin, DiffusionEstimator):  # type: ignore[misc]
+class DiffusionDensity(DensityMixin, AbstractDiffusionEstimator):  # type: ignore[misc]
     """A lower bound on the log-density of rows, K, in the units of the data; and samples.
 
     `options` are those of the recipe, `steps` T of the chain of K, `repeats` its draws for each row.

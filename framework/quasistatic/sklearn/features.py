@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from quasistatic.sklearn.base import DiffusionEstimator
+from quasistatic.sklearn.base import AbstractDiffusionEstimator
 
 
-class DiffusionTransformer(TransformerMixin, DiffusionEstimator):  # type: ignore[misc]
+class DiffusionTransformer(TransformerMixin, AbstractDiffusionEstimator):  # type: ignore[misc]
     """Rows as vectors of what a run knows of them: `Run.features`, whose options `by`, `time` and `repeats` are.
 
     `options` are those of the recipe.

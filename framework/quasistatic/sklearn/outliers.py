@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import OutlierMixin
 
 import quasistatic as qs
-from quasistatic.sklearn.base import DiffusionEstimator
+from quasistatic.sklearn.base import AbstractDiffusionEstimator
 
 
-class DiffusionOutlierDetector(OutlierMixin, DiffusionEstimator):  # type: ignore[misc]
+class DiffusionOutlierDetector(OutlierMixin, AbstractDiffusionEstimator):  # type: ignore[misc]
     """How unusual rows are beside those of training: `Run.score`.
 
     `contamination` is the rate at which usual rows may be called outliers: by held-out rows, a share `held_out` of X, that p-values

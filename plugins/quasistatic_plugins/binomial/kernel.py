@@ -24,10 +24,21 @@ MOST = 80.0  # log-odds whose exponential float32 still holds, with room for a f
 
 
 class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractIntegrable, qs.AbstractWithMean):
-    """Independent bits with log-odds `logits`; events are 0. and 1. as floats."""
+    """Independent bits with log-odds `logits`; events are 0. and 1. as floats.
+
+    Where these are a few numbers that other bits choose among, what depends on them is computed for these few: `each` has two for
+    every one of the `bits`, each[x], or each[x, z].
+    """
 
     logits: jax.Array
+    each: jax.Array | None = None
+    bits: tuple[jax.Array, ...] = ()
     is_reparametrised: ClassVar[bool] = False
+
+    @classmethod
+    def of_bits(cls, each: jax.Array, *bits: jax.Array) -> Bernoulli:
+        """Log-odds each[x] or each[x, z], chosen by bits (*event) without a gradient to these."""
+        return cls(_chosen(each, *bits), each, bits)
 
     def values(self) -> jax.Array:
         return jnp.arange(2.0).astype(self.logits.dtype)
@@ -40,7 +51,9 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
 
     def _of(self, function: Callable[[jax.Array], Any]) -> Any:
         """A function, or several, of the log-odds of each bit."""
-        return function(self.logits)
+        if self.each is None:
+            return function(self.logits)
+        return jax.tree.map(lambda found: _chosen(found, *self.bits), function(self.each))
 
     def _at(self, u: jax.Array) -> jax.Array:
         # the rarer value is compared with its own probability: both tails keep full relative precision
@@ -74,23 +87,6 @@ class Bernoulli(qs.distributions.AbstractDiscrete, qs.distributions.AbstractInte
         """All bit patterns."""
         states, weights = qs.Finite(self.log_probabilities()).nodes()
         return states.astype(self.logits.dtype), weights
-
-
-class BernoulliOfBits(Bernoulli):
-    """Bits whose log-odds are a few numbers, chosen by other bits: what depends on them is computed for these few.
-
-    `each` has two for every one of the `bits`: each[x], or each[x, z]. Its gradient does not reach the bits.
-    """
-
-    each: jax.Array
-    bits: tuple[jax.Array, ...]
-
-    def _of(self, function: Callable[[jax.Array], Any]) -> Any:
-        return jax.tree.map(lambda found: _chosen(found, *self.bits), function(self.each))
-
-
-def of_bits(each: jax.Array, *bits: jax.Array) -> BernoulliOfBits:
-    return BernoulliOfBits(_chosen(each, *bits), each, bits)
 
 
 def _chosen(each: jax.Array, *bits: jax.Array) -> jax.Array:
@@ -160,15 +156,15 @@ class BinomialKernel(qs.FiniteKernel):
         return self.equilibrium()
 
     def marginal(self, x: Shaped[Array, "*event"], t: Float[Array, ""]) -> Bernoulli:
-        return of_bits(self.base_logit + self._evidence(self.schedule.log_odds(t)), x)
+        return Bernoulli.of_bits(self.base_logit + self._evidence(self.schedule.log_odds(t)), x)
 
     def transition(self, z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]) -> Bernoulli:
-        return of_bits(self.base_logit + self._evidence(self._step(s, t)), z)
+        return Bernoulli.of_bits(self.base_logit + self._evidence(self._step(s, t)), z)
 
     def posterior(
         self, x: Shaped[Array, "*event"], z: Shaped[Array, "*event"], s: Float[Array, ""], t: Float[Array, ""]
     ) -> Bernoulli:
-        return of_bits(self._earlier(s, t), x, z)
+        return Bernoulli.of_bits(self._earlier(s, t), x, z)
 
     def _earlier(self, s: jax.Array, t: jax.Array) -> Float[Array, "data bit"]:
         """Log-odds of z_s for data 0 and 1, where z_t is 0 and where it is 1."""
