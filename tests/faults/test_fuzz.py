@@ -262,7 +262,7 @@ def fuzz(kind: str, count: int, folder: Path, saved_run: Saved, monkeypatch: pyt
 
             saved_run(folder / "run", qs.load_recipe("swiss-roll", TINY))
             monkeypatch.setattr(run, "evaluate", worked)
-            monkeypatch.setattr(run, "sample", worked)
+            monkeypatch.setattr(run, "draw", worked)
         else:
             monkeypatch.setattr(Job, "train", worked)
     KINDS[kind](count, folder, random.Random(seed), tally)

@@ -18,6 +18,7 @@ from quasistatic.sklearn import (
     DiffusionClassifier,
     DiffusionClusterer,
     DiffusionDensity,
+    DiffusionImputer,
     DiffusionOutlierDetector,
     DiffusionTransformer,
 )
@@ -84,6 +85,26 @@ def test_classes_are_told_and_learned() -> None:
     agreed = np.mean(grouped.labels_ == KIND)
     assert max(agreed, 1.0 - agreed) > 0.97
     np.testing.assert_array_equal(grouped.predict(ROWS[5:9]), grouped.labels_[5:9])
+
+
+def test_missing_cells_are_filled_whatever_the_order_of_rows() -> None:
+    holes = RNG.uniform(size=ROWS.shape) < 0.2
+    holes[:, 0] &= ~holes[:, 1:].all(axis=1)
+    rows = np.where(holes, np.nan, ROWS)
+    made = DiffusionImputer(particles=32, options=SMALL, random_state=0).fit(rows)
+    filled = made.transform(rows)
+    np.testing.assert_array_equal(filled[~holes], ROWS[~holes])
+    assert np.isfinite(filled).all()
+    # other numbers of a row tell its kind, so that the error is that within a kind, not between kinds
+    assert np.abs(filled - ROWS)[holes].mean() < 1.3
+    order = RNG.permutation(len(rows))
+    np.testing.assert_allclose(made.transform(rows[order]), filled[order], rtol=1e-6)
+    np.testing.assert_allclose(made.transform(rows[:20]), filled[:20], atol=1e-4)  # in blocks of another width
+    drawn = made.set_params(draw=True).transform(rows)[holes]
+    assert (drawn != filled[holes]).mean() > 0.9 and np.abs(drawn - ROWS[holes]).mean() < 2.0
+    frame = pd.DataFrame({"length": rows[:, 0], "kind": np.where(KIND, "long", "short")})
+    found = DiffusionImputer(particles=32, options=SMALL, random_state=0).fit(frame).transform(frame)
+    assert isinstance(found, pd.DataFrame) and found["length"].notna().all() and found["kind"].equals(frame["kind"])
 
 
 TINY = {**SMALL, "model.width": 4, "trajectory.steps": 4, "training.updates": 5, "training.validate_every": 5}

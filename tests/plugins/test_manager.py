@@ -11,7 +11,8 @@ import quasistatic as qs
 from quasistatic._plugins.loading import PluginStatus
 from quasistatic._recipes.options import describe
 
-OUR_COMMANDS = ["classify", "condition", "denoise", "inpaint", "landscape", "parzen", "schedule", "score", "thermo"]
+OUR_COMMANDS = ["classify", "cluster", "condition", "denoise", "export", "features", "guide", "impute", "inpaint"]
+OUR_COMMANDS += ["landscape", "parzen", "schedule", "score", "thermo"]
 
 
 def _status(manager: qs.PluginManager, name: str) -> PluginStatus:

@@ -37,7 +37,7 @@ def with_own_noise(
     check_arithmetic()
     xs, side = checked_events(diffusion, xs, side)
     count = count_of(xs)
-    names, found = _digests(xs, count), []
+    names, found = digests(xs, count), []
     blocks = [np.arange(start, start + TOGETHER) % count for start in range(0, count, TOGETHER)]
     for rows in counted(what, blocks, count):
         block, side_block = rows_of((xs, side), rows)
@@ -62,7 +62,7 @@ def _terms(chain: Chain, x: State, side: State | None, key: Key) -> jax.Array:
     return jnp.sum(jnp.stack(list(terms.values())), axis=0)
 
 
-def _digests(state: Any, count: int) -> np.ndarray:
+def digests(state: Any, count: int) -> np.ndarray:
     """Two words for each event, (N, 2), made of the bytes of all its parts."""
     leaves = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(state)]
     digests = (hashlib.blake2b(b"".join(leaf[row].tobytes() for leaf in leaves), digest_size=8).digest() for row in range(count))

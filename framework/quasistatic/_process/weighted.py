@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ from quasistatic._process.diffusion import Diffusion
 from quasistatic._process.distribution import Key, State
 from quasistatic._process.grid import Steps
 from quasistatic._process.haste import compiled, is_brief
+from quasistatic._process.own_noise import digests
 from quasistatic._process.potential import AbstractPotential
 from quasistatic._process.progress import counted
 from quasistatic._process.sampler import AbstractWeighted
@@ -47,16 +49,17 @@ class WeightedDraws:
 
 @compiled
 def _block(
-    sampler: AbstractWeighted, diffusion: Diffusion, times: jax.Array, key: Key, numbers: jax.Array,
+    sampler: AbstractWeighted, diffusion: Diffusion, times: jax.Array, key: Key, names: jax.Array,
     potential: AbstractPotential, side: State | None, draws: int,
 ) -> tuple[State, jax.Array, jax.Array]:  # fmt: skip
-    def one(number: jax.Array, factor: AbstractPotential, side_one: State | None) -> tuple[State, jax.Array, jax.Array]:
-        key_walk, key_choice, key_order = jr.split(jr.fold_in(key, number), 3)
+    def one(name: jax.Array, factor: AbstractPotential, side_one: State | None) -> tuple[State, jax.Array, jax.Array]:
+        own = functools.reduce(jr.fold_in, name, key)
+        key_walk, key_choice, key_order = jr.split(own, 3)
         found, share = posterior(sampler, diffusion.given(side_one).tilted(factor), times, key=key_walk)
         chosen = jr.permutation(key_order, systematic(found.log_weights, draws, key=key_choice))
         return jax.tree.map(lambda leaf: leaf[chosen], found.x), found.log_evidence, share
 
-    return jax.vmap(one)(numbers, potential, side)
+    return jax.vmap(one)(names, potential, side)
 
 
 def weighted_draws(
@@ -72,35 +75,49 @@ def weighted_draws(
 ) -> WeightedDraws:
     """`draws` of each event of `diffusion.tilted(r_i)`, for a stack of potentials (N, ...) and side information (N, ...).
 
-    Where the effective number of the sampler's particles falls below `FEW`, `FACTOR` times as many are used, up to `most`, by
-    default no more. Raises TypeError for a kernel that cannot be tilted.
+    The noise of an event is a function of `key` and of what is known of it, so that neither their order nor their company matters;
+    of several of which the same is known each has its own. Where the effective number of the sampler's particles falls below `FEW`,
+    `FACTOR` times as many are used, up to `most`, by default no more. Raises TypeError for a kernel that cannot be tilted.
     """
     count, size = count_of(potential), sampler.states
+    if not count:
+        raise ValueError("weighted_draws: expected at least one event, got 0")
+    names = _names(potential, count)
     done: WeightedDraws | None = None
     rows = np.arange(count)
     while len(rows):
-        found = _pass(sampler.of_size(size), diffusion, rows_of((potential, side), rows), rows, key, draws, steps)
+        found = _pass(sampler.of_size(size), diffusion, rows_of((potential, side), rows), names[rows], key, draws, steps)
         done = found if done is None else _replaced(done, rows, found)
         rows, size = rows[found.is_few], size * FACTOR
         if size > (most or 0):
             break
-    if done is None:
-        raise ValueError("weighted_draws: expected at least one event, got 0")
+    assert done is not None
     return done
 
 
 def _pass(
-    sampler: AbstractWeighted, diffusion: Diffusion, given: Any, rows: np.ndarray, key: Key, draws: int, steps: Steps
+    sampler: AbstractWeighted, diffusion: Diffusion, given: Any, names: np.ndarray, key: Key, draws: int, steps: Steps
 ) -> WeightedDraws:
     times, (potential, side) = sampler.times(diffusion, steps), given
     parts = []
-    for block in counted("draws", _blocks(len(rows), max(1, events_together(diffusion) // sampler.states)), len(rows)):
+    for block in counted("draws", _blocks(len(names), max(1, events_together(diffusion) // sampler.states)), len(names)):
         in_haste = is_brief(diffusion, len(block) * len(times) * sampler.states)
         factors, sides = rows_of((potential, side), block)
-        found = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(rows[block]), factors, sides, draws)
+        found = _block(in_haste, sampler, diffusion, times, key, jnp.asarray(names[block]), factors, sides, draws)
         parts.append(jax.tree.map(np.asarray, found))
-    x, log_evidence, share = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *parts)
-    return WeightedDraws(x, log_evidence, np.full(len(rows), sampler.states), share * sampler.states)
+    x, log_evidence, share = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(names)], *parts)
+    return WeightedDraws(x, log_evidence, np.full(len(names), sampler.states), share * sampler.states)
+
+
+def _names(potential: AbstractPotential, count: int) -> np.ndarray:
+    """Three words for each event, (N, 3): two of what is known of it, and how many before it are the same."""
+    words = digests(potential, count)
+    _, kinds = np.unique(words, axis=0, return_inverse=True)
+    order = np.argsort(kinds, kind="stable")
+    firsts = np.searchsorted(kinds[order], np.arange(kinds.max() + 1))
+    before = np.empty(count, np.uint32)
+    before[order] = np.arange(count) - firsts[kinds[order]]
+    return np.concatenate([words, before[:, None]], axis=1)
 
 
 def _replaced(done: WeightedDraws, rows: np.ndarray, found: WeightedDraws) -> WeightedDraws:

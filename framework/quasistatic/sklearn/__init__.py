@@ -12,12 +12,14 @@ except ImportError as error:
 from quasistatic.sklearn.classes import DiffusionClassifier, DiffusionClusterer
 from quasistatic.sklearn.density import DiffusionDensity
 from quasistatic.sklearn.features import DiffusionTransformer
+from quasistatic.sklearn.imputer import DiffusionImputer
 from quasistatic.sklearn.outliers import DiffusionOutlierDetector
 
 __all__ = [
     "DiffusionClassifier",
     "DiffusionClusterer",
     "DiffusionDensity",
+    "DiffusionImputer",
     "DiffusionOutlierDetector",
     "DiffusionTransformer",
 ]

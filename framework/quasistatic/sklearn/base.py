@@ -26,12 +26,15 @@ class AbstractDiffusionEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _fit_run(self, X: Any, **options: Any) -> None:
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        name = "table" if is_mixed(X) else "array"
+        name = "table" if self._is_table(X) else "array"
         data = self._checked(X, name == "table", reset=True)
         # whole numbers from 0 on are numbers here, and no categories
         real = {} if name == "table" else {"source.support": "real"}
         given = {"seed": self._seed, "training.observers": [], **real, **options, **(self.options or {})}
         self.run_ = qs.train(qs.load_recipe(name, given), data)
+
+    def _is_table(self, X: Any) -> bool:
+        return is_mixed(X)
 
     def _events(self, X: Any) -> qs.Data:
         """Rows that are outside of the model are `outside`."""

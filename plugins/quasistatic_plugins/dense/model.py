@@ -42,13 +42,12 @@ class Dense(qs.AbstractFilters):
         reads, gives = ports.numbers.size, ports.params.size
         inputs = reads * (1 + 2 * len(options.waves)) + 2 * options.time_waves + networks.side_size(ports.side)
         widths = [inputs] + [options.width] * options.depth
-        keys = jr.split(key, options.depth)
+        is_wide = gives * reads > WIDE
+        keys = jr.split(key, options.depth + is_wide)
         self.hidden = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(widths, widths[1:], keys, strict=False)]
         self.readout = jnp.zeros((options.readouts, gives, options.width))
         self.bias = jnp.zeros((options.readouts, gives))
-        is_wide = gives * reads > WIDE
-        numbers = networks.numbers_of(jr.fold_in(key, options.depth))
-        self.narrow = networks.normal(numbers, (RANK, reads), reads) if is_wide else None
+        self.narrow = networks.normal(networks.numbers_of(keys[-1]), (RANK, reads), reads) if is_wide else None
         self.own = jnp.zeros((reads, gives // reads)) if is_wide and gives % reads == 0 else None
         self.straight = jnp.zeros((gives, RANK if is_wide else reads))
         self.options = options
