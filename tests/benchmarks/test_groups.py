@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic.kits.classes import METHODS, grouped, mutual_information
+from quasistatic.kits.classes import grouped, mutual_information
+from quasistatic.kits.classes.grouping import METHODS
 from quasistatic_plugins.groups.events import events_of
 
 pytestmark = pytest.mark.benchmark

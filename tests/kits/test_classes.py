@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import quasistatic as qs
-from quasistatic.kits.classes import METHODS, fit_classes, grouped, learn_classes, mutual_information
+from quasistatic.kits.classes import fit_classes, grouped, learn_classes, mutual_information
+from quasistatic.kits.classes.grouping import METHODS
 
 RNG = np.random.default_rng(0)
 SMALL = {

@@ -1,7 +1,6 @@
 """Classes of events: K where the class is not known, and classes that are learned without labels."""
 
 from quasistatic.kits.classes.agreement import mutual_information as mutual_information
-from quasistatic.kits.classes.grouping import METHODS as METHODS
 from quasistatic.kits.classes.grouping import grouped as grouped
 from quasistatic.kits.classes.learning import ClassModel as ClassModel
 from quasistatic.kits.classes.learning import LearnedClasses as LearnedClasses
