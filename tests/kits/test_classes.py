@@ -68,10 +68,10 @@ def test_learned_classes_repair_the_first_groups(run: qs.Run, monkeypatch: pytes
     found = learn_classes(run, 2)
     upper = run.source.split("train").x[:, 1] > 0
     before, after = (mutual_information(each, upper) for each in (found.start, found.groups))
-    assert before < 0.4 < 0.8 < after
+    assert before < 0.4 < 0.6 < after
     test = run.source.split("test")
     log_posteriors = found.of(test)
-    assert mutual_information(log_posteriors.argmax(axis=1), test.x[:, 1] > 0) > 0.8
+    assert mutual_information(log_posteriors.argmax(axis=1), test.x[:, 1] > 0) > 0.6
     np.testing.assert_allclose(np.exp(log_posteriors).sum(axis=1), 1.0)
     np.testing.assert_array_equal(found.of(test.only(slice(3, 5))), log_posteriors[3:5])
     np.testing.assert_allclose(np.exp(found.log_shares).sum(), 1.0)

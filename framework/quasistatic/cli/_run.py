@@ -221,7 +221,7 @@ def _conclude(trained: Run, job: Job, quiet: bool, as_json: bool) -> None:
     folder = job.folder
     assert folder is not None
     with listening(None) if quiet else contextlib.nullcontext():
-        if not quiet:
+        if not (quiet or as_json):
             echo(planned_line(trained), err=True)
         summary = summarise(trained)
         with folder.lock():
