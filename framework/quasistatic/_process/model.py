@@ -94,7 +94,7 @@ class AbstractModel(eqx.Module):
         """
 
     def representation(self, features: State, t: Time, side: Side | None = None) -> Float[Array, " units"] | None:
-        """A hidden layer of the same call, (units,), which tells events apart; None of a network that offers none."""
+        """A hidden layer of the same call, (units,), in which events differ; None of a network that offers none."""
         return None
 
 

@@ -61,6 +61,7 @@ def _installed(ctx: click.Context) -> dict[str, Any]:
     statuses = manager_of(ctx).statuses()
     precision = getattr(jax.config, "jax_default_matmul_precision", None) or "the device's default precision"
     kept = list(programs(compiled_folder()))
+    unusable = [f"{each.name}: {each.state}: {each.reason}" for each in statuses if not each.usable]
     return {
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions": [f"{name} {metadata.version(name)}" for name in PACKAGES],
@@ -69,7 +70,7 @@ def _installed(ctx: click.Context) -> dict[str, Any]:
         "numbers": f"{jnp.result_type(float).name}, products of matrices in {precision}",
         "compiled programs": f"{compiled_folder()}: {sum(size for _, size, _ in kept) / 1e6:.1f} MB",
         "plugins": f"{sum(each.usable for each in statuses)} of {len(statuses)} usable",
-        "plugins that are not": [f"{each.name}: {each.state}: {each.reason}" for each in statuses if not each.usable],
+        **({"plugins that are not": unusable} if unusable else {}),
     }
 
 

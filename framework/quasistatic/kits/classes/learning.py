@@ -19,7 +19,7 @@ from quasistatic.kits.classes.grouping import grouped
 from quasistatic.kits.classes.hidden import ClassSide, HiddenClasses
 from quasistatic.kits.classes.unknown import Alternatives, alternatives
 
-STEPS, REPEATS = 20, 2  # of the chain whose K tells the class, at most, and its draws
+STEPS, REPEATS = 20, 2  # of the chain whose K gives the class, at most, and its draws
 ROUNDS, SHARE = 1, 0.125  # of EM after the first one, which is as long as the run, and of its updates in each
 
 
