@@ -23,8 +23,8 @@ from quasistatic._process.schedule import AbstractSchedule
 from quasistatic.testing._reading import Reading, faults, not_measured
 
 
-class Redraw(FiniteKernel):
-    """Symbols that a step redraws from uneven shares, the equilibrium; survival falls linearly."""
+class _AbstractLinear(FiniteKernel):
+    """Symbols of uneven shares, whose survival falls linearly."""
 
     event: AbstractField = eqx.field(static=True, default=Categorical((2,), 3))
     shares: tuple[float, ...] = eqx.field(static=True, default=(0.2, 0.5, 0.3))
@@ -32,6 +32,10 @@ class Redraw(FiniteKernel):
 
     def times(self, steps: int) -> np.ndarray:
         return np.arange(1, steps + 1) / steps
+
+
+class Redraw(_AbstractLinear):
+    """A step redraws symbols from their shares, the equilibrium."""
 
     def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "before after"]:
         kept = 1.0 - t if s is None else (1.0 - t) / (1.0 - s)
@@ -44,15 +48,8 @@ class Redraw(FiniteKernel):
         return self.log_equilibrium()
 
 
-class Masked(FiniteKernel):
-    """Symbols that are masked, by one symbol that data lack, and stay so; their share grows linearly."""
-
-    event: AbstractField = eqx.field(static=True, default=Categorical((2,), 3))
-    shares: tuple[float, ...] = eqx.field(static=True, default=(0.2, 0.5, 0.3))
-    is_exact_at_zero: bool = eqx.field(static=True, default=True)
-
-    def times(self, steps: int) -> np.ndarray:
-        return np.arange(1, steps + 1) / steps
+class Masked(_AbstractLinear):
+    """A step masks symbols, by one symbol that data lack, and they stay so."""
 
     def log_matrix(self, s: Time | None, t: Time) -> Float[Array, "before after"]:
         n = len(self.shares)
